@@ -1,0 +1,213 @@
+"""The artifact: one folder with one graph in one precision for one target, and the manifest that describes it.
+
+This file is the contract between export and engine. Export builds a `Manifest` with `Manifest.describe` and writes
+it; the engine opens the folder with `open_artifact`, which checks every file before anything is run.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from .errors import ArtifactNotFoundError, FormatVersionError, IntegrityError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+GRAPH = "model.onnx"
+WEIGHTS = "model.onnx.data"
+TOKENIZER = "tokenizer.json"
+CHECK = "check.npz"
+_REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
+
+POOLERS = ("cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """What a file of the artifact must be."""
+
+    sha256: str
+    size_bytes: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Measure the file at ``path``."""
+        with path.open("rb") as file:
+            return cls(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=path.stat().st_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The checkpoint that an artifact was made from.
+
+    Attributes:
+        id: hub id or folder name, for people; nothing depends on it.
+        revision: the hub's commit, None for a local folder.
+        digest: sha256 over the architecture's numbers and the weights in float32, so that the same model stored in
+            another precision, sharding or naming has the same digest.
+    """
+
+    id: str
+    revision: str | None
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """All that is known of an artifact; the one source for every decision of the engine.
+
+    Attributes:
+        source: the checkpoint.
+        architecture: the model's type and numbers, and which writer made the graph.
+        pooler: one of `POOLERS`.
+        normalized: whether the graph gives unit vectors.
+        precision: "fp32" ("fp16", "int8" in later formats' targets).
+        target: "cpu".
+        dimension: floats a vector.
+        max_tokens: longest text, special tokens included; what is longer is cut.
+        files: every file beside the manifest.
+        versions: package versions at export.
+        parity: measured agreement with the reference model, see `simcse_engine.parity`.
+        verified: whether that was measured through the real graph on its real target.
+    """
+
+    source: Source
+    architecture: Mapping[str, Any]
+    pooler: str
+    normalized: bool
+    precision: str
+    target: str
+    dimension: int
+    max_tokens: int
+    files: Mapping[str, FileEntry]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    parity: Mapping[str, float] | None = None
+    verified: bool | None = None
+
+    @property
+    def identity(self) -> str:
+        """Hex digest of all that decides a vector's value; an index accepts vectors of this identity alone."""
+        graph, weights = self.files[GRAPH].sha256, self.files[WEIGHTS].sha256
+        return _digest({"graph": graph, "weights": weights, "precision": self.precision, **self._model_facts()})
+
+    @property
+    def model(self) -> str:
+        """Hex digest of the model apart from graph and precision: what artifacts of one checkpoint share."""
+        return _digest({"checkpoint": self.source.digest, **self._model_facts()})
+
+    def _model_facts(self) -> dict[str, Any]:
+        return {
+            "tokenizer": self.files[TOKENIZER].sha256,
+            "pooler": self.pooler,
+            "normalized": self.normalized,
+            "max_tokens": self.max_tokens,
+        }
+
+    @classmethod
+    def describe(cls, folder: Path, **facts: Any) -> Self:
+        """Describe the files that lie in ``folder``; ``facts`` are the other attributes."""
+        files = {path.name: FileEntry.of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+        return cls(files=files, **facts)
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as it is written: with format, identity, model and a digest over itself."""
+        content = {
+            "format": FORMAT,
+            **dataclasses.asdict(self),
+            "identity": self.identity,
+            "model": self.model,
+        }
+        return {**content, "digest": _digest(content)}
+
+    def write(self, folder: Path) -> None:
+        """Write ``manifest.json`` into ``folder``."""
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read and check ``folder/manifest.json`` itself; the files it names are `check_files`' work.
+
+        Raises:
+            ArtifactNotFoundError: no folder, or no manifest in it.
+            FormatVersionError: a format this engine does not read.
+            IntegrityError: not JSON, incomplete, or edited after export.
+        """
+        path = folder / MANIFEST
+        if not folder.is_dir():
+            what = "is a file, not an artifact's folder" if folder.exists() else "does not exist"
+            raise ArtifactNotFoundError(f"{folder}: {what}; simcse-export CHECKPOINT -o ARTIFACT makes one")
+        if not path.is_file():
+            hint = "; this is a checkpoint: run simcse-export on it first" if _is_checkpoint(folder) else ""
+            raise ArtifactNotFoundError(f"{folder}: no {MANIFEST} in it, so it is no artifact{hint}")
+        try:
+            content = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise IntegrityError(f"{path}: is not JSON ({error}); export again") from error
+        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+            raise IntegrityError(f"{path}: states no format; export again")
+        if content["format"] != FORMAT:
+            advice = "upgrade simcse-engine" if content["format"] > FORMAT else "export again"
+            raise FormatVersionError(f"{path}: format {content['format']}, this engine reads format {FORMAT}; {advice}")
+        stated = content.pop("digest", None)
+        if stated != _digest(content):
+            raise IntegrityError(f"{path}: was edited after export (its digest does not match); export again")
+        try:
+            return cls._parse(content)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise IntegrityError(f"{path}: incomplete ({error!r}); export again") from error
+
+    @classmethod
+    def _parse(cls, content: dict[str, Any]) -> Self:
+        facts = {f.name: content[f.name] for f in dataclasses.fields(cls)}
+        facts["source"] = Source(**facts["source"])
+        facts["files"] = {name: FileEntry(**entry) for name, entry in facts["files"].items()}
+        manifest = cls(**facts)
+        for name in _REQUIRED:
+            manifest.files[name]
+        if (manifest.identity, manifest.model) != (content["identity"], content["model"]):
+            raise KeyError("identity")
+        return manifest
+
+    def check_files(self, folder: Path) -> None:
+        """Compare every file in ``folder`` with the manifest, sizes first.
+
+        Raises:
+            IntegrityError: a file is missing, of another size, or of another content.
+        """
+        for name, entry in self.files.items():
+            path = folder / name
+            if Path(name).name != name:
+                raise IntegrityError(f"{folder}: the manifest names {name!r}, which is no plain file name")
+            if not path.is_file():
+                raise IntegrityError(f"{path}: missing; copy the whole artifact, or export again")
+            size = path.stat().st_size
+            if size != entry.size_bytes:
+                raise IntegrityError(f"{path}: {size} bytes, the manifest says {entry.size_bytes}; copy it again")
+        for name, entry in self.files.items():
+            if FileEntry.of(folder / name).sha256 != entry.sha256:
+                raise IntegrityError(f"{folder / name}: altered since export (sha256 differs); copy it again")
+
+
+def _digest(content: Any) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # surrogatepass: an edited manifest may hold what is no Unicode; it shall fail by its digest, not by this line.
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return (folder / "config.json").is_file() or (folder / "modules.json").is_file()
+
+
+def open_artifact(folder: Path) -> Manifest:
+    """Read the manifest of the artifact in ``folder`` and check every file against it.
+
+    Raises:
+        ArtifactError: as `Manifest.read` and `Manifest.check_files` say.
+    """
+    manifest = Manifest.read(folder)
+    manifest.check_files(folder)
+    return manifest

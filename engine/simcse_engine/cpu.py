@@ -1,0 +1,112 @@
+"""What this process may use of the machine: CPUs by affinity and cgroup quota, and the CPU's features."""
+
+import math
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+# The instructions that decide speed here: int8 dot products, wide vectors, bf16 matrix products.
+_FEATURES = {
+    "avx2": "avx2",
+    "avx512f": "avx512",
+    "avx512_vnni": "avx512_vnni",
+    "avx_vnni": "avx_vnni",
+    "avx512_bf16": "avx512_bf16",
+    "amx_int8": "amx_int8",
+    "amx_bf16": "amx_bf16",
+    # Arm
+    "asimd": "neon",
+    "asimddp": "dotprod",
+    "i8mm": "i8mm",
+    "bf16": "bf16",
+    "sve": "sve",
+}
+
+
+def usable_cpus() -> int:
+    """How many threads this process can keep busy: its affinity, less where a cgroup quota allows less; at least 1.
+
+    A quota of 1.5 CPUs counts as 1: a second thread would be stopped for half of each period, and a run waits for
+    its slowest thread.
+    """
+    quota = cgroup_quota()
+    return max(1, affinity() if quota is None else min(affinity(), math.floor(quota)))
+
+
+def affinity() -> int:
+    """How many CPUs the scheduler lets this process run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cgroup_quota(root: Path = Path("/")) -> float | None:
+    """CPUs that the process's cgroups (v2 or v1) allow, the smallest over all levels; None where unlimited."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    quotas = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            base, read = root / "sys/fs/cgroup", _quota_v2
+        elif "cpu" in controllers.split(","):
+            base, read = root / "sys/fs/cgroup/cpu", _quota_v1
+        else:
+            continue
+        # Inside a container the path may be the host's, of which the container sees the end as its root.
+        inside = base / path.lstrip("/")
+        quotas += [read(level) for level in (inside, *inside.parents) if level.is_relative_to(base)]
+    return min((q for q in quotas if q is not None), default=None)
+
+
+def _quota_v2(level: Path) -> float | None:
+    try:
+        quota, period = (level / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def _quota_v1(level: Path) -> float | None:
+    try:
+        quota = int((level / "cpu.cfs_quota_us").read_text())
+        return None if quota <= 0 else quota / int((level / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def model_name() -> str:
+    """The CPU's name as the system gives it."""
+    for line in _cpuinfo():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def features() -> list[str]:
+    """Those of the instruction sets that matter here which the CPU has, in a fixed order and under fixed names."""
+    for line in _cpuinfo():
+        if line.lower().startswith(("flags", "features")):
+            present = set(line.split(":", 1)[1].split())
+            return [name for flag, name in _FEATURES.items() if flag in present]
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        wanted = {"FEAT_DotProd": "dotprod", "FEAT_I8MM": "i8mm", "FEAT_BF16": "bf16"}
+        return ["neon"] + [name for key, name in wanted.items() if _sysctl(f"hw.optional.arm.{key}") == "1"]
+    return []
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _sysctl(key: str) -> str:
+    if platform.system() != "Darwin":
+        return ""
+    done = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, check=False)
+    return done.stdout.strip()

@@ -1,0 +1,299 @@
+"""Encoder: texts → vectors, with the artifact's tokenizer, graph and pooler."""
+
+import contextlib
+import os
+import warnings
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .artifact import TOKENIZER, Manifest, open_artifact
+from .cpu import usable_cpus
+from .errors import (
+    ClosedError,
+    InputTypeError,
+    InputValueError,
+    IntegrityError,
+    ProviderError,
+    TruncationError,
+    TruncationWarning,
+)
+from .hub import locate
+from .runner import Pending, Runner
+from .schedule import Limits, windows
+from .tokenizer import Tokenizer, check_texts
+
+Truncate = Literal["warn", "error", "silent"]
+
+
+class Encoder:
+    """Turns sentences into vectors with an exported artifact.
+
+    >>> with Encoder(artifact) as encoder:
+    ...     encoder.encode(["A man plays a guitar.", "Someone makes music."]).shape
+    (2, 384)
+
+    A sentence's vector does not depend on what it is encoded with (to 1e-6). One encoder may be used from many threads
+    at once; it can be pickled (by path), and works in a child process after `fork` or `spawn`.
+
+    Attributes:
+        manifest: what is known of the artifact.
+        max_tokens: longest text, special tokens included; what is longer is cut.
+    """
+
+    manifest: Manifest
+    max_tokens: int
+
+    def __init__(
+        self,
+        artifact: str | os.PathLike[str],
+        *,
+        device: str | None = None,
+        threads: int | None = None,
+        truncate: Truncate = "warn",
+        max_tokens: int | None = None,
+    ) -> None:
+        """Load, check and warm up an artifact.
+
+        Args:
+            artifact: its folder, or a hub id ``user/name[@revision]`` (see `simcse_engine.hub.locate`).
+            device: "cpu", "cuda" or "cuda:N"; None for the artifact's target. What cannot run raises.
+            threads: threads to keep busy; None for what affinity and the cgroup quota allow.
+            truncate: what to do with texts longer than ``max_tokens``: "warn" (cut, and count them in a
+                `TruncationWarning`), "error" (raise `TruncationError`) or "silent" (cut).
+            max_tokens: a lower limit than the artifact's.
+
+        Raises:
+            ArtifactError: the artifact is missing, damaged or newer than this engine.
+            RuntimeMissingError: onnxruntime is not installed, or installed twice.
+            ProviderError: ``device`` cannot run here.
+            InputValueError: an option has a value that cannot be used.
+        """
+        self._closed = False
+        self._truncate = _checked_truncate(truncate)
+        self._threads = _checked_count("threads", threads, usable_cpus())
+        self._folder = locate(artifact).absolute()
+        self.manifest = open_artifact(self._folder)
+        self._device = _checked_device(device, self.manifest)
+        self.max_tokens = _checked_count("max_tokens", max_tokens, self.manifest.max_tokens)
+        if self.max_tokens > self.manifest.max_tokens:
+            raise InputValueError(
+                f"max_tokens={max_tokens}: the artifact's limit is {self.manifest.max_tokens}, it can only be lowered"
+            )
+        self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens)
+        self._limits = Limits()
+        self._runner = self._new_runner()
+        _reopened_after_fork.add(self)
+        self._warm_up()
+
+    @property
+    def dimension(self) -> int:
+        """Floats a vector."""
+        return self.manifest.dimension
+
+    def encode(
+        self, texts: Sequence[str], *, truncate: Truncate | None = None, progress: bool = False
+    ) -> NDArray[np.float32]:
+        """Encode a list of texts.
+
+        Args:
+            texts: any sized collection with an order: list, tuple, array. For an iterator use `stream`.
+            truncate: overrides the encoder's setting for this call.
+            progress: show a bar on stderr.
+
+        Returns:
+            float32 [len(texts), dimension]; row i is ``texts[i]``. Unit length if ``manifest.normalized``.
+
+        Raises:
+            InputTypeError: ``texts`` is a `str`, or holds something else than `str`.
+            InputValueError: a text holds a lone surrogate.
+            TruncationError: a text is too long, with ``truncate="error"``.
+            ClosedError: after `close`.
+        """
+        policy = self._policy(truncate)
+        texts = _checked_sequence(texts)
+        # All of them before the first is run: a bad text at the end shall not cost the work before it.
+        check_texts(texts)
+        out = np.empty((len(texts), self.dimension), np.float32)
+        with _progress_bar(len(texts), progress) as advance, contextlib.closing(self._submit(texts, policy)) as parts:
+            for start, count, pending in parts:
+                pending.write(out[start : start + count], advance)
+        return out
+
+    def stream(self, texts: Iterable[str], *, truncate: Truncate | None = None) -> Iterator[NDArray[np.float32]]:
+        """Encode any iterable of texts with bounded memory.
+
+        Args:
+            texts: read a few thousand ahead of what is given out.
+            truncate: overrides the encoder's setting for this call.
+
+        Returns:
+            An iterator of float32 [m, dimension], the vectors of the next m texts, m varying; concatenated they are
+            `encode`'s result.
+
+        Raises:
+            InputTypeError, InputValueError, TruncationError: as `encode`, with the text's position in the stream;
+                vectors of the texts before it have been given out, up to a window.
+        """
+        policy = self._policy(truncate)
+        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+            raise _not_texts(texts)
+        return self._stream(texts, policy)
+
+    def _stream(self, texts: Iterable[str], policy: Truncate) -> Iterator[NDArray[np.float32]]:
+        with contextlib.closing(self._submit(texts, policy)) as parts:
+            for _, count, pending in parts:
+                out = np.empty((count, self.dimension), np.float32)
+                pending.write(out)
+                yield out
+
+    def _submit(self, texts: Iterable[str], policy: Truncate) -> Generator[tuple[int, int, Pending], None, None]:
+        """Tokenize and submit window after window, each while the one before it runs.
+
+        Yields:
+            The position of the window's first text, how many texts it has, and their vectors under way.
+        """
+        under_way: list[tuple[int, int, Pending]] = []
+        start = cut = 0
+        try:
+            for window in windows(texts, self._limits):
+                check_texts(window, start=start)
+                tokens = self._tokenizer.encode(window)
+                if tokens.cut and policy == "error":
+                    raise TruncationError(
+                        f"texts[{start + tokens.cut[0]}] has more than max_tokens={self.max_tokens} tokens; "
+                        "shorten it, or cut it with truncate='warn' or 'silent'"
+                    )
+                cut += len(tokens.cut)
+                under_way.append((start, len(window), self._runner.submit(tokens.ids)))
+                start += len(window)
+                if len(under_way) > 1:
+                    yield under_way[0]
+                    del under_way[0]
+            yield from under_way
+        finally:
+            for _, _, pending in under_way:
+                pending.cancel()
+        if cut and policy == "warn":
+            message = f"{cut} of {start} texts were longer than max_tokens={self.max_tokens} tokens and were cut"
+            warnings.warn(message, TruncationWarning, stacklevel=3)
+
+    def _warm_up(self) -> None:
+        """Run once: the first caller shall not pay for first allocations, and a graph that does not fit shows here."""
+        found = self._runner.joint().dimension
+        if found != self.dimension:
+            raise IntegrityError(
+                f"{self._folder}: the graph gives {found} floats a vector, the manifest says "
+                f"{self.dimension}; export again"
+            )
+        self.encode(["Warm up."], truncate="silent")
+
+    def _new_runner(self) -> Runner:
+        return Runner(self._folder, device=self._device, threads=self._threads, limits=self._limits)
+
+    def _policy(self, truncate: Truncate | None) -> Truncate:
+        if self._closed:
+            raise ClosedError("this encoder is closed; open a new one")
+        return self._truncate if truncate is None else _checked_truncate(truncate)
+
+    def close(self) -> None:
+        """Free the graph and its threads; calls under way end first. Closing twice is fine."""
+        self._closed = True
+        self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = {
+            "device": self._device,
+            "threads": self._threads,
+            "truncate": self._truncate,
+            "max_tokens": self.max_tokens,
+        }
+        return _open_with, (str(self._folder), options)
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        return (
+            f"<Encoder {str(self._folder)!r}: {m.source.id}, pooler {m.pooler}, {m.precision} on {self._device}, "
+            f"dimension {m.dimension}, max_tokens {self.max_tokens}>"
+        )
+
+
+def _open_with(folder: str, options: dict[str, Any]) -> Encoder:
+    return Encoder(folder, **options)
+
+
+_reopened_after_fork: "weakref.WeakSet[Encoder]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Give every encoder a fresh runner: the parent's threads, and whoever held its locks, are not here."""
+    for encoder in list(_reopened_after_fork):
+        encoder._runner.abandon()
+        encoder._runner = encoder._new_runner()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _checked_truncate(truncate: Truncate) -> Truncate:
+    if truncate not in ("warn", "error", "silent"):
+        raise InputValueError(f"truncate={truncate!r}: choose 'warn', 'error' or 'silent'")
+    return truncate
+
+
+def _checked_count(name: str, given: int | None, default: int) -> int:
+    if given is None:
+        return default
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise InputTypeError(f"{name}={given!r}: a whole number is wanted")
+    if given < 1:
+        raise InputValueError(f"{name}={given}: at least 1 is wanted")
+    return given
+
+
+def _checked_device(device: str | None, manifest: Manifest) -> str:
+    if device is None:
+        return manifest.target
+    if not isinstance(device, str):
+        raise InputTypeError(f"device={device!r}: 'cpu', 'cuda' or 'cuda:N' is wanted")
+    if device.partition(":")[0] != manifest.target:
+        raise ProviderError(
+            f"asked for {device}, and this artifact's graph is for {manifest.target}; "
+            f"an artifact for {device} needs an export for that target, and its runtime (simcse-engine doctor tells)"
+        )
+    return device
+
+
+def _checked_sequence(texts: Sequence[str]) -> Sequence[str]:
+    unordered = isinstance(texts, str | bytes | Mapping | Set)
+    if unordered or not hasattr(texts, "__len__") or not isinstance(texts, Iterable):
+        raise _not_texts(texts)
+    return texts
+
+
+def _not_texts(texts: object) -> InputTypeError:
+    if isinstance(texts, str | bytes):
+        return InputTypeError(f"texts is one {type(texts).__name__}; give a list of str, as in encode([text])")
+    hint = "; stream() takes iterators" if isinstance(texts, Iterator) else ""
+    return InputTypeError(f"texts is {type(texts).__name__}; a list of str is wanted{hint}")
+
+
+@contextlib.contextmanager
+def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], Any] | None]:
+    if not shown:
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit="text", unit_scale=True) as bar:
+        yield bar.update

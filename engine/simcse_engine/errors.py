@@ -1,0 +1,94 @@
+"""Everything the engine raises on purpose.
+
+SimCSEError
+├── ArtifactError            an artifact cannot be used as it lies there
+│   ├── ArtifactNotFoundError    no such folder, or no artifact in it
+│   ├── IntegrityError           a file is missing, altered or not what the manifest says
+│   └── FormatVersionError       written in a format that this engine does not read
+├── RuntimeMissingError      onnxruntime is absent, or two builds of it overwrite each other
+├── ProviderError            the device asked for is not the device that would run
+├── InputTypeError           texts of the wrong type (also a TypeError)
+├── InputValueError          texts or options with a wrong value (also a ValueError)
+│   └── TruncationError          a text is longer than max_tokens and truncate="error"
+├── ClosedError              use after close()
+├── OutputError              a result cannot be written where it was asked to go
+├── ParityError              vectors differ from the reference model's by more than the precision allows
+└── ExportError              (simcse_export) the checkpoint cannot be exported
+    ├── CheckpointError          a file of the checkpoint is missing, broken or contradictory
+    ├── PoolerError              the pooler is not given, or the checkpoint has no weights for it
+    └── UnsupportedModelError    an architecture or option that neither graph writer knows
+
+TruncationWarning is no error: it says how many texts were cut where truncate="warn".
+"""
+
+
+class SimCSEError(Exception):
+    """The base of all errors that simcse-engine raises on purpose."""
+
+
+class ArtifactError(SimCSEError):
+    """An artifact cannot be used as it lies there."""
+
+
+class ArtifactNotFoundError(ArtifactError):
+    """There is no such folder, or no artifact in it."""
+
+
+class IntegrityError(ArtifactError):
+    """A file of the artifact is missing, altered, or not what the manifest says."""
+
+
+class FormatVersionError(ArtifactError):
+    """The artifact is written in a format that this engine does not read."""
+
+
+class RuntimeMissingError(SimCSEError):
+    """ONNX Runtime is absent, or two builds of it are installed over each other."""
+
+
+class ProviderError(SimCSEError):
+    """The device that was asked for is not the device that would run."""
+
+
+class InputTypeError(SimCSEError, TypeError):
+    """Texts, or one of them, are of the wrong type."""
+
+
+class InputValueError(SimCSEError, ValueError):
+    """A text or an option has a value that cannot be used."""
+
+
+class TruncationError(InputValueError):
+    """A text is longer than ``max_tokens`` and ``truncate="error"`` was asked for."""
+
+
+class ClosedError(SimCSEError):
+    """The encoder was used after ``close()``."""
+
+
+class OutputError(SimCSEError):
+    """A result cannot be written where it was asked to go; what lay there is untouched."""
+
+
+class ParityError(SimCSEError):
+    """Vectors differ from the reference model's by more than the precision allows."""
+
+
+class ExportError(SimCSEError):
+    """The checkpoint cannot be exported."""
+
+
+class CheckpointError(ExportError):
+    """A file of the checkpoint is missing, broken or contradictory."""
+
+
+class PoolerError(ExportError):
+    """The pooler is not given, or the checkpoint has no weights for it."""
+
+
+class UnsupportedModelError(ExportError):
+    """An architecture, or an option of one, that neither graph writer knows."""
+
+
+class TruncationWarning(UserWarning):
+    """Texts were longer than ``max_tokens`` and were cut."""

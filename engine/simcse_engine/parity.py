@@ -1,0 +1,131 @@
+"""Parity: how closely an artifact's vectors agree with the reference model's, on the texts kept in the artifact.
+
+Export writes ``check.npz`` with about 40 texts and the vectors that transformers' forward pass gives them, and
+publishes nothing that disagrees; `verify` repeats the comparison on any machine, without torch.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .artifact import CHECK
+from .errors import IntegrityError, ParityError
+
+if TYPE_CHECKING:
+    from .encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What a precision may cost.
+
+    Attributes:
+        max_abs_difference: largest difference of two components of the unit vectors.
+        min_cosine: smallest cosine between a text's vector and its reference.
+    """
+
+    max_abs_difference: float
+    min_cosine: float
+
+
+LIMITS = {"fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999)}
+
+# A vector's length, where the graph does not normalize: its relative error is of the size of the components'.
+_MAX_NORM_ERROR = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """Measured agreement; differences are of unit vectors, whether or not the artifact gives such.
+
+    Attributes:
+        texts: how many were compared.
+        max_abs_difference: of any two components.
+        min_cosine, mean_cosine: over the texts.
+        max_norm_error: of the vectors' lengths, relative to the reference's.
+    """
+
+    texts: int
+    max_abs_difference: float
+    min_cosine: float
+    mean_cosine: float
+    max_norm_error: float
+
+    def to_json(self) -> dict[str, float]:
+        """The figures, for the manifest and for `--json`."""
+        return asdict(self)
+
+    def require(self, precision: str) -> None:
+        """Raise unless the figures are within the precision's limit.
+
+        Raises:
+            ParityError: says which figure exceeds which limit.
+        """
+        limit = LIMITS[precision]
+        faults = []
+        # Written so that a NaN is a fault.
+        if not self.max_abs_difference <= limit.max_abs_difference:
+            faults.append(f"max abs difference {self.max_abs_difference:.3g} > {limit.max_abs_difference:g}")
+        if not self.min_cosine >= limit.min_cosine:
+            faults.append(f"cosine {self.min_cosine:.7f} < {limit.min_cosine}")
+        if not self.max_norm_error <= _MAX_NORM_ERROR:
+            faults.append(f"relative error of a vector's length {self.max_norm_error:.3g} > {_MAX_NORM_ERROR:g}")
+        if faults:
+            raise ParityError(f"vectors differ from the reference model's: {', '.join(faults)} ({precision})")
+
+
+def compare(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Parity:
+    """Compare two float32 [texts, dimension] arrays row by row, in float64."""
+    ours, theirs = vectors.astype(np.float64), reference.astype(np.float64)
+    our_norms, their_norms = np.linalg.norm(ours, axis=1), np.linalg.norm(theirs, axis=1)
+    ours /= our_norms[:, None]
+    theirs /= their_norms[:, None]
+    cosines = np.sum(ours * theirs, axis=1)
+    return Parity(
+        texts=len(vectors),
+        max_abs_difference=float(np.max(np.abs(ours - theirs))),
+        min_cosine=float(cosines.min()),
+        mean_cosine=float(cosines.mean()),
+        max_norm_error=float(np.max(np.abs(our_norms / their_norms - 1))),
+    )
+
+
+def save_check(folder: Path, texts: list[str], vectors: NDArray[np.float32]) -> None:
+    """Write ``check.npz`` into ``folder``.
+
+    The texts are kept as UTF-8 JSON, since NumPy's string arrays would drop a text's trailing NULs.
+    """
+    encoded = np.frombuffer(json.dumps(texts, ensure_ascii=False).encode(), np.uint8)
+    np.savez_compressed(folder / CHECK, texts=encoded, vectors=vectors)
+
+
+def load_check(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """Read ``check.npz``: texts, and the reference model's float32 [texts, dimension]."""
+    try:
+        with np.load(folder / CHECK, allow_pickle=False) as arrays:
+            texts: list[str] = json.loads(arrays["texts"].tobytes())
+            vectors: NDArray[np.float32] = arrays["vectors"]
+    except (OSError, ValueError, KeyError) as error:
+        raise IntegrityError(f"{folder / CHECK}: cannot be read ({error}); export again") from error
+    return texts, vectors
+
+
+def verify(encoder: "Encoder", folder: Path) -> Parity:
+    """Encode the artifact's check texts with ``encoder`` and require the precision's parity.
+
+    The texts run in one call and one by one as well, so that both of the encoder's ways to run are compared.
+
+    Raises:
+        ParityError: the vectors differ by more than the artifact's precision allows.
+        IntegrityError: ``check.npz`` cannot be read.
+    """
+    texts, reference = load_check(folder)
+    together = encoder.encode(texts, truncate="silent")
+    alone = np.concatenate([encoder.encode([text], truncate="silent") for text in texts])
+    parity = compare(np.concatenate([together, alone]), np.concatenate([reference, reference]))
+    parity.require(encoder.manifest.precision)
+    return parity

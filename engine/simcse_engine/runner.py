@@ -1,0 +1,136 @@
+"""Runs tokenized sentences on the machine's cores: a little work on all of them jointly, much of it one batch a core.
+
+One session whose threads share each run answers a few sentences soonest; many one-thread sessions' worth of runs side
+by side finish a lot of them soonest, since nothing has to be divided or waited for. (On 2 cores, MiniLM in float32:
+one sentence 1.6x as fast jointly; in bulk 1.05x as fast side by side, and the gap grows with the cores.) Each is
+opened when it is first needed, so a process that only ever does one of the two holds the weights once.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .schedule import Limits, plan
+from .session import Session, SessionOptions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Runner:
+    """The sessions and worker threads of one process; `submit` may be called from many threads at once."""
+
+    def __init__(self, artifact: Path, *, device: str, threads: int, limits: Limits | None = None) -> None:
+        """Prepare to run the graph in ``artifact``; nothing is opened yet."""
+        self._artifact = artifact
+        self._device = device
+        self._threads = threads
+        self._limits = limits or Limits()
+        self._opening = threading.Lock()
+        self._joint: Session | None = None
+        self._single: Session | None = None
+        self._workers: ThreadPoolExecutor | None = None
+
+    def submit(self, ids: Sequence[list[int]]) -> "Pending":
+        """Run sentences of these token ids: at once if they are few, else on the workers.
+
+        Returns:
+            The vectors, ready or under way.
+        """
+        lengths = [len(i) for i in ids]
+        total = sum(lengths)
+        limits = self._limits
+        executor: Executor
+        if total <= limits.batch_tokens:
+            session, executor = self.joint(), _Inline()
+        else:
+            session, executor = self.single(), self._pool()
+            # With less than a full batch a worker, smaller batches keep every worker busy.
+            share = max(limits.full_batch_tokens, -(-total // self._threads))
+            limits = replace(limits, batch_tokens=min(limits.batch_tokens, share))
+        batches = plan(lengths, limits)
+        return Pending([(b, executor.submit(run_batch, session, [ids[i] for i in b])) for b in batches])
+
+    def joint(self) -> Session:
+        """The session whose threads share every run."""
+        with self._opening:
+            if self._joint is None:
+                self._joint = self._open(self._threads)
+            return self._joint
+
+    def single(self) -> Session:
+        """The session that runs on the caller's thread alone."""
+        if self._threads == 1:
+            return self.joint()
+        with self._opening:
+            if self._single is None:
+                self._single = self._open(1)
+            return self._single
+
+    def _open(self, threads: int) -> Session:
+        return Session(self._artifact, SessionOptions(device=self._device, threads=threads))
+
+    def _pool(self) -> Executor:
+        with self._opening:
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(self._threads, thread_name_prefix="simcse-engine")
+            return self._workers
+
+    def close(self) -> None:
+        """Let running batches end, stop the workers, free the sessions."""
+        with self._opening:
+            if self._workers is not None:
+                self._workers.shutdown(cancel_futures=True)
+            self._joint = self._single = self._workers = None
+
+    def abandon(self) -> None:
+        """In a forked child: keep the parent's sessions from ever being destroyed here (see `Session.abandon`)."""
+        for session in (self._joint, self._single):
+            if session is not None:
+                session.abandon()
+
+
+class Pending:
+    """Vectors under way."""
+
+    def __init__(self, parts: list[tuple[list[int], "Future[NDArray[np.float32]]"]]) -> None:
+        self._parts = parts
+
+    def write(self, out: NDArray[np.float32], advance: Callable[[int], Any] | None = None) -> None:
+        """Wait for all of them and write them into ``out`` [sentences, dimension], in the order of the sentences.
+
+        Args:
+            out: float32, a row a sentence submitted.
+            advance: called with a number of sentences whenever so many more are done.
+        """
+        for positions, future in self._parts:
+            out[positions] = future.result()
+            if advance is not None:
+                advance(len(positions))
+
+    def cancel(self) -> None:
+        """Drop what has not begun."""
+        for _, future in self._parts:
+            future.cancel()
+
+
+class _Inline(Executor):
+    """An executor that does the work at once, in the caller's thread."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        future: Future[T] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def run_batch(session: Session, ids: Sequence[list[int]]) -> NDArray[np.float32]:
+    """Lay the sentences end to end and run them: float32 [len(ids), dimension]."""
+    lengths = np.array([len(i) for i in ids], np.int64)
+    return session.run(np.fromiter(itertools.chain.from_iterable(ids), np.int64, int(lengths.sum())), lengths)
