@@ -22,7 +22,10 @@ _SUFFIX = ".partial-"
 
 # What a full disk answers. Only these are ours to explain while the caller's own code runs inside the block.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REFUSALS = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+_REFUSALS = _FULL | {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY),
+    errno.ENAMETOOLONG,
+}
 
 
 @contextlib.contextmanager
@@ -37,21 +40,22 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         OutputError: ``target`` exists, cannot be made, or the disk is full.
     """
     refuse_existing(target, replace=replace)
+    # A link stays, and what it names is replaced; "." gets a name and a parent.
+    target = target.resolve()
     with _said_as_output_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}{_SUFFIX}", dir=target.parent))
-        # The lock tells a living writer's folder from one that a killed process left: the system drops it at death.
-        lock = os.open(staging, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        staging, lock = _stage(target, folder=True)
     try:
         with _said_as_output_error(target, _FULL):
             yield staging
         with _said_as_output_error(target):
-            # mkdtemp makes it private; the artifact gets what mkdir would have given.
-            staging.chmod(0o777 & ~_umask())
-            for path in [*staging.iterdir(), staging]:
+            # mkdtemp, and some writers, make things private; the folder gets what mkdir and open would have given.
+            for path in staging.iterdir():
+                path.chmod(0o666 & ~_umask())
                 _fsync(path)
+            staging.chmod(0o777 & ~_umask())
+            _fsync(staging)
             refuse_existing(target, replace=replace)
             if target.exists():
                 _exchange(staging, target)
@@ -69,15 +73,17 @@ def whole_file(target: Path) -> Iterator[Path]:
     """Yield a path to write to that becomes ``target``, replacing a file there, when the block ends without an error.
 
     Raises:
-        OutputError: ``target`` is a folder, its folder does not exist, or the disk is full.
+        OutputError: ``target`` is a folder or a device, its folder does not exist, or the disk is full.
     """
     if target.is_dir():
         raise OutputError(f"{target}: is a folder; name a file")
+    target = target.resolve()
+    if target.exists() and not target.is_file():
+        # Root could replace /dev/null for the whole machine.
+        raise OutputError(f"{target}: is a device or a pipe; name a file")
     with _said_as_output_error(target):
         _remove_abandoned(target)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}{_SUFFIX}", dir=target.parent)
-    staging = Path(name)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+        staging, lock = _stage(target, folder=False)
     try:
         with _said_as_output_error(target, _FULL):
             yield staging
@@ -88,7 +94,7 @@ def whole_file(target: Path) -> Iterator[Path]:
             _fsync(target.parent)
     finally:
         staging.unlink(missing_ok=True)
-        os.close(handle)
+        os.close(lock)
 
 
 def refuse_existing(target: Path, *, replace: bool) -> None:
@@ -97,7 +103,9 @@ def refuse_existing(target: Path, *, replace: bool) -> None:
         return
     if not target.is_dir():
         raise OutputError(f"{target}: exists and is not a folder")
-    if not replace and any(target.iterdir()):
+    with _said_as_output_error(target):
+        empty = not any(target.iterdir())
+    if not replace and not empty:
         raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
 
 
@@ -120,6 +128,31 @@ def _exchange(new: Path, old: Path) -> None:
         aside.rename(old)
         raise
     aside.rename(new)
+
+
+def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:
+    """Make a hidden sibling of ``target``; its path, and the open file that holds the lock on it.
+
+    The lock tells a living writer's work from what a killed process left: the system drops it at death.
+    """
+    prefix = f".{target.name}{_SUFFIX}"
+    while True:
+        if folder:
+            path = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+            try:
+                lock = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+        else:
+            lock, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+            path = Path(name)
+        # Network file systems may refuse locks; then nobody can take one, and nothing is ever taken for abandoned.
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Before it was locked, another writer may have taken it for abandoned.
+        if path.exists():
+            return path, lock
+        os.close(lock)
 
 
 def _remove_abandoned(target: Path) -> None:

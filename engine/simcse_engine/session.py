@@ -107,9 +107,18 @@ def _open(graph: Path, options: SessionOptions) -> "onnxruntime.InferenceSession
     settings.enable_mem_pattern = False
     provider_options = {"device_id": index} if index else {}
     try:
-        # Resolved, because the hub's cache is made of links and the weights are looked for beside the graph itself.
-        session = ort.InferenceSession(str(graph), settings, providers=[(provider, provider_options)])
+        # As named, links unresolved: the hub's cache is made of links, and the weights are looked for beside the link.
+        # Its fallback would go on on another device, at load or amid a run, and print to stdout that it did.
+        session = ort.InferenceSession(
+            str(graph), settings, providers=[(provider, provider_options)], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
+        said = probe_provider(provider)
+        if said is not None:
+            raise ProviderError(
+                f"asked for {options.device}, and {provider} does not load: {said}; {_INSTALL[name]}, "
+                "then run simcse-engine doctor"
+            ) from error
         raise IntegrityError(
             f"{graph}: onnxruntime {ort.__version__} cannot open it: {_first_line(error)}; "
             "upgrade onnxruntime, or export again with this machine's version"
@@ -136,6 +145,10 @@ def import_runtime() -> ModuleType:
         )
     try:
         import onnxruntime
+
+        if onnxruntime.__file__ is None:
+            # Python takes any folder for a package, such as what another build's removal left of this one.
+            raise ImportError("its files are missing")
     except ImportError as error:
         if importlib.util.find_spec("onnxruntime") is None:
             found = "onnxruntime is not installed"
@@ -179,7 +192,7 @@ def probe_provider(provider: str) -> str | None:
     settings = ort.SessionOptions()
     settings.log_severity_level = 4
     try:
-        session = ort.InferenceSession(_PROBE, settings, providers=[provider])
+        session = ort.InferenceSession(_PROBE, settings, providers=[provider], enable_fallback=0)
         if session.get_providers()[0] != provider:
             return f"onnxruntime fell back to {session.get_providers()[0]}"
         session.run(None, {"x": np.zeros(1, np.float32)})

@@ -1,0 +1,97 @@
+"""The command `simcse-export`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from simcse_engine import __version__
+from simcse_engine.artifact import POOLERS
+from simcse_engine.errors import PoolerError, SimCSEError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command: 0 for success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _export(arguments)
+    except PoolerError as error:
+        # The checkpoint leaves a choice open, or the choice cannot be: that is for the command line to mend.
+        print(f"simcse-export: error: {error}", file=sys.stderr)
+        return 2
+    except SimCSEError as error:
+        print(f"simcse-export: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("simcse-export: interrupted; nothing was published", file=sys.stderr)
+        return 130
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    try:
+        # Imported here: torch and transformers take seconds, which --help shall not.
+        from .pipeline import ExportOptions, export
+    except ImportError as error:
+        print(
+            f"simcse-export: error: {error.name} is missing; exporting needs pip install 'simcse-engine[export,cpu]'",
+            file=sys.stderr,
+        )
+        return 1
+    options = ExportOptions(
+        revision=arguments.revision,
+        pooler=arguments.pooler,
+        precision=arguments.precision,
+        target=arguments.target,
+        max_tokens=arguments.max_tokens,
+        normalize=not arguments.no_normalize,
+        force=arguments.force,
+    )
+    manifest = export(
+        arguments.checkpoint, arguments.output, options, say=lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    if arguments.json:
+        print(json.dumps(manifest.to_json(), indent=2, ensure_ascii=False))
+        return 0
+    parity = manifest.parity or {}
+    size = sum(entry.size_bytes for entry in manifest.files.values())
+    print(
+        f"{arguments.output}: {manifest.source.id}, pooler {manifest.pooler}, {manifest.precision} for "
+        f"{manifest.target}, dimension {manifest.dimension}, at most {manifest.max_tokens} tokens, {size / 1e6:.0f} MB"
+    )
+    print(
+        f"agrees with transformers on {parity['texts'] // 2:.0f} texts: max abs difference "
+        f"{parity['max_abs_difference']:.1e}, cosine at least {parity['min_cosine']:.7f}"
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="simcse-export", description="Export a trained SimCSE checkpoint (BERT or RoBERTa) to an artifact."
+    )
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="local folder, or hub id such as princeton-nlp/sup-simcse-bert-base-uncased",
+    )
+    parser.add_argument("-o", "--output", metavar="ARTIFACT", type=Path, required=True, help="folder to make")
+    parser.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
+    parser.add_argument("--pooler", choices=POOLERS, help="default: what the checkpoint's own files state")
+    parser.add_argument("--precision", choices=["fp32"], default="fp32", help="default: %(default)s")
+    parser.add_argument("--target", choices=["cpu"], default="cpu", help="default: %(default)s")
+    parser.add_argument(
+        "--max-tokens",
+        metavar="N",
+        type=int,
+        help="longest text, special tokens included; default: what the checkpoint states, else 128",
+    )
+    parser.add_argument("--no-normalize", action="store_true", help="leave the L2 norm out of the graph")
+    parser.add_argument("--force", action="store_true", help="replace an artifact that is there already")
+    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

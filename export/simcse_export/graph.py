@@ -1,0 +1,208 @@
+"""The BERT and RoBERTa encoder, written once: embeddings, layers, pooler, norm. A dialect spells its parts.
+
+Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019 (arXiv:1907.11692); poolers: Gao et al. 2021 (arXiv:2104.08821).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from .dialect import ACTIVATIONS, Dialect
+from .nodes import INT64, Graph, interface
+from .pooling import first_tokens, pool, unit
+from .ragged import Ragged, View
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
+
+_ONE = helper.make_tensor("one", INT64, [1], [1])
+
+# transformers implements each of these model types with the same computation as its family's first.
+_FAMILIES = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """The numbers of a BERT or RoBERTa encoder.
+
+    Attributes:
+        family: "bert" (positions count from 0) or "roberta" (from padding_id + 1, and padding tokens are skipped).
+        activation: the config's ``hidden_act``.
+    """
+
+    family: str
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+    vocabulary: int
+    positions: int
+    activation: str
+    epsilon: float
+    padding_id: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self | None:
+        """Read a checkpoint's config; None where it holds anything that this graph does not know.
+
+        Raises:
+            KeyError: the config lacks a number of its family.
+        """
+        family = _FAMILIES.get(config["model_type"])
+        known = (
+            family is not None
+            and config.get("hidden_act", "gelu") in ACTIVATIONS
+            and config.get("position_embedding_type", "absolute") == "absolute"
+            and not config.get("is_decoder")
+            and not config.get("add_cross_attention")
+            and not config.get("pruned_heads")
+        )
+        if not known or family is None:
+            return None
+        return cls(
+            family=family,
+            layers=config["num_hidden_layers"],
+            hidden=config["hidden_size"],
+            heads=config["num_attention_heads"],
+            intermediate=config["intermediate_size"],
+            vocabulary=config["vocab_size"],
+            positions=config["max_position_embeddings"],
+            activation=config.get("hidden_act", "gelu"),
+            epsilon=config.get("layer_norm_eps", 1e-12),
+            padding_id=config.get("pad_token_id", 1 if family == "roberta" else 0) or 0,
+        )
+
+    def shapes(self, pooler: str) -> dict[str, tuple[int, ...]]:
+        """Every tensor that the graph needs, by its canonical name, with its shape."""
+        hidden, wide = self.hidden, self.intermediate
+        shapes: dict[str, tuple[int, ...]] = {
+            "embeddings.word_embeddings.weight": (self.vocabulary, hidden),
+            "embeddings.position_embeddings.weight": (self.positions, hidden),
+        }
+
+        def linear(name: str, features_out: int, features_in: int) -> None:
+            shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (features_out, features_in), (features_out,)
+
+        def norm(name: str) -> None:
+            shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
+
+        norm("embeddings.LayerNorm")
+        for i in range(self.layers):
+            for part in ("query", "key", "value"):
+                linear(f"encoder.layer.{i}.attention.self.{part}", hidden, hidden)
+            linear(f"encoder.layer.{i}.attention.output.dense", hidden, hidden)
+            norm(f"encoder.layer.{i}.attention.output.LayerNorm")
+            linear(f"encoder.layer.{i}.intermediate.dense", wide, hidden)
+            linear(f"encoder.layer.{i}.output.dense", hidden, wide)
+            norm(f"encoder.layer.{i}.output.LayerNorm")
+        if pooler == "cls":
+            linear("pooler.dense", hidden, hidden)
+        return shapes
+
+
+def author(
+    architecture: Architecture, weights: Weights, dialect: Dialect, *, pooler: str, normalize: bool
+) -> onnx.ModelProto:
+    """Write the graph: ``input_ids`` [tokens], ``lengths`` [sentences] → ``sentence_embedding`` [sentences, hidden].
+
+    Args:
+        architecture: the model's numbers.
+        weights: float32 tensors under the names of `Architecture.shapes`, and
+            `TOKEN_TYPES` where the model has token types.
+        dialect: how the target spells the parts.
+        pooler: one of `simcse_engine.artifact.POOLERS`.
+        normalize: scale to unit length inside the graph.
+    """
+    return _Author(architecture, weights, dialect).write(pooler, normalize)
+
+
+class _Author:
+    def __init__(self, architecture: Architecture, weights: Weights, dialect: Dialect) -> None:
+        self.architecture = architecture
+        self.weights = weights
+        self.dialect = dialect
+        self.graph = Graph()
+        self.layout = Ragged(self.graph)
+
+    def write(self, pooler: str, normalize: bool) -> onnx.ModelProto:
+        graph = self.graph
+        first_only = pooler in ("cls", "cls_before_pooler")
+        with graph.scope("embeddings"):
+            states = [self.embeddings()]
+        for i in range(self.architecture.layers):
+            last = i == self.architecture.layers - 1
+            with graph.scope(f"layer.{i}"):
+                states.append(self.layer(states[-1], f"encoder.layer.{i}", first_only=first_only and last))
+        with graph.scope("pooler"):
+            if pooler == "cls":
+                vectors = graph.op("Tanh", self.linear(states[-1], "pooler.dense"))
+            elif first_only:
+                vectors = states[-1]
+            else:
+                vectors = pool(self.layout, states, pooler, self.architecture.hidden)
+            if normalize:
+                vectors = unit(graph, vectors)
+        graph.rename(vectors, "sentence_embedding")
+        return graph.model(*interface(self.architecture.hidden))
+
+    def embeddings(self) -> str:
+        graph = self.graph
+        word = graph.weight("embeddings.word_embeddings.weight", self.weights["embeddings.word_embeddings.weight"])
+        # Every token is of type 0, so that type's row goes into the position table.
+        table = self.weights["embeddings.position_embeddings.weight"]
+        types = self.weights.get(TOKEN_TYPES)
+        position = graph.weight("embeddings.position_embeddings.weight", table if types is None else table + types[0])
+        positions = self.layout.each(self.positions, INT64)
+        x = graph.op("Add", graph.op("Gather", word, "input_ids"), graph.op("Gather", position, positions))
+        return self.layer_norm(x, "embeddings.LayerNorm")
+
+    def positions(self, view: View) -> str:
+        """int64 [tokens], each token's row of the position table."""
+        graph = view.graph
+        ids = view.grid("input_ids")
+        if self.architecture.family == "bert":
+            ones = graph.op("ConstantOfShape", graph.op("Shape", ids), value=_ONE)
+            return view.flat(graph.op("CumSum", ones, graph.scalar(1), exclusive=1))
+        # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps padding_id itself.
+        padding = graph.ints(self.architecture.padding_id)
+        real = graph.op("Cast", graph.op("Not", graph.op("Equal", ids, padding)), to=INT64)
+        counted = graph.op("Mul", graph.op("CumSum", real, graph.scalar(1)), real)
+        return view.flat(graph.op("Add", counted, padding))
+
+    def layer(self, x: str, name: str, *, first_only: bool) -> str:
+        """One transformer layer; with ``first_only`` its output is [sentences, hidden], the first tokens' alone.
+
+        Nothing looks at the other tokens' output then, so their queries, projections and feed-forward are left out;
+        their keys and values are not.
+        """
+        graph = self.graph
+        key, value = (self.linear(x, f"{name}.attention.self.{part}") for part in ("key", "value"))
+        if first_only:
+            x = first_tokens(self.layout, x)
+        query = self.linear(x, f"{name}.attention.self.query")
+        hidden, heads = self.architecture.hidden, self.architecture.heads
+
+        def attend(view: View) -> str:
+            inner = view.graph
+            grid = inner.op("Unsqueeze", query, inner.ints(1)) if first_only else view.grid(query, hidden)
+            y = self.dialect.attention(view, grid, view.grid(key, hidden), view.grid(value, hidden), heads=heads)
+            return inner.op("Squeeze", y, inner.ints(1)) if first_only else view.flat(y, hidden)
+
+        y = self.linear(self.layout.each(attend), f"{name}.attention.output.dense")
+        x = self.layer_norm(graph.op("Add", y, x), f"{name}.attention.output.LayerNorm")
+        y = self.dialect.activation(graph, self.linear(x, f"{name}.intermediate.dense"), self.architecture.activation)
+        y = self.linear(y, f"{name}.output.dense")
+        return self.layer_norm(graph.op("Add", y, x), f"{name}.output.LayerNorm")
+
+    def linear(self, x: str, name: str) -> str:
+        return self.dialect.linear(self.graph, x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+    def layer_norm(self, x: str, name: str) -> str:
+        gamma, beta = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return self.dialect.layer_norm(self.graph, x, name, gamma, beta, self.architecture.epsilon)

@@ -1,0 +1,109 @@
+"""Writes ONNX graphs: names, nodes, constants and branches, so that the rest can speak of the model alone."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+# LayerNormalization came with opset 17; nothing newer is needed, so older runtimes can read the graph too.
+OPSETS = {"": 17, "com.microsoft": 1}
+_IR_VERSION = 8
+
+
+class Graph:
+    """A graph, or a branch of one, under construction. Tensors are their names."""
+
+    def __init__(self, parent: "Graph | None" = None) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self._root: Graph = parent._root if parent else self
+        if parent is None:
+            self.initializers: dict[str, onnx.TensorProto] = {}
+            self._counts: dict[str, int] = {}
+            self._scopes: list[str] = []
+
+    @contextlib.contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Name what is made inside after the part of the model it belongs to, as in ``layer.0/attention/Gemm``."""
+        self._root._scopes.append(name)
+        try:
+            yield
+        finally:
+            self._root._scopes.pop()
+
+    def op(self, op_type: str, *inputs: str, domain: str = "", **attributes: object) -> str:
+        """Add a node with one output and return the output's name."""
+        return self.ops(op_type, *inputs, domain=domain, outputs=1, **attributes)[0]
+
+    def ops(self, op_type: str, *inputs: str, outputs: int, domain: str = "", **attributes: object) -> tuple[str, ...]:
+        """Add a node with several outputs."""
+        name = self._unique(op_type)
+        results = (name,) if outputs == 1 else tuple(f"{name}:{i}" for i in range(outputs))
+        self.nodes.append(helper.make_node(op_type, inputs, results, name=name, domain=domain, **attributes))
+        return results
+
+    def weight(self, name: str, array: NDArray[np.generic]) -> str:
+        """Add a constant under a name of its own, the checkpoint's where it has one."""
+        self._root.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+    def ints(self, *values: int) -> str:
+        """The int64 constant [values], made once however often it is used."""
+        name = f"ints[{','.join(map(str, values))}]"
+        return self.weight(name, np.array(values, np.int64))
+
+    def scalar(self, value: int) -> str:
+        """The int64 constant of rank 0."""
+        return self.weight(f"scalar {value}", np.array(value, np.int64))
+
+    def branch(
+        self,
+        condition: str,
+        then: Callable[["Graph"], Sequence[str]],
+        otherwise: Callable[["Graph"], Sequence[str]],
+        dtypes: Sequence[int],
+    ) -> tuple[str, ...]:
+        """Add an If whose branches see every tensor of this graph; each gives ``len(dtypes)`` outputs."""
+        graphs = []
+        for write in (then, otherwise):
+            inner = Graph(self)
+            outputs = [inner._own(name) for name in write(inner)]
+            infos = [helper.make_tensor_value_info(o, t, None) for o, t in zip(outputs, dtypes, strict=True)]
+            graphs.append(helper.make_graph(inner.nodes, "branch", [], infos))
+        return self.ops("If", condition, outputs=len(dtypes), then_branch=graphs[0], else_branch=graphs[1])
+
+    def _own(self, tensor: str) -> str:
+        """The tensor, made by a node of this very graph, as a branch's output must be."""
+        made_here = any(tensor in node.output for node in self.nodes)
+        return tensor if made_here else self.op("Identity", tensor)
+
+    def rename(self, tensor: str, name: str) -> str:
+        """Give a tensor a name that callers outside will use."""
+        self.nodes.append(helper.make_node("Identity", [tensor], [name], name=f"name {name}"))
+        return name
+
+    def model(self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        """The finished model."""
+        graph = helper.make_graph(self.nodes, "simcse", inputs, outputs, list(self.initializers.values()))
+        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="simcse-engine")
+
+    def _unique(self, op_type: str) -> str:
+        root = self._root
+        name = "/".join([*root._scopes, op_type])
+        root._counts[name] = count = root._counts.get(name, 0) + 1
+        return name if count == 1 else f"{name}.{count}"
+
+
+INT64, INT32, FLOAT, BOOL = TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT, TensorProto.BOOL
+
+
+def interface(dimension: int) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:
+    """The inputs and outputs that every artifact's graph has, see `simcse_engine.session.Session.run`."""
+    inputs = [
+        helper.make_tensor_value_info("input_ids", INT64, ["tokens"]),
+        helper.make_tensor_value_info("lengths", INT64, ["sentences"]),
+    ]
+    return inputs, [helper.make_tensor_value_info("sentence_embedding", FLOAT, ["sentences", dimension])]

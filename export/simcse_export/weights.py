@@ -1,0 +1,113 @@
+"""A checkpoint's weights as float32 arrays under canonical names, whatever file, precision or naming they lie in."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from simcse_engine.errors import CheckpointError
+
+Weights = dict[str, NDArray[np.float32]]
+
+_WORDS = "embeddings.word_embeddings.weight"
+
+# TensorFlow's names for a layer norm's two vectors live on in old checkpoints, bert-base-uncased among them.
+_OLD_ENDINGS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+
+
+def load_weights(folder: Path) -> Weights:
+    """Read all of a checkpoint's tensors.
+
+    Safetensors before ``pytorch_model.bin``, whole or sharded; the latter is unpickled as weights only, so it cannot
+    run code. SimCSE's training checkpoints (``bert.*`` or ``roberta.*`` and ``mlp.dense.*``) and converted ones
+    (``pooler.dense.*``) come out alike.
+
+    Returns:
+        Tensors named as in transformers' bare encoder: ``embeddings.…``, ``encoder.layer.0.…``, ``pooler.dense.…``.
+
+    Raises:
+        CheckpointError: no weights, or a file is missing, truncated or no weights file.
+    """
+    raw = {name: tensor for path in _files(folder) for name, tensor in _read(path)}
+    return canonical(raw)
+
+
+def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:
+    """Rename tensors to the bare encoder's names, and turn them into float32."""
+    # The model may be wrapped (bert., roberta., model.bert., module. …): what stands before the embeddings' name goes.
+    prefix = next((name.removesuffix(_WORDS) for name in raw if name.endswith(_WORDS)), "")
+    weights: Weights = {}
+    for name, tensor in raw.items():
+        if name.startswith(prefix):
+            short = name.removeprefix(prefix)
+            for old, new in _OLD_ENDINGS.items():
+                if short.endswith(old):
+                    short = short.removesuffix(old) + new
+            if tensor.is_floating_point():
+                weights[short] = tensor.to(torch.float32).contiguous().numpy()
+    # SimCSE trains its head outside the encoder. Where both are there, the encoder's own is a leftover of pretraining.
+    for name, tensor in raw.items():
+        for part in ("weight", "bias"):
+            if name.endswith(f"mlp.dense.{part}"):
+                weights.pop(name.removeprefix(prefix), None)
+                weights[f"pooler.dense.{part}"] = tensor.to(torch.float32).contiguous().numpy()
+    return weights
+
+
+def select(weights: Weights, shapes: Mapping[str, tuple[int, ...]], *, optional: Iterable[str] = ()) -> Weights:
+    """Those tensors that the graph needs, checked.
+
+    Raises:
+        CheckpointError: one is missing or has another shape than the config says.
+    """
+    for name, shape in shapes.items():
+        if name not in weights:
+            raise CheckpointError(f"the weights lack {name}; they are not those of this config, or incomplete")
+        if weights[name].shape != shape:
+            raise CheckpointError(f"{name} has shape {weights[name].shape}, the config says {shape}")
+    return {name: weights[name] for name in (*shapes, *(name for name in optional if name in weights))}
+
+
+def digest(weights: Weights, numbers: Mapping[str, Any]) -> str:
+    """sha256 over the architecture's numbers and every tensor's name, shape and float32 bytes."""
+    hasher = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
+    for name in sorted(weights):
+        hasher.update(f"\n{name} {weights[name].shape}\n".encode())
+        hasher.update(np.ascontiguousarray(weights[name]).data)
+    return hasher.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    for whole in ("model.safetensors", "pytorch_model.bin"):
+        index = folder / f"{whole}.index.json"
+        if (folder / whole).exists():
+            return [folder / whole]
+        if index.exists():
+            try:
+                names = set(json.loads(index.read_text())["weight_map"].values())
+            except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+                raise CheckpointError(f"{index}: cannot be read ({error!r})") from error
+            return [folder / name for name in sorted(names)]
+    raise CheckpointError(f"{folder}: no model.safetensors and no pytorch_model.bin in it, whole or sharded")
+
+
+def _read(path: Path) -> list[tuple[str, torch.Tensor]]:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: {'is a folder' if path.exists() else 'missing'}; a weights file is wanted")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return [(name, file.get_tensor(name)) for name in file.keys()]  # noqa: SIM118 - not a mapping
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # either library raises a dozen kinds for a damaged file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: cannot be read ({reason}); is the download complete?") from error
+    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+        raise CheckpointError(f"{path}: holds no state dict of tensors")
+    return list(loaded.items())

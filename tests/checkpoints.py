@@ -1,0 +1,146 @@
+"""Small random checkpoints, made on the spot in every form that export reads.
+
+Every parameter is random, biases and layer norms too, so that a graph that drops or swaps one gives other vectors.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import ByteLevelBPETokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+
+_PIECES = "the a an man woman plays play ##s ##ing ##ed guitar music is are cat dog on mat some one un ##able run walk"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"-()[]{}<>/@#$%&*+=éßñ一个男人在弹吉他東京の"
+
+CORPUS = [
+    "A man plays a guitar.",
+    "Someone is making music on a small stage, and the crowd listens.",
+    "The cat sat on the mat; the dog did not mind.",
+    "Größere Übungen für müde Füße. Le cœur a ses raisons.",
+    "一个男人在弹吉他。",
+] * 4
+
+
+def make_checkpoint(
+    folder: Path,
+    *,
+    model_type: str = "bert",
+    raw: bool = False,
+    head: bool = True,
+    dtype: torch.dtype = torch.float32,
+    weights: str = "model.safetensors",
+    shards: int = 1,
+    tokenizer: str = "tokenizer.json",
+    seed: int = 0,
+    **config: object,
+) -> Path:
+    """Write a small checkpoint into ``folder`` and return it.
+
+    Args:
+        folder: made if it is not there.
+        model_type: transformers' name.
+        raw: as SimCSE's training writes it: keys ``bert.*`` and ``mlp.dense.*``.
+        head: with weights for pooler cls.
+        dtype: of the stored weights.
+        weights: "model.safetensors" or "pytorch_model.bin".
+        shards: into how many files.
+        tokenizer: "tokenizer.json", or "vocab" for the vocabulary files alone.
+        seed: of the random weights.
+        config: overrides of the small model's numbers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = _write_vocabulary(folder, model_type)
+    model = random_model(model_type, vocabulary, seed, **config)
+    model.config.architectures = ["BertForCL" if model_type == "bert" else "RobertaForCL"] if raw else None
+    model.config.save_pretrained(folder)
+    if tokenizer == "tokenizer.json":
+        AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+    state = {name: tensor.to(dtype) for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+    if not head or raw:
+        dense = {name: state.pop(name) for name in list(state) if name.startswith("pooler.")}
+    if raw:
+        state = {f"{model.base_model_prefix}.{name}": tensor for name, tensor in state.items()}
+        if head:
+            state |= {name.replace("pooler.", "mlp."): tensor for name, tensor in dense.items()}
+    _write_weights(folder, state, weights, shards)
+    return folder
+
+
+def random_model(model_type: str, vocabulary: int, seed: int = 0, **config: object) -> PreTrainedModel:
+    numbers: dict[str, object] = {
+        "vocab_size": vocabulary,
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "max_position_embeddings": 66 if model_type == "roberta" else 64,
+        "pad_token_id": 1 if model_type == "roberta" else 0,
+    }
+    if model_type == "distilbert":
+        numbers |= {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 64}
+    torch.manual_seed(seed)
+    model = AutoModel.from_config(AutoConfig.for_model(model_type, **(numbers | config)))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.3 + (1 if "LayerNorm.weight" in name else 0))
+    return model.eval()
+
+
+def make_sentence_transformers(folder: Path, *, mode: str = "mean_tokens", max_seq_length: int = 48) -> Path:
+    """Wrap a small BERT checkpoint in sentence-transformers' folder structure."""
+    make_checkpoint(folder)
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    write_json(
+        folder / "modules.json",
+        [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for i, (path, kind) in enumerate(modules)
+        ],
+    )
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_seq_length, "do_lower_case": False})
+    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
+    (folder / "1_Pooling").mkdir()
+    write_json(folder / "1_Pooling/config.json", {f"pooling_mode_{m}": m == mode for m in modes})
+    return folder
+
+
+def write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content))
+
+
+def _write_vocabulary(folder: Path, model_type: str) -> int:
+    if model_type == "roberta":
+        bpe = ByteLevelBPETokenizer()
+        specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+        bpe.train_from_iterator(CORPUS, vocab_size=400, special_tokens=specials, show_progress=False)
+        bpe.save_model(str(folder))
+        return bpe.get_vocab_size()
+    entries = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_PIECES.split(), *dict.fromkeys(_LETTERS)]
+    entries += [f"##{letter}" for letter in dict.fromkeys(_LETTERS)]
+    entries = list(dict.fromkeys(entries))
+    (folder / "vocab.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
+    return len(entries)
+
+
+def _write_weights(folder: Path, state: dict[str, torch.Tensor], name: str, shards: int) -> None:
+    def write(part: dict[str, torch.Tensor], path: Path) -> None:
+        if name.endswith(".safetensors"):
+            save_file(part, path, metadata={"format": "pt"})
+        else:
+            torch.save(part, path)
+
+    if shards == 1:
+        write(state, folder / name)
+        return
+    stem, suffix = name.split(".")
+    names: Sequence[str] = list(state)
+    weight_map = {}
+    for i in range(shards):
+        file = f"{stem}-{i + 1:05}-of-{shards:05}.{suffix}"
+        part = {key: state[key] for key in names[i::shards]}
+        write(part, folder / file)
+        weight_map |= dict.fromkeys(part, file)
+    write_json(folder / f"{name}.index.json", {"metadata": {}, "weight_map": weight_map})

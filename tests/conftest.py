@@ -1,0 +1,48 @@
+"""Fixtures: small artifacts exported here, and the real checkpoint where it lies beside the repository."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from checkpoints import make_checkpoint
+from simcse_export import ExportOptions, export
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random BERT checkpoint."""
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def artifact(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact of `checkpoint` with pooler cls; read-only for all tests."""
+    folder = tmp_path_factory.mktemp("artifact") / "tiny-cls"
+    export(checkpoint, folder, ExportOptions(pooler="cls", max_tokens=32))
+    return folder
+
+
+@pytest.fixture
+def artifact_copy(artifact: Path, tmp_path: Path) -> Path:
+    """A copy of `artifact` that a test may damage."""
+    return Path(shutil.copytree(artifact, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def real_checkpoint() -> Path:
+    """The real SimCSE MiniLM checkpoint, where the machine has it."""
+    folder = SHARED / "checkpoints/simcse-minilm-l6"
+    if not folder.is_dir():
+        pytest.skip(f"no real checkpoint at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_artifact(real_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real checkpoint's artifact with pooler cls."""
+    folder = tmp_path_factory.mktemp("artifact") / "simcse-minilm-l6"
+    export(real_checkpoint, folder, ExportOptions(pooler="cls"))
+    return folder
