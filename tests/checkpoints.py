@@ -4,15 +4,16 @@ Every parameter is random, biases and layer norms too, so that a graph that drop
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
 _PIECES = "the a an man woman plays play ##s ##ing ##ed guitar music is are cat dog on mat some one un ##able run walk"
+_BERT_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"-()[]{}<>/@#$%&*+=éßñ一个男人在弹吉他東京の"
 
 CORPUS = [
@@ -76,8 +77,8 @@ def random_model(model_type: str, vocabulary: int, seed: int = 0, **config: obje
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "intermediate_size": 64,
-        "max_position_embeddings": 66 if model_type == "roberta" else 64,
-        "pad_token_id": 1 if model_type == "roberta" else 0,
+        "max_position_embeddings": 66 if model_type in ("roberta", "mpnet") else 64,
+        "pad_token_id": 1 if model_type in ("roberta", "mpnet") else 0,
     }
     if model_type == "distilbert":
         numbers |= {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 64}
@@ -89,10 +90,27 @@ def random_model(model_type: str, vocabulary: int, seed: int = 0, **config: obje
     return model.eval()
 
 
-def make_sentence_transformers(folder: Path, *, mode: str = "mean_tokens", max_seq_length: int = 48) -> Path:
-    """Wrap a small BERT checkpoint in sentence-transformers' folder structure."""
-    make_checkpoint(folder)
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+def make_sentence_transformers(
+    folder: Path,
+    *,
+    mode: str = "mean_tokens",
+    max_seq_length: int | None = 48,
+    transformer: str = "",
+    lowercase: bool = False,
+    extra: str = "Normalize",
+) -> Path:
+    """Wrap a small BERT checkpoint in sentence-transformers' folder structure.
+
+    Args:
+        folder: made if it is not there.
+        mode: how it pools, such as "cls_token".
+        max_seq_length: its longest text.
+        transformer: the transformer module's subfolder.
+        lowercase: what it states as ``do_lower_case``.
+        extra: the kind of its last module.
+    """
+    make_checkpoint(folder / transformer)
+    modules = [(transformer, "Transformer"), ("1_Pooling", "Pooling"), (f"2_{extra}", extra)]
     write_json(
         folder / "modules.json",
         [
@@ -100,7 +118,8 @@ def make_sentence_transformers(folder: Path, *, mode: str = "mean_tokens", max_s
             for i, (path, kind) in enumerate(modules)
         ],
     )
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_seq_length, "do_lower_case": False})
+    settings = {"max_seq_length": max_seq_length, "do_lower_case": lowercase}
+    write_json(folder / transformer / "sentence_bert_config.json", settings)
     modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
     (folder / "1_Pooling").mkdir()
     write_json(folder / "1_Pooling/config.json", {f"pooling_mode_{m}": m == mode for m in modes})
@@ -111,6 +130,19 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content))
 
 
+def edit_json(path: Path, **changes: object) -> None:
+    """Set keys of a JSON file; None removes one."""
+    content = json.loads(path.read_text()) | changes
+    write_json(path, {key: value for key, value in content.items() if value is not None})
+
+
+def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Path:
+    """Rewrite ``model.safetensors`` in ``folder`` as ``change`` returns its tensors."""
+    path = folder / "model.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
+    return folder
+
+
 def _write_vocabulary(folder: Path, model_type: str) -> int:
     if model_type == "roberta":
         bpe = ByteLevelBPETokenizer()
@@ -118,7 +150,8 @@ def _write_vocabulary(folder: Path, model_type: str) -> int:
         bpe.train_from_iterator(CORPUS, vocab_size=400, special_tokens=specials, show_progress=False)
         bpe.save_model(str(folder))
         return bpe.get_vocab_size()
-    entries = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_PIECES.split(), *dict.fromkeys(_LETTERS)]
+    specials = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"] if model_type == "mpnet" else _BERT_SPECIALS
+    entries = [*specials, *_PIECES.split(), *dict.fromkeys(_LETTERS)]
     entries += [f"##{letter}" for letter in dict.fromkeys(_LETTERS)]
     entries = list(dict.fromkeys(entries))
     (folder / "vocab.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from .errors import ArtifactNotFoundError, FormatVersionError, IntegrityError
+from .errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -21,6 +21,14 @@ WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 CHECK = "check.npz"
 _REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
+
+# What JSON's types do not already decide where the manifest is read.
+_KINDS = {
+    **dict.fromkeys(("pooler", "precision", "target"), str),
+    **dict.fromkeys(("dimension", "max_tokens"), int),
+    **dict.fromkeys(("architecture", "versions"), dict),
+    "normalized": bool,
+}
 
 POOLERS = ("cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last")
 
@@ -152,8 +160,11 @@ class Manifest:
         if content["format"] != FORMAT:
             advice = "upgrade simcse-engine" if content["format"] > FORMAT else "export again"
             raise FormatVersionError(f"{path}: format {content['format']}, this engine reads format {FORMAT}; {advice}")
-        stated = content.pop("digest", None)
-        if stated != _digest(content):
+        try:
+            edited = content.pop("digest", None) != _digest(content)
+        except RecursionError:  # nested as deep as can just be read
+            edited = True
+        if edited:
             raise IntegrityError(f"{path}: was edited after export (its digest does not match); export again")
         try:
             return cls._parse(content)
@@ -163,6 +174,9 @@ class Manifest:
     @classmethod
     def _parse(cls, content: dict[str, Any]) -> Self:
         facts = {f.name: content[f.name] for f in dataclasses.fields(cls)}
+        for name, kind in _KINDS.items():
+            if not isinstance(facts[name], kind):
+                raise TypeError(f"{name} is {facts[name]!r:.40}")
         facts["source"] = Source(**facts["source"])
         facts["files"] = {name: FileEntry(**entry) for name, entry in facts["files"].items()}
         manifest = cls(**facts)
@@ -206,8 +220,11 @@ def open_artifact(folder: Path) -> Manifest:
     """Read the manifest of the artifact in ``folder`` and check every file against it.
 
     Raises:
-        ArtifactError: as `Manifest.read` and `Manifest.check_files` say.
+        ArtifactError: as `Manifest.read` and `Manifest.check_files` say, or the system refuses to read a file.
     """
-    manifest = Manifest.read(folder)
-    manifest.check_files(folder)
+    try:
+        manifest = Manifest.read(folder)
+        manifest.check_files(folder)
+    except OSError as error:
+        raise ArtifactError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
     return manifest

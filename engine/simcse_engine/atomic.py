@@ -104,9 +104,8 @@ def refuse_existing(target: Path, *, replace: bool) -> None:
     if not target.is_dir():
         raise OutputError(f"{target}: exists and is not a folder")
     with _said_as_output_error(target):
-        empty = not any(target.iterdir())
-    if not replace and not empty:
-        raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
+        if not replace and any(target.iterdir()):
+            raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
 
 
 def _exchange(new: Path, old: Path) -> None:

@@ -12,25 +12,22 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
-from .errors import InputValueError, SimCSEError, TruncationWarning
+from .arguments import PROGRAM, parser
+from .errors import SimCSEError, TruncationWarning
 
 if TYPE_CHECKING:
-    from .encoder import Encoder
+    from .encoder import Encoder, Truncate
 
-PROGRAM = "simcse-engine"
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended: 128 + SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; wrong use ends in SystemExit(2), as argparse has it."""
-    args = _parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = args.run
+    args = parser().parse_args(argv)
     try:
-        code = run(args)
+        code = _COMMANDS[args.command](args)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -52,7 +49,7 @@ def _encode(args: argparse.Namespace) -> int:
 
     check_target(args.output)
     rows = 0
-    with open_texts(args.file) as texts, _noted_cuts() as notes, _encoder(args) as encoder:
+    with open_texts(args.file) as texts, _counted_cuts(args) as cuts, _encoder(args) as encoder:
         # The second branch holds just the texts that the encoder has read ahead of its vectors.
         encoded, kept = itertools.tee(texts)
         # disable=None: no bar where stderr is no terminal.
@@ -64,7 +61,13 @@ def _encode(args: argparse.Namespace) -> int:
         dimension, identity = encoder.dimension, encoder.manifest.identity
     if args.json:
         _print_json(
-            {"output": str(args.output), "rows": rows, "dimension": dimension, "identity": identity, "warnings": notes}
+            {
+                "output": str(args.output),
+                "rows": rows,
+                "dimension": dimension,
+                "identity": identity,
+                "truncated": sum(cuts),
+            }
         )
     else:
         print(f"{args.output}: {rows:,} rows of {dimension} floats", file=sys.stderr)
@@ -75,10 +78,10 @@ def _similarity(args: argparse.Namespace) -> int:
     from .printout import cosine_table, cosines
 
     sentences = [args.first, *args.others]
-    with _noted_cuts() as notes, _encoder(args) as encoder:
+    with _counted_cuts(args) as cuts, _encoder(args) as encoder:
         values = cosines(encoder.encode(sentences))
     if args.json:
-        _print_json({"sentences": sentences, "cosines": values.tolist(), "warnings": notes})
+        _print_json({"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)})
     elif len(sentences) == 2:
         print(f"{values[0, 1]:.4f}")
     else:
@@ -132,28 +135,34 @@ def _doctor(args: argparse.Namespace) -> int:
 def _encoder(args: argparse.Namespace) -> "Encoder":
     from .encoder import Encoder
 
+    # "silent" is silent towards the user alone: cuts are counted all the same, in `_counted_cuts`.
+    truncate: Truncate = "error" if args.truncate == "error" else "warn"
     return Encoder(
-        args.artifact, device=args.device, threads=args.threads, truncate=args.truncate, max_tokens=args.max_tokens
+        args.artifact, device=args.device, threads=args.threads, truncate=truncate, max_tokens=args.max_tokens
     )
 
 
 @contextlib.contextmanager
-def _noted_cuts() -> Iterator[list[str]]:
-    """Say each TruncationWarning in one line on stderr and note it in the list given; others take their own way."""
-    notes: list[str] = []
+def _counted_cuts(args: argparse.Namespace) -> Iterator[list[int]]:
+    """Collect how many texts each TruncationWarning counts, and say it in one line on stderr unless silence is asked.
+
+    Other warnings take their own way.
+    """
+    cuts: list[int] = []
     with warnings.catch_warnings():
         warnings.simplefilter("always", TruncationWarning)
         show = warnings.showwarning
 
-        def note(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, TruncationWarning):
-                show(message, category, *where, **more)
+        def count(message: Any, *where: Any, **more: Any) -> None:
+            if not isinstance(message, TruncationWarning):
+                show(message, *where, **more)
                 return
-            notes.append(str(message))
-            print(f"{PROGRAM}: warning: {message}", file=sys.stderr)
+            cuts.append(message.cut)
+            if args.truncate != "silent":
+                print(f"{PROGRAM}: warning: {message}", file=sys.stderr)
 
-        warnings.showwarning = note
-        yield notes
+        warnings.showwarning = count
+        yield cuts
 
 
 def _print_json(content: Any) -> None:
@@ -161,69 +170,13 @@ def _print_json(content: Any) -> None:
     print(json.dumps(content, indent=2))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        PROGRAM, description="Sentences to vectors with an exported SimCSE artifact.", allow_abbrev=False
-    )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
-        added.add_argument("--json", action="store_true", help="one JSON document on stdout")
-        added.set_defaults(run=run)
-        return added
-
-    encode = command("encode", _encode, "encode a file of sentences, one a line, into a file of vectors")
-    _add_artifact(encode)
-    encode.add_argument(
-        "file", metavar="FILE", nargs="?", default="-", help="UTF-8 lines, .jsonl or .parquet; - or nothing for stdin"
-    )
-    encode.add_argument(
-        *("-o", "--output"), metavar="OUT", required=True, type=_output, help=".npy, .jsonl or .parquet; is replaced"
-    )
-    similarity = command("similarity", _similarity, "print the cosines between sentences")
-    _add_artifact(similarity)
-    similarity.add_argument("first", metavar="SENTENCE")
-    similarity.add_argument("others", metavar="SENTENCE", nargs="+")
-    info = command("info", _info, "say what an artifact is, as its manifest tells")
-    _add_artifact(info)
-    verify = command("verify", _verify, "compare an artifact's vectors, computed here, with the reference model's")
-    _add_artifact(verify)
-    command("doctor", _doctor, "examine this installation and machine, and say what to do about each finding")
-
-    for opens_encoder in (encode, similarity, verify):
-        opens_encoder.add_argument("--device", help="cpu, cuda or cuda:N; the artifact's target without it")
-        opens_encoder.add_argument("--threads", type=_count, metavar="N", help="without it, all that is allowed here")
-    for takes_texts in (encode, similarity):
-        takes_texts.add_argument(
-            "--truncate",
-            choices=("warn", "error", "silent"),
-            default="warn",
-            help="what to do with texts longer than the limit (default: cut them and warn)",
-        )
-        takes_texts.add_argument("--max-tokens", type=_count, metavar="N", help="a lower limit than the artifact's")
-    return parser
-
-
-def _add_artifact(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifact", metavar="ARTIFACT", help="an artifact's folder, or a hub id user/name[@revision]")
-
-
-def _output(name: str) -> Path:
-    from .vectorfile import check_suffix
-
-    try:
-        check_suffix(Path(name))
-    except InputValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return Path(name)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "encode": _encode,
+    "similarity": _similarity,
+    "info": _info,
+    "verify": _verify,
+    "doctor": _doctor,
+}
 
 
 if __name__ == "__main__":

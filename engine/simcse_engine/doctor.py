@@ -1,33 +1,15 @@
-"""What is installed, what of it really works on this machine, and what to do about the rest.
+"""What is wrong with an installation or a machine, and what to do about it: findings, drawn from `survey`'s facts."""
 
-`examine` collects `Facts` and lets `judge` derive findings from them. Whatever can crash a process (the runtime, a
-provider's libraries) is tried in a child process, so that the doctor survives the illness.
-"""
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-import importlib.metadata
-import importlib.util
-import json
-import os
-import platform
-import re
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
-
-from . import cpu, session
 from ._version import __version__
+from .survey import REQUIRED, Facts, survey
 
 Level = Literal["problem", "advice", "ok"]
-_T = TypeVar("_T")
 
-_REQUIRED = ("numpy", "tokenizers", "huggingface-hub", "tqdm")
-_OPTIONAL = ("usearch", "pyarrow")
-
-# The providers that the engine runs on, and what to do when one is compiled in and does not load. Others, such as
-# the wheels' Azure provider, are named and not tried: whether they load changes nothing here.
+# What to do where a provider is compiled in and does not load.
 _REMEDIES = {
     "CPUExecutionProvider": "pip install --force-reinstall --no-deps {build}",
     "CUDAExecutionProvider": (
@@ -35,7 +17,6 @@ _REMEDIES = {
         "and cuDNN libraries; to stay on the CPU: pip uninstall -y {build}, then pip install 'simcse-engine[cpu]'"
     ),
 }
-_CHILD_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,47 +32,6 @@ class Finding:
     level: Level
     found: str
     todo: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What was found out about a machine; `judge` needs nothing else.
-
-    Attributes:
-        platform: the operating system.
-        python: Python's version.
-        prefix: the environment's folder.
-        packages: versions of the packages that matter, None where not installed.
-        builds: the onnxruntime builds that are installed, with their versions.
-        runtime: version of the onnxruntime that can be imported; None where none can.
-        runtime_error: why none can.
-        providers: those the engine runs on and that are compiled in; None for one that loads, else what it said.
-        other_providers: compiled in as well, of no use to the engine.
-        cpu: the CPU's name.
-        architecture: such as "x86_64" or "arm64".
-        features: the CPU's instruction sets that matter here.
-        affinity: CPUs that the scheduler lets this process run on.
-        quota: CPUs that its cgroups allow; None where unlimited.
-        threads: threads that an encoder uses unless told otherwise.
-        unknown: what could not be found out, and why.
-    """
-
-    platform: str = ""
-    python: str = ""
-    prefix: str = ""
-    packages: Mapping[str, str | None] = field(default_factory=dict)
-    builds: Mapping[str, str | None] = field(default_factory=dict)
-    runtime: str | None = None
-    runtime_error: str = ""
-    providers: Mapping[str, str | None] = field(default_factory=dict)
-    other_providers: Sequence[str] = ()
-    cpu: str = ""
-    architecture: str = ""
-    features: Sequence[str] = ()
-    affinity: int = 1
-    quota: float | None = None
-    threads: int = 1
-    unknown: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,43 +79,8 @@ class Report:
 
 
 def examine() -> Report:
-    """Look at this machine and environment. Never raises: what fails becomes a finding."""
-    unknown: list[str] = []
-
-    def ask(default: _T, function: Callable[..., _T], *arguments: str) -> _T:
-        try:
-            return function(*arguments)
-        except Exception as error:  # whatever it is, the rest of the report is still wanted
-            question = " ".join([function.__name__.strip("_"), *arguments])
-            unknown.append(f"{question}: {type(error).__name__}: {error}")
-            return default
-
-    builds: list[str] = ask([], session.installed_builds)
-    runtime: dict[str, Any] = ask({"error": "could not be tried"}, _in_child, "runtime")
-    compiled_in: list[str] = runtime.get("providers", [])
-    providers = {
-        name: ask({"error": "could not be tried"}, _in_child, "provider", name).get("error")
-        for name in compiled_in
-        if name in _REMEDIES
-    }
-    facts = Facts(
-        platform=platform.platform(),
-        python=platform.python_version(),
-        prefix=sys.prefix,
-        packages={name: ask(None, _version, name) for name in (*_REQUIRED, *_OPTIONAL)},
-        builds={name: ask(None, _version, name) for name in builds},
-        runtime=runtime.get("version"),
-        runtime_error=runtime.get("error", ""),
-        providers=providers,
-        other_providers=tuple(name for name in compiled_in if name not in _REMEDIES),
-        cpu=ask("unknown", cpu.model_name),
-        architecture=platform.machine(),
-        features=tuple(ask([], cpu.features)),
-        affinity=ask(1, cpu.affinity),
-        quota=ask(None, cpu.cgroup_quota),
-        threads=ask(1, cpu.usable_cpus),
-        unknown=tuple(unknown),
-    )
+    """Look at this machine and environment, and judge. Never raises: what fails becomes a finding."""
+    facts = survey()
     return Report(facts=facts, findings=judge(facts))
 
 
@@ -191,7 +96,7 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
 
 
 def _judge_packages(facts: Facts) -> list[Finding]:
-    missing = [name for name, version in facts.packages.items() if version is None and name in _REQUIRED]
+    missing = [name for name, version in facts.packages.items() if version is None and name in REQUIRED]
     if not missing:
         return []
     found = f"not installed: {', '.join(missing)}"
@@ -254,64 +159,5 @@ def _judge_threads(facts: Facts) -> Finding:
     return Finding(level="advice", found=found, todo=todo)
 
 
-def _in_child(*question: str) -> dict[str, Any]:
-    """Let a child process answer; its death, or its silence, is an ``error`` too."""
-    # The child finds what this process finds, however its path came about. -P: and nothing in the current folder.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-P", "-c", "from simcse_engine import doctor; doctor.answer()", *question]
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_CHILD_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return {"error": f"gave no answer in {_CHILD_TIMEOUT_S} s"}
-    if done.returncode < 0:
-        return {"error": f"the process was killed by {signal.Signals(-done.returncode).name}"}
-    try:
-        # The runtime prints to stdout as well; the answer is the last line.
-        reply: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (ValueError, IndexError):
-        return {"error": f"the process ended with {done.returncode}: {_last_line(done.stderr)}"}
-    logged = re.search(r"\[E:onnxruntime.*?\] (.*?)(\x1b|$)", done.stderr, re.MULTILINE)
-    if "error" in reply and logged:
-        # What made the runtime fall back stands in its log alone.
-        reply["error"] += f" ({logged[1]})"
-    return reply
-
-
-def answer() -> None:
-    """In the child process: answer the question in ``sys.argv`` with a line of JSON."""
-    reply: dict[str, Any] = {}
-    try:
-        if sys.argv[1] == "runtime":
-            reply = {"version": session.import_runtime().__version__, "providers": session.available_providers()}
-        elif error := session.probe_provider(sys.argv[2]):
-            reply = {"error": error}
-    except Exception as error:
-        # The system's own words, without the engine's advice: the doctor gives that.
-        reply = {"error": _last_line(str(error.__cause__ or error)) or type(error).__name__}
-    print(json.dumps(reply))
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        # Frozen applications carry packages without their metadata.
-        return "unknown version" if importlib.util.find_spec(name.replace("-", "_")) else None
-
-
 def _listed(versions: Mapping[str, str | None]) -> str:
     return ", ".join(f"{name} {version or 'not installed'}" for name, version in versions.items()) or "none"
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else ""

@@ -73,6 +73,8 @@ class Encoder:
             InputValueError: an option has a value that cannot be used.
         """
         self._closed = False
+        # As given: whoever unpickles may have other CPUs.
+        self._options = {"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens}
         self._truncate = _checked_truncate(truncate)
         self._threads = _checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact).absolute()
@@ -146,9 +148,8 @@ class Encoder:
     def _stream(self, texts: Iterable[str], policy: Truncate) -> Iterator[NDArray[np.float32]]:
         with contextlib.closing(self._submit(texts, policy)) as parts:
             for _, count, pending in parts:
-                out = np.empty((count, self.dimension), np.float32)
-                pending.write(out)
-                yield out
+                # Not held here while the next is computed: what the caller has dropped shall be gone.
+                yield pending.write(np.empty((count, self.dimension), np.float32))
 
     def _submit(self, texts: Iterable[str], policy: Truncate) -> Generator[tuple[int, int, Pending], None, None]:
         """Tokenize and submit window after window, each while the one before it runs.
@@ -179,7 +180,7 @@ class Encoder:
                 pending.cancel()
         if cut and policy == "warn":
             message = f"{cut} of {start} texts were longer than max_tokens={self.max_tokens} tokens and were cut"
-            warnings.warn(message, TruncationWarning, stacklevel=3)
+            warnings.warn(TruncationWarning(message, cut=cut, total=start), stacklevel=3)
 
     def _warm_up(self) -> None:
         """Run once: the first caller shall not pay for first allocations, and a graph that does not fit shows here."""
@@ -200,7 +201,11 @@ class Encoder:
         return self._truncate if truncate is None else _checked_truncate(truncate)
 
     def close(self) -> None:
-        """Free the graph and its threads; calls under way end first. Closing twice is fine."""
+        """Free the graph and its threads. Closing twice is fine.
+
+        Texts that another thread has under way are finished first; a call or a stream that has more than a window of
+        them to go raises ClosedError.
+        """
         self._closed = True
         self._runner.close()
 
@@ -211,13 +216,7 @@ class Encoder:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = {
-            "device": self._device,
-            "threads": self._threads,
-            "truncate": self._truncate,
-            "max_tokens": self.max_tokens,
-        }
-        return _open_with, (str(self._folder), options)
+        return _open_with, (str(self._folder), self._options)
 
     def __repr__(self) -> str:
         m = self.manifest

@@ -91,4 +91,14 @@ class UnsupportedModelError(ExportError):
 
 
 class TruncationWarning(UserWarning):
-    """Texts were longer than ``max_tokens`` and were cut."""
+    """Texts were longer than ``max_tokens`` and were cut.
+
+    Attributes:
+        cut: how many.
+        total: of how many that were encoded.
+    """
+
+    def __init__(self, message: str, *, cut: int = 0, total: int = 0) -> None:
+        super().__init__(message)
+        self.cut = cut
+        self.total = total

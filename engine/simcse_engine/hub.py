@@ -29,16 +29,19 @@ def locate(where: str | os.PathLike[str], *, files: Sequence[str] | None = None)
     """
     if not isinstance(where, str | os.PathLike):
         raise InputTypeError(f"an artifact is named by a path or a hub id, not by {type(where).__name__}")
-    path = Path(where).expanduser()
     hub_id = hub_id_of(where)
-    if hub_id is None:
-        return path
-    return fetch(*hub_id, files=files)
+    if hub_id is not None:
+        return fetch(*hub_id, files=files)
+    try:
+        return Path(where).expanduser()
+    except RuntimeError as error:
+        raise ArtifactNotFoundError(f"{where}: {error}") from error
 
 
 def hub_id_of(where: str | os.PathLike[str]) -> tuple[str, str | None] | None:
     """Repository and revision if ``where`` is a hub id as `locate` says, else None."""
-    if not isinstance(where, str) or Path(where).exists():
+    # os.path.exists, as Path.exists raises for names that the system finds too long.
+    if not isinstance(where, str) or os.path.exists(where):  # noqa: PTH110
         return None
     match = _HUB_ID.fullmatch(where)
     if match is None or Path(where.split("/", 1)[0]).exists():

@@ -65,7 +65,9 @@ class Parity:
         Raises:
             ParityError: says which figure exceeds which limit.
         """
-        limit = LIMITS[precision]
+        limit = LIMITS.get(precision)
+        if limit is None:
+            raise ParityError(f"this engine knows no limit for precision {precision!r}; upgrade simcse-engine")
         faults = []
         # Written so that a NaN is a fault.
         if not self.max_abs_difference <= limit.max_abs_difference:
@@ -82,15 +84,18 @@ def compare(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Par
     """Compare two float32 [texts, dimension] arrays row by row, in float64."""
     ours, theirs = vectors.astype(np.float64), reference.astype(np.float64)
     our_norms, their_norms = np.linalg.norm(ours, axis=1), np.linalg.norm(theirs, axis=1)
-    ours /= our_norms[:, None]
-    theirs /= their_norms[:, None]
+    # A vector of length 0 gives NaN, which `Parity.require` refuses.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ours /= our_norms[:, None]
+        theirs /= their_norms[:, None]
+        norm_errors = np.abs(our_norms / their_norms - 1)
     cosines = np.sum(ours * theirs, axis=1)
     return Parity(
         texts=len(vectors),
         max_abs_difference=float(np.max(np.abs(ours - theirs))),
         min_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
-        max_norm_error=float(np.max(np.abs(our_norms / their_norms - 1))),
+        max_norm_error=float(np.max(norm_errors)),
     )
 
 
@@ -106,10 +111,10 @@ def save_check(folder: Path, texts: list[str], vectors: NDArray[np.float32]) -> 
 def load_check(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
     """Read ``check.npz``: texts, and the reference model's float32 [texts, dimension]."""
     try:
-        with np.load(folder / CHECK, allow_pickle=False) as arrays:
+        with (folder / CHECK).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             texts: list[str] = json.loads(arrays["texts"].tobytes())
             vectors: NDArray[np.float32] = arrays["vectors"]
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # zipfile, zlib and NumPy each raise their own
         raise IntegrityError(f"{folder / CHECK}: cannot be read ({error}); export again") from error
     return texts, vectors
 
@@ -124,6 +129,11 @@ def verify(encoder: "Encoder", folder: Path) -> Parity:
         IntegrityError: ``check.npz`` cannot be read.
     """
     texts, reference = load_check(folder)
+    if not texts or reference.shape != (len(texts), encoder.dimension):
+        raise IntegrityError(
+            f"{folder / CHECK}: {len(texts)} texts and vectors of shape {reference.shape}, where this artifact's "
+            f"have {encoder.dimension} floats; export again"
+        )
     together = encoder.encode(texts, truncate="silent")
     alone = np.concatenate([encoder.encode([text], truncate="silent") for text in texts])
     parity = compare(np.concatenate([together, alone]), np.concatenate([reference, reference]))

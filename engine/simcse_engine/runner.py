@@ -9,19 +9,17 @@ opened when it is first needed, so a process that only ever does one of the two 
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ClosedError
 from .schedule import Limits, plan
 from .session import Session, SessionOptions
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Runner:
@@ -34,6 +32,7 @@ class Runner:
         self._threads = threads
         self._limits = limits or Limits()
         self._opening = threading.Lock()
+        self._closed = False
         self._joint: Session | None = None
         self._single: Session | None = None
         self._workers: ThreadPoolExecutor | None = None
@@ -43,24 +42,33 @@ class Runner:
 
         Returns:
             The vectors, ready or under way.
+
+        Raises:
+            ClosedError: after `close`.
         """
         lengths = [len(i) for i in ids]
         total = sum(lengths)
         limits = self._limits
-        executor: Executor
         if total <= limits.batch_tokens:
-            session, executor = self.joint(), _Inline()
-        else:
-            session, executor = self.single(), self._pool()
-            # With less than a full batch a worker, smaller batches keep every worker busy.
-            share = max(limits.full_batch_tokens, -(-total // self._threads))
-            limits = replace(limits, batch_tokens=min(limits.batch_tokens, share))
-        batches = plan(lengths, limits)
-        return Pending([(b, executor.submit(run_batch, session, [ids[i] for i in b])) for b in batches])
+            session = self.joint()
+            return Pending([(b, _done(run_batch(session, [ids[i] for i in b]))) for b in plan(lengths, limits)])
+        session = self.single()
+        # With less than a full batch a worker, smaller batches keep every worker busy.
+        share = max(limits.full_batch_tokens, -(-total // self._threads))
+        batches = plan(lengths, replace(limits, batch_tokens=min(limits.batch_tokens, share)))
+        # All of them or none: `close` has its turn before or after.
+        with self._opening:
+            workers = self._pool()
+            return Pending([(b, workers.submit(run_batch, session, [ids[i] for i in b])) for b in batches])
 
     def joint(self) -> Session:
-        """The session whose threads share every run."""
+        """The session whose threads share every run.
+
+        Raises:
+            ClosedError: after `close`.
+        """
         with self._opening:
+            self._refuse_if_closed()
             if self._joint is None:
                 self._joint = self._open(self._threads)
             return self._joint
@@ -70,6 +78,7 @@ class Runner:
         if self._threads == 1:
             return self.joint()
         with self._opening:
+            self._refuse_if_closed()
             if self._single is None:
                 self._single = self._open(1)
             return self._single
@@ -77,18 +86,24 @@ class Runner:
     def _open(self, threads: int) -> Session:
         return Session(self._artifact, SessionOptions(device=self._device, threads=threads))
 
-    def _pool(self) -> Executor:
-        with self._opening:
-            if self._workers is None:
-                self._workers = ThreadPoolExecutor(self._threads, thread_name_prefix="simcse-engine")
-            return self._workers
+    def _pool(self) -> ThreadPoolExecutor:
+        self._refuse_if_closed()
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(self._threads, thread_name_prefix="simcse-engine")
+        return self._workers
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise ClosedError("this encoder is closed; open a new one")
 
     def close(self) -> None:
-        """Let running batches end, stop the workers, free the sessions."""
+        """Let submitted batches end, stop the workers, free the sessions."""
         with self._opening:
-            if self._workers is not None:
-                self._workers.shutdown(cancel_futures=True)
+            workers = self._workers
+            self._closed = True
             self._joint = self._single = self._workers = None
+        if workers is not None:
+            workers.shutdown()
 
     def abandon(self) -> None:
         """In a forked child: keep the parent's sessions from ever being destroyed here (see `Session.abandon`)."""
@@ -103,17 +118,24 @@ class Pending:
     def __init__(self, parts: list[tuple[list[int], "Future[NDArray[np.float32]]"]]) -> None:
         self._parts = parts
 
-    def write(self, out: NDArray[np.float32], advance: Callable[[int], Any] | None = None) -> None:
-        """Wait for all of them and write them into ``out`` [sentences, dimension], in the order of the sentences.
+    def write(self, out: NDArray[np.float32], advance: Callable[[int], Any] | None = None) -> NDArray[np.float32]:
+        """Wait for all of them, once, and write them into ``out`` [sentences, dimension], in the sentences' order.
 
         Args:
             out: float32, a row a sentence submitted.
             advance: called with a number of sentences whenever so many more are done.
+
+        Returns:
+            ``out``.
         """
-        for positions, future in self._parts:
+        # Each part is let go as soon as it is written, so that a window's vectors are not in memory twice.
+        self._parts.reverse()
+        while self._parts:
+            positions, future = self._parts.pop()
             out[positions] = future.result()
             if advance is not None:
                 advance(len(positions))
+        return out
 
     def cancel(self) -> None:
         """Drop what has not begun."""
@@ -121,13 +143,10 @@ class Pending:
             future.cancel()
 
 
-class _Inline(Executor):
-    """An executor that does the work at once, in the caller's thread."""
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
-        future: Future[T] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
+def _done(vectors: NDArray[np.float32]) -> "Future[NDArray[np.float32]]":
+    future: Future[NDArray[np.float32]] = Future()
+    future.set_result(vectors)
+    return future
 
 
 def run_batch(session: Session, ids: Sequence[list[int]]) -> NDArray[np.float32]:

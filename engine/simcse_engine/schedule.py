@@ -29,7 +29,7 @@ class Limits:
     batch_tokens: int = 512
     full_batch_tokens: int = 192
     attention_slack: float = 1.5
-    window_texts: int = 8192
+    window_texts: int = 4096
     window_chars: int = 2_000_000
 
 

@@ -5,6 +5,7 @@ The runtime is imported on first use, so that `import simcse_engine` and the com
 
 import ctypes
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -86,15 +87,16 @@ class Session:
 
 def _open(graph: Path, options: SessionOptions) -> "onnxruntime.InferenceSession":
     ort = import_runtime()
-    name, _, index = options.device.partition(":")
+    name, colon, index = options.device.partition(":")
     provider = _PROVIDERS.get(name)
-    if provider is None or (index and not index.isdecimal()):
+    if provider is None or (colon and (name == "cpu" or not index.isdecimal())):
         raise ProviderError(f"device {options.device!r} is unknown; 'cpu', 'cuda' and 'cuda:N' are known")
     if provider not in ort.get_available_providers():
         raise ProviderError(
             f"asked for {options.device}, and the onnxruntime {ort.__version__} here has no {provider}; "
             f"{_INSTALL[name]} in an environment without another onnxruntime, then run simcse-engine doctor"
         )
+    _preload(ort, provider)
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
@@ -131,6 +133,12 @@ def _open(graph: Path, options: SessionOptions) -> "onnxruntime.InferenceSession
     return session
 
 
+def _preload(ort: ModuleType, provider: str) -> None:
+    """Load CUDA and cuDNN from the packages that ``[gpu]`` brings, which the system's loader does not search."""
+    if provider == _PROVIDERS["cuda"]:
+        ort.preload_dlls()
+
+
 def import_runtime() -> ModuleType:
     """Import onnxruntime after checking that there is one of it, and exactly one.
 
@@ -143,6 +151,9 @@ def import_runtime() -> ModuleType:
             f"{' and '.join(builds)} are installed together and overwrite each other's files; "
             f"pip uninstall -y {' '.join(builds)}, then install simcse-engine with either [cpu] or [gpu]"
         )
+    # The Linux wheels since 1.29 report to Microsoft from a thread that a forked child has not, and waits for at its
+    # exit. Read when the library is loaded; a value that is set already stays.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
 
@@ -189,6 +200,7 @@ _PROBE = bytes.fromhex(
 def probe_provider(provider: str) -> str | None:
     """Try to run a tiny graph on ``provider``; None if that works, else what the runtime said."""
     ort = import_runtime()
+    _preload(ort, provider)
     settings = ort.SessionOptions()
     settings.log_severity_level = 4
     try:

@@ -5,6 +5,18 @@
 'cls'
 """
 
-from .pipeline import ExportOptions, export
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .pipeline import ExportOptions, export
 
 __all__ = ["ExportOptions", "export"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: torch and transformers take seconds, and the command has something to say without them."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import pipeline
+
+    return getattr(pipeline, name)

@@ -14,10 +14,13 @@ from simcse_engine.errors import ArtifactNotFoundError, CheckpointError, PoolerE
 from simcse_engine.hub import fetch, hub_id_of
 
 # What is fetched of a hub repository: never other frameworks' weights, nor ready-made exports.
-_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin", "*/config.json"]
+_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin", "*/pytorch_model*.bin"]
 
 # SimCSE was trained on 32 tokens and encodes up to this many where nobody says otherwise.
 DEFAULT_MAX_TOKENS = 128
+
+# Two special tokens and a piece of a word.
+_LEAST_TOKENS = 3
 
 # Position ids that begin behind the padding id leave so many fewer of them for tokens.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "data2vec-text", "longformer"}
@@ -89,14 +92,20 @@ def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) 
     config = _read_json(folder / "config.json")
     if not isinstance(config.get("model_type"), str):
         raise CheckpointError(f'{folder / "config.json"}: has no model_type; add it, such as "model_type": "bert"')
+    padding = config.get("pad_token_id", 1)
+    if config["model_type"] in _OFFSET_POSITIONS and not isinstance(padding, int):
+        raise CheckpointError(f"{folder / 'config.json'}: pad_token_id is {padding!r}, and positions count from it")
     settings = _read_json(folder / "sentence_bert_config.json") if modules else {}
+    stated = settings.get("max_seq_length")
+    if stated is not None and not (isinstance(stated, int) and stated >= _LEAST_TOKENS):
+        raise CheckpointError(f"{folder / 'sentence_bert_config.json'}: max_seq_length is {stated!r}")
     return Checkpoint(
         folder=folder,
         id=name,
         revision=commit,
         config=config,
         pooler=_stated_pooler(root / modules["Pooling"]) if "Pooling" in modules else None,
-        max_tokens=settings.get("max_seq_length"),
+        max_tokens=stated,
         lowercase=bool(settings.get("do_lower_case")),
     )
 
@@ -135,8 +144,10 @@ def choose_max_tokens(checkpoint: Checkpoint, asked: int | None) -> int:
     if asked is None:
         stated = checkpoint.max_tokens if checkpoint.max_tokens is not None else DEFAULT_MAX_TOKENS
         return stated if most is None else min(stated, most)
-    if asked < 3 or (most is not None and asked > most):
-        raise CheckpointError(f"max_tokens={asked}: {checkpoint.id} takes from 3 to {most or 'any number of'} tokens")
+    if asked < _LEAST_TOKENS or (most is not None and asked > most):
+        raise CheckpointError(
+            f"max_tokens={asked}: {checkpoint.id} takes from {_LEAST_TOKENS} to {most or 'any number of'} tokens"
+        )
     return asked
 
 
@@ -147,7 +158,7 @@ def _modules(root: Path) -> dict[str, str]:
         return {}
     modules = _read_json(path, list)
     try:
-        kinds = [(module["type"].rsplit(".", 1)[-1], module["path"]) for module in modules]
+        kinds = [(module["type"].rsplit(".", 1)[-1], Path(module["path"]).as_posix()) for module in modules]
     except (TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a list of modules with type and path") from error
     if [kind for kind, _ in kinds] not in (

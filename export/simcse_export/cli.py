@@ -8,6 +8,7 @@ from pathlib import Path
 
 from simcse_engine import __version__
 from simcse_engine.artifact import POOLERS
+from simcse_engine.cpu import usable_cpus
 from simcse_engine.errors import PoolerError, SimCSEError
 
 
@@ -30,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     try:
-        # Imported here: torch and transformers take seconds, which --help shall not.
+        # Imported here: torch and transformers take seconds, which --help shall not. torch comes first, since without
+        # it transformers would miss parts of its own.
+        import torch
+
         from .pipeline import ExportOptions, export
     except ImportError as error:
         print(
@@ -38,6 +42,7 @@ def _export(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    torch.set_num_threads(usable_cpus())  # torch's own count heeds no cgroup quota
     options = ExportOptions(
         revision=arguments.revision,
         pooler=arguments.pooler,

@@ -12,6 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from simcse_engine.errors import CheckpointError
+
 from .dialect import ACTIVATIONS, Dialect
 from .nodes import INT64, Graph, interface
 from .pooling import first_tokens, pool, unit
@@ -52,12 +54,12 @@ class Architecture:
         """Read a checkpoint's config; None where it holds anything that this graph does not know.
 
         Raises:
-            KeyError: the config lacks a number of its family.
+            CheckpointError: the config lacks a number of its family, or has something else in its place.
         """
         family = _FAMILIES.get(config["model_type"])
         known = (
             family is not None
-            and config.get("hidden_act", "gelu") in ACTIVATIONS
+            and str(config.get("hidden_act", "gelu")) in ACTIVATIONS
             and config.get("position_embedding_type", "absolute") == "absolute"
             and not config.get("is_decoder")
             and not config.get("add_cross_attention")
@@ -67,12 +69,12 @@ class Architecture:
             return None
         return cls(
             family=family,
-            layers=config["num_hidden_layers"],
-            hidden=config["hidden_size"],
-            heads=config["num_attention_heads"],
-            intermediate=config["intermediate_size"],
-            vocabulary=config["vocab_size"],
-            positions=config["max_position_embeddings"],
+            layers=_count(config, "num_hidden_layers"),
+            hidden=_count(config, "hidden_size"),
+            heads=_count(config, "num_attention_heads"),
+            intermediate=_count(config, "intermediate_size"),
+            vocabulary=_count(config, "vocab_size"),
+            positions=_count(config, "max_position_embeddings"),
             activation=config.get("hidden_act", "gelu"),
             epsilon=config.get("layer_norm_eps", 1e-12),
             padding_id=config.get("pad_token_id", 1 if family == "roberta" else 0) or 0,
@@ -104,6 +106,13 @@ class Architecture:
         if pooler == "cls":
             linear("pooler.dense", hidden, hidden)
         return shapes
+
+
+def _count(config: Mapping[str, Any], name: str) -> int:
+    value = config.get(name)
+    if not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"config.json lacks {name!r}" if value is None else f"config.json: {name} is {value!r}")
+    return value
 
 
 def author(

@@ -22,6 +22,9 @@ from .ragged import Ragged, View
 from .reference import quiet
 
 _PREFIX = "model/"
+# What transformers implements; of other values it takes no notice, and leaves the positions out.
+_POSITIONS = ("absolute", "relative_key", "relative_key_query")
+
 _ZERO = helper.make_tensor("zero", TensorProto.INT64, [1], [0])
 
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -39,8 +42,14 @@ def author_through_optimum(
         normalize: scale to unit length inside the graph.
 
     Raises:
-        UnsupportedModelError: optimum does not know the model type, or its graph wants other inputs than token ids.
+        UnsupportedModelError: optimum does not know the model type, its graph wants other inputs than token ids, or
+            the config asks for positions of an unknown kind.
     """
+    positions = getattr(model.config, "position_embedding_type", "absolute")
+    if positions not in _POSITIONS:
+        raise UnsupportedModelError(
+            f"position_embedding_type {positions!r} is unknown; {', '.join(_POSITIONS)} can be exported"
+        )
     count = model.config.num_hidden_layers
     needed = {"avg_top2": [count - 1], "avg_first_last": [1]}.get(pooler, [])
     exported = compose.add_prefix(_export(model, hidden_states=bool(needed)), _PREFIX)
@@ -93,9 +102,7 @@ def _export(model: PreTrainedModel, *, hidden_states: bool) -> onnx.ModelProto:
             "onnx", model=model, task="feature-extraction", library_name="transformers"
         )
     except (KeyError, ValueError, NotImplementedError) as error:
-        raise UnsupportedModelError(
-            f"model type {kind}: neither the authored graph nor optimum can export it ({error})"
-        ) from error
+        raise UnsupportedModelError(f"model type {kind}: neither we nor optimum can write its graph") from error
     config = make_config(model.config)
     if hidden_states:
         config = _with_hidden_states(config, model.config.num_hidden_layers)

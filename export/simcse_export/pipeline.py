@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 
 from simcse_engine import Encoder, parity
-from simcse_engine.artifact import GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
+from simcse_engine.artifact import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, Source
 from simcse_engine.atomic import refuse_existing, whole_folder
-from simcse_engine.errors import CheckpointError
+from simcse_engine.errors import OutputError
 from simcse_engine.session import import_runtime, save_optimized
 
 from .checkpoint import Checkpoint, choose_max_tokens, choose_pooler, open_checkpoint
@@ -32,6 +32,8 @@ _STATED_VERSIONS = ("simcse-engine", "onnx", "torch", "transformers", "optimum-o
 
 # What a config says of its own writing, not of the model.
 _INCIDENTAL = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
+
+_HEAD = ("pooler.dense.weight", "pooler.dense.bias")
 
 Say = Callable[[str], object]
 
@@ -80,25 +82,27 @@ def export(
     Raises:
         ExportError: the checkpoint cannot be exported; the subclass says why.
         ParityError: the artifact disagrees with transformers; nothing was published.
-        OutputError: ``artifact`` exists (without ``force``), or cannot be written.
+        OutputError: ``artifact`` exists (without ``force``), is a folder of other things, or cannot be written.
     """
     options = options or ExportOptions()
     target = Path(artifact)
     refuse_existing(target, replace=options.force)
+    _refuse_other_folders(target)
     import_runtime()
     say(f"[1/4] reading {checkpoint}")
     source = open_checkpoint(checkpoint, options.revision)
     weights = load_weights(source.folder)
-    head = (weights["pooler.dense.weight"], weights["pooler.dense.bias"]) if "pooler.dense.weight" in weights else None
+    head = (weights[_HEAD[0]], weights[_HEAD[1]]) if weights.keys() >= set(_HEAD) else None
     pooler = choose_pooler(source, options.pooler, has_head=head is not None)
     max_tokens = choose_max_tokens(source, options.max_tokens)
     head = head if pooler == "cls" else None
     reference = Reference(source)
 
     say(f"[2/4] writing the graph: pooler {pooler}, at most {max_tokens} tokens")
-    made = _make_graph(source, weights, reference, pooler=pooler, head=head, normalize=options.normalize)
     with whole_folder(target, replace=options.force) as staging:
-        _save_graph(made, staging)
+        ending = _Ending(pooler=pooler, head=head, normalize=options.normalize)
+        architecture, model_digest = _write_graph(staging, source, weights, reference, ending)
+        del weights  # of a large model these are gigabytes, and the reference loads its own
         reference.save_tokenizer(staging / TOKENIZER)
 
         say("[3/4] running the reference model")
@@ -110,8 +114,8 @@ def export(
         parity.save_check(staging, texts, np.stack(vectors))
         manifest = Manifest.describe(
             staging,
-            source=Source(id=source.id, revision=source.revision, digest=made.digest),
-            architecture=made.architecture,
+            source=Source(id=source.id, revision=source.revision, digest=model_digest),
+            architecture=architecture,
             pooler=pooler,
             normalized=options.normalize,
             precision=options.precision,
@@ -130,48 +134,59 @@ def export(
     return manifest
 
 
-@dataclass(frozen=True, kw_only=True)
-class _MadeGraph:
-    """A graph with what the manifest says of it."""
-
-    model: onnx.ModelProto
-    architecture: dict[str, Any]
-    digest: str
-    optimize: bool
-
-
-def _make_graph(
-    source: Checkpoint, weights: Weights, reference: Reference, *, pooler: str, head: Head | None, normalize: bool
-) -> _MadeGraph:
-    """Author the graph where the architecture is known here, else go through optimum."""
+def _refuse_other_folders(target: Path) -> None:
+    """Raise where ``force`` would delete what is no artifact, such as the checkpoint or a home folder."""
     try:
-        numbers = Architecture.of(source.config)
-    except KeyError as error:
-        raise CheckpointError(f"{source.folder / 'config.json'}: lacks {error}") from error
-    if numbers is not None:
-        used = select(weights, numbers.shapes(pooler), optional=[TOKEN_TYPES])
-        model = author(numbers, used, CpuFp32(), pooler=pooler, normalize=normalize)
-        facts = asdict(numbers)
-        return _MadeGraph(
-            model=model, architecture={"graph": "authored", **facts}, digest=digest(used, facts), optimize=False
+        other = target.is_dir() and not (target / MANIFEST).is_file() and any(target.iterdir())
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
+    if other:
+        raise OutputError(
+            f"{target}: is a folder of other things (no {MANIFEST} in it); --force replaces artifacts only"
         )
-    model = author_through_optimum(reference.model, pooler=pooler, head=head, normalize=normalize)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ending:
+    """What comes after the last layer; ``head`` is the dense layer of pooler cls, weight [out, in] and bias."""
+
+    pooler: str
+    head: Head | None
+    normalize: bool
+
+
+def _write_graph(
+    folder: Path, source: Checkpoint, weights: Weights, reference: Reference, ending: _Ending
+) -> tuple[dict[str, Any], str]:
+    """Write graph and weights into ``folder``: authored where the architecture is known here, else through optimum.
+
+    Returns:
+        What the manifest says of the architecture, and the digest of the model.
+    """
+    numbers = Architecture.of(source.config)
+    if numbers is None:
+        return _write_through_optimum(folder, source, weights, reference, ending)
+    used = select(weights, numbers.shapes(ending.pooler), optional=[TOKEN_TYPES])
+    facts = asdict(numbers)
+    _save_onnx(author(numbers, used, CpuFp32(), pooler=ending.pooler, normalize=ending.normalize), folder / GRAPH)
+    return {"graph": "authored", **facts}, digest(used, facts)
+
+
+def _write_through_optimum(
+    folder: Path, source: Checkpoint, weights: Weights, reference: Reference, ending: _Ending
+) -> tuple[dict[str, Any], str]:
+    if ending.head is not None:
+        hidden = reference.model.config.hidden_size
+        select(weights, {_HEAD[0]: (hidden, hidden), _HEAD[1]: (hidden,)})
+    model = author_through_optimum(reference.model, pooler=ending.pooler, head=ending.head, normalize=ending.normalize)
+    # The engine loads graphs as they lie there, and what torch traced is not yet as it should run.
+    with tempfile.TemporaryDirectory(dir=folder) as raw:
+        _save_onnx(model, Path(raw) / GRAPH)
+        save_optimized(Path(raw) / GRAPH, folder / GRAPH, WEIGHTS)
     facts = {key: value for key, value in sorted(source.config.items()) if key not in _INCIDENTAL}
     # A head that the pooler leaves out is no part of the model.
-    used = {name: array for name, array in weights.items() if head is not None or not name.startswith("pooler.")}
-    return _MadeGraph(
-        model=model, architecture={"graph": "optimum", **facts}, digest=digest(used, facts), optimize=True
-    )
-
-
-def _save_graph(made: _MadeGraph, folder: Path) -> None:
-    """Write the graph and its weights into ``folder``, as the runtime shall load them."""
-    if not made.optimize:
-        _save_onnx(made.model, folder / GRAPH)
-        return
-    with tempfile.TemporaryDirectory(dir=folder) as raw:
-        _save_onnx(made.model, Path(raw) / GRAPH)
-        save_optimized(Path(raw) / GRAPH, folder / GRAPH, WEIGHTS)
+    used = {name: array for name, array in weights.items() if ending.head or not name.startswith("pooler.")}
+    return {"graph": "optimum", **facts}, digest(used, facts)
 
 
 def _save_onnx(model: onnx.ModelProto, path: Path) -> None:

@@ -7,35 +7,52 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.activations import ACT2FN
+from transformers.utils import logging as transformers_logging
 
-from simcse_engine.errors import CheckpointError
+from simcse_engine.errors import CheckpointError, UnsupportedModelError
 
 from .checkpoint import Checkpoint
+
+# transformers looks through its own wrapping (bert.) and not through torch's DataParallel around it.
+_WRAPPING = {r"^module\.((bert|roberta)\.)?": ""}
 
 
 class Reference:
     """A checkpoint's model and tokenizer as transformers loads them."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        """Load tokenizer and model.
+        """Load the tokenizer; the model follows when it is asked for.
 
         Raises:
-            CheckpointError: transformers cannot load one of them, or the tokenizer does not fit the model.
+            CheckpointError: transformers cannot load the tokenizer.
         """
+        self._checkpoint = checkpoint
         self.tokenizer = _load_tokenizer(checkpoint)
-        self.model = _load_model(checkpoint.folder)
-        rows = self.model.get_input_embeddings().weight.shape[0]
-        highest = max(self.tokenizer.get_vocab().values())
-        if highest >= rows:
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The encoder in float32.
+
+        Raises:
+            CheckpointError: transformers cannot load it, or the tokenizer does not fit it.
+            UnsupportedModelError: the config names an activation that transformers does not have.
+        """
+        model = _load_model(self._checkpoint)
+        rows = model.get_input_embeddings().weight.shape[0]
+        most = max(self.tokenizer.get_vocab().values())
+        if most >= rows:
             raise CheckpointError(
-                f"{checkpoint.folder}: the tokenizer gives ids up to {highest}, the model has embeddings for {rows}"
+                f"{self._checkpoint.folder}: the tokenizer gives ids up to {most}, the model has embeddings for {rows}"
             )
+        return model
 
     def encode(
         self,
@@ -94,7 +111,9 @@ def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
     folder = checkpoint.folder
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, use_fast=True, local_files_only=True, trust_remote_code=False
+            )
     except Exception as error:  # transformers lets through whatever its parsers raise
         raise CheckpointError(f"{folder}: transformers cannot load its tokenizer ({_first_line(error)})") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -112,14 +131,30 @@ def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _load_model(folder: Path) -> PreTrainedModel:
+def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
+    folder, activation = checkpoint.folder, checkpoint.config.get("hidden_act", "gelu")
+    if not isinstance(activation, str) or activation not in ACT2FN:
+        raise UnsupportedModelError(f"{folder / 'config.json'}: hidden_act {activation!r} is unknown to transformers")
     try:
         with quiet():
-            model = AutoModel.from_pretrained(
-                folder, torch_dtype=torch.float32, local_files_only=True, attn_implementation="eager"
+            model, info = AutoModel.from_pretrained(
+                folder,
+                torch_dtype=torch.float32,
+                attn_implementation="eager",
+                local_files_only=True,
+                trust_remote_code=False,
+                key_mapping=_WRAPPING,
+                output_loading_info=True,
             )
     except Exception as error:
         raise CheckpointError(f"{folder}: transformers cannot load it ({_first_line(error)})") from error
+    # What is missing is random now. Only the pooler may be: its head is read from the weights, never from this model.
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise CheckpointError(
+            f"{folder}: the weights lack {missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}; "
+            "they are not those of this config, or incomplete"
+        )
     return model.eval()
 
 
@@ -128,13 +163,17 @@ def quiet() -> Iterator[None]:
     """Keep transformers, optimum and torch from talking of their own affairs while they work for us."""
     loggers = [logging.getLogger(name) for name in ("transformers", "optimum", "torch.onnx")]
     levels = [logger.level for logger in loggers]
+    bars = transformers_logging.is_progress_bar_enabled()
     try:
+        transformers_logging.disable_progress_bar()
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

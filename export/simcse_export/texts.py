@@ -56,9 +56,11 @@ def check_texts(count_tokens: Callable[[str], int], max_tokens: int) -> list[str
 
 
 def _grow(tokens: int, count_tokens: Callable[[str], int]) -> str:
-    """The longest run of ordinary words that has no more than so many tokens."""
+    """The longest run of ordinary words that has no more than so many tokens, filled up with the shortest one."""
     words = itertools.cycle(_RUN.split())
     text = ""
     while count_tokens(longer := f"{text} {next(words)}".strip()) <= tokens:
+        text = longer
+    while count_tokens(longer := f"{text} a".strip()) <= tokens:
         text = longer
     return text

@@ -90,10 +90,9 @@ def _files(folder: Path) -> list[Path]:
             return [folder / whole]
         if index.exists():
             try:
-                names = set(json.loads(index.read_text())["weight_map"].values())
+                return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
             except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
                 raise CheckpointError(f"{index}: cannot be read ({error!r})") from error
-            return [folder / name for name in sorted(names)]
     raise CheckpointError(f"{folder}: no model.safetensors and no pytorch_model.bin in it, whole or sharded")
 
 

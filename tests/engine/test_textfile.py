@@ -146,6 +146,20 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("-") == ["é", "", "b"]
 
 
+def test_a_terminal_is_told_that_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, b"a\n\x04")
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert read("-") == ["a"]
+    os.close(keyboard)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Ctrl-D" in captured.err
+
+
 def test_bad_line_on_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\xff")))
     with pytest.raises(InputValueError, match="stdin, line 2"):

@@ -138,6 +138,14 @@ def test_parquet_of_no_rows(tmp_path: Path) -> None:
     assert table.schema.field("vector").type == arrow.list_(arrow.float32(), 3)
 
 
+def test_no_digit_is_lost(target: Path) -> None:
+    # Floats as they come out of a model use all of their bits; those that Hypothesis likes best do not.
+    random = np.random.default_rng(0)
+    vectors = (random.standard_normal((500, 64)) * 10.0 ** random.integers(-30, 30, (500, 1))).astype(np.float32)
+    write(target, 64, [([""] * 500, vectors)])
+    np.testing.assert_array_equal(load(target)[1], vectors)
+
+
 def test_an_old_file_is_replaced(target: Path) -> None:
     write(target, 2, [numbered(50, 2)])
     write(target, 3, [numbered(2, 3)])

@@ -1,0 +1,45 @@
+# make demo    set up, export a real checkpoint, encode, show similarities and speed
+# make test    set up, lint, check types, run the whole suite
+# make lint    set up, ruff and mypy alone
+# make bench   set up, measure this machine (results as JSON under benchmarks/results/)
+# make clean   remove what the others made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# The CPU build of torch, which export alone needs: a bare `torch` brings gigabytes of CUDA libraries on Linux. Where
+# that index cannot be reached, the default one serves.
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.ready
+	$(BIN)/python examples/demo.py
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/small_calls.py
+	$(BIN)/python benchmarks/memory.py
+
+# The project is installed as links to its folders, so this is done again only when the dependencies change.
+$(VENV)/.ready: pyproject.toml Makefile
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is wanted; make PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --retries 0 --timeout 15 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || $(PIP) install $(TORCH)
+	$(PIP) install --editable '.[cpu,export,arrow,test,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .demo build dist

@@ -1,0 +1,86 @@
+"""What the vectors must be: transformers' own forward pass, one text at a time, with none of the product's code."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoTokenizer
+
+from simcse_engine import Encoder
+
+POOLERS = ["cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last"]
+
+TEXTS = [
+    "",
+    " ",
+    "\n\t",
+    "a",
+    "?!",
+    "A man plays a guitar.",
+    "a man plays a guitar.",
+    "The cat sat on the mat; the dog did not mind.",
+    "Größere Übungen für müde Füße.",
+    "一个男人在弹吉他。東京の冬",
+    "الكتاب على الطاولة",
+    "😂😂 \u200b \x00 \ufffd \U0010ffff",
+    "[CLS] [SEP] [PAD] [MASK] [UNK]",
+    "[PAD][PAD] the cat [PAD]",
+    "<s> </s> <pad> <mask> <unk>",
+    "<pad>",
+    "<pad><pad> the <pad> cat <pad>",
+    "the cat <pad>",
+    "unbelievable" * 3,
+    *("the" + " dog" * n for n in (1, 2, 5, 9)),
+    *("a" + " a" * n for n in (3, 6, 12, 20, 30, 45, *range(56, 66))),
+    "the cat sat on the mat and " * 40,
+]
+
+
+def forward(
+    checkpoint: Path, pooler: str, texts: Sequence[str] = TEXTS, *, max_tokens: int = 64, normalize: bool = True
+) -> NDArray[np.float32]:
+    """float32 [texts, dimension]; for pooler cls the head is ``mlp.dense``, or else the model's own pooler."""
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager").eval()
+    rows = []
+    with torch.inference_mode():
+        for text in texts:
+            batch = tokenizer([text], truncation=True, max_length=max_tokens, return_tensors="pt")
+            output = model(**batch, output_hidden_states=True)
+            hidden = output.hidden_states
+            if pooler == "cls":
+                vector = _trained_head(checkpoint, hidden[-1][:, 0])
+                vector = output.pooler_output if vector is None else vector
+            else:
+                vector = {
+                    "cls_before_pooler": lambda h: h[-1][:, 0],
+                    "avg": lambda h: h[-1].mean(dim=1),
+                    "avg_top2": lambda h: (h[-1] + h[-2]).div(2).mean(dim=1),
+                    "avg_first_last": lambda h: (h[-1] + h[1]).div(2).mean(dim=1),
+                }[pooler](hidden)
+            rows.append(vector / vector.norm() if normalize else vector)
+    return torch.cat(rows).numpy()
+
+
+def _trained_head(checkpoint: Path, first: torch.Tensor) -> torch.Tensor | None:
+    file = checkpoint / "model.safetensors"
+    state = load_file(file) if file.is_file() else {}
+    if "mlp.dense.weight" not in state:
+        return None
+    return torch.tanh(first @ state["mlp.dense.weight"].T + state["mlp.dense.bias"])
+
+
+def encoded(artifact: Path, texts: Sequence[str] = TEXTS) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The artifact's vectors of ``texts``, run in one call of mixed lengths, and each text in a call of its own."""
+    with Encoder(artifact, truncate="silent") as encoder:
+        return encoder.encode(texts), np.concatenate([encoder.encode([text]) for text in texts])
+
+
+def assert_equal(artifact: Path, expected: NDArray[np.float32], texts: Sequence[str] = TEXTS) -> None:
+    """Fail unless the artifact gives ``expected`` to within 2e-6, both ways."""
+    for vectors in encoded(artifact, texts):
+        assert vectors.shape == expected.shape
+        np.testing.assert_allclose(vectors, expected, rtol=0, atol=2e-6)

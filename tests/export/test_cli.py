@@ -1,0 +1,203 @@
+"""The command: what it prints, its exit codes, and what is left when it is stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkpoints import edit_weights, make_checkpoint
+from simcse_engine import Encoder, __version__
+from simcse_engine.artifact import POOLERS, Manifest, open_artifact
+from simcse_engine.errors import ArtifactNotFoundError
+from simcse_export.cli import main
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("cli") / "tiny")
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_success(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artifact = tmp_path / "artifact"
+    assert main([str(checkpoint), "-o", str(artifact), "--pooler", "cls"]) == 0
+    out, err = capsys.readouterr()
+    summary, agreement = out.splitlines()
+    assert summary.startswith(f"{artifact}: tiny, pooler cls, fp32 for cpu, dimension 32, at most 64 tokens, ")
+    assert agreement.startswith("agrees with transformers on 38 texts: max abs difference ")
+    assert [line[:5] for line in err.splitlines()] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+
+
+def test_options_reach_the_export(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artifact = tmp_path / "artifact"
+    options = ["--pooler", "avg_top2", "--max-tokens", "20", "--no-normalize", "--json"]
+    assert main([str(checkpoint), "-o", str(artifact), *options]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((artifact / "manifest.json").read_text())
+    manifest = Manifest.read(artifact)
+    assert (manifest.pooler, manifest.max_tokens, manifest.normalized) == ("avg_top2", 20, False)
+
+
+def test_a_pooler_that_is_not_stated_is_asked_for(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(checkpoint), "-o", str(tmp_path / "artifact")]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("simcse-export: error: tiny: its files do not say which pooler it was trained with")
+    assert all(pooler in error for pooler in POOLERS)
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["checkpoint"],
+        ["checkpoint", "-o", "artifact", "--pooler", "mean"],
+        ["checkpoint", "-o", "artifact", "--precision", "fp64"],
+        ["checkpoint", "-o", "artifact", "--target", "tpu"],
+        ["checkpoint", "-o", "artifact", "--max-tokens", "many"],
+        ["checkpoint", "-o", "artifact", "--nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+
+
+def test_failures(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "letters.txt").touch()
+    broken = make_checkpoint(tmp_path / "broken")
+    (broken / "config.json").write_text("{")
+    nan = edit_weights(
+        make_checkpoint(tmp_path / "nan"),
+        lambda state: {name: tensor * float("nan") for name, tensor in state.items()},
+    )
+    before = names(tmp_path)
+    for arguments, says in [
+        ([str(tmp_path / "nowhere"), "-o", str(tmp_path / "new")], "no such folder"),
+        ([str(broken), "-o", str(tmp_path / "new")], "cannot be read as JSON"),
+        ([str(checkpoint), "-o", str(tmp_path / "new"), "--max-tokens", "65"], "takes from 3 to 64 tokens"),
+        ([str(checkpoint), "-o", str(tmp_path / "new"), "--revision", "main"], "goes with a hub id"),
+        ([str(checkpoint), "-o", str(taken)], "exists already; choose another name"),
+        ([str(checkpoint), "-o", str(taken), "--force"], "--force replaces artifacts only"),
+        ([str(nan), "-o", str(tmp_path / "new")], "max abs difference nan"),
+    ]:
+        assert main([*arguments, "--pooler", "avg"]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.splitlines()[-1].startswith("simcse-export: error: ")
+        assert says in err.splitlines()[-1]
+        assert names(tmp_path) == before
+    assert names(taken) == {"letters.txt"}
+
+
+def test_force(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [str(checkpoint), "-o", str(tmp_path / "artifact"), "--pooler"]
+    assert main([*arguments, "avg"]) == 0
+    assert main([*arguments, "cls"]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert Manifest.read(tmp_path / "artifact").pooler == "avg"
+    assert main([*arguments, "cls", "--force"]) == 0
+    assert open_artifact(tmp_path / "artifact").pooler == "cls"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"simcse-export {__version__}\n"
+
+
+def run(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    done = run(
+        "import sys\n"
+        "from simcse_export.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print({'torch', 'transformers', 'onnx', 'onnxruntime'} & set(sys.modules))"
+    )
+    assert done.stdout.splitlines()[-1] == "set()", done.stderr
+    assert "--no-normalize" in done.stdout
+
+
+def test_without_torch_it_says_what_to_install(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from simcse_export.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = run(code, "checkpoint", "-o", str(tmp_path / "artifact"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "simcse-export: error: torch is missing; exporting needs pip install 'simcse-engine[export,cpu]'\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def slow_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Large enough that its reference vectors take a while, in which the export can be stopped."""
+    return make_checkpoint(
+        tmp_path_factory.mktemp("cli") / "slow",
+        hidden_size=256,
+        intermediate_size=1024,
+        num_hidden_layers=12,
+        max_position_embeddings=512,
+    )
+
+
+def stop_while_it_runs(checkpoint: Path, artifact: Path, number: signal.Signals) -> tuple[int, str]:
+    """Start ``simcse-export --force``, send it a signal in the midst of step 3; its exit code and what it said."""
+    command = [sys.executable, "-m", "simcse_export.cli", str(checkpoint), "-o", str(artifact)]
+    command += ["--pooler", "avg", "--max-tokens", "512", "--force"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
+        stderr = process.stderr
+        if stderr is None:
+            pytest.fail("no stderr")
+        said = ""
+        for line in stderr:
+            said += line.decode()
+            if line.startswith(b"[3/4]"):
+                assert any(path.name.startswith(f".{artifact.name}.partial-") for path in artifact.parent.iterdir())
+                process.send_signal(number)
+    return process.returncode, said
+
+
+def test_ctrl_c_leaves_nothing(slow_checkpoint: Path, tmp_path: Path) -> None:
+    code, said = stop_while_it_runs(slow_checkpoint, tmp_path / "artifact", signal.SIGINT)
+    assert code == 130
+    assert said.splitlines()[-1] == "simcse-export: interrupted; nothing was published"
+    assert "[4/4]" not in said
+    assert "Traceback" not in said
+    assert names(tmp_path) == set()
+
+
+def test_a_killed_export_leaves_the_old_artifact(checkpoint: Path, slow_checkpoint: Path, tmp_path: Path) -> None:
+    artifact = tmp_path / "artifact"
+    arguments = [str(checkpoint), "-o", str(artifact), "--pooler", "cls"]
+    assert main(arguments) == 0
+    code, said = stop_while_it_runs(slow_checkpoint, artifact, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert "[4/4]" not in said
+    with Encoder(artifact) as encoder:
+        assert encoder.manifest.pooler == "cls"
+        assert encoder.encode(["the cat"]).shape == (1, 32)
+    leftovers = names(tmp_path) - {"artifact"}
+    assert len(leftovers) == 1
+    with pytest.raises(ArtifactNotFoundError):
+        Encoder(tmp_path / leftovers.pop())
+    assert main([*arguments, "--force"]) == 0
+    assert names(tmp_path) == {"artifact"}

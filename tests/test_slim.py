@@ -1,0 +1,134 @@
+"""The slim proof: the wheel with `[cpu]`, alone in a fresh environment, encodes; nothing heavy is there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simcse_engine import Encoder
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = {"torch", "transformers", "optimum", "optimum-onnx", "onnx", "safetensors", "scipy", "pandas", "scikit-learn"}
+TEXTS = ["A man plays a guitar.", "", "一个男人在弹吉他。"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+# Run inside the environment: what is installed, what each distribution asks for, and how large its files are.
+_LIST = """
+import importlib.metadata, json
+found = {}
+for d in importlib.metadata.distributions():
+    size = sum(p.stat().st_size for f in d.files or [] if (p := d.locate_file(f)).is_file())
+    found[d.name.lower().replace("_", "-")] = {"size": size, "requires": d.requires or []}
+print(json.dumps(found))
+"""
+
+
+class Environment:
+    """A virtual environment without anything of ours, nor of this process's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        venv.create(folder, with_pip=True)
+
+    def run(self, command: str, *arguments: str | Path, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        done = subprocess.run(
+            [self.folder / "bin" / command, *arguments], capture_output=True, text=True, env=clean, cwd=self.folder
+        )
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done
+
+    def install(self, what: str) -> None:
+        self.run("python", "-m", "pip", "install", "--quiet", what)
+
+    def packages(self) -> dict[str, dict[str, Any]]:
+        found = json.loads(self.run("python", "-c", _LIST).stdout)
+        return {name: facts for name, facts in found.items() if name not in ("pip", "setuptools")}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """The wheel with [cpu]; on the way there, without a runtime, the error that says what to install."""
+    made = Environment(tmp_path_factory.mktemp("slim") / "venv")
+    made.install(str(wheel))
+    refused = made.run("simcse-engine", "similarity", artifact, "a", "b", ok=False)
+    assert "onnxruntime is not installed; pip install 'simcse-engine[cpu]'" in refused.stderr
+    made.install(f"{wheel}[cpu]")
+    return made
+
+
+def test_nothing_but_the_runtime_and_what_it_brings(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packages = environment.packages()
+    assert not HEAVY & set(packages)
+    assert {"simcse-engine", "onnxruntime", "numpy", "tokenizers"} <= set(packages)
+
+    reached = {"simcse-engine", "onnxruntime"}
+    while True:
+        asked = {
+            _NAME.match(requirement)[0].lower().replace("_", "-")
+            for name in reached
+            for requirement in packages[name]["requires"]
+            if "extra ==" not in requirement
+        }
+        larger = reached | (asked & set(packages))
+        if larger == reached:
+            break
+        reached = larger
+    assert set(packages) == reached, "something is here that none of ours asked for"
+
+    sizes = {name: facts["size"] for name, facts in packages.items()}
+    assert sizes["simcse-engine"] < 1_000_000
+    assert sum(sizes.values()) < 224_000_000
+    with capsys.disabled():
+        listed = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sorted(sizes.items(), key=lambda s: -s[1]))
+        print(f"\nslim environment: {sum(sizes.values()) / 1e6:.0f} MB ({listed})")
+
+
+def test_it_encodes_as_here(environment: Environment, artifact: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    environment.run("simcse-engine", "encode", artifact, tmp_path / "texts.txt", "-o", tmp_path / "vectors.npy")
+    with Encoder(artifact) as encoder:
+        np.testing.assert_allclose(np.load(tmp_path / "vectors.npy"), encoder.encode(TEXTS), atol=1e-6)
+
+
+def test_the_commands_work(environment: Environment, artifact: Path) -> None:
+    assert json.loads(environment.run("simcse-engine", "verify", artifact, "--json").stdout)["passed"] is True
+    assert float(environment.run("simcse-engine", "similarity", artifact, "a", "a").stdout) == pytest.approx(1)
+    assert json.loads(environment.run("simcse-engine", "info", artifact, "--json").stdout)["pooler"] == "cls"
+    assert json.loads(environment.run("simcse-engine", "doctor", "--json").stdout)
+    assert "simcse-engine[export" in environment.run("simcse-export", "x", "-o", "y", ok=False).stderr
+
+
+def test_two_runtimes_are_refused(environment: Environment, artifact: Path) -> None:
+    """The second build's own record is enough: its files would be the same package's."""
+    site = Path(environment.run("python", "-c", "import onnxruntime; print(onnxruntime.__path__[0])").stdout.strip())
+    record = site.parent / "onnxruntime_gpu-1.0.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.0.0\n")
+    try:
+        refused = environment.run("simcse-engine", "similarity", artifact, "a", "b", ok=False)
+        assert "onnxruntime and onnxruntime-gpu are installed together" in refused.stderr
+        assert "onnxruntime-gpu" in environment.run("simcse-engine", "doctor", ok=False).stdout
+    finally:
+        (record / "METADATA").unlink()
+        record.rmdir()
