@@ -21,6 +21,8 @@ WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 CHECK = "check.npz"
 _REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
+# What is fetched of a hub repository; the config, so that a checkpoint is told from what is neither.
+HUB_FILES = (MANIFEST, *_REQUIRED, "config.json")
 
 # What JSON's types do not already decide where the manifest is read.
 _KINDS = {

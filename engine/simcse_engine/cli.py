@@ -104,12 +104,13 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from .artifact import HUB_FILES
     from .encoder import Encoder
     from .hub import locate
     from .parity import LIMITS, verify
     from .printout import parity_lines
 
-    folder = locate(args.artifact)
+    folder = locate(args.artifact, files=HUB_FILES)
     # With the artifact's own max_tokens and nothing said of cuts: some of its check texts are too long on purpose.
     with Encoder(folder, device=args.device, threads=args.threads) as encoder:
         parity = verify(encoder, folder)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifact import TOKENIZER, Manifest, open_artifact
+from .artifact import HUB_FILES, TOKENIZER, Manifest, open_artifact
 from .cpu import usable_cpus
 from .errors import (
     ClosedError,
@@ -77,7 +77,7 @@ class Encoder:
         self._options = {"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens}
         self._truncate = _checked_truncate(truncate)
         self._threads = _checked_count("threads", threads, usable_cpus())
-        self._folder = locate(artifact).absolute()
+        self._folder = locate(artifact, files=HUB_FILES).absolute()
         self.manifest = open_artifact(self._folder)
         self._device = _checked_device(device, self.manifest)
         self.max_tokens = _checked_count("max_tokens", max_tokens, self.manifest.max_tokens)

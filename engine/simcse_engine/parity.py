@@ -43,13 +43,13 @@ class Parity:
     """Measured agreement; differences are of unit vectors, whether or not the artifact gives such.
 
     Attributes:
-        texts: how many were compared.
+        vectors: how many were compared, each text's alone and in company.
         max_abs_difference: of any two components.
-        min_cosine, mean_cosine: over the texts.
+        min_cosine, mean_cosine: over the vectors.
         max_norm_error: of the vectors' lengths, relative to the reference's.
     """
 
-    texts: int
+    vectors: int
     max_abs_difference: float
     min_cosine: float
     mean_cosine: float
@@ -91,7 +91,7 @@ def compare(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Par
         norm_errors = np.abs(our_norms / their_norms - 1)
     cosines = np.sum(ours * theirs, axis=1)
     return Parity(
-        texts=len(vectors),
+        vectors=len(vectors),
         max_abs_difference=float(np.max(np.abs(ours - theirs))),
         min_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),

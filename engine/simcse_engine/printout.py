@@ -82,7 +82,7 @@ def parity_lines(parity: Parity, limit: Limit) -> str:
     """The figures of a passed verification beside what was allowed."""
     return "\n".join(
         [
-            f"agrees with the reference model on {parity.texts} vectors:",
+            f"agrees with the reference model on {parity.vectors} vectors:",
             f"  max abs difference  {parity.max_abs_difference:.2e}    (limit {limit.max_abs_difference:g})",
             f"  min cosine          {parity.min_cosine:.8f}  (limit {limit.min_cosine:g})",
             f"  mean cosine         {parity.mean_cosine:.8f}",

@@ -65,7 +65,7 @@ def _export(arguments: argparse.Namespace) -> int:
         f"{manifest.target}, dimension {manifest.dimension}, at most {manifest.max_tokens} tokens, {size / 1e6:.0f} MB"
     )
     print(
-        f"agrees with transformers on {parity['texts'] // 2:.0f} texts: max abs difference "
+        f"agrees with transformers on {parity['vectors'] / 2:.0f} texts: max abs difference "
         f"{parity['max_abs_difference']:.1e}, cosine at least {parity['min_cosine']:.7f}"
     )
     return 0

@@ -155,6 +155,7 @@ def test_a_file_that_is_no_graph_is_the_artifact_s_fault(tmp_path: Path) -> None
 # An onnxruntime whose CUDA libraries are missing, in the words and by the ways of the real one.
 _WITHOUT_CUDA = """
 __version__ = "1.22.0"
+preload_dlls = lambda: None
 get_available_providers = lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
 class SessionOptions:
     add_session_config_entry = lambda *_: None

@@ -1,0 +1,151 @@
+"""The runner gives every sentence its own vector, whichever way its batch is run."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from simcse_engine.errors import ClosedError, ProviderError
+from simcse_engine.runner import Runner
+from simcse_engine.schedule import Limits
+
+SMALL = Limits(batch_tokens=40, full_batch_tokens=15, window_texts=16, window_chars=500)
+
+SENTENCES = st.lists(st.lists(st.integers(5, 150), max_size=30).map(lambda ids: [2, *ids, 3]), max_size=60)
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def runner(request: pytest.FixtureRequest, artifact: Path) -> Iterator[Runner]:
+    made = Runner(artifact, device="cpu", threads=request.param, limits=SMALL)
+    yield made
+    made.close()
+
+
+def run(runner: Runner, ids: list[list[int]]) -> NDArray[np.float32]:
+    out = np.full((len(ids), runner.joint().dimension), np.nan, np.float32)
+    runner.submit(ids).write(out)
+    return out
+
+
+@given(ids=SENTENCES)
+@settings(deadline=None, max_examples=50)
+def test_a_sentence_alone_and_in_company(runner: Runner, ids: list[list[int]]) -> None:
+    alone = [run(runner, [sentence])[0] for sentence in ids]
+    np.testing.assert_allclose(run(runner, ids), np.reshape(alone, (len(ids), 32)), rtol=0, atol=1e-6)
+
+
+def test_thread_counts_agree(artifact: Path) -> None:
+    ids = [[2, *range(5, 5 + i % 28), 3] for i in range(200)]
+    runners = [Runner(artifact, device="cpu", threads=n, limits=limits) for n in (1, 2, 5) for limits in (SMALL, None)]
+    vectors = [run(runner, ids) for runner in runners]
+    for other in vectors[1:]:
+        np.testing.assert_allclose(other, vectors[0], rtol=0, atol=1e-6)
+    for runner in runners:
+        runner.close()
+
+
+def test_sentence_above_the_budget(runner: Runner) -> None:
+    long, short = [2, *[7] * 48, 3], [2, 9, 3]
+    assert len(long) > SMALL.batch_tokens
+    vectors = run(runner, [short, long, short, long])
+    np.testing.assert_allclose(vectors[::2], run(runner, [short, short]), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(vectors[1::2], run(runner, [long, long]), rtol=0, atol=1e-6)
+    assert np.isfinite(vectors).all()
+
+
+def test_no_sentences(runner: Runner) -> None:
+    assert run(runner, []).shape == (0, 32)
+
+
+def test_opens_only_what_is_needed(artifact: Path) -> None:
+    runner = Runner(artifact, device="cpu", threads=2)
+    before = threading.active_count()
+    run(runner, [[2, 9, 3]])
+    # A few sentences need neither workers nor a session for them.
+    assert (runner._single, threading.active_count()) == (None, before)
+    run(runner, [[2, 9, 3]] * 1000)
+    assert runner.single() is not runner.joint()
+    assert threading.active_count() > before
+    runner.close()
+    assert threading.active_count() == before
+
+
+def test_one_thread_needs_one_session(artifact: Path) -> None:
+    runner = Runner(artifact, device="cpu", threads=1)
+    assert runner.single() is runner.joint()
+    runner.close()
+
+
+def test_advance_counts_sentences(runner: Runner) -> None:
+    counts: list[int] = []
+    out = np.empty((100, 32), np.float32)
+    runner.submit([[2, *[9] * (i % 20), 3] for i in range(100)]).write(out, counts.append)
+    assert sum(counts) == 100
+    assert min(counts) > 0
+
+
+def test_cancelled_work_does_not_run(artifact: Path) -> None:
+    runner = Runner(artifact, device="cpu", threads=1, limits=SMALL)
+    gate = threading.Event()
+    run(runner, [[2, 9, 3]] * 100)
+    assert runner._workers is not None
+    blocker = runner._workers.submit(gate.wait, 30)
+    pending = runner.submit([[2, 9, 3]] * 100)
+    pending.cancel()
+    gate.set()
+    runner.close()
+    assert blocker.result() is True
+    assert all(future.cancelled() for _, future in pending._parts)
+
+
+def test_close_lets_submitted_work_end(artifact: Path) -> None:
+    runner = Runner(artifact, device="cpu", threads=1, limits=SMALL)
+    gate = threading.Event()
+    ids = [[2, *[9] * (i % 20), 3] for i in range(100)]
+    expected = run(runner, ids)
+    assert runner._workers is not None
+    runner._workers.submit(gate.wait, 30)
+    pending = runner.submit(ids)
+    with ThreadPoolExecutor(1) as other:
+        closing = other.submit(runner.close)
+        while not runner._closed:
+            pass
+        with pytest.raises(ClosedError):
+            runner.submit(ids)
+        gate.set()
+        out = np.empty_like(expected)
+        pending.write(out)
+        closing.result(30)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-6)
+
+
+def test_closed(artifact: Path) -> None:
+    runner = Runner(artifact, device="cpu", threads=2, limits=SMALL)
+    runner.close()
+    runner.close()
+    for ids in ([[2, 9, 3]], [[2, 9, 3]] * 100):
+        with pytest.raises(ClosedError, match="closed; open a new one"):
+            runner.submit(ids)
+    with pytest.raises(ClosedError):
+        runner.joint()
+    with pytest.raises(ClosedError):
+        runner.single()
+
+
+def test_error_of_a_batch_reaches_the_caller(runner: Runner) -> None:
+    # Ids above the vocabulary.
+    for ids in ([[2, 99_999, 3]], [[2, 99_999, 3]] * 100):
+        with pytest.raises(Exception, match=r"indices element out of data bounds|out of range"):
+            runner.submit(ids).write(np.empty((len(ids), 32), np.float32))
+    assert np.isfinite(run(runner, [[2, 9, 3]] * 100)).all()
+
+
+def test_unknown_device(artifact: Path) -> None:
+    with pytest.raises(ProviderError, match="device 'tpu' is unknown"):
+        Runner(artifact, device="tpu", threads=1).joint()

@@ -1,0 +1,113 @@
+"""The plan is a partition within its budgets, and windows are as small as they say."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simcse_engine.schedule import Limits, plan, windows
+
+LIMITS = st.builds(
+    lambda batch, share, slack: Limits(
+        batch_tokens=batch, full_batch_tokens=max(1, int(batch * share)), attention_slack=slack
+    ),
+    st.integers(1, 600),
+    st.floats(0, 1),
+    st.floats(1, 3),
+)
+LENGTHS = st.one_of(
+    st.lists(st.integers(1, 128), max_size=300),
+    st.lists(st.integers(1, 8), max_size=300),
+    st.lists(st.sampled_from([3, 700]), max_size=50),
+)
+
+
+@given(lengths=LENGTHS, limits=LIMITS)
+def test_every_sentence_in_exactly_one_batch(lengths: list[int], limits: Limits) -> None:
+    batches = plan(lengths, limits)
+    assert all(batches)
+    assert sorted(itertools.chain.from_iterable(batches)) == list(range(len(lengths)))
+
+
+@given(lengths=LENGTHS, limits=LIMITS)
+def test_budgets_hold(lengths: list[int], limits: Limits) -> None:
+    for batch in plan(lengths, limits):
+        sizes = [lengths[i] for i in batch]
+        if len(batch) == 1:
+            continue
+        assert sum(sizes) <= limits.batch_tokens
+        if len(set(sizes)) > 1:
+            assert max(sizes) * len(sizes) <= limits.attention_slack * sum(sizes)
+
+
+@given(lengths=LENGTHS, limits=LIMITS)
+def test_one_length_wherever_it_fills_a_batch(lengths: list[int], limits: Limits) -> None:
+    batches = plan(lengths, limits)
+    for length in set(lengths):
+        # All but less than a full batch of each length runs among its own kind.
+        alone = sum(len(batch) for batch in batches if {lengths[i] for i in batch} == {length})
+        size = max(1, limits.batch_tokens // length)
+        left = lengths.count(length) - alone
+        assert left <= lengths.count(length) % size
+        assert left * length < limits.full_batch_tokens
+
+
+@given(lengths=LENGTHS, limits=LIMITS)
+def test_longest_first_and_repeatable(lengths: list[int], limits: Limits) -> None:
+    batches = plan(lengths, limits)
+    firsts = [lengths[batch[0]] for batch in batches]
+    assert firsts == sorted(firsts, reverse=True)
+    assert all(lengths[batch[0]] == max(lengths[i] for i in batch) for batch in batches)
+    assert plan(lengths, limits) == batches
+
+
+def test_leftovers_are_joined() -> None:
+    assert plan(list(range(10, 20)), Limits()) == [list(range(9, -1, -1))]
+
+
+def test_by_hand() -> None:
+    limits = Limits(batch_tokens=12, full_batch_tokens=9, attention_slack=1.5)
+    assert plan([3, 5, 3, 3, 3, 3, 4, 20], limits) == [[7], [1, 6, 5], [0, 2, 3, 4]]
+    assert plan([], limits) == []
+
+
+@given(texts=st.lists(st.text(max_size=30), max_size=200), most=st.integers(1, 20), chars=st.integers(1, 200))
+def test_windows(texts: list[str], most: int, chars: int) -> None:
+    found = list(windows(iter(texts), Limits(window_texts=most, window_chars=chars)))
+    assert list(itertools.chain.from_iterable(found)) == texts
+    for window in found:
+        assert 0 < len(window) <= most
+        # What makes it full is its last text.
+        assert sum(map(len, window[:-1])) < chars
+    for window in found[:-1]:
+        assert len(window) == most or sum(map(len, window)) >= chars
+
+
+@given(st.integers(1, 10), st.integers(1, 10))
+def test_windows_read_no_further_than_they_must(most: int, wanted: int) -> None:
+    read = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal read
+        while True:
+            read += 1
+            yield "text"
+
+    for _ in itertools.islice(windows(texts(), Limits(window_texts=most)), wanted):
+        pass
+    assert read == most * wanted
+
+
+def test_windows_pass_on_what_is_no_text() -> None:
+    assert list(windows([None, 5, "a"], Limits())) == [[None, 5, "a"]]  # type: ignore[list-item]
+
+
+def test_windows_pass_on_an_error() -> None:
+    def texts() -> Iterator[str]:
+        yield "a"
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(windows(texts(), Limits()))

@@ -1,0 +1,139 @@
+"""Who may import what: export → engine, one reader of each heavy library, and nothing heavy in the engine."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINE, EXPORT = ROOT / "engine/simcse_engine", ROOT / "export/simcse_export"
+
+HEAVY = {"torch", "transformers", "onnx", "optimum", "safetensors", "sentence_transformers", "scipy", "sklearn"}
+
+# Who reads each library. USearch's reader comes with the index.
+READERS = {
+    "onnxruntime": {"session.py"},
+    "tokenizers": {"tokenizer.py"},
+    "huggingface_hub": {"hub.py"},
+    "usearch": {"index.py"},
+    "pyarrow": {"textfile.py"},
+    "tqdm": {"encoder.py", "cli.py"},
+}
+
+# What the engine imports beside the standard library and its readers' libraries.
+ENGINE_LIBRARIES = {"numpy"}
+
+
+def imports(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    """Every module that a file imports, wherever in it, by its full name, with the statement."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield name.name, node
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or ""), node
+        elif isinstance(node, ast.Call):
+            # importlib.import_module("torch") and __import__("torch") are imports too.
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__") and node.args and isinstance(node.args[0], ast.Constant):
+                yield str(node.args[0].value), node
+
+
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name, _ in imports(path) if not name.startswith(".")}
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", files(ENGINE), ids=lambda path: path.name)
+def test_engine_stays_slim(path: Path) -> None:
+    assert not tops(path) & {"simcse_export", *HEAVY}
+    allowed = (
+        ENGINE_LIBRARIES | {"simcse_engine"} | {library for library, readers in READERS.items() if path.name in readers}
+    )
+    allowed |= _type_checking_only(path)
+    assert not tops(path) - allowed - _standard_library()
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(files(ENGINE)) > 10
+    assert len(files(EXPORT)) > 5
+
+
+@pytest.mark.parametrize("library", READERS)
+def test_readers_of_a_library(library: str) -> None:
+    found = {path.name for path in files(ENGINE) if library in tops(path)}
+    assert found == READERS[library] or (library == "usearch" and not found)
+
+
+def test_engine_imports_itself_relatively_and_in_one_direction() -> None:
+    order = [
+        *(["errors"], ["_version", "artifact", "cpu", "hub", "schedule", "atomic"]),
+        *(["tokenizer", "session", "textfile"], ["runner", "vectorfile"], ["encoder"], ["parity"]),
+    ]
+    rank = {name: i for i, names in enumerate(order) for name in names}
+    for path in files(ENGINE):
+        for name, node in imports(path):
+            if path.name != "__main__.py":
+                assert not name.startswith("simcse_engine"), path
+            if not isinstance(node, ast.ImportFrom) or node.level == 0 or path.stem not in rank:
+                continue
+            target = (node.module or "").split(".")[0]
+            if _in_type_checking(path, node):
+                continue
+            assert target in rank, f"{path.name} stands below {target}"
+            assert rank[target] < rank[path.stem], f"{path.name} imports {target}"
+
+
+@pytest.mark.parametrize("path", files(EXPORT), ids=lambda path: path.name)
+def test_export_leaves_the_runtime_to_the_engine(path: Path) -> None:
+    assert not tops(path) & {"onnxruntime", "huggingface_hub", "tokenizers", "usearch", "tests", "benchmarks"}
+
+
+@pytest.mark.parametrize("path", files(ENGINE) + files(EXPORT), ids=lambda path: path.name)
+def test_nobody_imports_tests_or_benchmarks(path: Path) -> None:
+    ours = {p.stem for folder in ("tests", "benchmarks") for p in (ROOT / folder).glob("*.py")} - {"__init__"}
+    assert not tops(path) & ({"tests", "benchmarks", "pytest", "hypothesis", "conftest"} | ours)
+
+
+def test_benchmarks_do_not_import_tests() -> None:
+    for path in files(ROOT / "benchmarks"):
+        assert not tops(path) & {"tests", "pytest", "conftest", "checkpoints"}, path
+
+
+def test_base_dependencies_are_what_the_engine_imports() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r"^dependencies = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    stated = {name.replace("-", "_") for name in re.findall(r'"([\w-]+)', found[1])}
+    used = set().union(*(tops(path) for path in files(ENGINE))) - _standard_library() - {"simcse_engine"}
+    # The runtime and Arrow are extras.
+    assert stated == used - {"onnxruntime", "pyarrow"}
+
+
+def _standard_library() -> set[str]:
+    return set(sys.stdlib_module_names)
+
+
+def _type_checking_blocks(path: Path) -> list[ast.If]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]
+
+
+def _type_checking_only(path: Path) -> set[str]:
+    inside = [node for block in _type_checking_blocks(path) for node in ast.walk(block)]
+    return {name.name.split(".")[0] for node in inside if isinstance(node, ast.Import) for name in node.names}
+
+
+def _in_type_checking(path: Path, node: ast.ImportFrom) -> bool:
+    return any(block.lineno <= node.lineno <= (block.end_lineno or 0) for block in _type_checking_blocks(path))
