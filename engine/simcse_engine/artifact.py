@@ -4,10 +4,12 @@ This file is the contract between export and engine. Export builds a `Manifest` 
 it; the engine opens the folder with `open_artifact`, which checks every file before anything is run.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -139,7 +141,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read and check ``folder/manifest.json`` itself; the files it names are `check_files`' work.
+        """Read and check ``folder/manifest.json`` itself; the files it names are the other checks' work.
 
         Raises:
             ArtifactNotFoundError: no folder, or no manifest in it.
@@ -188,11 +190,11 @@ class Manifest:
             raise KeyError("identity")
         return manifest
 
-    def check_files(self, folder: Path) -> None:
-        """Compare every file in ``folder`` with the manifest, sizes first.
+    def check_sizes(self, folder: Path) -> None:
+        """Compare every file's size in ``folder`` with the manifest.
 
         Raises:
-            IntegrityError: a file is missing, of another size, or of another content.
+            IntegrityError: a file is missing or of another size.
         """
         for name, entry in self.files.items():
             path = folder / name
@@ -203,8 +205,15 @@ class Manifest:
             size = path.stat().st_size
             if size != entry.size_bytes:
                 raise IntegrityError(f"{path}: {size} bytes, the manifest says {entry.size_bytes}; copy it again")
-        for name, entry in self.files.items():
-            if FileEntry.of(folder / name).sha256 != entry.sha256:
+
+    def check_content(self, folder: Path, names: Iterable[str]) -> None:
+        """Compare the content of the files of these names in ``folder`` with the manifest.
+
+        Raises:
+            IntegrityError: a file was altered.
+        """
+        for name in names:
+            if FileEntry.of(folder / name).sha256 != self.files[name].sha256:
                 raise IntegrityError(f"{folder / name}: altered since export (sha256 differs); copy it again")
 
 
@@ -222,11 +231,39 @@ def open_artifact(folder: Path) -> Manifest:
     """Read the manifest of the artifact in ``folder`` and check every file against it.
 
     Raises:
-        ArtifactError: as `Manifest.read` and `Manifest.check_files` say, or the system refuses to read a file.
+        ArtifactError: as `Manifest.read` and the checks say, or the system refuses to read a file.
     """
-    try:
+    with loading_artifact(folder) as manifest:
+        return manifest
+
+
+@contextlib.contextmanager
+def loading_artifact(folder: Path) -> Iterator[Manifest]:
+    """As `open_artifact`, for a block that loads the files: the weights are hashed while it does.
+
+    They are nearly all of the bytes, and hashing them takes as long as loading them. All else, which is what parsers
+    see, is checked before the block begins.
+
+    Raises:
+        ArtifactError: at the block's end, in place of whatever the block met in altered weights.
+    """
+    with _said_as_artifact_error(folder):
         manifest = Manifest.read(folder)
-        manifest.check_files(folder)
+        manifest.check_sizes(folder)
+    with ThreadPoolExecutor(1) as pool:
+        weights = pool.submit(manifest.check_content, folder, [WEIGHTS])
+        try:
+            with _said_as_artifact_error(folder):
+                manifest.check_content(folder, [name for name in manifest.files if name != WEIGHTS])
+            yield manifest
+        finally:
+            with _said_as_artifact_error(folder):
+                weights.result()
+
+
+@contextlib.contextmanager
+def _said_as_artifact_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ArtifactError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
-    return manifest

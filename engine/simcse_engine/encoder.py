@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifact import HUB_FILES, TOKENIZER, Manifest, open_artifact
+from .artifact import HUB_FILES, TOKENIZER, Manifest, loading_artifact
 from .cpu import usable_cpus
 from .errors import (
     ClosedError,
@@ -78,18 +78,14 @@ class Encoder:
         self._truncate = _checked_truncate(truncate)
         self._threads = _checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact, files=HUB_FILES).absolute()
-        self.manifest = open_artifact(self._folder)
-        self._device = _checked_device(device, self.manifest)
-        self.max_tokens = _checked_count("max_tokens", max_tokens, self.manifest.max_tokens)
-        if self.max_tokens > self.manifest.max_tokens:
-            raise InputValueError(
-                f"max_tokens={max_tokens}: the artifact's limit is {self.manifest.max_tokens}, it can only be lowered"
-            )
-        self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens)
-        self._limits = Limits()
-        self._runner = self._new_runner()
+        with loading_artifact(self._folder) as self.manifest:
+            self._device = _checked_device(device, self.manifest)
+            self.max_tokens = _checked_max_tokens(max_tokens, self.manifest)
+            self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens)
+            self._limits = Limits()
+            self._runner = self._new_runner()
+            self._warm_up()
         _reopened_after_fork.add(self)
-        self._warm_up()
 
     @property
     def dimension(self) -> int:
@@ -258,6 +254,15 @@ def _checked_count(name: str, given: int | None, default: int) -> int:
     if given < 1:
         raise InputValueError(f"{name}={given}: at least 1 is wanted")
     return given
+
+
+def _checked_max_tokens(given: int | None, manifest: Manifest) -> int:
+    count = _checked_count("max_tokens", given, manifest.max_tokens)
+    if count > manifest.max_tokens:
+        raise InputValueError(
+            f"max_tokens={given}: the artifact's limit is {manifest.max_tokens}, it can only be lowered"
+        )
+    return count
 
 
 def _checked_device(device: str | None, manifest: Manifest) -> str:
