@@ -124,7 +124,7 @@ def test_file_with_a_flipped_bit(artifact_copy: Path, name: str, place: float) -
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_manifest_with_a_flipped_bit(artifact_copy: Path, artifact: Path, data: st.DataObject) -> None:
     content = bytearray((artifact / MANIFEST).read_bytes())
     content[data.draw(st.integers(0, len(content) - 2))] ^= 1 << data.draw(st.integers(0, 7))
@@ -134,7 +134,7 @@ def test_manifest_with_a_flipped_bit(artifact_copy: Path, artifact: Path, data: 
 
 
 @given(share=st.floats(0, 0.99))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_truncated_manifest(artifact_copy: Path, artifact: Path, share: float) -> None:
     content = (artifact / MANIFEST).read_bytes()
     (artifact_copy / MANIFEST).write_bytes(content[: int(share * len(content))])

@@ -70,13 +70,13 @@ TEXTS = st.lists(st.text(st.sampled_from("a man plays guitar cat 一é."), max_s
 
 
 @given(texts=TEXTS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_sentence_in_any_company(small: Encoder, texts: list[str]) -> None:
     assert_same(small.encode(texts, truncate="silent"), one_by_one(small, texts))
 
 
 @given(order=st.permutations(range(60)))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_order_is_kept(encoder: Encoder, order: list[int]) -> None:
     texts = MANY[:60]
     assert_same(encoder.encode([texts[i] for i in order]), encoder.encode(texts)[order])
@@ -311,7 +311,7 @@ def test_roberta(tmp_path: Path) -> None:
 
 
 @given(count=st.integers(0, 40), window_texts=st.integers(1, 50), window_chars=st.integers(1, 800))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_stream_is_encode(encoder: Encoder, count: int, window_texts: int, window_chars: int) -> None:
     texts = MANY[30 : 30 + count]
     encoder._limits = Limits(window_texts=window_texts, window_chars=window_chars)

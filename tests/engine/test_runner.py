@@ -34,7 +34,7 @@ def run(runner: Runner, ids: list[list[int]]) -> NDArray[np.float32]:
 
 
 @given(ids=SENTENCES)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_sentence_alone_and_in_company(runner: Runner, ids: list[list[int]]) -> None:
     alone = [run(runner, [sentence])[0] for sentence in ids]
     np.testing.assert_allclose(run(runner, ids), np.reshape(alone, (len(ids), 32)), rtol=0, atol=1e-6)

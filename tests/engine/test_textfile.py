@@ -10,7 +10,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simcse_engine.errors import InputValueError
@@ -59,7 +59,6 @@ def test_lines(tmp_path: Path, content: bytes, texts: list[str]) -> None:
     assert read_bytes(tmp_path, content) == texts
 
 
-@settings(deadline=None)
 @given(texts=st.lists(ONE_LINE), bom=st.booleans(), last_newline=st.booleans())
 def test_lines_come_back_as_written(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], bom: bool, last_newline: bool
@@ -73,7 +72,6 @@ def test_lines_come_back_as_written(
     assert read_bytes(tmp_path_factory.mktemp("lines"), content.encode()) == texts
 
 
-@settings(deadline=None)
 @given(texts=st.lists(ANY_TEXT), as_object=st.booleans(), ascii_only=st.booleans())
 def test_json_lines_come_back_as_written(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], as_object: bool, ascii_only: bool

@@ -55,7 +55,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / request.param
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data(), name=st.sampled_from(FORMATS), dimension=st.integers(1, 5), sizes=st.lists(st.integers(0, 4)))
 def test_blocks_come_back_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, name: str, dimension: int, sizes: list[int]
