@@ -22,6 +22,7 @@ GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 CHECK = "check.npz"
+_PIECE_BYTES = 4 << 20
 _REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
 # What is fetched of a hub repository; the config, so that a checkpoint is told from what is neither.
 HUB_FILES = (MANIFEST, *_REQUIRED, "config.json")
@@ -47,8 +48,14 @@ class FileEntry:
     @classmethod
     def of(cls, path: Path) -> Self:
         """Measure the file at ``path``."""
-        with path.open("rb") as file:
-            return cls(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=path.stat().st_size)
+        hasher = hashlib.sha256()
+        # Read in large pieces: after each one, this thread has to wait for the GIL, which another may hold to import.
+        size = path.stat().st_size
+        buffer = memoryview(bytearray(min(size, _PIECE_BYTES)))
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                hasher.update(buffer[:count])
+        return cls(sha256=hasher.hexdigest(), size_bytes=size)
 
 
 @dataclass(frozen=True, kw_only=True)

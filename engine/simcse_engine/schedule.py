@@ -20,15 +20,16 @@ class Limits:
             tokens stay in a core's cache; 256 to 1024 measure alike, 2048 is 10 % slower and takes four times as much.
         full_batch_tokens: a batch of one length runs as such from here on; with fewer tokens it is joined with
             others, since a run below it reads the weights for too few rows.
-        attention_slack: how much larger the grid of a mixed batch (sentences x longest) may be than its tokens.
-            Only attention works on the grid.
+        mixed_padding: most scores of attention that padding adds to a mixed batch, for each of its tokens (only
+            attention is padded, to sentences x longest²). So short texts of any lengths run together, and long ones
+            with their like: 16 short texts beside one of 120 tokens take 0.65 of the time that one run for all would.
         window_texts: texts in memory at once (twice: one window is tokenized while the last one runs).
         window_chars: the same in characters, for long texts.
     """
 
     batch_tokens: int = 512
     full_batch_tokens: int = 192
-    attention_slack: float = 1.5
+    mixed_padding: int = 128
     window_texts: int = 4096
     window_chars: int = 2_000_000
 
@@ -56,20 +57,20 @@ def plan(lengths: Sequence[int], limits: Limits) -> list[list[int]]:
 
 
 def _join(positions: list[int], lengths: Sequence[int], limits: Limits) -> list[list[int]]:
-    """Cut sentences, sorted by falling length, into mixed batches within the token budget and the attention slack."""
+    """Cut sentences, sorted by falling length, into mixed batches within the budgets of tokens and padding."""
     batches: list[list[int]] = []
-    tokens = 0
+    tokens = scores = 0
     for position in positions:
         length = lengths[position]
         if batches:
             batch = batches[-1]
-            grid = (len(batch) + 1) * lengths[batch[0]]
-            if tokens + length <= limits.batch_tokens and grid <= limits.attention_slack * (tokens + length):
+            padding = (len(batch) + 1) * lengths[batch[0]] ** 2 - (scores + length**2)
+            if tokens + length <= limits.batch_tokens and padding <= limits.mixed_padding * (tokens + length):
                 batch.append(position)
-                tokens += length
+                tokens, scores = tokens + length, scores + length**2
                 continue
         batches.append([position])
-        tokens = length
+        tokens, scores = length, length**2
     return batches
 
 

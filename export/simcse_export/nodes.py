@@ -97,7 +97,7 @@ class Graph:
         return name if count == 1 else f"{name}.{count}"
 
 
-INT64, INT32, FLOAT, BOOL = TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT, TensorProto.BOOL
+INT64, INT32, FLOAT = TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT
 
 
 def interface(dimension: int) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from simcse_engine.schedule import Limits, plan, windows
 
 LIMITS = st.builds(
-    lambda batch, share, slack: Limits(
-        batch_tokens=batch, full_batch_tokens=max(1, int(batch * share)), attention_slack=slack
+    lambda batch, share, padding: Limits(
+        batch_tokens=batch, full_batch_tokens=max(1, int(batch * share)), mixed_padding=padding
     ),
     st.integers(1, 600),
     st.floats(0, 1),
-    st.floats(1, 3),
+    st.integers(0, 300),
 )
 LENGTHS = st.one_of(
     st.lists(st.integers(1, 128), max_size=300),
@@ -38,8 +38,8 @@ def test_budgets_hold(lengths: list[int], limits: Limits) -> None:
         if len(batch) == 1:
             continue
         assert sum(sizes) <= limits.batch_tokens
-        if len(set(sizes)) > 1:
-            assert max(sizes) * len(sizes) <= limits.attention_slack * sum(sizes)
+        padded = sum(max(sizes) ** 2 - size**2 for size in sizes)
+        assert padded <= limits.mixed_padding * sum(sizes)
 
 
 @given(lengths=LENGTHS, limits=LIMITS)
@@ -50,8 +50,9 @@ def test_one_length_wherever_it_fills_a_batch(lengths: list[int], limits: Limits
         alone = sum(len(batch) for batch in batches if {lengths[i] for i in batch} == {length})
         size = max(1, limits.batch_tokens // length)
         left = lengths.count(length) - alone
-        assert left <= lengths.count(length) % size
-        assert left * length < limits.full_batch_tokens
+        if size * length >= limits.full_batch_tokens:
+            assert left <= lengths.count(length) % size
+            assert left * length < limits.full_batch_tokens
 
 
 @given(lengths=LENGTHS, limits=LIMITS)
@@ -68,8 +69,11 @@ def test_leftovers_are_joined() -> None:
 
 
 def test_by_hand() -> None:
-    limits = Limits(batch_tokens=12, full_batch_tokens=9, attention_slack=1.5)
+    # 5, 4 and 3 tokens in one batch: 75 scores, 25 of them padding's, for 12 tokens.
+    limits = Limits(batch_tokens=12, full_batch_tokens=9, mixed_padding=3)
     assert plan([3, 5, 3, 3, 3, 3, 4, 20], limits) == [[7], [1, 6, 5], [0, 2, 3, 4]]
+    limits = Limits(batch_tokens=12, full_batch_tokens=9, mixed_padding=2)
+    assert plan([3, 5, 3, 3, 3, 3, 4, 20], limits) == [[7], [1, 6], [0, 2, 3, 4], [5]]
     assert plan([], limits) == []
 
 
