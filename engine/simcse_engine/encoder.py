@@ -272,8 +272,8 @@ def _checked_device(device: str | None, manifest: Manifest) -> str:
         raise InputTypeError(f"device={device!r}: 'cpu', 'cuda' or 'cuda:N' is wanted")
     if device.partition(":")[0] != manifest.target:
         raise ProviderError(
-            f"asked for {device}, and this artifact's graph is for {manifest.target}; "
-            f"an artifact for {device} needs an export for that target, and its runtime (simcse-engine doctor tells)"
+            f"asked for {device}, and this artifact's graph is for {manifest.target}; {device} needs an artifact "
+            f"exported for it, and its runtime: pip install 'simcse-engine[{'cpu' if device == 'cpu' else 'gpu'}]'"
         )
     return device
 
