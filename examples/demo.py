@@ -34,7 +34,7 @@ def main() -> None:
     if not (ARTIFACT / "manifest.json").is_file():
         run("simcse-export", str(CHECKPOINT.relative_to(ROOT)), "-o", str(ARTIFACT.relative_to(ROOT)), "--force")
     with Encoder(ARTIFACT) as encoder:
-        print(f"\n{encoder!r}\n")
+        print()
         show_similarities(encoder)
         show_speed(encoder)
     print(NEXT)
