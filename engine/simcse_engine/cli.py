@@ -18,7 +18,8 @@ from .arguments import PROGRAM, parser
 from .errors import SimCSEError, TruncationWarning
 
 if TYPE_CHECKING:
-    from .encoder import Encoder, Truncate
+    from .encoder import Encoder
+    from .inputs import Truncate
 
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended: 128 + SIGINT
 

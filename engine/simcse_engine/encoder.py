@@ -4,8 +4,8 @@ import contextlib
 import os
 import warnings
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, Literal, Self
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,24 @@ from .artifact import HUB_FILES, TOKENIZER, Manifest, loading_artifact
 from .cpu import usable_cpus
 from .errors import (
     ClosedError,
-    InputTypeError,
-    InputValueError,
     IntegrityError,
-    ProviderError,
     TruncationError,
     TruncationWarning,
 )
 from .hub import locate
+from .inputs import (
+    Truncate,
+    check_texts,
+    checked_count,
+    checked_device,
+    checked_max_tokens,
+    checked_sequence,
+    checked_truncate,
+    not_texts,
+)
 from .runner import Pending, Runner
 from .schedule import Limits, windows
-from .tokenizer import Tokenizer, check_texts
-
-Truncate = Literal["warn", "error", "silent"]
+from .tokenizer import Tokenizer
 
 
 class Encoder:
@@ -75,12 +80,12 @@ class Encoder:
         self._closed = False
         # As given: whoever unpickles may have other CPUs.
         self._options = {"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens}
-        self._truncate = _checked_truncate(truncate)
-        self._threads = _checked_count("threads", threads, usable_cpus())
+        self._truncate = checked_truncate(truncate)
+        self._threads = checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact, files=HUB_FILES).absolute()
         with loading_artifact(self._folder) as self.manifest:
-            self._device = _checked_device(device, self.manifest)
-            self.max_tokens = _checked_max_tokens(max_tokens, self.manifest)
+            self._device = checked_device(device, self.manifest)
+            self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
             self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens)
             self._limits = Limits()
             self._runner = self._new_runner()
@@ -112,7 +117,7 @@ class Encoder:
             ClosedError: after `close`.
         """
         policy = self._policy(truncate)
-        texts = _checked_sequence(texts)
+        texts = checked_sequence(texts)
         # All of them before the first is run: a bad text at the end shall not cost the work before it.
         check_texts(texts)
         out = np.empty((len(texts), self.dimension), np.float32)
@@ -138,7 +143,7 @@ class Encoder:
         """
         policy = self._policy(truncate)
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-            raise _not_texts(texts)
+            raise not_texts(texts)
         return self._stream(texts, policy)
 
     def _stream(self, texts: Iterable[str], policy: Truncate) -> Iterator[NDArray[np.float32]]:
@@ -194,7 +199,7 @@ class Encoder:
     def _policy(self, truncate: Truncate | None) -> Truncate:
         if self._closed:
             raise ClosedError("this encoder is closed; open a new one")
-        return self._truncate if truncate is None else _checked_truncate(truncate)
+        return self._truncate if truncate is None else checked_truncate(truncate)
 
     def close(self) -> None:
         """Free the graph and its threads. Closing twice is fine.
@@ -238,58 +243,6 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def _checked_truncate(truncate: Truncate) -> Truncate:
-    if truncate not in ("warn", "error", "silent"):
-        raise InputValueError(f"truncate={truncate!r}: choose 'warn', 'error' or 'silent'")
-    return truncate
-
-
-def _checked_count(name: str, given: int | None, default: int) -> int:
-    if given is None:
-        return default
-    if not isinstance(given, int) or isinstance(given, bool):
-        raise InputTypeError(f"{name}={given!r}: a whole number is wanted")
-    if given < 1:
-        raise InputValueError(f"{name}={given}: at least 1 is wanted")
-    return given
-
-
-def _checked_max_tokens(given: int | None, manifest: Manifest) -> int:
-    count = _checked_count("max_tokens", given, manifest.max_tokens)
-    if count > manifest.max_tokens:
-        raise InputValueError(
-            f"max_tokens={given}: the artifact's limit is {manifest.max_tokens}, it can only be lowered"
-        )
-    return count
-
-
-def _checked_device(device: str | None, manifest: Manifest) -> str:
-    if device is None:
-        return manifest.target
-    if not isinstance(device, str):
-        raise InputTypeError(f"device={device!r}: 'cpu', 'cuda' or 'cuda:N' is wanted")
-    if device.partition(":")[0] != manifest.target:
-        raise ProviderError(
-            f"asked for {device}, and this artifact's graph is for {manifest.target}; {device} needs an artifact "
-            f"exported for it, and its runtime: pip install 'simcse-engine[{'cpu' if device == 'cpu' else 'gpu'}]'"
-        )
-    return device
-
-
-def _checked_sequence(texts: Sequence[str]) -> Sequence[str]:
-    unordered = isinstance(texts, str | bytes | Mapping | Set)
-    if unordered or not hasattr(texts, "__len__") or not isinstance(texts, Iterable):
-        raise _not_texts(texts)
-    return texts
-
-
-def _not_texts(texts: object) -> InputTypeError:
-    if isinstance(texts, str | bytes):
-        return InputTypeError(f"texts is one {type(texts).__name__}; give a list of str, as in encode([text])")
-    hint = "; stream() takes iterators" if isinstance(texts, Iterator) else ""
-    return InputTypeError(f"texts is {type(texts).__name__}; a list of str is wanted{hint}")
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tokenizers
 
-from .errors import InputTypeError, InputValueError, IntegrityError
+from .errors import InputValueError, IntegrityError
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Tokenizer:
         self._tokenizer.enable_truncation(max_tokens)
 
     def encode(self, texts: Sequence[str]) -> Tokens:
-        """Tokenize ``texts``, which `check_texts` has passed."""
+        """Tokenize ``texts``, which `simcse_engine.inputs.check_texts` has passed."""
         ids, cut = [], []
         for position, text in enumerate(texts):
             # One by one, not as a batch: a batch, even of one, starts the library's own thread pool, which heeds
@@ -58,27 +58,3 @@ class Tokenizer:
             if len(encoding.ids) == self._max_tokens and encoding.overflowing:
                 cut.append(position)
         return Tokens(ids, cut)
-
-
-def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
-    """Raise unless every text is a `str` of valid Unicode.
-
-    Args:
-        texts: what to check.
-        start: the position of the first one in what the caller was given, for the message.
-
-    Raises:
-        InputTypeError: one is no `str`.
-        InputValueError: one holds a lone surrogate, which no encoding of Unicode can carry.
-    """
-    for position, text in enumerate(texts, start):
-        if not isinstance(text, str):
-            raise InputTypeError(f"texts[{position}] is {type(text).__name__}, not str")
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise InputValueError(
-                    f"texts[{position}] holds a lone surrogate ({text[error.start]!a}) at character {error.start}; "
-                    "decode it with errors='replace' where it is read"
-                ) from error

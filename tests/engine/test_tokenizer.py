@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from checkpoints import make_checkpoint
 from child import run_script
 from simcse_engine.errors import InputTypeError, InputValueError, IntegrityError
-from simcse_engine.tokenizer import Tokenizer, check_texts
+from simcse_engine.inputs import check_texts
+from simcse_engine.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module", params=["bert", "roberta"])
