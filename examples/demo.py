@@ -32,7 +32,7 @@ SENTENCES = [
 def main() -> None:
     fetch_checkpoint()
     if not (ARTIFACT / "manifest.json").is_file():
-        run("simcse-export", str(CHECKPOINT.relative_to(ROOT)), "-o", str(ARTIFACT.relative_to(ROOT)), "--force")
+        run("simcse-export", str(CHECKPOINT.relative_to(ROOT)), "-o", str(ARTIFACT.relative_to(ROOT)))
     with Encoder(ARTIFACT) as encoder:
         print()
         show_similarities(encoder)

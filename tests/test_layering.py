@@ -13,12 +13,11 @@ ENGINE, EXPORT = ROOT / "engine/simcse_engine", ROOT / "export/simcse_export"
 
 HEAVY = {"torch", "transformers", "onnx", "optimum", "safetensors", "sentence_transformers", "scipy", "sklearn"}
 
-# Who reads each library. USearch's reader comes with the index.
+# Who reads each library.
 READERS = {
     "onnxruntime": {"session.py"},
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"hub.py"},
-    "usearch": {"index.py"},
     "pyarrow": {"textfile.py"},
     "tqdm": {"encoder.py", "cli.py"},
 }
@@ -69,7 +68,7 @@ def test_there_is_something_to_look_at() -> None:
 @pytest.mark.parametrize("library", READERS)
 def test_readers_of_a_library(library: str) -> None:
     found = {path.name for path in files(ENGINE) if library in tops(path)}
-    assert found == READERS[library] or (library == "usearch" and not found)
+    assert found == READERS[library]
 
 
 def test_engine_imports_itself_relatively_and_in_one_direction() -> None:
@@ -93,7 +92,7 @@ def test_engine_imports_itself_relatively_and_in_one_direction() -> None:
 
 @pytest.mark.parametrize("path", files(EXPORT), ids=lambda path: path.name)
 def test_export_leaves_the_runtime_to_the_engine(path: Path) -> None:
-    assert not tops(path) & {"onnxruntime", "huggingface_hub", "tokenizers", "usearch", "tests", "benchmarks"}
+    assert not tops(path) & {"onnxruntime", "huggingface_hub", "tokenizers", "tests", "benchmarks"}
 
 
 @pytest.mark.parametrize("path", files(ENGINE) + files(EXPORT), ids=lambda path: path.name)

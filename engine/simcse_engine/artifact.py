@@ -24,8 +24,9 @@ TOKENIZER = "tokenizer.json"
 CHECK = "check.npz"
 _PIECE_BYTES = 4 << 20
 _REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
+ARTIFACT_FILES = frozenset({MANIFEST, *_REQUIRED})
 # What is fetched of a hub repository; the config, so that a checkpoint is told from what is neither.
-HUB_FILES = (MANIFEST, *_REQUIRED, "config.json")
+HUB_FILES = (*sorted(ARTIFACT_FILES), "config.json")
 
 # What JSON's types do not already decide where the manifest is read.
 _KINDS = {
@@ -208,7 +209,7 @@ class Manifest:
             if Path(name).name != name:
                 raise IntegrityError(f"{folder}: the manifest names {name!r}, which is no plain file name")
             if not path.is_file():
-                raise IntegrityError(f"{path}: missing; copy the whole artifact, or export again")
+                raise IntegrityError(f"{path}: missing; copy or fetch the whole artifact, or export again")
             size = path.stat().st_size
             if size != entry.size_bytes:
                 raise IntegrityError(f"{path}: {size} bytes, the manifest says {entry.size_bytes}; copy it again")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import PROGRAM, parser
 from .errors import SimCSEError, TruncationWarning
+from .printout import escape_unprintable
 
 if TYPE_CHECKING:
     from .encoder import Encoder
@@ -27,6 +28,7 @@ INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended: 128 + SI
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; wrong use ends in SystemExit(2), as argparse has it."""
     args = parser().parse_args(argv)
+    escape_unprintable()
     try:
         code = _COMMANDS[args.command](args)
         sys.stdout.flush()

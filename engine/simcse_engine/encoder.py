@@ -158,6 +158,7 @@ class Encoder:
         Yields:
             The position of the window's first text, how many texts it has, and their vectors under way.
         """
+        runner = self._runner
         under_way: list[tuple[int, int, Pending]] = []
         start = cut = 0
         try:
@@ -170,18 +171,29 @@ class Encoder:
                         "shorten it, or cut it with truncate='warn' or 'silent'"
                     )
                 cut += len(tokens.cut)
-                under_way.append((start, len(window), self._runner.submit(tokens.ids)))
+                under_way.append((start, len(window), runner.submit(tokens.ids)))
                 start += len(window)
                 if len(under_way) > 1:
+                    self._refuse_after_fork(runner)
                     yield under_way[0]
                     del under_way[0]
-            yield from under_way
+            while under_way:
+                self._refuse_after_fork(runner)
+                yield under_way[0]
+                del under_way[0]
         finally:
-            for _, _, pending in under_way:
-                pending.cancel()
-        if cut and policy == "warn":
-            message = f"{cut} of {start} texts were longer than max_tokens={self.max_tokens} tokens and were cut"
-            warnings.warn(TruncationWarning(message, cut=cut, total=start), stacklevel=3)
+            if self._runner is runner:
+                for _, _, pending in under_way:
+                    pending.cancel()
+            # Also where the texts, or whoever took the vectors, came to an early end.
+            if cut and policy == "warn":
+                message = f"{cut} of {start} texts were longer than max_tokens={self.max_tokens} tokens and were cut"
+                warnings.warn(TruncationWarning(message, cut=cut, total=start), stacklevel=3)
+
+    def _refuse_after_fork(self, runner: Runner) -> None:
+        """The workers that have these vectors under way are in the parent process; here nobody would finish them."""
+        if self._runner is not runner:
+            raise ClosedError("this stream was begun before a fork; begin another one in the child")
 
     def _warm_up(self) -> None:
         """Run once: the first caller shall not pay for first allocations, and a graph that does not fit shows here."""
@@ -194,7 +206,13 @@ class Encoder:
         self.encode(["Warm up."], truncate="silent")
 
     def _new_runner(self) -> Runner:
-        return Runner(self._folder, device=self._device, threads=self._threads, limits=self._limits)
+        return Runner(
+            self._folder,
+            device=self._device,
+            threads=self._threads,
+            limits=self._limits,
+            identity=self.manifest.identity,
+        )
 
     def _policy(self, truncate: Truncate | None) -> Truncate:
         if self._closed:

@@ -1,5 +1,6 @@
 """What callers hand in, checked: texts and options. Each error says what was found and what is wanted."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Literal
 
@@ -67,6 +68,8 @@ def checked_device(device: str | None, manifest: Manifest) -> str:
         return manifest.target
     if not isinstance(device, str):
         raise InputTypeError(f"device={device!r}: 'cpu', 'cuda' or 'cuda:N' is wanted")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise ProviderError(f"device {device!r} is unknown; 'cpu', 'cuda' and 'cuda:N' are known")
     if device.partition(":")[0] != manifest.target:
         raise ProviderError(
             f"asked for {device}, and this artifact's graph is for {manifest.target}; {device} needs an artifact "
@@ -78,8 +81,12 @@ def checked_device(device: str | None, manifest: Manifest) -> str:
 def checked_sequence(texts: Sequence[str]) -> Sequence[str]:
     """A collection with a length and an order, or InputTypeError."""
     unordered = isinstance(texts, str | bytes | Mapping | Set)
-    if unordered or not hasattr(texts, "__len__") or not isinstance(texts, Iterable):
+    if unordered or not isinstance(texts, Iterable):
         raise not_texts(texts)
+    try:
+        len(texts)
+    except TypeError as error:  # a generator, or an array without an axis
+        raise not_texts(texts) from error
     return texts
 
 

@@ -1,5 +1,7 @@
 """What the command line prints for people: an artifact's facts, parity figures, a table of cosines."""
 
+import io
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,12 @@ from .artifact import Manifest
 from .parity import Limit, Parity
 
 _SENTENCE_WIDTH = 72
+
+
+def escape_unprintable() -> None:
+    """Let stdout write what its encoding lacks as escapes: a sentence in another script shall not end a command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def cosines(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ClosedError
+from .artifact import Manifest
+from .errors import ArtifactError, ClosedError
 from .schedule import Limits, plan
 from .session import Session, SessionOptions
 
@@ -25,9 +26,20 @@ from .session import Session, SessionOptions
 class Runner:
     """The sessions and worker threads of one process; `submit` may be called from many threads at once."""
 
-    def __init__(self, artifact: Path, *, device: str, threads: int, limits: Limits | None = None) -> None:
-        """Prepare to run the graph in ``artifact``; nothing is opened yet."""
+    def __init__(
+        self, artifact: Path, *, device: str, threads: int, limits: Limits | None = None, identity: str | None = None
+    ) -> None:
+        """Prepare to run the graph in ``artifact``; nothing is opened yet.
+
+        Args:
+            artifact: its folder.
+            device: "cpu", "cuda" or "cuda:N".
+            threads: threads to keep busy.
+            limits: the sizes to schedule by.
+            identity: the artifact's; if another one lies there when a session is opened, that raises.
+        """
         self._artifact = artifact
+        self._identity = identity
         self._device = device
         self._threads = threads
         self._limits = limits or Limits()
@@ -84,7 +96,11 @@ class Runner:
             return self._single
 
     def _open(self, threads: int) -> Session:
-        return Session(self._artifact, SessionOptions(device=self._device, threads=threads))
+        session = Session(self._artifact, SessionOptions(device=self._device, threads=threads))
+        # Read after the graph: what was replaced before or while it was read shows here.
+        if self._identity is not None and Manifest.read(self._artifact).identity != self._identity:
+            raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
+        return session
 
     def _pool(self) -> ThreadPoolExecutor:
         self._refuse_if_closed()

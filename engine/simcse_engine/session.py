@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifact import GRAPH
-from .errors import IntegrityError, ProviderError, RuntimeMissingError
+from .errors import IntegrityError, OutputError, ProviderError, RuntimeMissingError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -234,7 +234,10 @@ def save_optimized(source: Path, target: Path, weights: str) -> None:
     settings.optimized_model_filepath = str(target)
     settings.add_session_config_entry("session.optimized_model_external_initializers_file_name", weights)
     settings.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
-    ort.InferenceSession(str(source), settings, providers=["CPUExecutionProvider"])
+    try:
+        ort.InferenceSession(str(source), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common base of their own
+        raise OutputError(f"{target}: onnxruntime cannot rewrite or write the graph: {_first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:

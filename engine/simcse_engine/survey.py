@@ -20,7 +20,7 @@ from . import cpu, session
 _T = TypeVar("_T")
 
 REQUIRED = ("numpy", "tokenizers", "huggingface-hub", "tqdm")
-_OPTIONAL = ("usearch", "pyarrow")
+_OPTIONAL = ("pyarrow",)
 
 # The providers that the engine runs on. Others, such as the wheels' Azure provider, are named and not tried: whether
 # they load changes nothing here.

@@ -8,6 +8,9 @@ import tokenizers
 
 from .errors import InputValueError, IntegrityError
 
+# Far more than any language's words take, so that a part of so many characters for each token is more than enough.
+_CHARS_A_TOKEN = 64
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -52,9 +55,24 @@ class Tokenizer:
             # One by one, not as a batch: a batch, even of one, starts the library's own thread pool, which heeds
             # neither the encoder's thread count nor a fork; at 45,000 texts/s one thread keeps ahead of any CPU's
             # inference.
-            encoding = self._tokenizer.encode(text)
+            encoding = self._encode(text)
             ids.append(encoding.ids)
             # Asked only of the longest: building the list of overflowing pieces costs.
             if len(encoding.ids) == self._max_tokens and encoding.overflowing:
                 cut.append(position)
         return Tokens(ids, cut)
+
+    def _encode(self, text: str) -> tokenizers.Encoding:
+        """Encode a text; of a very long one no more than decides what is kept of it.
+
+        Tokenizing a text takes time and memory (some 150 bytes a character) for what is then cut. Words do not reach
+        across a space, so the tokens of what stands before one are those of the whole text, far from the cut at least.
+        """
+        most = _CHARS_A_TOKEN * self._max_tokens
+        if len(text) > most:
+            end = text.rfind(" ", 0, most)
+            encoding = self._tokenizer.encode(text[: max(end, 0)])
+            # Two pieces more than what is kept: the end of the part is nowhere near it.
+            if len(encoding.overflowing) > 2:
+                return encoding
+        return self._tokenizer.encode(text)

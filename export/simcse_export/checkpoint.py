@@ -82,6 +82,8 @@ def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) 
             raise CheckpointError(f"{where}: {'is a file; name its folder' if root.exists() else 'no such folder'}")
     else:
         name, stated = hub_id
+        if revision and stated and revision != stated:
+            raise CheckpointError(f"{where}: names revision {stated}, and {revision} was asked for; name one")
         try:
             root = fetch(name, revision or stated, files=_HUB_FILES)
         except ArtifactNotFoundError as error:
@@ -143,7 +145,7 @@ def choose_max_tokens(checkpoint: Checkpoint, asked: int | None) -> int:
     most = checkpoint.positions
     if asked is None:
         stated = checkpoint.max_tokens if checkpoint.max_tokens is not None else DEFAULT_MAX_TOKENS
-        return stated if most is None else min(stated, most)
+        asked = stated if most is None else min(stated, most)
     if asked < _LEAST_TOKENS or (most is not None and asked > most):
         raise CheckpointError(
             f"max_tokens={asked}: {checkpoint.id} takes from {_LEAST_TOKENS} to {most or 'any number of'} tokens"

@@ -10,18 +10,22 @@ from simcse_engine import __version__
 from simcse_engine.artifact import POOLERS
 from simcse_engine.cpu import usable_cpus
 from simcse_engine.errors import PoolerError, SimCSEError
+from simcse_engine.printout import escape_unprintable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 for success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
+    escape_unprintable()
     try:
-        return _export(arguments)
+        code = _export(arguments)
+        sys.stdout.flush()
+        return code
     except PoolerError as error:
         # The checkpoint leaves a choice open, or the choice cannot be: that is for the command line to mend.
         print(f"simcse-export: error: {error}", file=sys.stderr)
         return 2
-    except SimCSEError as error:
+    except (SimCSEError, OSError) as error:
         print(f"simcse-export: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

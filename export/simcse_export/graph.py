@@ -76,7 +76,7 @@ class Architecture:
             vocabulary=_count(config, "vocab_size"),
             positions=_count(config, "max_position_embeddings"),
             activation=config.get("hidden_act", "gelu"),
-            epsilon=config.get("layer_norm_eps", 1e-12),
+            epsilon=_epsilon(config),
             padding_id=config.get("pad_token_id", 1 if family == "roberta" else 0) or 0,
         )
 
@@ -113,6 +113,13 @@ def _count(config: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, int) or value < 1:
         raise CheckpointError(f"config.json lacks {name!r}" if value is None else f"config.json: {name} is {value!r}")
     return value
+
+
+def _epsilon(config: Mapping[str, Any]) -> float:
+    value = config.get("layer_norm_eps", 1e-12)
+    if not isinstance(value, float | int) or isinstance(value, bool) or not value > 0:
+        raise CheckpointError(f"config.json: layer_norm_eps is {value!r}")
+    return float(value)
 
 
 def author(

@@ -31,7 +31,7 @@ Head = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def author_through_optimum(
-    model: PreTrainedModel, *, pooler: str, head: Head | None, normalize: bool
+    model: PreTrainedModel, *, pooler: str, head: Head | None, normalize: bool, folder: Path | None = None
 ) -> onnx.ModelProto:
     """Write a graph with the interface of `graph.author` around the one that optimum exports.
 
@@ -40,6 +40,7 @@ def author_through_optimum(
         pooler: one of `simcse_engine.artifact.POOLERS`.
         head: weight [out, in] and bias of the dense layer, for pooler "cls".
         normalize: scale to unit length inside the graph.
+        folder: where optimum may write for a while; None for the system's temporary folder.
 
     Raises:
         UnsupportedModelError: optimum does not know the model type, its graph wants other inputs than token ids, or
@@ -52,7 +53,7 @@ def author_through_optimum(
         )
     count = model.config.num_hidden_layers
     needed = {"avg_top2": [count - 1], "avg_first_last": [1]}.get(pooler, [])
-    exported = compose.add_prefix(_export(model, hidden_states=bool(needed)), _PREFIX)
+    exported = compose.add_prefix(_export(model, folder, hidden_states=bool(needed)), _PREFIX)
     graph = Graph()
     layout = Ragged(graph)
     hidden = model.config.hidden_size
@@ -95,7 +96,7 @@ def _mask(view: View) -> str:
     return view.graph.op("ConstantOfShape", view.graph.op("Shape", view.grid("input_ids")), value=ones)
 
 
-def _export(model: PreTrainedModel, *, hidden_states: bool) -> onnx.ModelProto:
+def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool) -> onnx.ModelProto:
     kind = model.config.model_type
     try:
         make_config = TasksManager.get_exporter_config_constructor(
@@ -106,8 +107,8 @@ def _export(model: PreTrainedModel, *, hidden_states: bool) -> onnx.ModelProto:
     config = make_config(model.config)
     if hidden_states:
         config = _with_hidden_states(config, model.config.num_hidden_layers)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
+    with tempfile.TemporaryDirectory(dir=folder) as passing:
+        path = Path(passing) / "model.onnx"
         try:
             with quiet():
                 optimum_export(
@@ -117,6 +118,8 @@ def _export(model: PreTrainedModel, *, hidden_states: bool) -> onnx.ModelProto:
                     opset=OPSETS[""],
                     model_kwargs={"output_hidden_states": True} if hidden_states else None,
                 )
+        except OSError:
+            raise  # a full disk is no fault of the model
         except Exception as error:  # tracing may fail in any layer of torch
             raise UnsupportedModelError(f"model type {kind}: optimum cannot export it ({error})") from error
         return onnx.load(path)

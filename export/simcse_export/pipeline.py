@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from simcse_engine import Encoder, parity
-from simcse_engine.artifact import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, Source
+from simcse_engine.artifact import ARTIFACT_FILES, GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
 from simcse_engine.atomic import refuse_existing, whole_folder
 from simcse_engine.errors import OutputError
 from simcse_engine.session import import_runtime, save_optimized
@@ -137,13 +137,13 @@ def export(
 def _refuse_other_folders(target: Path) -> None:
     """Raise where ``force`` would delete what is no artifact, such as the checkpoint or a home folder."""
     try:
-        other = target.is_dir() and not (target / MANIFEST).is_file() and any(target.iterdir())
+        found = {path.name for path in target.iterdir()} if target.is_dir() else set()
     except OSError as error:
         raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
-    if other:
-        raise OutputError(
-            f"{target}: is a folder of other things (no {MANIFEST} in it); --force replaces artifacts only"
-        )
+    other = found - ARTIFACT_FILES
+    if found and (other or GRAPH not in found):
+        what = f"{min(other)} lies in it" if other else f"no {GRAPH} in it"
+        raise OutputError(f"{target}: is a folder of other things ({what}); --force replaces artifacts only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,9 @@ def _write_through_optimum(
     if ending.head is not None:
         hidden = reference.model.config.hidden_size
         select(weights, {_HEAD[0]: (hidden, hidden), _HEAD[1]: (hidden,)})
-    model = author_through_optimum(reference.model, pooler=ending.pooler, head=ending.head, normalize=ending.normalize)
+    model = author_through_optimum(
+        reference.model, pooler=ending.pooler, head=ending.head, normalize=ending.normalize, folder=folder
+    )
     # The engine loads graphs as they lie there, and what torch traced is not yet as it should run.
     with tempfile.TemporaryDirectory(dir=folder) as raw:
         _save_onnx(model, Path(raw) / GRAPH)

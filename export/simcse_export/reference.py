@@ -21,6 +21,8 @@ from simcse_engine.errors import CheckpointError, UnsupportedModelError
 
 from .checkpoint import Checkpoint
 
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+
 # transformers looks through its own wrapping (bert.) and not through torch's DataParallel around it.
 _WRAPPING = {r"^module\.((bert|roberta)\.)?": ""}
 
@@ -109,6 +111,8 @@ class Reference:
 def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
     """Load the fast tokenizer: ``tokenizer.json``, or built from ``vocab.txt`` or ``vocab.json`` + ``merges.txt``."""
     folder = checkpoint.folder
+    if not any((folder / name).is_file() for name in _TOKENIZERS) and not any(folder.glob("*.model")):
+        raise CheckpointError(f"{folder}: no tokenizer; tokenizer.json, vocab.txt or vocab.json + merges.txt wanted")
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -118,6 +122,12 @@ def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
         raise CheckpointError(f"{folder}: transformers cannot load its tokenizer ({_first_line(error)})") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise CheckpointError(f"{folder}: {type(tokenizer).__name__} has no fast version, which the engine runs")
+    for setting, kept in (("truncation_side", "right"), ("split_special_tokens", False)):
+        found = getattr(tokenizer, setting, kept)
+        if found != kept:
+            raise CheckpointError(
+                f"{folder / 'tokenizer_config.json'}: {setting} is {found!r}; the engine has {kept!r}"
+            )
     if not tokenizer("")["input_ids"]:
         raise CheckpointError(f"{folder}: the tokenizer adds no special tokens; an empty text would have no token")
     if (
@@ -144,6 +154,7 @@ def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
                 local_files_only=True,
                 trust_remote_code=False,
                 key_mapping=_WRAPPING,
+                chunk_size_feed_forward=0,  # saves memory in training, and refuses lengths that it does not divide
                 output_loading_info=True,
             )
     except Exception as error:

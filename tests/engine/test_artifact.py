@@ -83,7 +83,7 @@ def test_through_links(artifact: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_missing_file(artifact_copy: Path, name: str) -> None:
     (artifact_copy / name).unlink()
-    with pytest.raises(IntegrityError, match=rf"/{name}: missing; copy the whole artifact"):
+    with pytest.raises(IntegrityError, match=rf"/{name}: missing; copy or fetch the whole artifact"):
         Encoder(artifact_copy)
 
 

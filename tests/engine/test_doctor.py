@@ -15,7 +15,7 @@ from simcse_engine.doctor import Facts, Finding, Report, judge
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 HEALTHY = {
-    "packages": {"numpy": "2.0", "tokenizers": "0.20", "huggingface-hub": "0.30", "tqdm": "4", "usearch": None},
+    "packages": {"numpy": "2.0", "tokenizers": "0.20", "huggingface-hub": "0.30", "tqdm": "4", "pyarrow": None},
     "builds": {"onnxruntime": "1.22.0"},
     "runtime": "1.22.0",
     "providers": {CPU: None},
@@ -97,7 +97,7 @@ def test_what_is_fine_is_said_without_advice(differences: dict[str, Any]) -> Non
         ),
         pytest.param({"providers": {}}, "problem", ["no provider"], ["simcse-engine[cpu]"], id="no usable provider"),
         pytest.param(
-            {"packages": {"numpy": "2.0", "tokenizers": None, "usearch": None}},
+            {"packages": {"numpy": "2.0", "tokenizers": None, "pyarrow": None}},
             "problem",
             ["not installed: tokenizers"],
             ["pip install tokenizers"],
@@ -173,7 +173,7 @@ def test_the_text_shows_every_fact() -> None:
     text = Report(facts=shown, findings=()).render()
     for words in (
         *("Plan 9", "3.99", "/env", "A fine CPU", "x86_64", "avx2, avx512, avx512_vnni", "3.5 CPUs", "4 CPUs"),
-        *("numpy 2.0", "usearch not installed", "onnxruntime 1.22.0", f"{CPU}: loads", f"{CUDA}: no driver"),
+        *("numpy 2.0", "pyarrow not installed", "onnxruntime 1.22.0", f"{CPU}: loads", f"{CUDA}: no driver"),
         *("AzureExecutionProvider", __version__),
     ):
         assert words in text

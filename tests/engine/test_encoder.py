@@ -20,6 +20,7 @@ from checkpoints import make_checkpoint
 from simcse_engine import Encoder, TruncationWarning
 from simcse_engine.cpu import usable_cpus
 from simcse_engine.errors import (
+    ArtifactError,
     ClosedError,
     InputTypeError,
     InputValueError,
@@ -170,6 +171,7 @@ def test_wrong_types(encoder: Encoder, texts: Any, says: str) -> None:
         ((text for text in "ab"), "texts is generator; a list of str is wanted; stream() takes iterators"),
         (iter(["a"]), "texts is list_iterator; a list of str is wanted; stream() takes iterators"),
         (map(str, [1]), "texts is map; a list of str is wanted; stream() takes iterators"),
+        (np.array("a"), "texts is ndarray; a list of str is wanted"),
     ],
 )
 def test_collections_without_order_or_size(encoder: Encoder, texts: Any, says: str) -> None:
@@ -277,15 +279,32 @@ def test_counts_that_are_none(artifact: Path, option: str) -> None:
             Encoder(artifact, **{option: other})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:1", "tensorrt", "tpu", "CPU"])
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:1"])
 def test_a_device_that_is_not_the_artifact_s(artifact: Path, device: str) -> None:
-    with pytest.raises(ProviderError, match=f"asked for {device}"):
+    with pytest.raises(ProviderError, match=rf"asked for {device}.*pip install 'simcse-engine\[gpu\]'"):
         Encoder(artifact, device=device)
 
 
+@pytest.mark.parametrize("device", ["cpu:0", "tensorrt", "tpu", "CPU", "gpu", "cuda:", ""])
+def test_a_device_that_is_none(artifact: Path, device: str) -> None:
+    with pytest.raises(ProviderError, match=f"device '{device}' is unknown"):
+        Encoder(artifact, device=device)
+
+
+def test_an_artifact_that_is_replaced_under_an_encoder(artifact_copy: Path, checkpoint: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    export(checkpoint, other, ExportOptions(pooler="avg", max_tokens=32))
+    with Encoder(artifact_copy, threads=2) as encoder:
+        before = encoder.encode(["a man"])
+        for path in other.iterdir():
+            path.replace(artifact_copy / path.name)
+        assert_same(encoder.encode(["a man"]), before)
+        # Bulk work opens a session of its own, which must not be the other model's.
+        with pytest.raises(ArtifactError, match="was replaced since it was opened"):
+            encoder.encode(MANY)
+
+
 def test_device(artifact: Path, encoder: Encoder) -> None:
-    with pytest.raises(ProviderError, match="device 'cpu:0' is unknown"):
-        Encoder(artifact, device="cpu:0")
     with Encoder(artifact, device="cpu") as named:
         assert_same(named.encode(["a man"]), encoder.encode(["a man"]))
     with pytest.raises(InputTypeError, match="device=0"):

@@ -1,5 +1,6 @@
 """Texts become the ids they should, are cut where they should, and what is no text is named by its position."""
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -138,3 +139,23 @@ def test_leaves_no_thread(path: Path) -> None:
         print(len(os.listdir("/proc/self/task")) - before)
     """
     assert run_script(script, path, TOKENIZERS_PARALLELISM=os.environ.get("TOKENIZERS_PARALLELISM", "true")) == "0\n"
+
+
+@given(
+    words=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=8),
+    max_tokens=st.integers(3, 12),
+    extra=st.integers(0, 400),
+)
+def test_very_long_texts_are_cut_as_if_read_whole(path: Path, words: list[str], max_tokens: int, extra: int) -> None:
+    # Around and far beyond the length from which only a part is read.
+    text = " ".join(itertools.islice(itertools.cycle(words), 64 * max_tokens // 4 + extra))
+    tokens = Tokenizer(path, max_tokens).encode([text])
+    assert tokens.ids == [cut_ids(path, text, max_tokens)]
+    assert tokens.cut == ([0] if len(all_ids(path, text)) > max_tokens else [])
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 3000, "\u200b" * 3000 + " a man", "a" * 3000, ("\x00" * 99 + " ") * 40 + "a man plays"]
+)
+def test_long_texts_of_few_tokens(path: Path, text: str) -> None:
+    assert Tokenizer(path, 8).encode([text]).ids == [cut_ids(path, text, 8)]

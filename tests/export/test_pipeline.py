@@ -1,6 +1,7 @@
 """An artifact is published whole, checked, and over nothing but an artifact; or nothing changes."""
 
 import contextlib
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -108,8 +109,13 @@ def test_force_never_deletes_what_is_no_artifact(tmp_path: Path) -> None:
     home = tmp_path / "home"
     checkpoint = make_checkpoint(home / "checkpoint")
     (home / "letters.txt").write_text("dear")
+    web = home / "web"
+    web.mkdir()
+    (web / "manifest.json").write_text('{"name": "an app, whose manifest has the same file name"}')
+    shutil.copytree(web, home / "app")
+    (home / "app/app.js").touch()
     before = sorted(home.rglob("*"))
-    for folder in (home, checkpoint):
+    for folder in (home, checkpoint, web, home / "app"):
         with pytest.raises(OutputError, match=r"folder of other things .*--force replaces artifacts only"):
             export(checkpoint, folder, FORCE)
     assert sorted(home.rglob("*")) == before
