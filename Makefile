@@ -31,6 +31,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/small_calls.py
+	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/memory.py
 
 # The project is installed as links to its folders, so this is done again only when the dependencies change.

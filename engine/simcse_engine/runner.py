@@ -1,9 +1,8 @@
 """Runs tokenized sentences on the machine's cores: a little work on all of them jointly, much of it one batch a core.
 
-One session whose threads share each run answers a few sentences soonest; many one-thread sessions' worth of runs side
-by side finish a lot of them soonest, since nothing has to be divided or waited for. (On 2 cores, MiniLM in float32:
-one sentence 1.6x as fast jointly; in bulk 1.05x as fast side by side, and the gap grows with the cores.) Each is
-opened when it is first needed, so a process that only ever does one of the two holds the weights once.
+One session whose threads share each run answers a few sentences soonest; runs side by side on one-thread sessions finish
+a lot of them soonest, since nothing has to be divided or waited for (1.1x on 2 cores, ``benchmarks/speed.py``). Each
+session is opened when it is first needed, so a process that only ever does one of the two holds the weights once.
 """
 
 import itertools

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The sizes that the scheduler works to.
+    """The sizes that the scheduler works to, measured by ``benchmarks/limits.py``.
 
     Attributes:
         batch_tokens: most tokens a run, which bounds its memory (one longer text runs alone). Activations of 512
-            tokens stay in a core's cache; 256 to 1024 measure alike, 2048 is 10 % slower and takes four times as much.
+            tokens stay in a core's cache: 256 measures alike, 128 and 2048 are 9 % slower, 1024 is 6 %.
         full_batch_tokens: a batch of one length runs as such from here on; with fewer tokens it is joined with
             others, since a run below it reads the weights for too few rows.
         mixed_padding: most scores of attention that padding adds to a mixed batch, for each of its tokens (only
             attention is padded, to sentences x longest²). So short texts of any lengths run together, and long ones
-            with their like: 16 short texts beside one of 120 tokens take 0.65 of the time that one run for all would.
+            with their like: 16 short texts beside one of 120 tokens take two thirds of the time of one run for all.
         window_texts: texts in memory at once (twice: one window is tokenized while the last one runs).
         window_chars: the same in characters, for long texts.
     """
