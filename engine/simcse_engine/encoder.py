@@ -163,6 +163,8 @@ class Encoder:
         start = cut = 0
         try:
             for window in windows(texts, self._limits):
+                # Before anything of the old runner is touched: the fork may have left its locks held.
+                self._refuse_after_fork(runner)
                 check_texts(window, start=start)
                 tokens = self._tokenizer.encode(window)
                 if tokens.cut and policy == "error":
@@ -174,7 +176,6 @@ class Encoder:
                 under_way.append((start, len(window), runner.submit(tokens.ids)))
                 start += len(window)
                 if len(under_way) > 1:
-                    self._refuse_after_fork(runner)
                     yield under_way[0]
                     del under_way[0]
             while under_way:

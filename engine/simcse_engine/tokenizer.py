@@ -64,7 +64,7 @@ class Tokenizer:
     def _encode(self, text: str) -> tokenizers.Encoding:
         """Encode a text; of a very long one no more than decides what is kept of it.
 
-        Tokenizing a text takes time and memory (some 150 bytes a character) for what is then cut. Words do not reach
+        Tokenizing a text takes time, and memory many times its own size, for what is then cut. Words do not reach
         across a space, so the tokens of what stands before one are those of the whole text, far from the cut at least.
         """
         most = _CHARS_A_TOKEN * self._max_tokens
