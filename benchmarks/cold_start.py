@@ -11,7 +11,8 @@ import numpy as np
 
 from harness import Ratio, Spread, alternate, write_result
 from inputs import minilm, sentences
-from peer import MODEL, install, model_folder
+from peers.environment import FASTEMBED, FASTEMBED_MINILM
+from peers.models import MINILM, optimum_graph
 
 ROUNDS = 10
 GOAL = 0.5
@@ -35,21 +36,21 @@ print(json.dumps({{"vectors": [v.tolist() for v in vectors], "seconds": seconds,
 OURS = SCRIPT.format(
     imports="from simcse_engine import Encoder", load="Encoder(sys.argv[1])", encode="model.encode(sys.argv[2:])"
 )
-FASTEMBED = SCRIPT.format(
+THEIRS = SCRIPT.format(
     imports="from fastembed import TextEmbedding",
-    load=f"TextEmbedding({MODEL!r}, specific_model_path=sys.argv[1], local_files_only=True)",
+    load=f"TextEmbedding({FASTEMBED_MINILM!r}, specific_model_path=sys.argv[1], local_files_only=True)",
     encode="model.embed(sys.argv[2:])",
 )
 
 
 def main() -> None:
-    peer = install()
+    peer = FASTEMBED.install()
     texts = sentences()
     ours = starter(Path(sys.executable), OURS, minilm())
     contestants = {"ours": ours}
     agreement = None
     if peer.error is None:
-        theirs = starter(peer.python, FASTEMBED, model_folder())
+        theirs = starter(FASTEMBED.python, THEIRS, optimum_graph(MINILM))
         agreement = least_cosine(ours(texts.texts[:8])["vectors"], theirs(texts.texts[:8])["vectors"])
         if agreement < LEAST_COSINE:
             sys.exit(f"not the same model: the least cosine is {agreement}")

@@ -11,7 +11,8 @@ import numpy as np
 
 from harness import write_result
 from inputs import minilm, sentences
-from peer import MODEL, install, model_folder
+from peers.environment import FASTEMBED, FASTEMBED_MINILM
+from peers.models import MINILM, optimum_graph
 
 FEW, MANY = 1_000, 100_000
 GOAL_MB = 300
@@ -28,18 +29,18 @@ code = os.waitstatus_to_exitcode(status)
 print(json.dumps({"code": code, "peak_mb": usage.ru_maxrss * unit / 1e6, "seconds": seconds}))
 """
 
-FASTEMBED = f"""
+THEIRS = f"""
 import sys
 import numpy
 from fastembed import TextEmbedding
-model = TextEmbedding({MODEL!r}, specific_model_path=sys.argv[1], local_files_only=True)
+model = TextEmbedding({FASTEMBED_MINILM!r}, specific_model_path=sys.argv[1], local_files_only=True)
 with open(sys.argv[2], encoding="utf-8") as lines:
     numpy.save(sys.argv[3], list(model.embed(line.removesuffix("\\n") for line in lines)))
 """
 
 
 def main() -> None:
-    peer = install()
+    peer = FASTEMBED.install()
     texts = sentences()
     runs = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +51,9 @@ def main() -> None:
             runs[f"ours, {count:,} lines"] = watch(*encode, lines, "-o", vectors)
             check_rows(vectors, count)
         if peer.error is None:
-            runs[f"fastembed, {FEW:,} lines"] = watch(peer.python, "-c", FASTEMBED, model_folder(), few, vectors)
+            runs[f"fastembed, {FEW:,} lines"] = watch(
+                FASTEMBED.python, "-c", THEIRS, optimum_graph(MINILM), few, vectors
+            )
             check_rows(vectors, FEW)
     for name, run in runs.items():
         print(f"{name:24} peak {run['peak_mb']:.0f} MB, {run['seconds']:.1f} s")

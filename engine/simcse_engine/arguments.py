@@ -1,6 +1,7 @@
 """What `simcse-engine` may be asked: its commands and their options. What they do is in `simcse_engine.cli`."""
 
 import argparse
+import math
 from pathlib import Path
 
 from ._version import __version__
@@ -46,6 +47,28 @@ def parser() -> argparse.ArgumentParser:
     _add_artifact(verify)
     _add_encoder_options(verify)
 
+    evaluate = command("evaluate", "score an artifact on STS pairs: Spearman a task, alignment, uniformity")
+    _add_artifact(evaluate)
+    evaluate.add_argument(
+        "--sts",
+        metavar="FOLDER",
+        required=True,
+        type=Path,
+        help="its NAME.tsv: score, tab, sentence, tab, sentence",
+    )
+    _add_encoder_options(evaluate)
+    _add_limit_options(evaluate)
+
+    bench = command("bench", "measure how fast an artifact is here, and how near that comes to what the machine can do")
+    _add_artifact(bench)
+    bench.add_argument(
+        "file", metavar="FILE", nargs="?", help="texts, as for encode; of many, the first 10,000 (default: made up)"
+    )
+    _add_encoder_options(bench)
+    bench.add_argument(
+        "--seconds", type=_seconds, metavar="S", default=2.5, help="for each thing measured (default: %(default)s)"
+    )
+
     command("doctor", "examine this installation and machine, and say what to do about each finding")
     return top
 
@@ -84,3 +107,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds

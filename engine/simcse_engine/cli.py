@@ -125,6 +125,39 @@ def _verify(args: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate(args: argparse.Namespace) -> int:
+    from .quality import measure
+    from .sts import read_tasks
+    from .tables import quality_table
+
+    tasks = read_tasks(args.sts)
+    with _counted_cuts(args) as cuts, _encoder(args) as encoder:
+        quality = measure(tasks, lambda texts: encoder.encode(texts, progress=sys.stderr.isatty()))
+        identity = encoder.manifest.identity
+    if args.json:
+        _print_json({"identity": identity, **quality.to_json(), "truncated": sum(cuts)})
+    else:
+        print(quality_table(quality))
+    return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from .bench import BenchOptions, bench
+    from .tables import bench_table
+
+    options = BenchOptions(file=args.file, device=args.device, threads=args.threads, seconds=args.seconds)
+    # No bar: what it takes is known beforehand, seconds a section. The line says which one it is at.
+    with tqdm(bar_format="{elapsed} {desc}", disable=None, leave=False) as line:
+        measured = bench(args.artifact, options, line.set_description_str)
+    if args.json:
+        _print_json(measured.to_json())
+    else:
+        print(bench_table(measured))
+    return 0
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from .doctor import examine
 
@@ -179,6 +212,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "similarity": _similarity,
     "info": _info,
     "verify": _verify,
+    "evaluate": _evaluate,
+    "bench": _bench,
     "doctor": _doctor,
 }
 

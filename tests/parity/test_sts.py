@@ -11,32 +11,13 @@ from transformers import AutoModel, AutoTokenizer
 
 from conftest import SHARED
 from simcse_engine import Encoder
+from simcse_engine.quality import measure, spearman
+from simcse_engine.sts import Task, read_tasks
 
 STS = SHARED / "sts"
 NAMES = ["stsb-dev", "sts12", "sts14"]
 
 Vectors = NDArray[np.float32]
-
-
-def read_pairs(name: str) -> tuple[NDArray[np.float64], list[str], list[str]]:
-    """Gold scores, first sentences, second sentences."""
-    path = STS / f"{name}.tsv"
-    if not path.is_file():
-        pytest.skip(f"no STS pairs at {path}")
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-    return np.array([float(row[0]) for row in rows]), [row[1] for row in rows], [row[2] for row in rows]
-
-
-def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Rank correlation x 100; equal values share the mean of their ranks."""
-    return float(100 * np.corrcoef(_ranks(a), _ranks(b))[0, 1])
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
-    return ranks
 
 
 def run_torch(checkpoint: Path, texts: Sequence[str]) -> Vectors:
@@ -57,37 +38,52 @@ def run_torch(checkpoint: Path, texts: Sequence[str]) -> Vectors:
 
 
 @pytest.fixture(scope="module")
-def vectors(real_checkpoint: Path, real_artifact: Path) -> tuple[dict[str, int], Vectors, Vectors]:
+def tasks() -> dict[str, Task]:
+    """By name; those that lie there, or the tests of this file have nothing to say."""
+    found = {task.name: task for task in read_tasks(STS)} if STS.is_dir() else {}
+    if not found.keys() >= set(NAMES):
+        pytest.skip(f"no STS pairs at {STS}")
+    return {name: found[name] for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def vectors(
+    real_checkpoint: Path, real_artifact: Path, tasks: dict[str, Task]
+) -> tuple[dict[str, int], Vectors, Vectors]:
     """Each sentence's row, and the rows as the engine and as torch compute them."""
-    texts = sorted({text for name in NAMES for side in read_pairs(name)[1:] for text in side})
+    texts = sorted({text for task in tasks.values() for side in (task.first, task.second) for text in side})
     with Encoder(real_artifact) as encoder:
         ours = encoder.encode(texts, truncate="silent")
     return {text: i for i, text in enumerate(texts)}, ours, run_torch(real_checkpoint, texts)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_spearman(vectors: tuple[dict[str, int], Vectors, Vectors], name: str) -> None:
+def test_spearman(vectors: tuple[dict[str, int], Vectors, Vectors], tasks: dict[str, Task], name: str) -> None:
     rows, ours, theirs = vectors
-    gold, first, second = read_pairs(name)
-    left, right = [rows[text] for text in first], [rows[text] for text in second]
+    task = tasks[name]
+    left, right = [rows[text] for text in task.first], [rows[text] for text in task.second]
 
     def score(encoded: Vectors) -> float:
         unit = encoded.astype(np.float64) / np.linalg.norm(encoded, axis=1, keepdims=True)
-        return spearman(np.sum(unit[left] * unit[right], axis=1), gold)
+        return spearman(np.sum(unit[left] * unit[right], axis=1), task.gold)
 
     assert score(ours) == pytest.approx(score(theirs), abs=0.01)
     # Two models that are equally useless would agree too; the checkpoint's notes give it 85.7 on stsb-dev.
     assert score(ours) > {"stsb-dev": 80, "sts12": 50, "sts14": 50}[name]
 
 
+def test_measure_finds_the_same(vectors: tuple[dict[str, int], Vectors, Vectors], tasks: dict[str, Task]) -> None:
+    rows, ours, theirs = vectors
+    found, wanted = (
+        measure(list(tasks.values()), lambda texts, of=of: of[[rows[text] for text in texts]]) for of in (ours, theirs)
+    )
+    assert found.average == pytest.approx(wanted.average, abs=0.01)
+    # Torch's vectors are of any length here and ours are unit vectors: these are of directions alone.
+    assert found.alignment == pytest.approx(wanted.alignment, abs=1e-5)
+    assert found.uniformity == pytest.approx(wanted.uniformity, abs=1e-5)
+
+
 def test_vectors_of_real_sentences(vectors: tuple[dict[str, int], Vectors, Vectors]) -> None:
     _, ours, theirs = vectors
     theirs = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
     assert np.abs(ours - theirs).max() <= 2e-6
-
-
-def test_spearman_by_hand() -> None:
-    assert spearman(np.array([1.0, 2, 3]), np.array([2.0, 4, 9])) == pytest.approx(100)
-    assert spearman(np.array([1.0, 2, 3]), np.array([3.0, 2, 1])) == pytest.approx(-100)
-    # Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4.
-    assert spearman(np.array([0.0, 1, 1, 2]), np.array([1.0, 2, 3, 4])) == pytest.approx(94.8683298)

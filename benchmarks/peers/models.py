@@ -1,0 +1,109 @@
+"""The models that are run, in the form each peer reads; everything is made once."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from harness import ROOT
+from inputs import BENCH, bert_base_checkpoint, minilm_checkpoint, sentences
+
+from .environment import CTRANSLATE2, OPENVINO, PeerError
+
+BENCHMARKS = ROOT / "benchmarks"
+
+# What INT8 is calibrated on, which is never measured.
+CALIBRATION_SENTENCES = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A checkpoint and how its vectors are made.
+
+    Attributes:
+        name: for folders and results.
+        checkpoint: makes it, where it is not there.
+        pooler: "avg", or "cls" with the checkpoint's head.
+    """
+
+    name: str
+    checkpoint: Callable[[], Path]
+    pooler: str
+
+
+MINILM = Model(name="minilm", checkpoint=minilm_checkpoint, pooler="avg")
+BERT_BASE = Model(name="bert-base", checkpoint=bert_base_checkpoint, pooler="cls")
+
+
+def calibration_texts() -> list[str]:
+    return sentences().texts[:CALIBRATION_SENTENCES]
+
+
+def measured_texts() -> list[str]:
+    return sentences().texts[CALIBRATION_SENTENCES:]
+
+
+def optimum_graph(model: Model) -> Path:
+    """The folder of the graph that optimum exports, as model.onnx, and the tokenizer's files.
+
+    For pooler "cls" it also has the head, as head.npz: the graph ends with the last layer.
+    """
+
+    def make(folder: Path) -> None:
+        optimum = Path(sys.executable).with_name("optimum-cli")
+        options = ["--task", "feature-extraction", "--library", "transformers"]
+        _run([optimum, "export", "onnx", "--model", model.checkpoint(), *options, folder])
+        if model.pooler == "cls":
+            tensors = load_file(model.checkpoint() / "model.safetensors")
+            head = {name: tensors[f"pooler.dense.{name}"] for name in ("weight", "bias")}
+            np.savez(folder / "head.npz", **head)
+
+    return _once(BENCH / f"optimum-{model.name}", make)
+
+
+def openvino_int8(model: Model) -> Path:
+    """The folder of the graph that NNCF quantizes after training, as model.xml."""
+    source = optimum_graph(model)
+
+    def make(folder: Path) -> None:
+        command = [OPENVINO.python, "-m", "peers.workers.quantize", source, folder]
+        _run(command, given=json.dumps(calibration_texts()))
+
+    return _once(OPENVINO.folder / f"models/{model.name}-int8", make)
+
+
+def ctranslate2(model: Model) -> Path:
+    """The folder that CTranslate2's own converter makes, in float32; it can be loaded as int8."""
+
+    def make(folder: Path) -> None:
+        # The converter needs torch and transformers, which this environment has, and ctranslate2, which that one has.
+        packages = next(CTRANSLATE2.folder.glob("lib/python*/site-packages"))
+        _run([sys.executable, "-m", "peers.workers.convert", packages, model.checkpoint(), folder])
+
+    return _once(CTRANSLATE2.folder / f"models/{model.name}", make)
+
+
+def _once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Make a folder whole or not at all, if it is not there."""
+    if not folder.is_dir():
+        print(f"making {folder.relative_to(ROOT)}", flush=True)
+        part = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        make(part)
+        part.rename(folder)
+    return folder
+
+
+def _run(command: list[str | os.PathLike[str]], *, given: str | None = None) -> None:
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, cwd=BENCHMARKS)
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise PeerError(f"{Path(command[0]).name} ended with {done.returncode}: {last}".replace(f"{ROOT}/", ""))

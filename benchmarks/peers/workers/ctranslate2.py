@@ -1,0 +1,55 @@
+"""CTranslate2's encoder: its replicas are fed from threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import ctranslate2
+import numpy as np
+from numpy.typing import NDArray
+
+from .grid import Pooling, Texts, batches, unit
+from .protocol import Encode, Load, serve
+
+
+class CTranslate2:
+    """A loaded encoder."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._encoder = ctranslate2.Encoder(
+            load.model,
+            "cpu",
+            compute_type=load.precision,
+            inter_threads=load.setting.workers,
+            intra_threads=load.setting.threads,
+        )
+        self._texts, self._pooling = Texts(load.folder), Pooling(load)
+        # One more than there are replicas: Python pools for one batch while the others run.
+        self._threads = ThreadPoolExecutor(load.setting.workers + 1)
+
+    def encode(self, texts: list[str]) -> NDArray[np.float32]:
+        """Texts to vectors."""
+        ids = self._texts.ids(texts)
+        parts = list(batches(ids, self._load))
+        given = [[ids[row] for row in rows] for rows in parts]
+        found = map(self._run, given) if len(given) == 1 else self._threads.map(self._run, given)
+        vectors = np.concatenate(list(found))
+        out = np.empty_like(vectors)
+        out[[row for rows in parts for row in rows]] = vectors
+        return out
+
+    def _run(self, ids: list[list[int]]) -> NDArray[np.float32]:
+        found = self._encoder.forward_batch(ids)
+        if self._load.pooler == "cls":
+            # The head is part of its model.
+            return unit(np.asarray(found.pooler_output))
+        states = np.asarray(found.last_hidden_state)
+        lengths = np.array([len(each) for each in ids])
+        return self._pooling.pool(states, (np.arange(states.shape[1]) < lengths[:, None]).astype(np.int64))
+
+
+def load(load: Load) -> Encode:
+    return CTranslate2(load).encode
+
+
+if __name__ == "__main__":
+    serve(load)

@@ -1,0 +1,50 @@
+"""FastEmbed, with texts sorted by their characters: it pads each batch to its longest, and takes no token ids."""
+
+import functools
+
+import numpy as np
+from fastembed import TextEmbedding
+from fastembed.common.model_description import ModelSource, PoolingType
+from numpy.typing import NDArray
+
+from .grid import Pooling
+from .protocol import Encode, Load, serve
+
+_NAME = "local/model"
+
+
+@functools.cache
+def register(pooler: str) -> bool:
+    """Make the model known, once; whether FastEmbed pools and scales by itself."""
+    complete = pooler == "avg"
+    # It has no head, so its user applies that to the first token's bare state.
+    TextEmbedding.add_custom_model(
+        _NAME,
+        pooling=PoolingType.MEAN if complete else PoolingType.CLS,
+        normalization=complete,
+        sources=ModelSource(hf=_NAME),
+        dim=0,
+        model_file="model.onnx",
+    )
+    return complete
+
+
+def load(load: Load) -> Encode:
+    complete = register(load.pooler)
+    pooling = Pooling(load)
+    model = TextEmbedding(
+        _NAME, specific_model_path=load.model, local_files_only=True, threads=load.setting.threads, cuda=False
+    )
+
+    def encode(texts: list[str]) -> NDArray[np.float32]:
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
+        found = np.array(list(model.embed([texts[i] for i in order], batch_size=load.setting.batch)))
+        out = np.empty_like(found)
+        out[order] = found if complete else pooling.head(found)
+        return out
+
+    return encode
+
+
+if __name__ == "__main__":
+    serve(load)

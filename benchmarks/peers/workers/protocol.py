@@ -1,0 +1,105 @@
+"""A contestant's process: it loads and encodes when it is told to, and otherwise waits for the next line.
+
+A request is a line of JSON, and so is its answer. Texts come with the request, and time is taken around the call that
+encodes them, so that what the transport costs is in no figure.
+
+    {"do": "load", ...}                          a `Load`                        → {}
+    {"do": "encode", "texts": [...]}             all at once                     → {"seconds": 1.5}
+    {"do": "each", "texts": [...]}               one at a time                   → {"seconds": [0.004, ...]}
+    {"do": "save", "texts": [...], "to": path}   their vectors, as a .npy file   → {}
+
+Where something fails, the answer is {"error": why}.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Encode = Callable[[list[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a user can choose.
+
+    Attributes:
+        batch: sentences a batch, at most.
+        equal: batches hold sentences of one length, instead of being cut from the sorted list alone.
+        workers: batches that run at once.
+        threads: of each worker.
+    """
+
+    batch: int
+    equal: bool
+    workers: int
+    threads: int
+
+    def __str__(self) -> str:
+        lengths = "equal" if self.equal else "sorted"
+        return f"{self.workers}x{self.threads}, batches of {self.batch} of {lengths} lengths"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What to load.
+
+    Attributes:
+        model: the file or folder that the library reads.
+        folder: of the tokenizer's files and, for pooler "cls", head.npz.
+        pooler: "avg" or "cls".
+        precision: what the library is asked to compute in; None for its default.
+        setting: how to run.
+    """
+
+    model: str
+    folder: str
+    pooler: str
+    precision: str | None
+    setting: Setting
+
+
+def serve(load: Callable[[Load], Encode]) -> None:
+    """Answer requests until there are no more."""
+    # Libraries print; what they say shall not stand between the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    encode: Encode = _nothing_loaded
+    for line in sys.stdin:
+        request = json.loads(line)
+        what = request.pop("do")
+        answer: dict[str, Any] = {}
+        try:
+            if what == "load":
+                # The one before goes first: two at once would need the memory of both.
+                encode = _nothing_loaded
+                encode = load(Load(**{**request, "setting": Setting(**request["setting"])}))
+            elif what == "save":
+                np.save(request["to"], encode(request["texts"]))
+            elif what == "encode":
+                answer = {"seconds": _seconds(encode, request["texts"])}
+            elif what == "each":
+                answer = {"seconds": [_seconds(encode, [text]) for text in request["texts"]]}
+            else:
+                answer = {"error": f"unknown request {what!r}"}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)
+    # Some libraries abort when they are torn down with the interpreter.
+    os._exit(0)
+
+
+def _nothing_loaded(texts: list[str]) -> NDArray[np.float32]:
+    raise RuntimeError(f"asked to encode {len(texts)} texts before a model was loaded")
+
+
+def _seconds(encode: Encode, texts: list[str]) -> float:
+    start = time.perf_counter()
+    encode(texts)
+    return time.perf_counter() - start
