@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from .errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
@@ -33,7 +33,7 @@ _KINDS = {
     **dict.fromkeys(("pooler", "precision", "target"), str),
     **dict.fromkeys(("dimension", "max_tokens"), int),
     **dict.fromkeys(("architecture", "versions"), dict),
-    "normalized": bool,
+    **dict.fromkeys(("normalized", "mixed_lengths"), bool),
 }
 
 POOLERS = ("cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last")
@@ -84,14 +84,17 @@ class Manifest:
         architecture: the model's type and numbers, and which writer made the graph.
         pooler: one of `POOLERS`.
         normalized: whether the graph gives unit vectors.
-        precision: "fp32" ("fp16", "int8" in later formats' targets).
+        precision: "fp32" or "int8".
         target: "cpu".
         dimension: floats a vector.
         max_tokens: longest text, special tokens included; what is longer is cut.
+        mixed_lengths: whether one run may hold sentences of several lengths; where False, every run's sentences have
+            the same count of tokens.
         files: every file beside the manifest.
         versions: package versions at export.
         parity: measured agreement with the reference model, see `simcse_engine.parity`.
-        verified: whether that was measured through the real graph on its real target.
+        quality: what the precision costs against float32, as export measured it; None for float32.
+        verified: whether parity was measured through the real graph on its real target.
     """
 
     source: Source
@@ -102,9 +105,11 @@ class Manifest:
     target: str
     dimension: int
     max_tokens: int
+    mixed_lengths: bool
     files: Mapping[str, FileEntry]
     versions: Mapping[str, str] = field(default_factory=dict)
     parity: Mapping[str, float] | None = None
+    quality: Mapping[str, Any] | None = None
     verified: bool | None = None
 
     @property
@@ -129,8 +134,16 @@ class Manifest:
     @classmethod
     def describe(cls, folder: Path, **facts: Any) -> Self:
         """Describe the files that lie in ``folder``; ``facts`` are the other attributes."""
-        files = {path.name: FileEntry.of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-        return cls(files=files, **facts)
+        return cls(files=cls.files_in(folder), **facts)
+
+    @staticmethod
+    def files_in(folder: Path) -> dict[str, FileEntry]:
+        """Measure every file in ``folder`` but the manifest."""
+        return {
+            path.name: FileEntry.of(path)
+            for path in sorted(folder.iterdir())
+            if path.is_file() and path.name != MANIFEST
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as it is written: with format, identity, model and a digest over itself."""

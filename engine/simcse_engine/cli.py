@@ -20,7 +20,7 @@ from .printout import escape_unprintable
 
 if TYPE_CHECKING:
     from .encoder import Encoder
-    from .inputs import Truncate
+    from .inputs import OptimizeFor, Truncate
 
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended: 128 + SIGINT
 
@@ -52,7 +52,8 @@ def _encode(args: argparse.Namespace) -> int:
 
     check_target(args.output)
     rows = 0
-    with open_texts(args.file) as texts, _counted_cuts(args) as cuts, _encoder(args) as encoder:
+    # It only streams, so it packs the weights for nothing else.
+    with open_texts(args.file) as texts, _counted_cuts(args) as cuts, _encoder(args, "throughput") as encoder:
         # The second branch holds just the texts that the encoder has read ahead of its vectors.
         encoded, kept = itertools.tee(texts)
         # disable=None: no bar where stderr is no terminal.
@@ -61,6 +62,8 @@ def _encode(args: argparse.Namespace) -> int:
                 write(list(itertools.islice(kept, len(vectors))), vectors)
                 rows += len(vectors)
                 bar.update(len(vectors))
+                # Not held while the next are computed.
+                del vectors
         dimension, identity = encoder.dimension, encoder.manifest.identity
     if args.json:
         _print_json(
@@ -169,13 +172,18 @@ def _doctor(args: argparse.Namespace) -> int:
     return 0 if found.healthy else 1
 
 
-def _encoder(args: argparse.Namespace) -> "Encoder":
+def _encoder(args: argparse.Namespace, optimize_for: "OptimizeFor" = "both") -> "Encoder":
     from .encoder import Encoder
 
     # "silent" is silent towards the user alone: cuts are counted all the same, in `_counted_cuts`.
     truncate: Truncate = "error" if args.truncate == "error" else "warn"
     return Encoder(
-        args.artifact, device=args.device, threads=args.threads, truncate=truncate, max_tokens=args.max_tokens
+        args.artifact,
+        device=args.device,
+        threads=args.threads,
+        truncate=truncate,
+        max_tokens=args.max_tokens,
+        optimize_for=optimize_for,
     )
 
 

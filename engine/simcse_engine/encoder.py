@@ -20,17 +20,19 @@ from .errors import (
 )
 from .hub import locate
 from .inputs import (
+    OptimizeFor,
     Truncate,
     check_texts,
     checked_count,
     checked_device,
     checked_max_tokens,
+    checked_optimize_for,
     checked_sequence,
     checked_truncate,
     not_texts,
 )
 from .runner import Pending, Runner
-from .schedule import Limits, windows
+from .schedule import Distinct, Limits, windows
 from .tokenizer import Tokenizer
 
 
@@ -60,6 +62,7 @@ class Encoder:
         threads: int | None = None,
         truncate: Truncate = "warn",
         max_tokens: int | None = None,
+        optimize_for: OptimizeFor = "both",
     ) -> None:
         """Load, check and warm up an artifact.
 
@@ -70,6 +73,10 @@ class Encoder:
             truncate: what to do with texts longer than ``max_tokens``: "warn" (cut, and count them in a
                 `TruncationWarning`), "error" (raise `TruncationError`) or "silent" (cut).
             max_tokens: a lower limit than the artifact's.
+            optimize_for: what memory is spent on. "both": a few sentences run at once on all threads, much work runs
+                side by side on one thread each, and from the first much work on the weights are packed in memory for
+                either. "latency": packed once, for all threads; much work takes a little longer. "throughput": packed
+                once, for one thread each; one sentence takes as long as on one core.
 
         Raises:
             ArtifactError: the artifact is missing, damaged or newer than this engine.
@@ -79,8 +86,12 @@ class Encoder:
         """
         self._closed = False
         # As given: whoever unpickles may have other CPUs.
-        self._options = {"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens}
+        self._options = {
+            **{"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens},
+            "optimize_for": optimize_for,
+        }
         self._truncate = checked_truncate(truncate)
+        self._optimize_for = checked_optimize_for(optimize_for)
         self._threads = checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact, files=HUB_FILES).absolute()
         with loading_artifact(self._folder) as self.manifest:
@@ -100,7 +111,7 @@ class Encoder:
     def encode(
         self, texts: Sequence[str], *, truncate: Truncate | None = None, progress: bool = False
     ) -> NDArray[np.float32]:
-        """Encode a list of texts.
+        """Encode a list of texts; one that is in it more than once is run once.
 
         Args:
             texts: any sized collection with an order: list, tuple, array. For an iterator use `stream`.
@@ -120,10 +131,19 @@ class Encoder:
         texts = checked_sequence(texts)
         # All of them before the first is run: a bad text at the end shall not cost the work before it.
         check_texts(texts)
+        all_texts = Distinct.of(texts)
         out = np.empty((len(texts), self.dimension), np.float32)
-        with _progress_bar(len(texts), progress) as advance, contextlib.closing(self._submit(texts, policy)) as parts:
-            for start, count, pending in parts:
-                pending.write(out[start : start + count], advance)
+        done = 0
+        with (
+            _progress_bar(len(texts), progress) as advance,
+            contextlib.closing(self._submit([all_texts], policy)) as parts,
+        ):
+            for _, count, pending in parts:
+                pending.write(out[done : done + count], advance)
+                done += count
+            all_texts.spread(out)
+            if advance is not None:
+                advance(len(texts) - done)
         return out
 
     def stream(self, texts: Iterable[str], *, truncate: Truncate | None = None) -> Iterator[NDArray[np.float32]]:
@@ -147,37 +167,57 @@ class Encoder:
         return self._stream(texts, policy)
 
     def _stream(self, texts: Iterable[str], policy: Truncate) -> Iterator[NDArray[np.float32]]:
-        with contextlib.closing(self._submit(texts, policy)) as parts:
-            for _, count, pending in parts:
-                # Not held here while the next is computed: what the caller has dropped shall be gone.
-                yield pending.write(np.empty((count, self.dimension), np.float32))
+        with contextlib.closing(self._submit(self._checked_windows(texts), policy)) as parts:
+            for group, count, pending in parts:
+                out = np.empty((len(group.given), self.dimension), np.float32)
+                pending.write(out[:count])
+                yield group.spread(out)
+                # Not held while the next is computed: what the caller has dropped shall be gone.
+                del out
 
-    def _submit(self, texts: Iterable[str], policy: Truncate) -> Generator[tuple[int, int, Pending], None, None]:
+    def _checked_windows(self, texts: Iterable[str]) -> Iterator[Distinct]:
+        start = 0
+        for window in windows(texts, self._limits):
+            check_texts(window, start=start)
+            yield Distinct.of(window)
+            start += len(window)
+
+    def _submit(
+        self, groups: Iterable[Distinct], policy: Truncate
+    ) -> Generator[tuple[Distinct, int, Pending], None, None]:
         """Tokenize and submit window after window, each while the one before it runs.
 
+        Args:
+            groups: checked texts, each of a group encoded once: all of a call, or a stream's windows one by one.
+            policy: what to do with texts that are too long.
+
         Yields:
-            The position of the window's first text, how many texts it has, and their vectors under way.
+            The group a window is of, how many of its distinct texts are the window's, and their vectors under way.
         """
         runner = self._runner
-        under_way: list[tuple[int, int, Pending]] = []
-        start = cut = 0
+        under_way: list[tuple[Distinct, int, Pending]] = []
+        start = cut = total = 0
         try:
-            for window in windows(texts, self._limits):
-                # Before anything of the old runner is touched: the fork may have left its locks held.
-                self._refuse_after_fork(runner)
-                check_texts(window, start=start)
-                tokens = self._tokenizer.encode(window)
-                if tokens.cut and policy == "error":
-                    raise TruncationError(
-                        f"texts[{start + tokens.cut[0]}] has more than max_tokens={self.max_tokens} tokens; "
-                        "shorten it, or cut it with truncate='warn' or 'silent'"
-                    )
-                cut += len(tokens.cut)
-                under_way.append((start, len(window), runner.submit(tokens.ids)))
-                start += len(window)
-                if len(under_way) > 1:
-                    yield under_way[0]
-                    del under_way[0]
+            for group in groups:
+                for window in windows(group.texts, self._limits):
+                    # Before anything of the old runner is touched: the fork may have left its locks held.
+                    self._refuse_after_fork(runner)
+                    tokens = self._tokenizer.encode(window)
+                    too_long = [window[i] for i in tokens.cut]
+                    if too_long and policy == "error":
+                        raise TruncationError(
+                            f"texts[{start + group.position(too_long[0])}] has more than max_tokens={self.max_tokens} "
+                            "tokens; shorten it, or cut it with truncate='warn' or 'silent'"
+                        )
+                    cut += group.count(too_long)
+                    under_way.append((group, len(window), runner.submit(tokens.ids)))
+                    total += group.count(window)
+                    # Vectors are all that is waited for.
+                    del tokens, window
+                    if len(under_way) > 1:
+                        yield under_way[0]
+                        del under_way[0]
+                start += len(group.given)
             while under_way:
                 self._refuse_after_fork(runner)
                 yield under_way[0]
@@ -188,8 +228,8 @@ class Encoder:
                     pending.cancel()
             # Also where the texts, or whoever took the vectors, came to an early end.
             if cut and policy == "warn":
-                message = f"{cut} of {start} texts were longer than max_tokens={self.max_tokens} tokens and were cut"
-                warnings.warn(TruncationWarning(message, cut=cut, total=start), stacklevel=3)
+                message = f"{cut} of {total} texts were longer than max_tokens={self.max_tokens} tokens and were cut"
+                warnings.warn(TruncationWarning(message, cut=cut, total=total), stacklevel=3)
 
     def _refuse_after_fork(self, runner: Runner) -> None:
         """The workers that have these vectors under way are in the parent process; here nobody would finish them."""
@@ -211,6 +251,7 @@ class Encoder:
             self._folder,
             device=self._device,
             threads=self._threads,
+            optimize_for=self._optimize_for,
             limits=self._limits,
             identity=self.manifest.identity,
         )

@@ -16,7 +16,8 @@ SimCSEError
 └── ExportError              (simcse_export) the checkpoint cannot be exported
     ├── CheckpointError          a file of the checkpoint is missing, broken or contradictory
     ├── PoolerError              the pooler is not given, or the checkpoint has no weights for it
-    └── UnsupportedModelError    an architecture or option that neither graph writer knows
+    ├── UnsupportedModelError    an architecture or option that neither graph writer knows
+    └── QualityError             the precision costs more quality than was allowed
 
 TruncationWarning is no error: it says how many texts were cut where truncate="warn".
 """
@@ -88,6 +89,10 @@ class PoolerError(ExportError):
 
 class UnsupportedModelError(ExportError):
     """An architecture, or an option of one, that neither graph writer knows."""
+
+
+class QualityError(ExportError):
+    """The precision costs more quality than was allowed; nothing was published."""
 
 
 class TruncationWarning(UserWarning):

@@ -8,6 +8,7 @@ from .artifact import Manifest
 from .errors import InputTypeError, InputValueError, ProviderError
 
 Truncate = Literal["warn", "error", "silent"]
+OptimizeFor = Literal["both", "latency", "throughput"]
 
 
 def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
@@ -39,6 +40,13 @@ def checked_truncate(truncate: Truncate) -> Truncate:
     if truncate not in ("warn", "error", "silent"):
         raise InputValueError(f"truncate={truncate!r}: choose 'warn', 'error' or 'silent'")
     return truncate
+
+
+def checked_optimize_for(optimize_for: OptimizeFor) -> OptimizeFor:
+    """One of the three aims, or InputValueError."""
+    if optimize_for not in ("both", "latency", "throughput"):
+        raise InputValueError(f"optimize_for={optimize_for!r}: choose 'both', 'latency' or 'throughput'")
+    return optimize_for
 
 
 def checked_count(name: str, given: int | None, default: int) -> int:

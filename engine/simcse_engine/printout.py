@@ -57,6 +57,7 @@ def manifest_lines(folder: Path, manifest: Manifest) -> str:
         "max tokens": str(m.max_tokens),
         "precision": f"{m.precision} for {m.target}",
         "parity": _parity(m),
+        **({"quality": _quality(m.quality)} if m.quality else {}),
         "identity": m.identity,
         "model": m.model,
         "made with": _listed(m.versions),
@@ -69,6 +70,15 @@ def manifest_lines(folder: Path, manifest: Manifest) -> str:
 def _parity(manifest: Manifest) -> str:
     state = "verified at export" if manifest.verified else "not verified on its target"
     return f"{state}; {_listed(manifest.parity)}" if manifest.parity else state
+
+
+def _quality(found: Mapping[str, Any]) -> str:
+    """What the precision costs: cosines, and where it was judged by STS the averages."""
+    said = f"cosine to fp32 {found['mean_cosine']:.4f} on average, {found['min_cosine']:.4f} at least"
+    if "sts" in found:
+        after, before = found["sts"]["average"], found["sts_fp32"]["average"]
+        said += f"; STS Spearman {after:.2f}, fp32 {before:.2f} (average of {len(found['sts']['tasks'])} tasks)"
+    return said
 
 
 def _listed(facts: Mapping[str, Any]) -> str:

@@ -3,7 +3,8 @@
 One session whose threads share each run answers a few sentences soonest; runs side by side on one-thread sessions
 finish a lot of them soonest, since nothing has to be divided or waited for (1.1x on 2 cores, ``benchmarks/speed.py``).
 Each session is opened when it is first asked for: an encoder asks for the first at its start, to be warm, and for the
-other with its first bulk work. From then on the process holds the weights as each session packs them.
+other with its first bulk work. From then on the process holds the weights as each session packs them, unless
+``optimize_for`` leaves it with one session for both.
 """
 
 import itertools
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from .artifact import Manifest
 from .errors import ArtifactError, ClosedError
+from .inputs import OptimizeFor
 from .schedule import Limits, plan
 from .session import Session, SessionOptions
 
@@ -27,7 +29,14 @@ class Runner:
     """The sessions and worker threads of one process; `submit` may be called from many threads at once."""
 
     def __init__(
-        self, artifact: Path, *, device: str, threads: int, limits: Limits | None = None, identity: str | None = None
+        self,
+        artifact: Path,
+        *,
+        device: str,
+        threads: int,
+        optimize_for: OptimizeFor = "both",
+        limits: Limits | None = None,
+        identity: str | None = None,
     ) -> None:
         """Prepare to run the graph in ``artifact``; nothing is opened yet.
 
@@ -35,22 +44,29 @@ class Runner:
             artifact: its folder.
             device: "cpu", "cuda" or "cuda:N".
             threads: threads to keep busy.
+            optimize_for: "both"; "latency" for the joint session alone, which runs batches in turn; "throughput" for
+                the one-thread session alone.
             limits: the sizes to schedule by.
             identity: the artifact's; if another one lies there when a session is opened, that raises.
         """
         self._artifact = artifact
         self._identity = identity
         self._device = device
-        self._threads = threads
+        # The threads of each session, and how many batches run side by side.
+        self._joint_threads = 1 if optimize_for == "throughput" else threads
+        self._single_threads = threads if optimize_for == "latency" else 1
+        self._abreast = 1 if optimize_for == "latency" else threads
         self._limits = limits or Limits()
         self._opening = threading.Lock()
         self._closed = False
-        self._joint: Session | None = None
-        self._single: Session | None = None
+        self._mixed = True  # what the manifest says, from the first session on
+        self._sessions: dict[int, Session] = {}  # by their threads
         self._workers: ThreadPoolExecutor | None = None
 
     def submit(self, ids: Sequence[list[int]]) -> "Pending":
         """Run sentences of these token ids: at once if they are few, else on the workers.
+
+        A few of several lengths, in a graph that does not mix them, are several small runs: side by side, too.
 
         Returns:
             The vectors, ready or under way.
@@ -63,49 +79,56 @@ class Runner:
         limits = self._limits
         if total <= limits.batch_tokens:
             session = self.joint()
-            return Pending([(b, _done(run_batch(session, [ids[i] for i in b]))) for b in plan(lengths, limits)])
+            batches = plan(lengths, limits, mixed=self._mixed)
+            if self._mixed or self._abreast == 1 or len(batches) <= 1:
+                return Pending([(b, _done(run_batch(session, [ids[i] for i in b]))) for b in batches])
         session = self.single()
         # With less than a full batch a worker, smaller batches keep every worker busy.
-        share = max(limits.full_batch_tokens, -(-total // self._threads))
-        batches = plan(lengths, replace(limits, batch_tokens=min(limits.batch_tokens, share)))
+        share = max(limits.full_batch_tokens, -(-total // self._abreast))
+        batches = plan(lengths, replace(limits, batch_tokens=min(limits.batch_tokens, share)), mixed=self._mixed)
+        # Laid end to end here, not on the worker: the lists of ids, five times the size, are not kept until then.
+        inputs = [(b, *_end_to_end([ids[i] for i in b])) for b in batches]
         # All of them or none: `close` has its turn before or after.
         with self._opening:
             workers = self._pool()
-            return Pending([(b, workers.submit(run_batch, session, [ids[i] for i in b])) for b in batches])
+            return Pending([(b, workers.submit(session.run, *arrays)) for b, *arrays in inputs])
 
     def joint(self) -> Session:
-        """The session whose threads share every run.
+        """The session for a few sentences: its threads share every run (with "throughput" it has one).
 
         Raises:
             ClosedError: after `close`.
         """
-        with self._opening:
-            self._refuse_if_closed()
-            if self._joint is None:
-                self._joint = self._open(self._threads)
-            return self._joint
+        return self._session(self._joint_threads)
 
     def single(self) -> Session:
-        """The session that runs on the caller's thread alone."""
-        if self._threads == 1:
-            return self.joint()
+        """The session for much work: each run is on its worker's thread alone (with "latency" it is the joint one).
+
+        Raises:
+            ClosedError: after `close`.
+        """
+        return self._session(self._single_threads)
+
+    def _session(self, threads: int) -> Session:
         with self._opening:
             self._refuse_if_closed()
-            if self._single is None:
-                self._single = self._open(1)
-            return self._single
+            if threads not in self._sessions:
+                self._sessions[threads] = self._open(threads)
+            return self._sessions[threads]
 
     def _open(self, threads: int) -> Session:
         session = Session(self._artifact, SessionOptions(device=self._device, threads=threads))
         # Read after the graph: what was replaced before or while it was read shows here.
-        if self._identity is not None and Manifest.read(self._artifact).identity != self._identity:
+        manifest = Manifest.read(self._artifact)
+        if self._identity is not None and manifest.identity != self._identity:
             raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
+        self._mixed = manifest.mixed_lengths
         return session
 
     def _pool(self) -> ThreadPoolExecutor:
         self._refuse_if_closed()
         if self._workers is None:
-            self._workers = ThreadPoolExecutor(self._threads, thread_name_prefix="simcse-engine")
+            self._workers = ThreadPoolExecutor(self._abreast, thread_name_prefix="simcse-engine")
         return self._workers
 
     def _refuse_if_closed(self) -> None:
@@ -117,15 +140,15 @@ class Runner:
         with self._opening:
             workers = self._workers
             self._closed = True
-            self._joint = self._single = self._workers = None
+            self._sessions = {}
+            self._workers = None
         if workers is not None:
             workers.shutdown()
 
     def abandon(self) -> None:
         """In a forked child: keep the parent's sessions from ever being destroyed here (see `Session.abandon`)."""
-        for session in (self._joint, self._single):
-            if session is not None:
-                session.abandon()
+        for session in self._sessions.values():
+            session.abandon()
 
 
 class Pending:
@@ -167,5 +190,9 @@ def _done(vectors: NDArray[np.float32]) -> "Future[NDArray[np.float32]]":
 
 def run_batch(session: Session, ids: Sequence[list[int]]) -> NDArray[np.float32]:
     """Lay the sentences end to end and run them: float32 [len(ids), dimension]."""
+    return session.run(*_end_to_end(ids))
+
+
+def _end_to_end(ids: Sequence[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     lengths = np.array([len(i) for i in ids], np.int64)
-    return session.run(np.fromiter(itertools.chain.from_iterable(ids), np.int64, int(lengths.sum())), lengths)
+    return np.fromiter(itertools.chain.from_iterable(ids), np.int64, int(lengths.sum())), lengths

@@ -1,14 +1,22 @@
-"""Which sentences run together: the pure half of scheduling, lengths in, batches out.
+"""Which sentences run, and which of them together: the pure half of scheduling, lengths in, batches out.
 
 The graph takes sentences laid end to end, so a batch may mix lengths and never pays for padding in the layers. Its
 attention is fastest, and needs no mask, where all lengths are equal. So bulk work is cut into batches of one length
 up to a budget of tokens, and only what is left of each length, too little to fill a run, is joined with its neighbours
-in length.
+in length. A graph whose runs take one length only has nothing joined, however little is left.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Rows moved at once where vectors are spread, which bounds the memory for it.
+_SPREAD_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +38,24 @@ class Limits:
     batch_tokens: int = 512
     full_batch_tokens: int = 192
     mixed_padding: int = 128
-    window_texts: int = 4096
+    window_texts: int = 2048
     window_chars: int = 2_000_000
 
 
-def plan(lengths: Sequence[int], limits: Limits) -> list[list[int]]:
+def plan(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[list[int]]:
     """Cut sentences of these lengths into batches.
+
+    Args:
+        lengths: tokens of each sentence.
+        limits: the sizes to work to.
+        mixed: whether a batch may hold several lengths. An int8 graph rounds activations, and what another attention
+            kernel changes in a last bit can flip a rounding; its runs of one length all take the same kernel, so that
+            a sentence's vector is the same, to the bit, in any company.
 
     Returns:
         Batches of positions in ``lengths``; every position is in exactly one, no batch but a single sentence holds
-        more than ``limits.batch_tokens``. Longest first, so that no long batch is left for one worker at the end.
+        more than ``limits.batch_tokens``. Those of the longest sentences first, or without mixing those of the most
+        tokens, so that no long run is left for one worker at the end.
     """
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     batches, rest = [], []
@@ -48,10 +64,12 @@ def plan(lengths: Sequence[int], limits: Limits) -> list[list[int]]:
         size = max(1, limits.batch_tokens // length)
         for start in range(0, len(positions), size):
             batch = positions[start : start + size]
-            if len(batch) * length >= limits.full_batch_tokens:
+            if not mixed or len(batch) * length >= limits.full_batch_tokens:
                 batches.append(batch)
             else:
                 rest += batch
+    if not mixed:
+        return sorted(batches, key=lambda batch: len(batch) * lengths[batch[0]], reverse=True)
     batches += _join(rest, lengths, limits)
     return sorted(batches, key=lambda batch: lengths[batch[0]], reverse=True)
 
@@ -72,6 +90,58 @@ def _join(positions: list[int], lengths: Sequence[int], limits: Limits) -> list[
         batches.append([position])
         tokens, scores = length, length**2
     return batches
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Texts as they were given, and each of them once: what is encoded.
+
+    Attributes:
+        given: all of them.
+        counts: how often each is among them, in the order of their first appearance; None where none is twice.
+    """
+
+    given: Sequence[str]
+    counts: Counter[str] | None
+
+    @classmethod
+    def of(cls, given: Sequence[str]) -> Self:
+        """Find what repeats in ``given``."""
+        if len(given) == 1:
+            return cls(given, None)
+        counts = Counter(given)
+        return cls(given, None if len(counts) == len(given) else counts)
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """Each text once, in the order of their first appearance."""
+        return self.given if self.counts is None else list(self.counts)
+
+    def count(self, texts: Sequence[str]) -> int:
+        """How many of the texts given are one of these, which are distinct."""
+        return len(texts) if self.counts is None else sum(self.counts[text] for text in texts)
+
+    def position(self, text: str) -> int:
+        """Where ``text`` is first among the texts given."""
+        return next(position for position, other in enumerate(self.given) if other == text)
+
+    def spread(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give every text its vector, in place.
+
+        Args:
+            vectors: float32 [len(given), dimension], whose first rows are those of `texts`.
+
+        Returns:
+            ``vectors``, row i being that of ``given[i]``.
+        """
+        if self.counts is not None:
+            place = {text: i for i, text in enumerate(self.counts)}
+            rows = np.fromiter((place[text] for text in self.given), np.intp, len(self.given))
+            # From the end: no text's row lies behind its place, so none is overwritten before it is read.
+            for end in range(len(rows), 0, -_SPREAD_ROWS):
+                start = max(0, end - _SPREAD_ROWS)
+                vectors[start:end] = vectors[rows[start:end]]
+        return vectors
 
 
 def windows(texts: Iterable[str], limits: Limits) -> Iterator[list[str]]:

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from simcse_engine import __version__
 from simcse_engine.artifact import POOLERS
@@ -54,6 +56,9 @@ def _export(arguments: argparse.Namespace) -> int:
         target=arguments.target,
         max_tokens=arguments.max_tokens,
         normalize=not arguments.no_normalize,
+        calibration=arguments.calibration,
+        sts=arguments.sts,
+        max_quality_drop=arguments.max_quality_drop,
         force=arguments.force,
     )
     manifest = export(
@@ -72,7 +77,30 @@ def _export(arguments: argparse.Namespace) -> int:
         f"agrees with transformers on {parity['vectors'] / 2:.0f} texts: max abs difference "
         f"{parity['max_abs_difference']:.1e}, cosine at least {parity['min_cosine']:.7f}"
     )
+    if manifest.quality is not None:
+        print(_cost(manifest.precision, manifest.quality))
     return 0
+
+
+def _cost(precision: str, quality: Mapping[str, Any]) -> str:
+    line = (
+        f"{precision} costs, on {quality['sentences']} sentences not calibrated on: cosine to fp32 "
+        f"{quality['mean_cosine']:.4f} on average, {quality['min_cosine']:.4f} at least"
+    )
+    if "sts" in quality:
+        after, before = quality["sts"]["average"], quality["sts_fp32"]["average"]
+        line += f"; STS Spearman {after:.2f} on average, fp32 {before:.2f}"
+    return line
+
+
+def _points(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of Spearman points, such as 0.2")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", metavar="ARTIFACT", type=Path, required=True, help="folder to make")
     parser.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
     parser.add_argument("--pooler", choices=POOLERS, help="default: what the checkpoint's own files state")
-    parser.add_argument("--precision", choices=["fp32"], default="fp32", help="default: %(default)s")
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="default: %(default)s")
     parser.add_argument("--target", choices=["cpu"], default="cpu", help="default: %(default)s")
     parser.add_argument(
         "--max-tokens",
@@ -96,6 +124,20 @@ def _parser() -> argparse.ArgumentParser:
         help="longest text, special tokens included; default: what the checkpoint states, else 128",
     )
     parser.add_argument("--no-normalize", action="store_true", help="leave the L2 norm out of the graph")
+    parser.add_argument(
+        "--calibration",
+        metavar="FILE",
+        type=Path,
+        help="int8: sentences like those that will be encoded, one a line (default: built-in ones)",
+    )
+    parser.add_argument("--sts", metavar="FOLDER", type=Path, help="int8: STS tasks (NAME.tsv) to measure the loss on")
+    parser.add_argument(
+        "--max-quality-drop",
+        metavar="POINTS",
+        type=_points,
+        default=0.2,
+        help="with --sts: refuse to publish if the average Spearman x 100 falls by more (default: %(default)s)",
+    )
     parser.add_argument("--force", action="store_true", help="replace an artifact that is there already")
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -1,24 +1,48 @@
 """Dialects: how a target spells the parts of the model. `graph.py` says what the model is; this says in which nodes."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .even import Even, EvenView
 from .nodes import Graph
-from .ragged import View
+from .ragged import Ragged, View
 
 Array = NDArray[np.float32]
+Layout = Ragged | Even
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """The shape of one layer's attention.
+
+    Attributes:
+        count: of heads, over which ``hidden`` is divided.
+        hidden: width of queries, keys, values and result.
+        first_only: whether there are queries for the sentences' first tokens alone.
+    """
+
+    count: int
+    hidden: int
+    first_only: bool
 
 
 class Dialect(Protocol):
     """What a target must be able to say; tensors are flat [tokens, features] unless said otherwise."""
 
+    def layout(self, graph: Graph) -> Layout:
+        """How a run's tokens lie."""
+
+    def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
+        """The rows of ``table`` [entries, hidden] with these int64 numbers."""
+
     def linear(self, graph: Graph, x: str, name: str, weight: Array, bias: Array) -> str:
         """X · weightᵀ + bias, with ``weight`` [out, in] as torch has it."""
 
-    def attention(self, view: View, query: str, key: str, value: str, *, heads: int) -> str:
-        """Softmax(Q Kᵀ / √d) V a head, on grids [sentences, tokens, hidden]; the query may have one token only."""
+    def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
+        """Softmax(Q Kᵀ / √d) V a head and sentence; with ``heads.first_only``, query and result are [sentences, …]."""
 
     def activation(self, graph: Graph, x: str, name: str) -> str:
         """One of `ACTIVATIONS`, by the name that the checkpoint's config uses."""
@@ -50,14 +74,30 @@ class CpuFp32:
     the fused SkipLayerNormalization is a scalar loop in the runtime.
     """
 
+    def layout(self, graph: Graph) -> Layout:
+        """See `Dialect`."""
+        return Ragged(graph)
+
+    def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
+        """See `Dialect`."""
+        return graph.op("Gather", graph.weight(name, table), rows)
+
     def linear(self, graph: Graph, x: str, name: str, weight: Array, bias: Array) -> str:
         """See `Dialect`."""
         return graph.op("Gemm", x, graph.weight(f"{name}.weight", weight.T), graph.weight(f"{name}.bias", bias))
 
-    def attention(self, view: View, query: str, key: str, value: str, *, heads: int) -> str:
+    def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """See `Dialect`."""
-        mask = ["", view.mask] if view.mask else []
-        return view.graph.op("MultiHeadAttention", query, key, value, *mask, domain="com.microsoft", num_heads=heads)
+
+        def write(view: View | EvenView) -> str:
+            graph, hidden = view.graph, heads.hidden
+            grids = [view.grid(flat, hidden) for flat in (key, value)]
+            asking = graph.op("Unsqueeze", query, graph.ints(1)) if heads.first_only else view.grid(query, hidden)
+            mask = ["", view.mask] if view.mask else []
+            y = graph.op("MultiHeadAttention", asking, *grids, *mask, domain="com.microsoft", num_heads=heads.count)
+            return graph.op("Squeeze", y, graph.ints(1)) if heads.first_only else view.flat(y, hidden)
+
+        return layout.each(write)
 
     def activation(self, graph: Graph, x: str, name: str) -> str:
         """See `Dialect`."""

@@ -14,10 +14,11 @@ from onnx import helper
 
 from simcse_engine.errors import CheckpointError
 
-from .dialect import ACTIVATIONS, Dialect
+from .dialect import ACTIVATIONS, Dialect, Heads
+from .even import EvenView
 from .nodes import INT64, Graph, interface
-from .pooling import first_tokens, pool, unit
-from .ragged import Ragged, View
+from .pooling import pool, unit
+from .ragged import View
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -144,7 +145,7 @@ class _Author:
         self.weights = weights
         self.dialect = dialect
         self.graph = Graph()
-        self.layout = Ragged(self.graph)
+        self.layout = dialect.layout(self.graph)
 
     def write(self, pooler: str, normalize: bool) -> onnx.ModelProto:
         graph = self.graph
@@ -169,26 +170,26 @@ class _Author:
 
     def embeddings(self) -> str:
         graph = self.graph
-        word = graph.weight("embeddings.word_embeddings.weight", self.weights["embeddings.word_embeddings.weight"])
+        names = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
         # Every token is of type 0, so that type's row goes into the position table.
-        table = self.weights["embeddings.position_embeddings.weight"]
+        words, positions = (self.weights[name] for name in names)
         types = self.weights.get(TOKEN_TYPES)
-        position = graph.weight("embeddings.position_embeddings.weight", table if types is None else table + types[0])
-        positions = self.layout.each(self.positions, INT64)
-        x = graph.op("Add", graph.op("Gather", word, "input_ids"), graph.op("Gather", position, positions))
-        return self.layer_norm(x, "embeddings.LayerNorm")
+        positions = positions if types is None else positions + types[0]
+        word = self.dialect.embedding(graph, self.layout.ids, names[0], words)
+        position = self.dialect.embedding(graph, self.layout.each(self.positions, INT64), names[1], positions)
+        return self.layer_norm(graph.op("Add", word, position), "embeddings.LayerNorm")
 
-    def positions(self, view: View) -> str:
+    def positions(self, view: View | EvenView) -> str:
         """int64 [tokens], each token's row of the position table."""
         graph = view.graph
-        ids = view.grid("input_ids")
+        ids = view.grid(self.layout.ids)
         if self.architecture.family == "bert":
             ones = graph.op("ConstantOfShape", graph.op("Shape", ids), value=_ONE)
-            return view.flat(graph.op("CumSum", ones, graph.scalar(1), exclusive=1))
+            return view.flat(graph.op("CumSum", ones, graph.scalar(view.axis), exclusive=1))
         # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps padding_id itself.
         padding = graph.ints(self.architecture.padding_id)
         real = graph.op("Cast", graph.op("Not", graph.op("Equal", ids, padding)), to=INT64)
-        counted = graph.op("Mul", graph.op("CumSum", real, graph.scalar(1)), real)
+        counted = graph.op("Mul", graph.op("CumSum", real, graph.scalar(view.axis)), real)
         return view.flat(graph.op("Add", counted, padding))
 
     def layer(self, x: str, name: str, *, first_only: bool) -> str:
@@ -200,17 +201,11 @@ class _Author:
         graph = self.graph
         key, value = (self.linear(x, f"{name}.attention.self.{part}") for part in ("key", "value"))
         if first_only:
-            x = first_tokens(self.layout, x)
+            x = self.layout.first_tokens(x)
         query = self.linear(x, f"{name}.attention.self.query")
-        hidden, heads = self.architecture.hidden, self.architecture.heads
-
-        def attend(view: View) -> str:
-            inner = view.graph
-            grid = inner.op("Unsqueeze", query, inner.ints(1)) if first_only else view.grid(query, hidden)
-            y = self.dialect.attention(view, grid, view.grid(key, hidden), view.grid(value, hidden), heads=heads)
-            return inner.op("Squeeze", y, inner.ints(1)) if first_only else view.flat(y, hidden)
-
-        y = self.linear(self.layout.each(attend), f"{name}.attention.output.dense")
+        size = Heads(count=self.architecture.heads, hidden=self.architecture.hidden, first_only=first_only)
+        y = self.dialect.attention(self.layout, query, key, value, size)
+        y = self.linear(y, f"{name}.attention.output.dense")
         x = self.layer_norm(graph.op("Add", y, x), f"{name}.attention.output.LayerNorm")
         y = self.dialect.activation(graph, self.linear(x, f"{name}.intermediate.dense"), self.architecture.activation)
         y = self.linear(y, f"{name}.output.dense")

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from simcse_engine.errors import UnsupportedModelError
 
 from .nodes import INT64, OPSETS, Graph, interface
-from .pooling import first_tokens, pool, unit
+from .pooling import pool, unit
 from .ragged import Ragged, View
 from .reference import quiet
 
@@ -75,7 +75,7 @@ def author_through_optimum(
     with graph.scope("pooler"):
         last = states("last_hidden_state")
         if pooler in ("cls", "cls_before_pooler"):
-            vectors = first_tokens(layout, last)
+            vectors = layout.first_tokens(last)
             if head is not None:
                 weights = graph.weight("pooler.weight", head[0].T), graph.weight("pooler.bias", head[1])
                 vectors = graph.op("Tanh", graph.op("Gemm", vectors, *weights))

@@ -4,19 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .dialect import Layout
+from .even import EvenView
 from .nodes import FLOAT, Graph
-from .ragged import Ragged, View
+from .ragged import View
 
 # torch.nn.functional.normalize divides by at least this much, so that a zero vector stays zero.
 _LEAST_NORM = 1e-12
 
 
-def first_tokens(layout: Ragged, states: str) -> str:
-    """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
-    return layout.graph.op("Gather", states, layout.starts)
-
-
-def pool(layout: Ragged, states: Sequence[str], pooler: str, hidden: int) -> str:
+def pool(layout: Layout, states: Sequence[str], pooler: str, hidden: int) -> str:
     """Average over each sentence's tokens: [sentences, hidden].
 
     Args:
@@ -32,13 +29,13 @@ def pool(layout: Ragged, states: Sequence[str], pooler: str, hidden: int) -> str
     if other is not None:
         x = graph.op("Mul", graph.op("Add", other, x), graph.weight("one half", np.array(0.5, np.float32)))
 
-    def total(view: View) -> str:
+    def total(view: View | EvenView) -> str:
         inner = view.graph
         grid = view.grid(x, hidden)
         if view.mask:
             mask = inner.op("Unsqueeze", inner.op("Cast", view.mask, to=FLOAT), inner.ints(2))
             grid = inner.op("Mul", grid, mask)
-        return inner.op("ReduceSum", grid, inner.ints(1), keepdims=0)
+        return inner.op("ReduceSum", grid, inner.ints(view.axis), keepdims=0)
 
     lengths = graph.op("Unsqueeze", graph.op("Cast", "lengths", to=FLOAT), graph.ints(1))
     return graph.op("Div", layout.each(total), lengths)

@@ -16,7 +16,14 @@ from .nodes import FLOAT, INT32, INT64, Graph
 
 
 class View:
-    """The grid, inside a branch of the graph: how flat rows get there and back."""
+    """The grid, inside a branch of the graph: how flat rows get there and back.
+
+    Attributes:
+        graph: the branch.
+        axis: the grid's axis that runs over a sentence's tokens; the other one of the first two is the sentence's.
+    """
+
+    axis = 1
 
     def __init__(self, graph: Graph, layout: "Ragged", *, equal: bool) -> None:
         self.graph = graph
@@ -47,12 +54,16 @@ class Ragged:
     """The layout of one run, computed from ``lengths`` by the first nodes of the graph.
 
     Attributes:
+        ids: int64 [tokens].
         starts: int64 [sentences], where each sentence begins among the tokens.
         shape: int64 [2], sentences and longest.
         slots: int64 [sentences, longest], the token of each place of the grid (mixed lengths only).
         filled: int64 [tokens], each token's place in the flattened grid (mixed lengths only).
         mask: int32 [sentences, longest] (mixed lengths only).
     """
+
+    mixed_lengths = True
+    ids = "input_ids"
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -80,6 +91,10 @@ class Ragged:
         slots = graph.op("Where", filled, slots, graph.ints(0))
         places = graph.op("NonZero", graph.op("Reshape", filled, graph.ints(-1)))
         return slots, graph.op("Reshape", places, graph.ints(-1)), graph.op("Cast", filled, to=INT32)
+
+    def first_tokens(self, states: str) -> str:
+        """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
+        return self.graph.op("Gather", states, self.starts)
 
     def each(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:
         """Write a part of the graph that needs the grid, once for equal lengths and once for mixed ones."""

@@ -19,8 +19,8 @@ from simcse_engine.errors import ArtifactError, ArtifactNotFoundError, FormatVer
 
 FILES = [CHECK, GRAPH, WEIGHTS, TOKENIZER]
 FIELDS = [
-    *("source", "architecture", "pooler", "normalized", "precision", "target", "dimension", "max_tokens", "files"),
-    *("versions", "parity", "verified", "identity", "model", "digest"),
+    *("source", "architecture", "pooler", "normalized", "precision", "target", "dimension", "max_tokens"),
+    *("mixed_lengths", "files", "versions", "parity", "quality", "verified", "identity", "model", "digest"),
 ]
 
 
@@ -187,6 +187,8 @@ def test_wrong_type_under_a_fitting_digest(artifact_copy: Path, name: str) -> No
         {"max_tokens": None},
         {"dimension": 32.0},
         {"normalized": 1},
+        {"mixed_lengths": 0},
+        {"mixed_lengths": None},
         {"pooler": None},
         {"precision": 32},
         {"target": ["cpu"]},
@@ -244,9 +246,9 @@ def test_path_for_a_file_name(artifact_copy: Path, name: str) -> None:
         (b'{"format": "1"}', "states no format"),
         (b'{"format": 1.0}', "states no format"),
         (b'{"format": [1]}', "states no format"),
-        (b'{"format": 1}', "was edited"),
-        (b'{"format": 1, "x": "\\ud800"}', "was edited"),
-        (b'{"format": 1, "x": NaN}', "was edited"),
+        (b'{"format": 2}', "was edited"),
+        (b'{"format": 2, "x": "\\ud800"}', "was edited"),
+        (b'{"format": 2, "x": NaN}', "was edited"),
     ],
 )
 def test_malformed_manifest(artifact_copy: Path, content: bytes, says: str) -> None:
@@ -258,7 +260,7 @@ def test_malformed_manifest(artifact_copy: Path, content: bytes, says: str) -> N
 def test_manifest_nested_to_the_very_limit(artifact_copy: Path) -> None:
     # Where reading it just succeeds, whatever is done with it afterwards recurses as deep.
     for depth in range(850, 1050):
-        (artifact_copy / MANIFEST).write_text('{"format": 1, "x": ' + "[" * depth + "]" * depth + "}")
+        (artifact_copy / MANIFEST).write_text('{"format": 2, "x": ' + "[" * depth + "]" * depth + "}")
         with pytest.raises(IntegrityError):
             open_artifact(artifact_copy)
 
@@ -274,7 +276,7 @@ def test_newer_format(artifact_copy: Path) -> None:
         Encoder(artifact_copy)
 
 
-@pytest.mark.parametrize("number", [0, -1])
+@pytest.mark.parametrize("number", [1, 0, -1])
 def test_older_format(artifact_copy: Path, number: int) -> None:
     write_manifest(artifact_copy, {**read_json(artifact_copy), "format": number})
     with pytest.raises(FormatVersionError, match=f"format {number}, .* reads format {FORMAT}; export again"):
@@ -360,6 +362,7 @@ def test_identity_and_model(artifact: Path) -> None:
         ({"source": {"digest": "0"}}, False, True),
         ({"source": {"id": "x", "revision": "y"}}, False, False),
         ({"files": CHECK}, False, False),
+        ({"mixed_lengths": False}, False, False),
         ({"architecture": {}}, False, False),
         ({"versions": {}}, False, False),
         ({"parity": None, "verified": None}, False, False),

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simcse_engine import Encoder, Manifest, __version__
+from simcse_engine import Encoder, Manifest, __version__, runner
 from simcse_engine.cli import main
+from simcse_engine.session import Session, SessionOptions
 from simcse_export import ExportOptions, export
 
 TEXTS = ["A man plays a guitar.", "", "Größe 一个男人", "the cat is on the mat", "a\x0bb\u2028c"]
@@ -65,6 +66,23 @@ def failure(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
     assert "Traceback" not in captured.err
     assert captured.err.startswith("simcse-engine: error: ")
     return captured.err
+
+
+def test_encode_packs_the_weights_once(
+    artifact: Path, lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    class Watched(Session):
+        def __init__(self, artifact: Path, options: SessionOptions) -> None:
+            opened.append(options.threads)
+            super().__init__(artifact, options)
+
+    monkeypatch.setattr(runner, "Session", Watched)
+    assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", "--threads", "2") == 0
+    assert opened == [1]
+    assert run("similarity", artifact, "a man", "a cat", "--threads", "2") == 0
+    assert opened == [1, 2]
 
 
 def test_encode_to_npy(

@@ -27,13 +27,17 @@ from simcse_engine.errors import (
     ProviderError,
     TruncationError,
 )
+from simcse_engine.inputs import OptimizeFor
 from simcse_engine.schedule import Limits
 from simcse_export import ExportOptions, export
 
 LONG = "the man plays guitar " * 20
 
-# 400 texts of all lengths up to the limit, more than one joint run takes.
-MANY = [" ".join(["the", "man", "plays", "guitar"][(i * j) % 4] for j in range(i % 30)) for i in range(400)]
+# 400 texts of all lengths up to the limit, more than one joint run takes; those of two words or more are distinct.
+MANY = [
+    " ".join(["the", "man", "plays", "guitar"][((i // 30 >> 2 * (j % 2)) + i * j) % 4] for j in range(i % 30))
+    for i in range(400)
+]
 
 
 @pytest.fixture(scope="module")
@@ -497,6 +501,68 @@ def test_relative_path(artifact: Path, encoder: Encoder, monkeypatch: pytest.Mon
         monkeypatch.chdir("/")
         assert repr(relative) == repr(encoder)
         assert_same(relative.encode(MANY), encoder.encode(MANY))
+
+
+def run_on(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many sentences each submission to the runner has."""
+    sizes: list[int] = []
+    submit = encoder._runner.submit
+    monkeypatch.setattr(encoder._runner, "submit", lambda ids: sizes.append(len(ids)) or submit(ids))
+    return sizes
+
+
+@given(texts=st.lists(st.sampled_from(["", "a man", "a cat", "the man plays guitar", LONG]), max_size=60))
+@settings(max_examples=40)
+def test_texts_that_repeat(small: Encoder, texts: list[str]) -> None:
+    expected = one_by_one(small, texts)
+    assert_same(small.encode(texts, truncate="silent"), expected)
+    parts = list(small.stream(texts, truncate="silent"))
+    assert_same(np.concatenate([np.empty((0, 32), np.float32), *parts]), expected)
+
+
+def test_texts_that_repeat_are_run_once(small: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"a man {i % 10}" for i in range(40)]
+    sizes = run_on(small, monkeypatch)
+    small.encode(texts)
+    # Over all of the call; its windows are of 7.
+    assert sizes == [7, 3]
+    sizes.clear()
+    assert [len(part) for part in small.stream(["a man"] * 7 + ["a cat", "a man"] * 5)] == [7, 7, 3]
+    assert sizes == [1, 2, 2]
+
+
+def test_cuts_of_texts_that_repeat_count_each(small: Encoder) -> None:
+    texts = ["a man", LONG, "a man", LONG + "cat", *[LONG] * 20, "a man"]
+    for call in (small.encode, lambda given: list(small.stream(given))):
+        with pytest.warns(TruncationWarning, match=r"^22 of 25 texts were longer") as caught:
+            call(texts)
+        assert [(w.message.cut, w.message.total) for w in caught] == [(22, 25)]  # type: ignore[union-attr]
+    # A window further on, behind texts that repeat.
+    for call in (small.encode, small.stream):
+        with pytest.raises(TruncationError, match=r"^texts\[16\] has more than"):
+            list(call(["a man", "a cat"] * 8 + [LONG, "a cat", LONG], truncate="error"))
+
+
+def test_progress_of_texts_that_repeat(encoder: Encoder, capsys: pytest.CaptureFixture[str]) -> None:
+    encoder.encode(MANY[:60] * 5, progress=True)
+    assert "300/300" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("optimize_for", "sessions"), [("both", [3, 1]), ("latency", [3]), ("throughput", [1])])
+def test_optimize_for(artifact: Path, encoder: Encoder, optimize_for: OptimizeFor, sessions: list[int]) -> None:
+    with Encoder(artifact, threads=3, optimize_for=optimize_for) as other:
+        # Warm before the first call.
+        assert list(other._runner._sessions) == sessions[:1]
+        assert_same(other.encode(MANY[:3]), encoder.encode(MANY[:3]))
+        assert_same(np.concatenate(list(other.stream(MANY))), encoder.encode(MANY))
+        assert list(other._runner._sessions) == sessions
+
+
+@pytest.mark.parametrize("aim", ["memory", "", True, None])
+def test_unknown_optimize_for(artifact: Path, aim: Any) -> None:
+    says = re.escape(f"optimize_for={aim!r}: choose 'both', 'latency' or 'throughput'")
+    with pytest.raises(InputValueError, match=says):
+        Encoder(artifact, optimize_for=aim)
 
 
 def test_progress(encoder: Encoder, capsys: pytest.CaptureFixture[str]) -> None:

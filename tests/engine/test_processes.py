@@ -27,7 +27,7 @@ PARENT = f"""
     TEXTS = {TEXTS!r}
     encoder = Encoder(sys.argv[1], threads=2)
     few, many = encoder.encode(TEXTS[:5]), encoder.encode(TEXTS)
-    assert encoder._runner._joint and encoder._runner._single and encoder._runner._workers
+    assert len(encoder._runner._sessions) == 2 and encoder._runner._workers
 
     def check(encoder=encoder):
         # Both ways again, twice, and as a stream.
@@ -67,6 +67,22 @@ def test_fork(artifact: Path, child: str) -> None:
         sys.exit(7)  # the interpreter's whole ending, destructors too
     assert wait(pid) == 7
     check()
+    """
+    assert run_after(script, artifact) == ""
+
+
+@needs_fork
+@pytest.mark.parametrize(("aim", "sessions"), [("latency", [2]), ("throughput", [1])])
+def test_fork_keeps_what_is_optimized_for(artifact: Path, aim: str, sessions: list[int]) -> None:
+    script = f"""
+    other = Encoder(sys.argv[1], threads=2, optimize_for="{aim}")
+    check(other)
+    pid = os.fork()
+    if pid == 0:
+        check(other)
+        sys.exit(7 if list(other._runner._sessions) == {sessions} else 8)
+    assert wait(pid) == 7
+    check(other)
     """
     assert run_after(script, artifact) == ""
 
@@ -193,11 +209,11 @@ def test_spawn_with_a_pickled_encoder(artifact: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_pickle(artifact: Path, protocol: int) -> None:
-    with Encoder(artifact, threads=1, max_tokens=6, truncate="silent") as encoder:
+    with Encoder(artifact, threads=1, max_tokens=6, truncate="silent", optimize_for="latency") as encoder:
         encoder.encode(TEXTS)
         with pickle.loads(pickle.dumps(encoder, protocol)) as other:
             assert repr(other) == repr(encoder)
-            assert (other._threads, other._truncate) == (1, "silent")
+            assert (other._threads, other._truncate, other._optimize_for) == (1, "silent", "latency")
             np.testing.assert_allclose(other.encode(TEXTS), encoder.encode(TEXTS), rtol=0, atol=1e-6)
 
 
@@ -259,7 +275,7 @@ def test_one_thread_means_none_beside_the_caller_s(artifact: Path) -> None:
         encoder.encode(["a man"])
         # The runtime's telemetry, were it on, would have one too.
         assert len(os.listdir("/proc/self/task")) == before
-        encoder.encode(["a man plays the guitar"] * 500)
+        encoder.encode([f"a man plays the guitar {i}" for i in range(500)])
         assert len(os.listdir("/proc/self/task")) == before + 1
         encoder.close()
         # A thread that Python has joined is in the system's list for a moment longer.
@@ -279,7 +295,7 @@ def test_no_network_and_only_what_is_needed(artifact: Path) -> None:
         events = []
         sys.addaudithook(lambda event, arguments: events.append(event))
         from simcse_engine import Encoder
-        Encoder(sys.argv[1]).encode(["a man plays the guitar"] * 500)
+        Encoder(sys.argv[1]).encode([f"a man plays the guitar {i}" for i in range(500)])
         assert not [e for e in events if e.startswith(("socket.", "urllib.", "http.", "subprocess."))], set(events)
         heavy = {"torch", "transformers", "huggingface_hub", "tqdm", "onnx", "optimum", "pyarrow", "requests", "httpx"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)
@@ -303,7 +319,7 @@ def test_idle_threads_do_not_spin(artifact: Path) -> None:
         import json, sys, time
         from simcse_engine import Encoder
         encoder = Encoder(sys.argv[1], threads=2)
-        encoder.encode(["a man plays the guitar"] * 2000)
+        encoder.encode([f"a man plays the guitar {i}" for i in range(2000)])
         encoder.encode(["a man"])
         begun = time.process_time()
         time.sleep(1.5)

@@ -1,5 +1,6 @@
 """The runner gives every sentence its own vector, whichever way its batch is run."""
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from simcse_engine.artifact import open_artifact
 from simcse_engine.errors import ClosedError, ProviderError
+from simcse_engine.inputs import OptimizeFor
 from simcse_engine.runner import Runner
 from simcse_engine.schedule import Limits
+from simcse_engine.session import Session
 
 SMALL = Limits(batch_tokens=40, full_batch_tokens=15, window_texts=16, window_chars=500)
 
@@ -68,7 +72,7 @@ def test_opens_only_what_is_needed(artifact: Path) -> None:
     before = threading.active_count()
     run(runner, [[2, 9, 3]])
     # A few sentences need neither workers nor a session for them.
-    assert (runner._single, threading.active_count()) == (None, before)
+    assert (list(runner._sessions), threading.active_count()) == ([2], before)
     run(runner, [[2, 9, 3]] * 1000)
     assert runner.single() is not runner.joint()
     assert threading.active_count() > before
@@ -79,6 +83,103 @@ def test_opens_only_what_is_needed(artifact: Path) -> None:
 def test_one_thread_needs_one_session(artifact: Path) -> None:
     runner = Runner(artifact, device="cpu", threads=1)
     assert runner.single() is runner.joint()
+    runner.close()
+
+
+@pytest.fixture
+def unmixed(artifact_copy: Path) -> Path:
+    """An artifact whose manifest says that its runs take one length."""
+    dataclasses.replace(open_artifact(artifact_copy), mixed_lengths=False).write(artifact_copy)
+    return artifact_copy
+
+
+Runs = list[tuple[Session, threading.Thread, list[int]]]
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """The session, thread and lengths of every run."""
+    seen: Runs = []
+    run = Session.run
+
+    def watched(self: Session, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        seen.append((self, threading.current_thread(), lengths.tolist()))
+        return run(self, input_ids, lengths)
+
+    monkeypatch.setattr(Session, "run", watched)
+    return seen
+
+
+def of_lengths(*lengths: int) -> list[list[int]]:
+    return [[2, *[9] * (length - 2), 3] for length in lengths]
+
+
+@pytest.mark.parametrize("optimize_for", ["both", "latency", "throughput"])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [7, 300])
+def test_lengths_that_do_not_mix(
+    artifact: Path, unmixed: Path, runs: Runs, optimize_for: OptimizeFor, threads: int, count: int
+) -> None:
+    ids = of_lengths(*(3 + i % 7 for i in range(count)))
+    expected = Runner(artifact, device="cpu", threads=threads)
+    runner = Runner(unmixed, device="cpu", threads=threads, optimize_for=optimize_for)
+    vectors = run(expected, ids)
+    runs.clear()
+    np.testing.assert_allclose(run(runner, ids), vectors, rtol=0, atol=1e-6)
+    assert all(len(set(lengths)) == 1 for _, _, lengths in runs)
+    assert sum(len(lengths) for _, _, lengths in runs) == count
+    expected.close()
+    runner.close()
+
+
+def test_a_few_of_several_lengths_run_side_by_side(unmixed: Path, runs: Runs) -> None:
+    runner = Runner(unmixed, device="cpu", threads=2)
+    run(runner, of_lengths(9, 9, 9))
+    # Of one length: at once, on all threads.
+    assert [(on, by) for on, by, _ in runs] == [(runner.joint(), threading.current_thread())]
+    assert list(runner._sessions) == [2]
+    runs.clear()
+    run(runner, of_lengths(5, 4, 5, 20, 4, 4, 5, 5))
+    assert {on for on, _, _ in runs} == {runner.single()}
+    assert threading.current_thread() not in [by for _, by, _ in runs]
+    assert sorted(lengths for _, _, lengths in runs) == [[4, 4, 4], [5, 5, 5, 5], [20]]
+    runner.close()
+
+
+def test_a_few_of_several_lengths_begin_with_the_largest(unmixed: Path, runs: Runs) -> None:
+    runner = Runner(unmixed, device="cpu", threads=2)
+    run(runner, of_lengths(9, 8))
+    assert runner._workers is not None
+    gate = threading.Event()
+    # One worker is kept busy, so that the other takes all in turn.
+    runner._workers.submit(gate.wait, 30)
+    runs.clear()
+    run(runner, of_lengths(5, 4, 5, 20, 4, 4, 5, 5, 5))
+    gate.set()
+    assert [lengths for _, _, lengths in runs] == [[5] * 5, [20], [4] * 3]
+    runner.close()
+
+
+def test_a_few_of_several_lengths_need_no_worker_on_one_thread(unmixed: Path, runs: Runs) -> None:
+    for threads, optimize_for in ((1, "both"), (2, "latency")):
+        runner = Runner(unmixed, device="cpu", threads=threads, optimize_for=optimize_for)  # type: ignore[arg-type]
+        run(runner, of_lengths(5, 4, 20))
+        assert {by for _, by, _ in runs} == {threading.current_thread()}
+        assert runner._workers is None
+        runner.close()
+
+
+@pytest.mark.parametrize(("optimize_for", "opened"), [("both", [3, 1]), ("latency", [3]), ("throughput", [1])])
+def test_sessions_by_what_is_optimized_for(artifact: Path, optimize_for: OptimizeFor, opened: list[int]) -> None:
+    runner = Runner(artifact, device="cpu", threads=3, optimize_for=optimize_for, limits=SMALL)
+    few, many = [[2, 9, 3]], [[2, *range(5, 5 + i % 28), 3] for i in range(200)]
+    alone = [run(runner, [sentence])[0] for sentence in many]
+    np.testing.assert_allclose(run(runner, many), alone, rtol=0, atol=1e-6)
+    run(runner, few)
+    assert list(runner._sessions) == opened
+    assert runner._workers is not None
+    # The joint session has a thread to itself: its batches run in turn.
+    assert runner._workers._max_workers == (1 if optimize_for == "latency" else 3)
     runner.close()
 
 

@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcse_engine.schedule import Limits, plan, windows
+from simcse_engine import schedule
+from simcse_engine.schedule import Distinct, Limits, plan, windows
 
 LIMITS = st.builds(
     lambda batch, share, padding: Limits(
@@ -24,9 +26,9 @@ LENGTHS = st.one_of(
 )
 
 
-@given(lengths=LENGTHS, limits=LIMITS)
-def test_every_sentence_in_exactly_one_batch(lengths: list[int], limits: Limits) -> None:
-    batches = plan(lengths, limits)
+@given(lengths=LENGTHS, limits=LIMITS, mixed=st.booleans())
+def test_every_sentence_in_exactly_one_batch(lengths: list[int], limits: Limits, mixed: bool) -> None:
+    batches = plan(lengths, limits, mixed=mixed)
     assert all(batches)
     assert sorted(itertools.chain.from_iterable(batches)) == list(range(len(lengths)))
 
@@ -68,6 +70,23 @@ def test_leftovers_are_joined() -> None:
     assert plan(list(range(10, 20)), Limits()) == [list(range(9, -1, -1))]
 
 
+def test_leftovers_are_not_joined_where_lengths_do_not_mix() -> None:
+    assert plan(list(range(10, 20)), Limits(), mixed=False) == [[i] for i in range(9, -1, -1)]
+
+
+@given(lengths=LENGTHS, limits=LIMITS)
+def test_without_mixing_each_length_takes_as_few_runs_as_it_can(lengths: list[int], limits: Limits) -> None:
+    batches = plan(lengths, limits, mixed=False)
+    assert all(len({lengths[i] for i in batch}) == 1 for batch in batches)
+    for length in set(lengths):
+        runs = sum(lengths[batch[0]] == length for batch in batches)
+        assert runs == -(-lengths.count(length) // max(1, limits.batch_tokens // length))
+    assert all(len(batch) == 1 or len(batch) * lengths[batch[0]] <= limits.batch_tokens for batch in batches)
+    # By their tokens, so that what takes longest begins first.
+    tokens = [sum(lengths[i] for i in batch) for batch in batches]
+    assert tokens == sorted(tokens, reverse=True)
+
+
 def test_by_hand() -> None:
     # 5, 4 and 3 tokens in one batch: 75 scores, 25 of them padding's, for 12 tokens.
     limits = Limits(batch_tokens=12, full_batch_tokens=9, mixed_padding=3)
@@ -75,6 +94,29 @@ def test_by_hand() -> None:
     limits = Limits(batch_tokens=12, full_batch_tokens=9, mixed_padding=2)
     assert plan([3, 5, 3, 3, 3, 3, 4, 20], limits) == [[7], [1, 6], [0, 2, 3, 4], [5]]
     assert plan([], limits) == []
+
+
+@given(texts=st.lists(st.text("abc", max_size=2), max_size=40), rows=st.integers(1, 7))
+def test_distinct(texts: list[str], rows: int) -> None:
+    distinct = Distinct.of(texts)
+    once = list(dict.fromkeys(texts))
+    assert list(distinct.texts) == once
+    assert (distinct.counts is None) == (once == texts)
+    assert distinct.count(once) == len(texts)
+    assert distinct.count(once[1:]) == sum(text != once[0] for text in texts)
+    assert [distinct.position(text) for text in once] == [texts.index(text) for text in once]
+    vectors = np.full((len(texts), 2), np.nan, np.float32)
+    vectors[: len(once)] = np.arange(2 * len(once)).reshape(-1, 2)
+    expected = [[2 * once.index(text), 2 * once.index(text) + 1] for text in texts]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule, "_SPREAD_ROWS", rows)
+        assert distinct.spread(vectors) is vectors
+    assert vectors.tolist() == expected
+
+
+def test_texts_that_are_all_distinct_are_the_texts_given() -> None:
+    for texts in (["a"], ["a", "b"], ()):
+        assert Distinct.of(texts).texts is texts
 
 
 @given(texts=st.lists(st.text(max_size=30), max_size=200), most=st.integers(1, 20), chars=st.integers(1, 200))

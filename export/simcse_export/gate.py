@@ -1,0 +1,83 @@
+"""The quality gate: what a precision costs against float32, and whether that may be published."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simcse_engine import Encoder, quality
+from simcse_engine.errors import QualityError
+from simcse_engine.parity import compare
+from simcse_engine.sts import Task, read_tasks
+
+from .calibration import built_in
+
+# Least mean cosine to float32 where there is no STS to measure by.
+LEAST_MEAN_COSINE = 0.995
+# Most that the tasks' average Spearman x 100 may fall.
+MAX_QUALITY_DROP = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What a cheaper precision is measured on, and the limit.
+
+    Attributes:
+        texts: sentences that calibration has not seen.
+        tasks: STS tasks; none where no folder was given.
+        max_quality_drop: largest fall of the tasks' average Spearman x 100.
+    """
+
+    texts: Sequence[str]
+    tasks: Sequence[Task] = ()
+    max_quality_drop: float = MAX_QUALITY_DROP
+
+    @classmethod
+    def of(cls, sts: Path | None, max_quality_drop: float) -> "Gate":
+        """The built-in sentences, and the STS folder's tasks.
+
+        Raises:
+            SimCSEError: the folder cannot be read, as `simcse_engine.sts.read_tasks` says.
+        """
+        tasks = read_tasks(sts) if sts is not None else ()
+        return cls(texts=built_in("gate"), tasks=tasks, max_quality_drop=max_quality_drop)
+
+    def measure(self, cheap: Encoder, exact: Encoder) -> Mapping[str, Any]:
+        """Compare an artifact with its float32 twin.
+
+        Returns:
+            What the manifest says under ``quality``: mean and least cosine, and where there are tasks each one's
+            Spearman in both precisions, the averages, alignment and uniformity.
+
+        Raises:
+            QualityError: the cost exceeds the limit.
+        """
+        texts = list(self.texts)
+        vectors = [encoder.encode(texts, truncate="silent") for encoder in (cheap, exact)]
+        # Vectors of length zero have no direction to compare.
+        agreement = compare(*vectors)
+        found: dict[str, Any] = {
+            "sentences": len(texts),
+            "mean_cosine": agreement.mean_cosine,
+            "min_cosine": agreement.min_cosine,
+        }
+        if not self.tasks:
+            if not agreement.mean_cosine >= LEAST_MEAN_COSINE:
+                raise QualityError(
+                    f"mean cosine to float32 is {agreement.mean_cosine:.4f} over {len(texts)} sentences, less than "
+                    f"{LEAST_MEAN_COSINE}; calibrate on sentences like yours (--calibration FILE), or judge by STS "
+                    "(--sts FOLDER with --max-quality-drop)"
+                )
+            return found
+        measured, before = (
+            quality.measure(self.tasks, lambda texts, encoder=encoder: encoder.encode(texts, truncate="silent"))
+            for encoder in (cheap, exact)
+        )
+        drop = before.average - measured.average
+        found |= {"sts": measured.to_json(), "sts_fp32": before.to_json(), "average_drop": drop}
+        if not drop <= self.max_quality_drop:
+            raise QualityError(
+                f"average Spearman falls by {drop:.2f} points, from {before.average:.2f} to {measured.average:.2f}; "
+                f"{self.max_quality_drop:g} are allowed (--max-quality-drop)"
+            )
+        return found

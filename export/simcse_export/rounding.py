@@ -1,0 +1,76 @@
+"""Float weights → int8 weights whose products no CPU gets wrong.
+
+Rounding follows GPTQ (Frantar et al. 2022, arXiv:2210.17323, on Hassibi & Stork's optimal brain surgeon): columns are
+rounded one after another, and what rounding adds to the output is taken back by the columns still to come.
+
+x86 CPUs without VNNI multiply unsigned by signed bytes in pairs and add each pair in 16 bits, with saturation: two
+activations of 255 and two weights of 127 would make 64,770 and come out as 32,767. Weights here keep
+``255 · (w₀ + w₁) ≤ 32,767`` for every such pair of one sign, so every kernel gives the exact sum, and an artifact gives
+the same vectors on all of them. That costs a slightly larger scale and nothing at run time.
+"""
+
+import torch
+
+# Largest weight, and largest sum of two neighbours of one sign: 255 · 128 = 32,640 fits 16 bits.
+_MOST = 127
+_MOST_PAIR = 128
+
+# Added to the diagonal of the activations' covariance, as a part of its mean: what was never seen costs something too.
+_DAMPING = 0.02
+# Columns rounded before the rest is told of it: GPTQ's blocks, which make matrix products of most of its work.
+_BLOCK = 64
+
+
+def scales(weight: torch.Tensor) -> torch.Tensor:
+    """The least scale a row, [out], at which no weight and no pair of ``weight`` [out, in] exceeds its limit."""
+    even, odd = _pairs(weight)
+    sums = torch.where(even * odd > 0, (even + odd).abs(), torch.zeros(()))
+    largest = torch.maximum(weight.abs().amax(1), sums.amax(1))
+    return largest.clamp(min=1e-12) / _MOST
+
+
+def round_weights(weight: torch.Tensor, covariance: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Round ``weight`` / ``scale`` so that products with the activations change least.
+
+    Args:
+        weight: float [out, in].
+        covariance: float [in, in], the sum of x xᵀ over the activations as the graph will see them.
+        scale: float [out], from `scales`.
+
+    Returns:
+        int8 [out, in], within the limits of this module.
+    """
+    columns = weight.shape[1]
+    covariance = covariance.double()
+    covariance += torch.eye(columns, dtype=torch.float64) * (_DAMPING * covariance.diagonal().mean()).clamp(min=1e-12)
+    # The columns that matter most come first, while there are others to make up for them.
+    order = torch.argsort(covariance.diagonal(), descending=True)
+    place = torch.argsort(order)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance[order][:, order]))
+    factor = torch.linalg.cholesky(inverse, upper=True)
+    left = (weight.double() / scale.double()[:, None])[:, order]
+    rounded = torch.zeros_like(left)
+    for start in range(0, columns, _BLOCK):
+        end = min(start + _BLOCK, columns)
+        errors = torch.zeros(len(left), end - start, dtype=torch.float64)
+        for i in range(start, end):
+            low, high = _room(rounded, int(place[order[i] ^ 1]) if int(order[i] ^ 1) < columns else columns, i)
+            rounded[:, i] = left[:, i].round().clamp(low, high)
+            errors[:, i - start] = (left[:, i] - rounded[:, i]) / factor[i, i]
+            left[:, i + 1 : end] -= errors[:, i - start, None] * factor[i, i + 1 : end]
+        left[:, end:] -= errors @ factor[start:end, end:]
+    return rounded[:, place].to(torch.int8)
+
+
+def _room(rounded: torch.Tensor, neighbour: int, column: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The limits of a column whose neighbour in the pair may be rounded already."""
+    taken = rounded[:, neighbour] if neighbour < column else torch.zeros(len(rounded), dtype=rounded.dtype)
+    high = (_MOST_PAIR - taken.clamp(min=0)).clamp(max=_MOST)
+    low = (-_MOST_PAIR - taken.clamp(max=0)).clamp(min=-_MOST)
+    return low, high
+
+
+def _pairs(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The columns 0, 2, … and 1, 3, …, the latter filled up with zeros where their number is odd."""
+    even, odd = weight[:, 0::2], weight[:, 1::2]
+    return even, torch.nn.functional.pad(odd, (0, even.shape[1] - odd.shape[1]))
