@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from checkpoints import edit_weights, make_checkpoint
 from simcse_engine import Encoder, __version__
 from simcse_engine.artifact import POOLERS, Manifest, open_artifact
 from simcse_engine.errors import ArtifactNotFoundError
+from simcse_export.calibration import built_in
 from simcse_export.cli import main
 
 
@@ -45,6 +47,45 @@ def test_options_reach_the_export(checkpoint: Path, tmp_path: Path, capsys: pyte
     assert (manifest.pooler, manifest.max_tokens, manifest.normalized) == ("avg_top2", 20, False)
 
 
+@pytest.fixture(scope="module")
+def int8_options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """For int8 with an STS folder and a calibration file, short for the time it takes."""
+    folder = tmp_path_factory.mktemp("int8")
+    (folder / "mine.txt").write_text("\n".join(built_in("calibration")[::8]), encoding="utf-8")
+    (folder / "cats.tsv").write_text("5\tthe cat\ta cat\n3\tthe dog\ta cat\n0\ta man plays\tthe mat\n")
+    options = ["--pooler", "cls", "--precision", "int8", "--calibration", str(folder / "mine.txt")]
+    return [*options, "--sts", str(folder), "--max-tokens", "32", "--max-quality-drop"]
+
+
+def test_int8(checkpoint: Path, int8_options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artifact = tmp_path / "artifact"
+    assert main([str(checkpoint), "-o", str(artifact), *int8_options, "200"]) == 0
+    out, err = capsys.readouterr()
+    summary, agreement, cost = out.splitlines()
+    assert summary.startswith(f"{artifact}: tiny, pooler cls, int8 for cpu, dimension 32, at most 32 tokens, ")
+    assert agreement.startswith("agrees with transformers on 38 texts: max abs difference ")
+    assert re.fullmatch(
+        r"int8 costs, on \d+ sentences not calibrated on: cosine to fp32 0\.\d{4} on average, 0\.\d{4} at least; "
+        r"STS Spearman -?\d+\.\d\d on average, fp32 -?\d+\.\d\d",
+        cost,
+    )
+    assert [line[:5] for line in err.splitlines()] == [f"[{i}/6]" for i in range(1, 7)]
+    quality = Manifest.read(artifact).quality
+    assert quality is not None
+    assert quality["calibration"] == "mine.txt"
+    assert quality["sts"]["tasks"].keys() == {"cats"}
+
+
+def test_int8_that_costs_too_much(
+    checkpoint: Path, int8_options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(checkpoint), "-o", str(tmp_path / "artifact"), *int8_options, "-201"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.match(r"simcse-export: error: average Spearman falls by .*; -201 are allowed", err.splitlines()[-1])
+    assert names(tmp_path) == set()
+
+
 def test_a_pooler_that_is_not_stated_is_asked_for(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,6 +105,9 @@ def test_a_pooler_that_is_not_stated_is_asked_for(
         ["checkpoint", "-o", "artifact", "--precision", "fp64"],
         ["checkpoint", "-o", "artifact", "--target", "tpu"],
         ["checkpoint", "-o", "artifact", "--max-tokens", "many"],
+        ["checkpoint", "-o", "artifact", "--max-quality-drop", "little"],
+        ["checkpoint", "-o", "artifact", "--max-quality-drop", "nan"],
+        ["checkpoint", "-o", "artifact", "--max-quality-drop", "inf"],
         ["checkpoint", "-o", "artifact", "--nonsense"],
     ],
     ids=" ".join,
@@ -84,6 +128,8 @@ def test_failures(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         make_checkpoint(tmp_path / "nan"),
         lambda state: {name: tensor * float("nan") for name, tensor in state.items()},
     )
+    other = make_checkpoint(tmp_path / "other", model_type="distilbert")
+    new_int8 = [str(checkpoint), "-o", str(tmp_path / "new"), "--precision", "int8"]
     before = names(tmp_path)
     for arguments, says in [
         ([str(tmp_path / "nowhere"), "-o", str(tmp_path / "new")], "no such folder"),
@@ -93,6 +139,11 @@ def test_failures(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         ([str(checkpoint), "-o", str(taken)], "exists already; choose another name"),
         ([str(checkpoint), "-o", str(taken), "--force"], "--force replaces artifacts only"),
         ([str(nan), "-o", str(tmp_path / "new")], "max abs difference nan"),
+        ([str(nan), "-o", str(tmp_path / "new"), "--precision", "int8"], "max abs difference nan"),
+        ([str(other), "-o", str(tmp_path / "new"), "--precision", "int8"], "int8 is for BERT and RoBERTa"),
+        ([*new_int8, "--calibration", str(tmp_path / "nowhere")], "nowhere: cannot be read as UTF-8 text"),
+        ([*new_int8, "--calibration", str(taken / "letters.txt")], "letters.txt: 0 distinct lines"),
+        ([*new_int8, "--sts", str(taken)], "taken: no .tsv file in it"),
     ]:
         assert main([*arguments, "--pooler", "avg"]) == 1
         out, err = capsys.readouterr()

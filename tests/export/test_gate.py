@@ -1,0 +1,230 @@
+"""A cheaper precision is measured beside float32, and published only if it costs little enough."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from checkpoints import CORPUS, make_checkpoint
+from simcse_engine import Encoder, parity
+from simcse_engine.artifact import ARTIFACT_FILES, Manifest, open_artifact
+from simcse_engine.errors import InputValueError, ParityError, QualityError, UnsupportedModelError
+from simcse_engine.quality import measure
+from simcse_engine.sts import read_tasks
+from simcse_export import ExportOptions, export, gate
+from simcse_export.calibration import built_in
+from simcse_export.gate import LEAST_MEAN_COSINE, MAX_QUALITY_DROP, Gate
+from simcse_export.quantize import quantize
+
+PAIRS = [
+    (4.8, "A man plays a guitar.", "A man is playing guitar music."),
+    (3.9, "The dog runs.", "A dog is on the run."),
+    (3.1, "A woman walks a dog.", "A man walks some cat."),
+    (2.2, "The cat sat on the mat.", "The dog sat on someone."),
+    (1.3, "Someone plays music.", "The cat is unable."),
+    (0.2, "A cat is walking.", "Music and a man."),
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("gate") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def sts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sts")
+    for name, pairs in (("ours", PAIRS), ("theirs", PAIRS[:4])):
+        (folder / f"{name}.tsv").write_text("".join(f"{score}\t{a}\t{b}\n" for score, a, b in pairs), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory: pytest.TempPathFactory) -> ExportOptions:
+    """Calibrated on less than the built-in sentences, for the time it takes."""
+    path = tmp_path_factory.mktemp("calibration") / "mine.txt"
+    path.write_text("\n".join([*dict.fromkeys(CORPUS), *built_in("calibration")[::8]]), encoding="utf-8")
+    return ExportOptions(pooler="cls", precision="int8", max_tokens=32, calibration=path)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+class Fake:
+    """An encoder that gives each text a direction of its own, turned aside by ``angle``."""
+
+    def __init__(self, angle: float, length: float = 1.0) -> None:
+        self.angle, self.length = angle, length
+
+    def encode(self, texts: Sequence[str], *, truncate: str) -> NDArray[np.float32]:
+        # Gold scores are reached through it too: text i lies at i degrees, and by so much more turned aside.
+        assert truncate == "silent"
+        angles = np.radians([float(text) for text in texts]) + self.angle
+        return (self.length * np.stack([np.cos(angles), np.sin(angles)], 1)).astype(np.float32)
+
+
+def judged(gate: Gate, cheap: Fake, exact: Fake) -> dict[str, Any]:
+    return dict(gate.measure(cast(Encoder, cheap), cast(Encoder, exact)))
+
+
+def test_mean_cosine() -> None:
+    texts = [str(i) for i in range(20)]
+    # Just within the limit, and just beyond.
+    limit = math.acos(LEAST_MEAN_COSINE)
+    found = judged(Gate(texts=texts), Fake(limit * 0.999, length=3), Fake(0))
+    assert found.keys() == {"sentences", "mean_cosine", "min_cosine"}
+    assert found["sentences"] == 20
+    assert found["mean_cosine"] == pytest.approx(math.cos(limit * 0.999), abs=1e-6)
+    assert found["min_cosine"] == pytest.approx(found["mean_cosine"], abs=1e-6)
+    with pytest.raises(QualityError, match=r"mean cosine to float32 is 0\.9950 over 20 .*--calibration .*--sts"):
+        judged(Gate(texts=texts), Fake(limit * 1.001), Fake(0))
+
+
+@pytest.mark.parametrize("length", [0.0, float("nan"), float("inf")])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_vectors_without_a_direction_are_refused(length: float) -> None:
+    with pytest.raises(QualityError, match="is nan"):
+        judged(Gate(texts=["1", "2"]), Fake(0, length=length), Fake(0))
+
+
+class Backwards(Fake):
+    """The far ones of the tasks' pairs lie near."""
+
+    def encode(self, texts: Sequence[str], *, truncate: str) -> NDArray[np.float32]:
+        return super().encode([str(90 - float(text) if float(text) else 0) for text in texts], truncate=truncate)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> list[Any]:
+    (tmp_path / "angles.tsv").write_text("5\t0\t10\n4\t0\t30\n2\t0\t50\n1\t0\t80\n")
+    return list(read_tasks(tmp_path))
+
+
+def test_tasks_decide_where_there_are_any(tasks: list[Any]) -> None:
+    """Vectors that lie elsewhere, in the same order, cost nothing."""
+    found = judged(Gate(texts=["1", "2"], tasks=tasks), Fake(1.0), Fake(0))
+    assert found["mean_cosine"] == pytest.approx(math.cos(1.0))
+    assert found["average_drop"] == pytest.approx(0)
+    assert found["sts"]["average"] == found["sts_fp32"]["average"] == pytest.approx(100)
+    assert found["sts"]["tasks"] == {"angles": {"spearman": pytest.approx(100), "pairs": 4}}
+
+
+def test_a_fall_is_refused(tasks: list[Any]) -> None:
+    worse = Backwards(0)
+    with pytest.raises(QualityError, match=r"falls by 200\.00 points, from 100\.00 to -100\.00; 0\.2 are allowed"):
+        judged(Gate(texts=["1"], tasks=tasks), worse, Fake(0))
+    with pytest.raises(QualityError, match=r"199\.9 are allowed \(--max-quality-drop\)"):
+        judged(Gate(texts=["1"], tasks=tasks, max_quality_drop=199.9), worse, Fake(0))
+    found = judged(Gate(texts=["1"], tasks=tasks, max_quality_drop=200.1), worse, Fake(0))
+    assert found["average_drop"] == pytest.approx(200)
+    # To be better than float32 is no fault.
+    assert judged(Gate(texts=["1"], tasks=tasks), Fake(0), worse)["average_drop"] == pytest.approx(-200)
+
+
+def test_what_it_measures_on(sts: Path) -> None:
+    assert Gate.of(None, 0.3) == Gate(texts=built_in("gate"), max_quality_drop=0.3)
+    assert [task.name for task in Gate.of(sts, MAX_QUALITY_DROP).tasks] == ["ours", "theirs"]
+
+
+def test_what_is_published_says_what_it_cost(checkpoint: Path, sts: Path, int8: ExportOptions, tmp_path: Path) -> None:
+    lines: list[str] = []
+    manifest = export(checkpoint, tmp_path / "artifact", replace(int8, sts=sts, max_quality_drop=200), say=lines.append)
+    assert [line[:5] for line in lines] == [f"[{i}/6]" for i in range(1, 7)]
+    assert names(tmp_path) == {"artifact"}
+    assert names(tmp_path / "artifact") == ARTIFACT_FILES
+    assert open_artifact(tmp_path / "artifact") == manifest
+    found = manifest.quality
+    assert found is not None
+    assert set(found) == {
+        *("calibration", "sentences", "mean_cosine", "min_cosine"),
+        *("sts", "sts_fp32", "average_drop"),
+    }
+    assert found["calibration"] == "mine.txt"
+    assert found["sentences"] == len(built_in("gate"))
+    assert found["average_drop"] == pytest.approx(found["sts_fp32"]["average"] - found["sts"]["average"])
+    twin = export(checkpoint, tmp_path / "float32", ExportOptions(pooler="cls", max_tokens=32))
+    assert twin.quality is None
+    for folder, stated in (("artifact", found["sts"]), ("float32", found["sts_fp32"])):
+        with Encoder(tmp_path / folder, truncate="silent") as encoder:
+            again = measure(read_tasks(sts), encoder.encode).to_json()
+        assert again["tasks"].keys() == stated["tasks"].keys() == {"ours", "theirs"}
+        assert again["average"] == pytest.approx(stated["average"], abs=1e-6)
+        assert again["uniformity"] == pytest.approx(stated["uniformity"], abs=1e-5)
+    # Agreement on the gate's sentences is what it says it is.
+    with Encoder(tmp_path / "artifact") as cheap, Encoder(tmp_path / "float32") as exact:
+        ours, theirs = (encoder.encode(built_in("gate"), truncate="silent") for encoder in (cheap, exact))
+    cosines = np.sum(ours.astype(np.float64) * theirs, axis=1)
+    assert (cosines.mean(), cosines.min()) == pytest.approx((found["mean_cosine"], found["min_cosine"]), abs=1e-6)
+    assert found["min_cosine"] < found["mean_cosine"] < 1 - 1e-6
+
+
+def forget(layer: object, **_: object) -> dict[str, Any]:
+    """Integers that stand for nothing, as those of a bad calibration do."""
+    found = quantize(*layer, **_)  # type: ignore[misc]
+    return {name: replace(part, scale=part.scale * 0) for name, part in found.items()}
+
+
+def test_a_bad_calibration_is_refused_and_the_old_artifact_stays(
+    checkpoint: Path, int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls", max_tokens=32))
+    monkeypatch.setattr("simcse_export.pipeline.quantize", lambda *given, **options: forget(given, **options))
+    for target, options in (("artifact", replace(int8, force=True)), ("new", int8)):
+        with pytest.raises(QualityError, match="mean cosine to float32 is"):
+            export(checkpoint, tmp_path / target, options)
+        assert names(tmp_path) == {"artifact"}
+    assert open_artifact(tmp_path / "artifact") == old
+    assert names(tmp_path / "artifact") == ARTIFACT_FILES
+
+
+def test_too_much_is_refused_and_the_old_artifact_stays(
+    checkpoint: Path, sts: Path, int8: ExportOptions, tmp_path: Path
+) -> None:
+    old = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls", max_tokens=32))
+    with pytest.raises(QualityError, match=r"average Spearman falls by .*; -200 are allowed"):
+        export(checkpoint, tmp_path / "artifact", replace(int8, sts=sts, max_quality_drop=-200, force=True))
+    assert names(tmp_path) == {"artifact"}
+    assert open_artifact(tmp_path / "artifact") == old
+
+
+def test_odd_texts_have_a_limit_too(
+    checkpoint: Path, int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(parity.LIMITS, "int8", parity.Limit(max_abs_difference=1e-6, min_cosine=0.5))
+    with pytest.raises(ParityError, match=r"max abs difference \S+ > 1e-06 \(int8\)$"):
+        export(checkpoint, tmp_path / "artifact", int8)
+    assert names(tmp_path) == set()
+
+
+def test_the_folder_of_tasks_is_read_before_the_checkpoint(int8: ExportOptions, tmp_path: Path) -> None:
+    with pytest.raises(InputValueError, match=r"nowhere: no such folder"):
+        export(tmp_path / "no checkpoint", tmp_path / "artifact", replace(int8, sts=tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    "config", [{"model_type": "distilbert"}, {"hidden_act": "mish"}], ids=["distilbert", "bert with mish"]
+)
+def test_models_of_optimum_are_refused_before_the_work(
+    int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]
+) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", **config)
+    monkeypatch.setattr("simcse_export.pipeline.load_weights", lambda _: pytest.fail("began to work"))
+    lines: list[str] = []
+    with pytest.raises(UnsupportedModelError, match="int8 is for BERT and RoBERTa"):
+        export(checkpoint, tmp_path / "artifact", int8, say=lines.append)
+    assert len(lines) == 1
+    assert names(tmp_path) == {"checkpoint"}
+
+
+def test_float32_is_not_judged(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "Gate", SimpleNamespace(of=lambda *_: pytest.fail("judged")))
+    monkeypatch.setattr("simcse_export.pipeline.Gate", gate.Gate)
+    export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))
+    assert Manifest.read(tmp_path / "artifact").quality is None
