@@ -145,7 +145,7 @@ def test_truncated_manifest(artifact_copy: Path, artifact: Path, share: float) -
 @pytest.mark.parametrize("name", FIELDS)
 def test_edited_field(artifact_copy: Path, name: str) -> None:
     content = read_json(artifact_copy)
-    for value in ["0" * 64, 7, [], {}, None, not content[name]]:
+    for value in ["0" * 64, 7, [], {}, "none" if content[name] is None else None, not content[name]]:
         write_manifest(artifact_copy, {**content, name: value})
         with pytest.raises(IntegrityError, match=r"manifest.json: was edited after export"):
             open_artifact(artifact_copy)
@@ -169,7 +169,7 @@ def test_removed_field_under_a_fitting_digest(artifact_copy: Path, name: str) ->
         open_artifact(artifact_copy)
 
 
-@pytest.mark.parametrize("name", [f for f in FIELDS if f not in ("digest", "parity", "verified")])
+@pytest.mark.parametrize("name", [f for f in FIELDS if f not in ("digest", "parity", "quality", "verified")])
 def test_wrong_type_under_a_fitting_digest(artifact_copy: Path, name: str) -> None:
     content = read_json(artifact_copy)
     for value in [None, 1.5, [1], ["x"], {"x": 1}, "x"]:
