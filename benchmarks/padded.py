@@ -1,11 +1,10 @@
 """The authored graph on a padded grid, the way everybody else does it: the contestant of the ragged layout.
 
-The layers, the dialect and the weights are the same; padding is multiplied along, and a mask keeps it out.
+The layers, their spelling and the weights are the same; padding is multiplied along, and a mask keeps it out.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import onnx
@@ -52,14 +51,17 @@ class _Padded(Ragged):
         return write(_PaddedView(self.graph, self, equal=True))
 
 
+class _PaddedFp32(CpuFp32):
+    def layout(self, graph: Graph) -> Ragged:
+        return _Padded(graph)
+
+
 def write_padded(checkpoint: Path, folder: Path, *, pooler: str) -> Path:
     """Write the padded graph of a checkpoint into ``folder``, as a `Session` opens it."""
     source = open_checkpoint(checkpoint)
     numbers = authored.Architecture.of(source.config)
     used = select(load_weights(source.folder), numbers.shapes(pooler), optional=[authored.TOKEN_TYPES])
-    # The product has one layout, and no choice of another to offer.
-    with mock.patch.object(authored, "Ragged", _Padded):
-        model = authored.author(numbers, used, CpuFp32(), pooler=pooler, normalize=True)
+    model = authored.author(numbers, used, _PaddedFp32(), pooler=pooler, normalize=True)
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save_model(model, folder / GRAPH)
     return folder

@@ -36,7 +36,7 @@ class Limit:
 # sums wrongly, on texts that are chosen for being odd.
 LIMITS = {
     "fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999),
-    "int8": Limit(max_abs_difference=0.2, min_cosine=0.9),
+    "int8": Limit(max_abs_difference=0.1, min_cosine=0.97),
 }
 
 # A vector's length, where the graph does not normalize: its relative error is of the size of the components'.

@@ -57,7 +57,7 @@ def manifest_lines(folder: Path, manifest: Manifest) -> str:
         "max tokens": str(m.max_tokens),
         "precision": f"{m.precision} for {m.target}",
         "parity": _parity(m),
-        **({"quality": _quality(m.quality)} if m.quality else {}),
+        **({"quality": quality_line(m.quality)} if m.quality else {}),
         "identity": m.identity,
         "model": m.model,
         "made with": _listed(m.versions),
@@ -72,13 +72,16 @@ def _parity(manifest: Manifest) -> str:
     return f"{state}; {_listed(manifest.parity)}" if manifest.parity else state
 
 
-def _quality(found: Mapping[str, Any]) -> str:
-    """What the precision costs: cosines, and where it was judged by STS the averages."""
-    said = f"cosine to fp32 {found['mean_cosine']:.4f} on average, {found['min_cosine']:.4f} at least"
+def quality_line(found: Mapping[str, Any]) -> str:
+    """What the manifest's ``quality`` says: cosines to float32 where there are any, and the averages over STS tasks."""
+    said = []
+    if "mean_cosine" in found:
+        said.append(f"cosine to fp32 {found['mean_cosine']:.4f} on average, {found['min_cosine']:.4f} at least")
     if "sts" in found:
-        after, before = found["sts"]["average"], found["sts_fp32"]["average"]
-        said += f"; STS Spearman {after:.2f}, fp32 {before:.2f} (average of {len(found['sts']['tasks'])} tasks)"
-    return said
+        before = f", fp32 {found['sts_fp32']['average']:.2f}" if "sts_fp32" in found else ""
+        tasks = len(found["sts"]["tasks"])
+        said.append(f"STS Spearman {found['sts']['average']:.2f}{before} (average of {tasks} tasks)")
+    return "; ".join(said)
 
 
 def _listed(facts: Mapping[str, Any]) -> str:

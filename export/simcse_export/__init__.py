@@ -8,7 +8,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .pipeline import ExportOptions, export
+    from .options import ExportOptions
+    from .pipeline import export
 
 __all__ = ["ExportOptions", "export"]
 

@@ -4,20 +4,24 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from simcse_engine import __version__
 from simcse_engine.artifact import POOLERS
 from simcse_engine.cpu import usable_cpus
 from simcse_engine.errors import PoolerError, SimCSEError
-from simcse_engine.printout import escape_unprintable
+from simcse_engine.printout import escape_unprintable, quality_line
+
+from .options import MAX_QUALITY_DROP, PRECISIONS, TARGETS, ExportOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 for success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.precision == "fp32" and arguments.calibration:
+        parser.error("--calibration is for --precision int8")
     escape_unprintable()
     try:
         code = _export(arguments)
@@ -41,7 +45,7 @@ def _export(arguments: argparse.Namespace) -> int:
         # it transformers would miss parts of its own.
         import torch
 
-        from .pipeline import ExportOptions, export
+        from .pipeline import export
     except ImportError as error:
         print(
             f"simcse-export: error: {error.name} is missing; exporting needs pip install 'simcse-engine[export,cpu]'",
@@ -78,19 +82,8 @@ def _export(arguments: argparse.Namespace) -> int:
         f"{parity['max_abs_difference']:.1e}, cosine at least {parity['min_cosine']:.7f}"
     )
     if manifest.quality is not None:
-        print(_cost(manifest.precision, manifest.quality))
+        print(f"quality: {quality_line(manifest.quality)}")
     return 0
-
-
-def _cost(precision: str, quality: Mapping[str, Any]) -> str:
-    line = (
-        f"{precision} costs, on {quality['sentences']} sentences not calibrated on: cosine to fp32 "
-        f"{quality['mean_cosine']:.4f} on average, {quality['min_cosine']:.4f} at least"
-    )
-    if "sts" in quality:
-        after, before = quality["sts"]["average"], quality["sts_fp32"]["average"]
-        line += f"; STS Spearman {after:.2f} on average, fp32 {before:.2f}"
-    return line
 
 
 def _points(text: str) -> float:
@@ -115,8 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", metavar="ARTIFACT", type=Path, required=True, help="folder to make")
     parser.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
     parser.add_argument("--pooler", choices=POOLERS, help="default: what the checkpoint's own files state")
-    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="default: %(default)s")
-    parser.add_argument("--target", choices=["cpu"], default="cpu", help="default: %(default)s")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: %(default)s")
+    parser.add_argument("--target", choices=TARGETS, default="cpu", help="default: %(default)s")
     parser.add_argument(
         "--max-tokens",
         metavar="N",
@@ -130,12 +123,14 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="int8: sentences like those that will be encoded, one a line (default: built-in ones)",
     )
-    parser.add_argument("--sts", metavar="FOLDER", type=Path, help="int8: STS tasks (NAME.tsv) to measure the loss on")
+    parser.add_argument(
+        "--sts", metavar="FOLDER", type=Path, help="STS tasks (NAME.tsv) to score on, and to judge int8 by"
+    )
     parser.add_argument(
         "--max-quality-drop",
         metavar="POINTS",
         type=_points,
-        default=0.2,
+        default=MAX_QUALITY_DROP,
         help="with --sts: refuse to publish if the average Spearman x 100 falls by more (default: %(default)s)",
     )
     parser.add_argument("--force", action="store_true", help="replace an artifact that is there already")

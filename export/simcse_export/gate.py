@@ -11,11 +11,10 @@ from simcse_engine.parity import compare
 from simcse_engine.sts import Task, read_tasks
 
 from .calibration import built_in
+from .options import MAX_QUALITY_DROP
 
 # Least mean cosine to float32 where there is no STS to measure by.
 LEAST_MEAN_COSINE = 0.995
-# Most that the tasks' average Spearman x 100 may fall.
-MAX_QUALITY_DROP = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +68,7 @@ class Gate:
                     "(--sts FOLDER with --max-quality-drop)"
                 )
             return found
-        measured, before = (
-            quality.measure(self.tasks, lambda texts, encoder=encoder: encoder.encode(texts, truncate="silent"))
-            for encoder in (cheap, exact)
-        )
+        measured, before = self.score(cheap), self.score(exact)
         drop = before.average - measured.average
         found |= {"sts": measured.to_json(), "sts_fp32": before.to_json(), "average_drop": drop}
         if not drop <= self.max_quality_drop:
@@ -81,3 +77,7 @@ class Gate:
                 f"{self.max_quality_drop:g} are allowed (--max-quality-drop)"
             )
         return found
+
+    def score(self, encoder: Encoder) -> quality.Quality:
+        """What an artifact reaches on the tasks."""
+        return quality.measure(self.tasks, lambda texts: encoder.encode(texts, truncate="silent"))

@@ -9,6 +9,7 @@ from .dialect import CpuFp32, Heads, Layout
 from .even import Even
 from .nodes import FLOAT, Graph
 from .quantize import QuantizedInput, QuantizedLinear
+from .rounding import quantized_rows
 
 _MICROSOFT = "com.microsoft"
 
@@ -31,8 +32,7 @@ class CpuInt8(CpuFp32):
 
     def embedding(self, graph: Graph, rows: str, name: str, table: NDArray[np.float32]) -> str:
         """See `Dialect`: int8 with a scale a row, a quarter of the size."""
-        scale = np.maximum(np.abs(table).max(1, keepdims=True), 1e-12).astype(np.float32) / 127
-        integers = np.round(table / scale).astype(np.int8)
+        integers, scale = quantized_rows(table)
         found = graph.op("Cast", graph.op("Gather", graph.weight(name, integers), rows), to=FLOAT)
         return graph.op("Mul", found, graph.op("Gather", graph.weight(f"{name}.scale", scale), rows))
 

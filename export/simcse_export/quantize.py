@@ -4,17 +4,17 @@ Activations are quantized per tensor with constants that calibration finds, so a
 What makes that good enough:
 
 - SmoothQuant (Xiao et al. 2022, arXiv:2211.10438): a channel's range moves from the activations into the weights by a
-  factor max|x|^α / max|w|^(1-α) a channel. Feed-forward outputs have a few channels ten times as wide as the others, so
-  their α is high.
-- The factors of the attention's output go into the value projection, which costs nothing at run time.
+  factor max|x|^α / max|w|^(1-α) a channel. The factors of the attention's output go into the value projection, which
+  costs nothing at run time.
+- The activation function's few wide channels are computed in steps (`steps`), so that the narrow ones keep a fine grid.
 - Weights are rounded with GPTQ against the activations as the quantized layers before deliver them (`rounding`).
 - What quantization shifts on average is taken out of each bias.
 - With a CLS pooler, the last layer's attention output and feed-forward output stay in float32: they run on one row a
-  sentence, and no later layer evens their errors out.
+  sentence, and no later layer evens their errors out. What runs on that row alone is calibrated on such rows alone.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,10 +23,11 @@ from transformers.activations import ACT2FN
 
 from .calibration import Sample
 from .graph import TOKEN_TYPES, Architecture, Weights
-from .rounding import round_weights, scales
+from .rounding import quantized_rows, round_weights, scales
+from .steps import Steps
 
 # How much of a channel's range moves into the weights, for each of a layer's inputs.
-_ALPHA = {"attention": 0.8, "output": 0.8, "up": 0.7, "down": 0.85}
+_ALPHA = {"attention": 0.8, "output": 0.8, "up": 0.7}
 _LEAST = 1e-5
 
 
@@ -35,7 +36,7 @@ class QuantizedInput:
     """How a tensor becomes uint8: round(x · smooth / scale) + zero, clipped.
 
     Attributes:
-        smooth: float32 [features], or None where the factors are in what computes the tensor.
+        smooth: float32 [features], or None where there are no factors, or what computes the tensor has taken them.
         scale: the step.
         zero: what 0.0 becomes.
     """
@@ -44,6 +45,10 @@ class QuantizedInput:
     scale: float
     zero: int
 
+    def seen(self, x: torch.Tensor) -> torch.Tensor:
+        """What the integers of ``x``, factors included, stand for."""
+        return ((x / self.scale).round() + self.zero).clamp(0, 255).sub(self.zero).mul(self.scale)
+
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedLinear:
@@ -51,7 +56,7 @@ class QuantizedLinear:
 
     Attributes:
         given: how its input is quantized; layers of one input share the object.
-        weight: int8 [out, in].
+        weight: int8 [out, in]; of a feed-forward layer's two, the width between them may exceed the checkpoint's.
         scale: float32 [out].
         bias: float32 [out].
     """
@@ -98,34 +103,42 @@ class _Quantizer:
 
     def run(self, first_only: bool) -> dict[str, QuantizedLinear]:
         layers = self.architecture.layers
-        x = self.embeddings()
-        pair = (x, x)
+        pair = self.embeddings()
         for i in range(layers):
-            pair = self.layer(f"encoder.layer.{i}", pair, exact=first_only and i == layers - 1)
+            pair = self.layer(f"encoder.layer.{i}", pair, first_only=first_only and i == layers - 1)
         return self.found
 
-    def embeddings(self) -> torch.Tensor:
+    def embeddings(self) -> Pair:
         places = self.sample.places
         if self.architecture.family == "roberta":
             places = places + self.architecture.padding_id + 1
-        x = self.weights["embeddings.word_embeddings.weight"][self.sample.ids]
-        x = x + self.weights["embeddings.position_embeddings.weight"][places]
+        words, positions = (self.weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position"))
         if TOKEN_TYPES in self.weights:
-            x = x + self.weights[TOKEN_TYPES][0]
-        return self.norm(x, "embeddings.LayerNorm")
+            positions = positions + self.weights[TOKEN_TYPES][0]
+        x = words[self.sample.ids] + positions[places]
+        y = _through_int8(words)[self.sample.ids] + _through_int8(positions)[places]
+        return self.norm(x, "embeddings.LayerNorm"), self.norm(y, "embeddings.LayerNorm")
 
-    def layer(self, name: str, x: Pair, *, exact: bool) -> Pair:
-        attend, act = self.sample.attend, ACT2FN[self.architecture.activation]
+    def layer(self, name: str, x: Pair, *, first_only: bool) -> Pair:
+        """One layer's output; with ``first_only`` the sentences' first tokens', as in `graph`."""
+        attend, heads = self.sample.attend, self.architecture.heads
         parts = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
         query, key, value = self.linear(parts, x, "attention")
-        heads = self.architecture.heads
-        context = (attend(query[0], key[0], value[0], heads), attend(query[1], key[1], value[1], heads))
+        y = attend(query[0], key[0], value[0], heads), attend(query[1], key[1], value[1], heads)
         output, down = f"{name}.attention.output.dense", f"{name}.output.dense"
-        y = self.float(output, context) if exact else self.linear([output], context, "output", folded=parts[2])[0]
+        if first_only:
+            firsts = self.sample.firsts
+            x, y = (x[0][firsts], x[1][firsts]), self.float(output, (y[0][firsts], y[1][firsts]))
+        else:
+            (y,) = self.linear([output], y, "output", folded=parts[2])
         x = self.add(x, y, f"{name}.attention.output.LayerNorm")
-        (y,) = self.linear([f"{name}.intermediate.dense"], x, "up")
-        y = (act(y[0]), act(y[1]))
-        y = self.float(down, y) if exact else self.linear([down], y, "down")[0]
+        up = f"{name}.intermediate.dense"
+        (y,) = self.linear([up], x, "up")
+        if first_only:
+            act = ACT2FN[self.architecture.activation]
+            y = self.float(down, (act(y[0]), act(y[1])))
+        else:
+            y = self.down(down, up, y)
         return self.add(x, y, f"{name}.output.LayerNorm")
 
     def float(self, name: str, x: Pair) -> Pair:
@@ -145,31 +158,56 @@ class _Quantizer:
         exact, given = x
         weights = [self.weights[f"{name}.weight"] for name in names]
         smooth = _smoothing(exact, weights, _ALPHA[place])
-        scaled = given * smooth
-        step, zero = _range(scaled)
-        rounded = ((scaled / step).round() + zero).clamp(0, 255).sub(zero).mul(step)
-        covariance = rounded.T @ rounded
-        described = QuantizedInput(smooth=None if folded else smooth.numpy(), scale=step, zero=zero)
+        given = given * smooth
+        factors = smooth.numpy()
         if folded:
             before = self.found[folded]
-            factors = smooth.numpy()
-            self.found[folded] = QuantizedLinear(
-                given=before.given, weight=before.weight, scale=before.scale * factors, bias=before.bias * factors
-            )
-        results = []
-        for name, weight in zip(names, weights, strict=True):
-            target = weight / smooth
-            scale = scales(target)
-            integers = round_weights(target, covariance, scale)
-            wanted = exact @ weight.T
-            got = rounded @ (integers * scale[:, None]).T
-            shift = (wanted - got).mean(0)
-            bias = self.weights[f"{name}.bias"]
-            self.found[name] = QuantizedLinear(
-                given=described, weight=integers.numpy(), scale=scale.numpy(), bias=(bias + shift).numpy()
-            )
-            results.append((wanted + bias, got + shift + bias))
-        return results
+            self.found[folded] = replace(before, scale=before.scale * factors, bias=before.bias * factors)
+        low, high = float(given.min()), float(given.max())
+        described = _grid(low, high, smooth=None if folded else factors)
+        return [
+            self.fit(name, (exact @ weight.T, given), weight / smooth, described)
+            for name, weight in zip(names, weights, strict=True)
+        ]
+
+    def down(self, name: str, up: str, x: Pair) -> Pair:
+        """Quantize the product after the activation function, whose input ``x`` the layer ``up`` gives."""
+        act = ACT2FN[self.architecture.activation]
+        exact = act(x[0])
+        steps = Steps.of(exact, act)
+        before, channels = self.found[up], steps.channels.numpy()
+        self.found[up] = replace(
+            before,
+            weight=before.weight[channels],
+            scale=before.scale[channels],
+            bias=before.bias[channels] - steps.shifts.numpy(),
+        )
+        given = act(x[1][:, steps.channels] - steps.shifts)
+        weight = self.weights[f"{name}.weight"]
+        return self.fit(name, (exact @ weight.T, given), steps.spread(weight), _grid(float(given.min()), steps.height))
+
+    def fit(self, name: str, x: Pair, weight: torch.Tensor, given: QuantizedInput) -> Pair:
+        """Choose a layer's integers.
+
+        Args:
+            name: the layer.
+            x: what its product shall be in float, without the bias, and its input as it is quantized.
+            weight: float [out, in], to be rounded for that input.
+            given: how the input is quantized.
+
+        Returns:
+            The layer's output in float and in integers, bias included.
+        """
+        wanted, seen = x[0], given.seen(x[1])
+        scale = scales(weight)
+        integers = round_weights(weight, seen.T @ seen, scale)
+        got = seen @ (integers * scale[:, None]).T
+        shift = (wanted - got).mean(0)
+        bias = self.weights[f"{name}.bias"]
+        self.found[name] = QuantizedLinear(
+            given=given, weight=integers.numpy(), scale=scale.numpy(), bias=(bias + shift).numpy()
+        )
+        return wanted + bias, got + shift + bias
 
     def add(self, x: Pair, y: Pair, name: str) -> Pair:
         return self.norm(x[0] + y[0], name), self.norm(x[1] + y[1], name)
@@ -187,9 +225,15 @@ def _smoothing(x: torch.Tensor, weights: Sequence[torch.Tensor], alpha: float) -
     return factors / factors.log().mean().exp()
 
 
-def _range(x: torch.Tensor) -> tuple[float, int]:
-    """Step and zero of a uint8 that covers all of ``x``: clipping even rare outliers costs more than it saves."""
-    low, high = min(0.0, float(x.min())), max(0.0, float(x.max()))
+def _grid(low: float, high: float, smooth: NDArray[np.float32] | None = None) -> QuantizedInput:
+    """A uint8 that covers all from ``low`` to ``high``: clipping even rare outliers costs more than it saves."""
+    low, high = min(0.0, low), max(0.0, high)
     # As the graph has it: a float32 of its own.
     step = float(np.float32(max(high - low, _LEAST) / 255))
-    return step, min(255, max(0, round(-low / step)))
+    return QuantizedInput(smooth=smooth, scale=step, zero=min(255, max(0, round(-low / step))))
+
+
+def _through_int8(table: torch.Tensor) -> torch.Tensor:
+    """An embedding table [entries, hidden] as the graph reads it."""
+    integers, scale = quantized_rows(table.numpy())
+    return torch.from_numpy(integers * scale)

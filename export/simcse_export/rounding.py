@@ -9,7 +9,9 @@ activations of 255 and two weights of 127 would make 64,770 and come out as 32,7
 the same vectors on all of them. That costs a slightly larger scale and nothing at run time.
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 # Largest weight, and largest sum of two neighbours of one sign: 255 · 128 = 32,640 fits 16 bits.
 _MOST = 127
@@ -19,6 +21,12 @@ _MOST_PAIR = 128
 _DAMPING = 0.02
 # Columns rounded before the rest is told of it: GPTQ's blocks, which make matrix products of most of its work.
 _BLOCK = 64
+
+
+def quantized_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """An embedding table [entries, hidden] in int8 with a scale a row: integers, and scales [entries, 1]."""
+    scale = np.maximum(np.abs(table).max(1, keepdims=True), 1e-12).astype(np.float32) / 127
+    return np.round(table / scale).astype(np.int8), scale
 
 
 def scales(weight: torch.Tensor) -> torch.Tensor:

@@ -65,8 +65,8 @@ def test_int8(checkpoint: Path, int8_options: list[str], tmp_path: Path, capsys:
     assert summary.startswith(f"{artifact}: tiny, pooler cls, int8 for cpu, dimension 32, at most 32 tokens, ")
     assert agreement.startswith("agrees with transformers on 38 texts: max abs difference ")
     assert re.fullmatch(
-        r"int8 costs, on \d+ sentences not calibrated on: cosine to fp32 0\.\d{4} on average, 0\.\d{4} at least; "
-        r"STS Spearman -?\d+\.\d\d on average, fp32 -?\d+\.\d\d",
+        r"quality: cosine to fp32 0\.\d{4} on average, 0\.\d{4} at least; "
+        r"STS Spearman -?\d+\.\d\d, fp32 -?\d+\.\d\d \(average of 1 tasks\)",
         cost,
     )
     assert [line[:5] for line in err.splitlines()] == [f"[{i}/6]" for i in range(1, 7)]
@@ -108,6 +108,7 @@ def test_a_pooler_that_is_not_stated_is_asked_for(
         ["checkpoint", "-o", "artifact", "--max-quality-drop", "little"],
         ["checkpoint", "-o", "artifact", "--max-quality-drop", "nan"],
         ["checkpoint", "-o", "artifact", "--max-quality-drop", "inf"],
+        ["checkpoint", "-o", "artifact", "--calibration", "sentences.txt"],
         ["checkpoint", "-o", "artifact", "--nonsense"],
     ],
     ids=" ".join,

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -13,11 +12,12 @@ from numpy.typing import NDArray
 
 from checkpoints import CORPUS, make_checkpoint
 from simcse_engine import Encoder, parity
-from simcse_engine.artifact import ARTIFACT_FILES, Manifest, open_artifact
+from simcse_engine.artifact import ARTIFACT_FILES, open_artifact
+from simcse_engine.cli import main
 from simcse_engine.errors import InputValueError, ParityError, QualityError, UnsupportedModelError
 from simcse_engine.quality import measure
 from simcse_engine.sts import read_tasks
-from simcse_export import ExportOptions, export, gate
+from simcse_export import ExportOptions, export
 from simcse_export.calibration import built_in
 from simcse_export.gate import LEAST_MEAN_COSINE, MAX_QUALITY_DROP, Gate
 from simcse_export.quantize import quantize
@@ -175,7 +175,7 @@ def test_a_bad_calibration_is_refused_and_the_old_artifact_stays(
     checkpoint: Path, int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls", max_tokens=32))
-    monkeypatch.setattr("simcse_export.pipeline.quantize", lambda *given, **options: forget(given, **options))
+    monkeypatch.setattr("simcse_export.job.quantize", lambda *given, **options: forget(given, **options))
     for target, options in (("artifact", replace(int8, force=True)), ("new", int8)):
         with pytest.raises(QualityError, match="mean cosine to float32 is"):
             export(checkpoint, tmp_path / target, options)
@@ -215,7 +215,7 @@ def test_models_of_optimum_are_refused_before_the_work(
     int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]
 ) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", **config)
-    monkeypatch.setattr("simcse_export.pipeline.load_weights", lambda _: pytest.fail("began to work"))
+    monkeypatch.setattr("simcse_export.job.load_weights", lambda _: pytest.fail("began to work"))
     lines: list[str] = []
     with pytest.raises(UnsupportedModelError, match="int8 is for BERT and RoBERTa"):
         export(checkpoint, tmp_path / "artifact", int8, say=lines.append)
@@ -223,8 +223,23 @@ def test_models_of_optimum_are_refused_before_the_work(
     assert names(tmp_path) == {"checkpoint"}
 
 
-def test_float32_is_not_judged(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "Gate", SimpleNamespace(of=lambda *_: pytest.fail("judged")))
-    monkeypatch.setattr("simcse_export.pipeline.Gate", gate.Gate)
-    export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))
-    assert Manifest.read(tmp_path / "artifact").quality is None
+def test_float32_is_scored_and_not_judged(checkpoint: Path, sts: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    options = ExportOptions(pooler="cls", sts=sts, max_quality_drop=-200)
+    export(checkpoint, tmp_path / "artifact", options, say=lines.append)
+    assert [line[:5] for line in lines] == [f"[{i}/5]" for i in range(1, 6)]
+    manifest = open_artifact(tmp_path / "artifact")
+    assert manifest.quality is not None
+    assert manifest.quality.keys() == {"sts"}
+    with Encoder(tmp_path / "artifact", truncate="silent") as encoder:
+        assert manifest.quality["sts"] == measure(read_tasks(sts), encoder.encode).to_json()
+    assert main(["info", str(tmp_path / "artifact")]) == 0
+
+
+def test_without_tasks_float32_has_no_quality(checkpoint: Path, tmp_path: Path) -> None:
+    assert export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg")).quality is None
+
+
+def test_calibration_is_not_for_float32() -> None:
+    with pytest.raises(InputValueError, match="fp32 has none"):
+        ExportOptions(calibration=Path("mine.txt"))

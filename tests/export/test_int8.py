@@ -46,7 +46,8 @@ def make(options: ExportOptions, tmp_path_factory: pytest.TempPathFactory) -> Ma
         key = (family, pooler, precision)
         if key not in made:
             made[key] = made[family,].parent / f"{pooler}-{precision}"
-            export(made[family,], made[key], replace(options, pooler=pooler, precision=precision))
+            own = replace(options, pooler=pooler) if precision == "int8" else ExportOptions(pooler=pooler)
+            export(made[family,], made[key], own)
         return made[key]
 
     return make

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ LAST = f"encoder.layer.{LAYERS - 1}"
 # In the last layer, what a CLS pooler leaves in float32.
 EXACT = {f"{LAST}.attention.output.dense", f"{LAST}.output.dense"}
 SELF = ("query", "key", "value")
+# Channels between the two feed-forward layers, and steps added to them.
+WIDE, COPIES = 64, 16
 
 
 class Model(NamedTuple):
@@ -60,10 +63,10 @@ def test_the_float_stream_is_transformers(model: Model) -> None:
     reference = AutoModel.from_pretrained(model.folder, attn_implementation="eager").eval()
     quantizer = _Quantizer(model.architecture, model.weights, Sample(model.sentences))
     with torch.inference_mode():
-        states = [quantizer.embeddings()]
-        pair = (states[0], states[0])
+        pair = quantizer.embeddings()
+        states = [pair[0]]
         for i in range(LAYERS):
-            pair = quantizer.layer(f"encoder.layer.{i}", pair, exact=False)
+            pair = quantizer.layer(f"encoder.layer.{i}", pair, first_only=False)
             states.append(pair[0])
         # By rising length, and those of one length in the order they came in.
         for first, ids in zip(quantizer.sample.firsts.tolist(), sorted(model.sentences, key=len), strict=True):
@@ -97,10 +100,13 @@ def test_every_linear_layer_is_there(model: Model, found: dict[str, QuantizedLin
     assert found.keys() == linear
     assert len(found) == 6 * LAYERS
     for name, layer in found.items():
-        shape = model.weights[f"{name}.weight"].shape
-        assert (layer.weight.dtype, layer.weight.shape) == (np.int8, shape)
-        assert (layer.scale.dtype, layer.scale.shape) == (np.float32, shape[:1])
-        assert (layer.bias.dtype, layer.bias.shape) == (np.float32, shape[:1])
+        rows, columns = model.weights[f"{name}.weight"].shape
+        # Steps of wide channels lie between the two feed-forward layers.
+        rows += COPIES if "intermediate" in name else 0
+        columns += COPIES if columns == WIDE else 0
+        assert (layer.weight.dtype, layer.weight.shape) == (np.int8, (rows, columns))
+        assert (layer.scale.dtype, layer.scale.shape) == (np.float32, (rows,))
+        assert (layer.bias.dtype, layer.bias.shape) == (np.float32, (rows,))
         assert 0 <= layer.given.zero <= 255
         assert layer.given.scale == np.float32(layer.given.scale) > 0
 
@@ -124,7 +130,23 @@ def test_the_integers_stand_for_the_weights(model: Model, found: dict[str, Quant
         assert layer.given.smooth.shape == layer.weight.shape[1:]
         # Divided as they are, since channels that hardly matter may be rounded far off.
         wanted = torch.from_numpy(model.weights[f"{name}.weight"]) / torch.from_numpy(layer.given.smooth)
-        assert close(product_weights(layer), wanted), name
+        assert close(product_weights(layer)[: len(wanted)], wanted), name
+
+
+def test_wide_channels_are_computed_in_steps(found: dict[str, QuantizedLinear]) -> None:
+    for i in range(LAYERS):
+        up, down = found[f"encoder.layer.{i}.intermediate.dense"], found[f"encoder.layer.{i}.output.dense"]
+        height = down.given.scale * (255 - down.given.zero)
+        count: Counter[int] = Counter()
+        for step in range(WIDE, WIDE + COPIES):
+            (channel,) = np.flatnonzero((up.weight[:WIDE] == up.weight[step]).all(1)).tolist()
+            shift = float(up.bias[channel] - up.bias[step])
+            if shift < 1000:
+                count[channel] += 1
+                assert shift == pytest.approx(count[channel] * height, rel=0.01)
+            else:  # a copy that was not needed
+                assert not down.weight[:, step].any()
+        assert count
 
 
 def test_the_outputs_smoothing_is_in_the_values(model: Model, found: dict[str, QuantizedLinear]) -> None:
@@ -155,7 +177,7 @@ def test_a_layer_is_quantized_on_what_reaches_it(model: Model) -> None:
     quantizer = _Quantizer(model.architecture, model.weights, Sample(model.sentences))
     name = "encoder.layer.0.intermediate.dense"
     with torch.inference_mode():
-        x = quantizer.embeddings()
+        x, _ = quantizer.embeddings()
         reaches = x + 0.05 + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
         (y,) = quantizer.linear([name], (x, reaches), "up")
         layer = quantizer.found[name]

@@ -1,0 +1,207 @@
+"""One checkpoint on its way to one artifact: the steps that `pipeline` puts in order."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from simcse_engine import Encoder, parity
+from simcse_engine.artifact import CHECK, GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
+from simcse_engine.errors import UnsupportedModelError
+from simcse_engine.session import save_optimized
+from simcse_engine.tokenizer import Tokenizer
+
+from .calibration import built_in, read_texts, thinned
+from .checkpoint import choose_max_tokens, choose_pooler, open_checkpoint
+from .dialect import CpuFp32, Dialect
+from .gate import Gate
+from .graph import TOKEN_TYPES, Architecture, author
+from .int8 import CpuInt8
+from .optimum import author_through_optimum
+from .options import ExportOptions
+from .quantize import quantize
+from .reference import Reference
+from .texts import check_texts
+from .weights import digest, load_weights, select
+
+# Smaller tensors stay in the graph's file; larger ones go beside it, where the runtime maps them into memory.
+_EXTERNAL_BYTES = 1024
+
+_STATED_VERSIONS = ("simcse-engine", "onnx", "torch", "transformers", "optimum-onnx", "tokenizers")
+
+# What a config says of its own writing, not of the model.
+_INCIDENTAL = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
+
+_HEAD = ("pooler.dense.weight", "pooler.dense.bias")
+
+# The float32 twin of a cheaper precision, in the folder under construction.
+_TWIN = "float32"
+
+
+class Job:
+    """What is known of the checkpoint, and the steps."""
+
+    def __init__(
+        self, checkpoint: str | os.PathLike[str], options: ExportOptions, begin: Callable[[str], object]
+    ) -> None:
+        """Read the checkpoint.
+
+        Args:
+            checkpoint: a local folder, or a hub id.
+            options: what to make.
+            begin: called with each step that begins from here on.
+
+        Raises:
+            SimCSEError: something given cannot be used; the subclass says why.
+        """
+        self.options = options
+        self.begin = begin
+        # What the user gave is read first: a typing slip shall not cost minutes.
+        self.gate = Gate.of(options.sts, options.max_quality_drop)
+        given = options.calibration
+        self.sentences = built_in("calibration") if given is None else read_texts(given)
+        cheaper = options.precision != "fp32"
+        self.source = open_checkpoint(checkpoint, options.revision)
+        self.numbers = Architecture.of(self.source.config)
+        if cheaper and self.numbers is None:
+            raise UnsupportedModelError(
+                f"{self.source.id}: {options.precision} is for BERT and RoBERTa, whose graphs are written here; "
+                "export this model with --precision fp32"
+            )
+        self.weights = load_weights(self.source.folder)
+        has_head = self.weights.keys() >= set(_HEAD)
+        self.pooler = choose_pooler(self.source, options.pooler, has_head=has_head)
+        self.max_tokens = choose_max_tokens(self.source, options.max_tokens)
+        self.head = (self.weights[_HEAD[0]], self.weights[_HEAD[1]]) if self.pooler == "cls" else None
+        self.reference = Reference(self.source)
+
+    def twin_in(self, folder: Path) -> Path:
+        """The place of the float32 twin that a cheaper precision's folder holds while it is made."""
+        twin = folder / _TWIN
+        twin.mkdir()
+        return twin
+
+    def make_float(self, folder: Path) -> Manifest:
+        """Make a whole float32 artifact, and compare it with transformers."""
+        self.begin(f"writing the graph: pooler {self.pooler}, at most {self.max_tokens} tokens")
+        architecture, model_digest = self._write_float(folder)
+        if self.options.precision == "fp32":
+            self.weights = {}  # of a large model these are gigabytes, and the reference loads its own
+        self.reference.save_tokenizer(folder / TOKENIZER)
+        self.begin("running the reference model")
+        texts = check_texts(self.reference.count_tokens, self.max_tokens)
+        how = {"pooler": self.pooler, "head": self.head, "max_tokens": self.max_tokens}
+        vectors = [self.reference.encode(text, normalize=self.options.normalize, **how) for text in texts]
+        parity.save_check(folder, texts, np.stack(vectors))
+        manifest = Manifest.describe(
+            folder,
+            source=Source(id=self.source.id, revision=self.source.revision, digest=model_digest),
+            architecture=architecture,
+            pooler=self.pooler,
+            normalized=self.options.normalize,
+            precision="fp32",
+            target=self.options.target,
+            dimension=len(vectors[0]),
+            max_tokens=self.max_tokens,
+            mixed_lengths=True,
+            versions={name: version(name) for name in _STATED_VERSIONS},
+        )
+        manifest.write(folder)
+        self.begin("comparing the artifact with it")
+        with Encoder(folder) as encoder:
+            return _publishable(manifest, encoder, folder)
+
+    def score(self, folder: Path, manifest: Manifest) -> Manifest:
+        """Add what a float32 artifact reaches on the STS tasks, if there are any, to its manifest."""
+        if self.gate.tasks:
+            self.begin("scoring it on the STS tasks")
+            with Encoder(folder) as encoder:
+                manifest = replace(manifest, quality={"sts": self.gate.score(encoder).to_json()})
+            manifest.write(folder)
+        return manifest
+
+    def make_int8(self, folder: Path, exact: Manifest) -> Manifest:
+        """Make a whole int8 artifact, judged beside its float32 twin, whose manifest ``exact`` is and which goes."""
+        twin_folder = folder / _TWIN
+        self.begin("choosing int8 weights and scales")
+        self._write_int8(folder, Tokenizer(twin_folder / TOKENIZER, self.max_tokens))
+        for name in (TOKENIZER, CHECK):
+            shutil.copyfile(twin_folder / name, folder / name)
+        facts = {"precision": "int8", "mixed_lengths": False, "parity": None, "verified": None}
+        manifest = replace(exact, files=Manifest.files_in(folder), **facts)
+        manifest.write(folder)
+        self.begin("measuring what int8 costs")
+        given = self.options.calibration
+        with Encoder(folder) as encoder, Encoder(twin_folder) as twin:
+            cost = {"calibration": "built-in" if given is None else given.name, **self.gate.measure(encoder, twin)}
+            manifest = _publishable(replace(manifest, quality=cost), encoder, folder)
+        shutil.rmtree(twin_folder)
+        return manifest
+
+    def _write_float(self, folder: Path) -> tuple[dict[str, Any], str]:
+        """Write graph and weights in float32: authored where the architecture is known here, else through optimum.
+
+        Returns:
+            What the manifest says of the architecture, and the digest of the model.
+        """
+        if self.numbers is None:
+            return self._write_through_optimum(folder)
+        facts = asdict(self.numbers)
+        self.weights = select(self.weights, self.numbers.shapes(self.pooler), optional=[TOKEN_TYPES])
+        self._author(CpuFp32(), folder)
+        return {"graph": "authored", **facts}, digest(self.weights, facts)
+
+    def _write_through_optimum(self, folder: Path) -> tuple[dict[str, Any], str]:
+        model = self.reference.model
+        if self.head is not None:
+            hidden = model.config.hidden_size
+            select(self.weights, {_HEAD[0]: (hidden, hidden), _HEAD[1]: (hidden,)})
+        graph = author_through_optimum(
+            model, pooler=self.pooler, head=self.head, normalize=self.options.normalize, folder=folder
+        )
+        # The engine loads graphs as they lie there, and what torch traced is not yet as it should run.
+        with tempfile.TemporaryDirectory(dir=folder) as raw:
+            _save_onnx(graph, Path(raw) / GRAPH)
+            save_optimized(Path(raw) / GRAPH, folder / GRAPH, WEIGHTS)
+        facts = {key: value for key, value in sorted(self.source.config.items()) if key not in _INCIDENTAL}
+        # A head that the pooler leaves out is no part of the model.
+        used = {name: array for name, array in self.weights.items() if self.head or not name.startswith("pooler.")}
+        return {"graph": "optimum", **facts}, digest(used, facts)
+
+    def _write_int8(self, folder: Path, tokenizer: Tokenizer) -> None:
+        """Choose the integers on the calibration sentences, and write graph and weights."""
+        assert self.numbers is not None  # the constructor refused
+        first_only = self.pooler in ("cls", "cls_before_pooler")
+        sentences = thinned(tokenizer.encode(self.sentences).ids)
+        self._author(CpuInt8(quantize(self.numbers, self.weights, sentences, first_only=first_only)), folder)
+
+    def _author(self, dialect: Dialect, folder: Path) -> None:
+        assert self.numbers is not None
+        graph = author(self.numbers, self.weights, dialect, pooler=self.pooler, normalize=self.options.normalize)
+        _save_onnx(graph, folder / GRAPH)
+
+
+def _publishable(manifest: Manifest, encoder: Encoder, folder: Path) -> Manifest:
+    """The manifest with what `parity.verify` finds, written."""
+    measured = parity.verify(encoder, folder)
+    manifest = replace(manifest, parity=measured.to_json(), verified=True)
+    manifest.write(folder)
+    return manifest
+
+
+def _save_onnx(model: onnx.ModelProto, path: Path) -> None:
+    onnx.save_model(
+        model,
+        path,
+        save_as_external_data=True,
+        location=WEIGHTS,
+        size_threshold=_EXTERNAL_BYTES,
+        convert_attribute=False,
+    )
