@@ -34,6 +34,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/spellings.py
+	$(BIN)/python benchmarks/operators.py
 	$(BIN)/python benchmarks/versus.py
 
 # The project is installed as links to its folders, so this is done again only when the dependencies change.

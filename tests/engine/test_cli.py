@@ -356,13 +356,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"simcse-engine {__version__}\n"
 
 
-def test_help_loads_no_runtime() -> None:
+@pytest.mark.parametrize("command", [[], ["bench"], ["evaluate"], ["encode"]], ids=lambda c: " ".join(c) or "itself")
+def test_help_loads_no_runtime(command: list[str]) -> None:
     code = (
         "import sys; from simcse_engine.cli import main\n"
-        "try: main(['--help'])\n"
-        "finally: print([m for m in ('onnxruntime', 'pyarrow', 'huggingface_hub') if m in sys.modules])"
+        "heavy = 'onnxruntime', 'pyarrow', 'huggingface_hub', 'simcse_engine.bench', 'simcse_engine.sts'\n"
+        "try: main([*sys.argv[1:], '--help'])\n"
+        "finally: print([module for module in heavy if module in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("\n[]\n")
 
 

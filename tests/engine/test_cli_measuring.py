@@ -1,8 +1,6 @@
 """The commands evaluate and bench as their users meet them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,13 +110,3 @@ def test_bench_failures_and_wrong_use(artifact: Path, tmp_path: Path, capsys: py
     for seconds in ("0", "-1", "nan", "inf", "long"):
         assert "not a number of seconds" in wrong_use(capsys, "bench", artifact, f"--seconds={seconds}")
     assert "not a whole number" in wrong_use(capsys, "bench", artifact, "--threads", "0")
-
-
-def test_help_loads_neither_encoder_nor_runtime() -> None:
-    code = (
-        "import sys; from simcse_engine.cli import main\n"
-        "try: main(['bench', '--help'])\n"
-        "finally: print([m for m in ('onnxruntime', 'simcse_engine.bench', 'simcse_engine.sts') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("\n[]\n")

@@ -61,8 +61,8 @@ def test_what_is_published(int8: Path, real_artifact: Path) -> None:
     size, whole = (sum(entry.size_bytes for entry in m.files.values()) for m in (manifest, twin))
     assert size < 0.3 * whole
     assert manifest.quality is not None
-    assert manifest.quality["mean_cosine"] >= 0.998
-    assert manifest.quality["min_cosine"] >= 0.98
+    assert manifest.quality["mean_cosine"] >= 0.9985
+    assert manifest.quality["min_cosine"] >= 0.985
 
 
 def test_it_verifies(int8: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,8 +72,8 @@ def test_it_verifies(int8: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_vectors_are_near_those_of_float32(both: Both) -> None:
     assert both.agreement.vectors > 5000
-    assert both.agreement.mean_cosine >= 0.9980
-    assert both.agreement.min_cosine >= 0.98
+    assert both.agreement.mean_cosine >= 0.9985
+    assert both.agreement.min_cosine >= 0.985
     # And not the same file twice.
     assert both.agreement.mean_cosine < 1 - 1e-5
 
@@ -82,7 +82,7 @@ def test_spearman(both: Both) -> None:
     assert both.fp32.average > 60
     assert both.fp32.average - both.int8.average <= 0.1
     for name, task in both.int8.tasks.items():
-        assert both.fp32.tasks[name].spearman - task.spearman <= 0.25, name
+        assert both.fp32.tasks[name].spearman - task.spearman <= 0.2, name
 
 
 def test_alignment_and_uniformity(both: Both) -> None:
