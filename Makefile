@@ -1,7 +1,9 @@
 # make demo    set up, export a real checkpoint, encode, show similarities and speed
 # make test    set up, lint, check types, run the whole suite
 # make lint    set up, ruff and mypy alone
-# make bench   set up, measure this machine (results as JSON under benchmarks/results/)
+# make bench   set up, measure this machine (results as JSON under benchmarks/results/): ours and the peers in environments
+#              of their own; PEERS="fastembed openvino" for some, BENCH_OPTIONS=--fresh to start anew after an interruption
+# make report  set up, write the README's tables and docs/assets/ from those results
 # make clean   remove what the others made
 
 PYTHON ?= python3
@@ -14,7 +16,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench report clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python examples/demo.py
@@ -28,14 +30,11 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 
 bench: $(VENV)/.ready
-	$(BIN)/python benchmarks/cold_start.py
-	$(BIN)/python benchmarks/speed.py
-	$(BIN)/python benchmarks/small_calls.py
-	$(BIN)/python benchmarks/limits.py
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/spellings.py
-	$(BIN)/python benchmarks/operators.py
-	$(BIN)/python benchmarks/versus.py
+	$(BIN)/python benchmarks/run.py $(if $(PEERS),--peers $(PEERS)) $(BENCH_OPTIONS)
+
+report: $(VENV)/.ready
+	$(PIP) install --editable '.[bench]'
+	$(BIN)/python benchmarks/report.py
 
 # The project is installed as links to its folders, so this is done again only when the dependencies change.
 $(VENV)/.ready: pyproject.toml Makefile

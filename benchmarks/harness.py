@@ -20,7 +20,8 @@ Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks/results"
+# Elsewhere for a trial, whose figures shall not take the place of measured ones.
+RESULTS = Path(os.environ.get("BENCH_RESULTS", ROOT / "benchmarks/results"))
 
 _PACKAGES = ("simcse-engine", "onnxruntime", "numpy", "tokenizers", "torch", "transformers", "optimum-onnx", "onnx")
 _RESAMPLES = 10_000
@@ -145,24 +146,24 @@ def _versions() -> dict[str, str]:
 
 
 def write_result(name: str, data: Mapping[str, Any]) -> Path:
-    """Write ``data`` with the machine and the day it was measured to ``results/NAME.json``."""
-    RESULTS.mkdir(exist_ok=True)
+    """Write ``data`` with the machine and the day it was measured to ``NAME.json`` among the results."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    content = _plain({"measured": day, "machine": machine(), **data})
+    content = plain({"measured": day, "machine": machine(), **data})
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    print(f"→ {path.relative_to(ROOT)}")
+    print(f"→ {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
     return path
 
 
-def _plain(content: Any) -> Any:
+def plain(content: Any) -> Any:
     """The content in JSON's own types, with as many digits as a measurement has."""
     if is_dataclass(content) and not isinstance(content, type):
-        return _plain(asdict(content))
+        return plain(asdict(content))
     if isinstance(content, Mapping):
-        return {str(key): _plain(value) for key, value in content.items()}
+        return {str(key): plain(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
+        return [plain(value) for value in content]
     if isinstance(content, float) and content and math.isfinite(content):
         return round(content, _DIGITS - 1 - math.floor(math.log10(abs(content))))
     return content

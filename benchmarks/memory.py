@@ -1,5 +1,10 @@
-"""How much memory does `simcse-engine encode` need at its peak, and does it grow with the file? FastEmbed for scale."""
+"""How much memory does a process need at its peak, and does it grow with the number of sentences?
 
+Everybody encodes the same sentences in one call and saves the vectors. Ours is also run as the command
+`simcse-engine encode`, which reads lines and writes vectors as it goes.
+"""
+
+import argparse
 import itertools
 import json
 import subprocess
@@ -10,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from harness import write_result
-from inputs import minilm, sentences
-from peers.environment import FASTEMBED, FASTEMBED_MINILM
-from peers.models import MINILM, optimum_graph
+from peers.contestant import Contestant
+from peers.field import Field, options
+from peers.finished import Finished
 
-FEW, MANY = 1_000, 100_000
+FEW, MANY, LINES = 1_000, 10_000, 100_000
 GOAL_MB = {"fp32": 300, "int8": 160}
 
 # A process starts with the peak of whoever started it, so one that has loaded nothing stands between.
@@ -29,78 +34,85 @@ code = os.waitstatus_to_exitcode(status)
 print(json.dumps({"code": code, "peak_mb": usage.ru_maxrss * unit / 1e6, "seconds": seconds}))
 """
 
-THEIRS = f"""
-import sys
-import numpy
-from fastembed import TextEmbedding
-model = TextEmbedding({FASTEMBED_MINILM!r}, specific_model_path=sys.argv[1], local_files_only=True)
-with open(sys.argv[2], encoding="utf-8") as lines:
-    numpy.save(sys.argv[3], list(model.embed(line.removesuffix("\\n") for line in lines)))
-"""
-
 
 def main() -> None:
-    peer = FASTEMBED.install()
-    texts = sentences()
-    runs = {}
-    with tempfile.TemporaryDirectory() as folder:
-        vectors = Path(folder, "vectors.npy")
-        few, many = (write_lines(Path(folder, f"{count}.txt"), texts.texts, count) for count in (FEW, MANY))
-        encode = Path(sys.executable).with_name("simcse-engine"), "encode"
-        for precision in GOAL_MB:
-            for count, lines in ((FEW, few), (MANY, many)):
-                runs[f"ours {precision}, {count:,} lines"] = watch(*encode, minilm(precision), lines, "-o", vectors)
-                check_rows(vectors, count)
-        if peer.error is None:
-            runs[f"fastembed, {FEW:,} lines"] = watch(
-                FASTEMBED.python, "-c", THEIRS, optimum_graph(MINILM), few, vectors
-            )
-            check_rows(vectors, FEW)
-    for name, run in runs.items():
-        print(f"{name:26} peak {run['peak_mb']:.0f} MB, {run['seconds']:.1f} s")
-    few_mb, many_mb = (
-        {precision: runs[f"ours {precision}, {count:,} lines"]["peak_mb"] for precision in GOAL_MB}
-        for count in (FEW, MANY)
-    )
+    asked = arguments()
+    field = Field.enter(asked)
+    field.close()
+    finished = Finished(f"memory-{field.model.name}")
+    called, commanded = {}, {}
+    for name, each in field.contestants.items():
+        called[name] = {}
+        for count in (asked.few, asked.many):
+            texts = numbered(field.texts, count)
+            key = f"{name}, {each.origin}, {count} sentences"
+            called[name][count] = finished.once(key, lambda each=each, texts=texts: call(each, texts))
+        print(f"{name:32}", *(f"{count:,}: {mb:.0f} MB" for count, mb in called[name].items()), flush=True)
+    for name, artifact in field.artifacts.items():
+        commanded[name] = {}
+        for count in (asked.few, asked.lines):
+            lines = numbered(field.texts, count)
+            key = f"{field.contestants[name].origin}, {count} lines"
+            commanded[name][count] = finished.once(key, lambda a=artifact, lines=lines: command(a, lines))
+        figures = (f"{count:,} lines: {run['peak_mb']:.0f} MB" for count, run in commanded[name].items())
+        print(f"simcse-engine encode, {name:10}", *figures, flush=True)
+    most = {name: runs[asked.lines]["peak_mb"] for name, runs in commanded.items()}
     write_result(
-        "memory",
+        f"memory-{field.model.name}",
         {
-            "question": "peak resident memory of the process, MB of 10^6 bytes, reading lines and writing .npy; MiniLM",
-            "sentences": f"{texts.source}, each line with a running number at its end",
-            "fastembed": peer,
-            "runs": runs,
-            "growth_mb": {precision: many_mb[precision] - few_mb[precision] for precision in GOAL_MB},
+            "question": "peak resident memory of the process, MB of 10^6 bytes",
+            **field.facts(),
+            "numbered": "each sentence has a running number at its end",
+            "peak_mb_by_sentences_in_one_call": called,
+            "command_by_lines": commanded,
             "goal": {
-                precision: {"peak_mb": goal, "met": many_mb[precision] <= goal} for precision, goal in GOAL_MB.items()
+                name: {"peak_mb": GOAL_MB[name.removeprefix("ours-")], "met": mb <= GOAL_MB[name.removeprefix("ours-")]}
+                for name, mb in most.items()
             },
         },
     )
+    finished.close()
 
 
-def write_lines(path: Path, texts: list[str], count: int) -> Path:
-    """Write so many distinct lines."""
-    numbered = enumerate(itertools.islice(itertools.cycle(texts), count))
-    path.write_text("".join(f"{text} {i}\n" for i, text in numbered), encoding="utf-8")
-    return path
+def arguments() -> argparse.Namespace:
+    parser = options(__doc__)
+    parser.add_argument("--few", type=int, default=FEW, help="sentences in a call")
+    parser.add_argument("--many", type=int, default=MANY, help="sentences in a call; 100000 takes the slowest minutes")
+    parser.add_argument("--lines", type=int, default=LINES, help="of the command's longer file")
+    return parser.parse_args()
 
 
-def watch(*command: str | Path) -> dict[str, float]:
-    """Run a command; its peak memory in MB and its seconds."""
-    watcher = [sys.executable, "-I", "-S", "-c", WATCH, *command]
-    done = subprocess.run(watcher, stdout=subprocess.PIPE, text=True, check=True)
-    measured = json.loads(done.stdout.splitlines()[-1])
-    code = measured.pop("code")
-    if code:
-        sys.exit(f"{Path(command[0]).name} ended with {code}")
+def numbered(texts: list[str], count: int) -> list[str]:
+    """So many distinct sentences."""
+    return [f"{text} {i}" for i, text in enumerate(itertools.islice(itertools.cycle(texts), count))]
+
+
+def call(each: Contestant, texts: list[str]) -> float:
+    """The peak of a fresh process that encodes the texts in one call, in MB."""
+    process = each.process.another()
+    process.load(each.bulk)
+    process.vectors(texts)
+    peak = process.peak_mb()
+    process.close()
+    return peak
+
+
+def command(artifact: Path, lines: list[str]) -> dict[str, float]:
+    """The peak and the seconds of `simcse-engine encode`, from a file of lines to a file of vectors."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, vectors = Path(folder, "lines.txt"), Path(folder, "vectors.npy")
+        given.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        encode = Path(sys.executable).with_name("simcse-engine"), "encode", artifact, given, "-o", vectors
+        watcher = [sys.executable, "-I", "-S", "-c", WATCH, *encode]
+        done = subprocess.run(watcher, stdout=subprocess.PIPE, text=True, check=True)
+        measured = json.loads(done.stdout.splitlines()[-1])
+        code = measured.pop("code")
+        if code:
+            sys.exit(f"simcse-engine encode ended with {code}")
+        rows = len(np.load(vectors, mmap_mode="r"))
+    if rows != len(lines):
+        sys.exit(f"{rows} rows for {len(lines)} lines")
     return measured
-
-
-def check_rows(vectors: Path, count: int) -> None:
-    """Stop unless the file holds so many vectors; it is removed, for the next one to be written."""
-    rows = len(np.load(vectors, mmap_mode="r"))
-    vectors.unlink()
-    if rows != count:
-        sys.exit(f"{rows} rows for {count} lines")
 
 
 if __name__ == "__main__":

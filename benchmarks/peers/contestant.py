@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inputs import BENCH
+from simcse_engine.artifact import Manifest
 
-from .catalog import PEERS
-from .environment import PeerError
+from .catalog import FP32, PEERS
+from .environment import Installed, PeerError
 from .models import Model, optimum_graph
 from .process import Process
 from .reference import largest_cosine_difference
@@ -36,19 +37,28 @@ class Contestant:
     """A process, and what it loads for either kind of work.
 
     Attributes:
+        arithmetic: see `catalog.Peer`.
         facts: for the result's file.
     """
 
     process: Process
     bulk: Load
     one: Load
+    arithmetic: str
     facts: dict[str, Any]
 
+    @property
+    def origin(self) -> str:
+        """What its figures depend on besides the texts: packages or artifact, and settings."""
+        return f"{self.facts.get('environment', self.facts.get('identity'))}, {self.bulk}"
 
-def our_contestant(
-    artifact: Path, model: Model, check: Check, *, threads: int, least_cosine: float | None
-) -> Contestant:
-    """Ours, which has no settings to search."""
+
+def our_contestant(precision: str, artifact: Path, model: Model, check: Check, *, threads: int) -> Contestant:
+    """Ours, which has no settings to search.
+
+    Raises:
+        PeerError: its vectors are not the model's.
+    """
     process = Process(Path(sys.executable), "peers.workers.ours")
     load = Load(
         model=str(artifact),
@@ -57,43 +67,63 @@ def our_contestant(
         precision=None,
         setting=first_setting(threads),
     )
-    facts = {"largest_cosine_difference": _checked(process, load, check, least_cosine)}
-    return Contestant(process=process, bulk=load, one=load, facts=facts)
+    difference = _checked(process, load, check, FP32 if precision == "fp32" else None)
+    facts = {"identity": Manifest.read(artifact).identity, "largest_cosine_difference": difference}
+    return Contestant(process=process, bulk=load, one=load, arithmetic=precision, facts=facts)
+
+
+def start_peer(name: str, model: Model) -> tuple[Process, Installed]:
+    """Install a peer and start its process, which imports while others do.
+
+    Raises:
+        PeerError: it has no such pooler, or cannot be installed.
+    """
+    peer = PEERS[name]
+    if model.pooler not in peer.poolers:
+        raise PeerError(f"it computes pooler {' and '.join(peer.poolers)}, and this model has {model.pooler}")
+    installed = peer.environment.install()
+    if installed.error is not None:
+        raise PeerError(installed.error)
+    return Process(peer.environment.python, peer.module), installed
 
 
 def peer_contestant(
-    name: str, model: Model, check: Check, *, threads: int, sample: Sequence[str], singles: Sequence[str]
-) -> Contestant | str:
-    """A peer at its best settings; or why it cannot take part."""
+    name: str,
+    process: Process,
+    installed: Installed,
+    model: Model,
+    check: Check,
+    *,
+    threads: int,
+    sample: Sequence[str],
+    singles: Sequence[str],
+) -> Contestant:
+    """A peer at its best settings, which are searched unless they are known.
+
+    Raises:
+        PeerError: it fails, or its vectors are not the model's.
+    """
     peer = PEERS[name]
-    installed = peer.environment.install()
-    if installed.error is not None:
-        return installed.error
-    process = Process(peer.environment.python, peer.module)
-    try:
-        first = Load(
-            model=str(peer.model(model)),
-            folder=str(optimum_graph(model)),
-            pooler=model.pooler,
-            precision=peer.precision,
-            setting=first_setting(threads),
-        )
-        difference = _checked(process, first, check, peer.least_cosine)
+    first = Load(
+        model=str(peer.model(model)),
+        folder=str(optimum_graph(model)),
+        pooler=model.pooler,
+        precision=peer.precision,
+        setting=first_setting(threads),
+    )
+    difference = _checked(process, first, check, peer.least_cosine)
 
-        def find() -> Found:
-            print(f"searching the best settings of {name}", flush=True)
-            return search(process, first, own_batches=peer.own_batches, sample=sample, singles=singles)
+    def find() -> Found:
+        print(f"searching the best settings of {name}", flush=True)
+        return search(process, first, own_batches=peer.own_batches, sample=sample, singles=singles)
 
-        key = f"{model.name}, {name}, {installed.packages}, {len(sample)} sentences, {threads} threads"
-        found = remembered(SETTINGS, key, find)
-        bulk, one = replace(first, setting=found.bulk), replace(first, setting=found.one)
-        # Again: other batches are other kernels.
-        difference = max(difference, _checked(process, bulk, check, peer.least_cosine))
-    except PeerError as error:
-        process.close()
-        return str(error)
+    key = f"{model.name}, {name}, {installed.packages}, {len(sample)} sentences, {threads} threads"
+    found = remembered(SETTINGS, key, find)
+    bulk, one = replace(first, setting=found.bulk), replace(first, setting=found.one)
+    # Again: other batches are other kernels.
+    difference = max(difference, _checked(process, bulk, check, peer.least_cosine))
     facts = {"environment": installed, "settings": found, "largest_cosine_difference": difference}
-    return Contestant(process=process, bulk=bulk, one=one, facts=facts)
+    return Contestant(process=process, bulk=bulk, one=one, arithmetic=peer.arithmetic, facts=facts)
 
 
 def _checked(process: Process, load: Load, check: Check, least_cosine: float | None) -> float:

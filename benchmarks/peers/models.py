@@ -8,14 +8,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from harness import ROOT
 from inputs import BENCH, bert_base_checkpoint, minilm_checkpoint, sentences
+from simcse_engine import cpu
 
-from .environment import CTRANSLATE2, OPENVINO, PeerError
+from .environment import CTRANSLATE2, OPENVINO, SENTENCE_TRANSFORMERS_ONNX, PeerError
+from .workers.grid import MAX_TOKENS
 
 BENCHMARKS = ROOT / "benchmarks"
 
@@ -61,9 +64,7 @@ def optimum_graph(model: Model) -> Path:
         options = ["--task", "feature-extraction", "--library", "transformers"]
         _run([optimum, "export", "onnx", "--model", model.checkpoint(), *options, folder])
         if model.pooler == "cls":
-            tensors = load_file(model.checkpoint() / "model.safetensors")
-            head = {name: tensors[f"pooler.dense.{name}"] for name in ("weight", "bias")}
-            np.savez(folder / "head.npz", **head)
+            np.savez(folder / "head.npz", **_head(model))
 
     return _once(BENCH / f"optimum-{model.name}", make)
 
@@ -88,6 +89,61 @@ def ctranslate2(model: Model) -> Path:
         _run([sys.executable, "-m", "peers.workers.convert", packages, model.checkpoint(), folder])
 
     return _once(CTRANSLATE2.folder / f"models/{model.name}", make)
+
+
+def sentence_folder(model: Model) -> Path:
+    """The checkpoint as sentence-transformers and Infinity read it: with the modules that follow the last layer."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(model.checkpoint(), folder, dirs_exist_ok=True)
+        size = json.loads((folder / "config.json").read_text(encoding="utf-8"))["hidden_size"]
+        mean = model.pooler == "avg"
+        pooling = {"pooling_mode_mean_tokens": mean, "pooling_mode_cls_token": not mean}
+        modules = {"Transformer": "", "Pooling": "1_Pooling"}
+        _write_json(folder / "sentence_bert_config.json", {"max_seq_length": MAX_TOKENS, "do_lower_case": False})
+        _write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": size, **pooling})
+        if not mean:
+            modules["Dense"] = "2_Dense"
+            tanh = "torch.nn.modules.activation.Tanh"
+            shape = {"in_features": size, "out_features": size, "bias": True, "activation_function": tanh}
+            _write_json(folder / "2_Dense/config.json", shape)
+            save_file(
+                {f"linear.{name}": each for name, each in _head(model).items()}, folder / "2_Dense/model.safetensors"
+            )
+        modules["Normalize"] = "3_Normalize"
+        kinds = [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for i, (kind, path) in enumerate(modules.items())
+        ]
+        _write_json(folder / "modules.json", kinds)
+
+    return _once(BENCH / f"sentence-{model.name}", make)
+
+
+def sentence_onnx(model: Model) -> Path:
+    """The folder that sentence-transformers makes: in onnx/, its export and what it quantizes that to."""
+    source = sentence_folder(model)
+    # The names of its own configurations; the first is what it recommends for CPUs that have VNNI.
+    configuration = (
+        "avx512_vnni" if "avx512_vnni" in cpu.features() else "avx2" if "avx2" in cpu.features() else "arm64"
+    )
+
+    def make(folder: Path) -> None:
+        python = SENTENCE_TRANSFORMERS_ONNX.python
+        _run([python, "-m", "peers.workers.sentence_onnx", source, folder, configuration])
+
+    return _once(SENTENCE_TRANSFORMERS_ONNX.folder / f"models/{model.name}-{configuration}", make)
+
+
+def _head(model: Model) -> dict[str, np.ndarray]:
+    """Weight and bias of the dense layer above the first token."""
+    tensors = load_file(model.checkpoint() / "model.safetensors")
+    return {name: tensors[f"pooler.dense.{name}"].astype(np.float32) for name in ("weight", "bias")}
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _once(folder: Path, make: Callable[[Path], None]) -> Path:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,15 @@ class Process:
     """A contestant's process.
 
     Attributes:
+        python: the interpreter of its environment.
+        module: its worker.
         loaded: what it has loaded.
     """
 
     loaded: Load | None
 
     def __init__(self, python: Path, module: str) -> None:
+        self.python, self.module = python, module
         self.loaded = None
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the process)
         self._process = subprocess.Popen(
@@ -41,6 +44,14 @@ class Process:
             # NumPy's own threads would take the CPUs from the batches that run while it pools.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
+
+    def another(self) -> Self:
+        """A fresh process of the same kind."""
+        return type(self)(self.python, self.module)
+
+    def ready(self) -> None:
+        """Wait until it has imported everything."""
+        self._ask(do="ready")
 
     def load(self, what: Load) -> None:
         """Load, unless just that is loaded."""
@@ -59,13 +70,18 @@ class Process:
         seconds: list[float] = self._ask(do="each", texts=texts)["seconds"]
         return seconds
 
-    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """What it makes of texts."""
+    def vectors(self, texts: Sequence[str], *, alone: bool = False) -> NDArray[np.float32]:
+        """What it makes of texts, all in one call or each alone."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "vectors.npy")
-            self._ask(do="save", texts=texts, to=str(path))
+            self._ask(do="save", texts=texts, to=str(path), alone=alone)
             found: NDArray[np.float32] = np.load(path)
         return found
+
+    def peak_mb(self) -> float:
+        """The most memory that it ever held, in MB of 10^6 bytes."""
+        peak: float = self._ask(do="peak")["mb"]
+        return peak
 
     def close(self) -> None:
         """End the process."""

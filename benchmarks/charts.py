@@ -1,0 +1,51 @@
+"""Which figures each plot shows: pure selections from the results, None where one is missing. `plots.py` draws them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Results = Mapping[str, Any]
+
+
+def throughput_quality(results: Results) -> Any:
+    speed, quality = results.get("versus-minilm"), results.get("quality-minilm")
+    if speed is None or quality is None or not quality["tasks"]:
+        return None
+    scored = quality["quality"]
+    rates = speed["bulk_sentences_per_second"]
+    return {name: [rates[name]["median"], scored[name]["sts"]["average"]] for name in rates if name in scored}
+
+
+def latency(results: Results) -> Any:
+    found = results.get("latency-minilm")
+    return None if found is None else found["one_sentence_ms"]
+
+
+def lengths(results: Results) -> Any:
+    found = results.get("lengths-minilm")
+    if found is None:
+        return None
+    columns = found["lengths"]
+    names = next(iter(columns.values()))["tokens_per_second"]
+    return {name: {n: at["tokens_per_second"][name]["median"] for n, at in columns.items()} for name in names}
+
+
+def memory(results: Results) -> Any:
+    found = results.get("memory-minilm")
+    return None if found is None else found["peak_mb_by_sentences_in_one_call"]
+
+
+def cold_start(results: Results) -> Any:
+    found = results.get("cold_start-minilm")
+    if found is None:
+        return None
+    stages = ("import", "load", "encode")
+    return {name: {stage: each[stage]["median"] for stage in stages} for name, each in found["seconds"].items()}
+
+
+CHARTS: dict[str, tuple[Callable[[Results], Any], str]] = {
+    "throughput-quality": (throughput_quality, "Sentences a second in bulk against the average STS Spearman, MiniLM"),
+    "latency": (latency, "One sentence alone, MiniLM: 5th to 99th percentile"),
+    "lengths": (lengths, "Tokens a second in bulk by the length of the texts, MiniLM"),
+    "memory": (memory, "Peak memory by the number of sentences in one call, MiniLM"),
+    "cold-start": (cold_start, "Seconds from a process's start to its first vector, MiniLM"),
+}

@@ -1,0 +1,65 @@
+"""How long does one sentence take, sentence after sentence? Ours against the peers, each at its best settings.
+
+Everybody runs in a process of its own and takes blocks of sentences in turns, one sentence a call.
+"""
+
+import itertools
+
+import numpy as np
+
+from harness import Spread, write_result
+from peers.field import Field, options
+
+BLOCKS, BLOCK_SENTENCES = 20, 50
+
+# Sentences before each block that count for nothing: a process that has waited starts with cold caches.
+FIRST_OF_BLOCK = 5
+PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9)
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--rounds", type=int, default=BLOCKS, help=f"of {BLOCK_SENTENCES} sentences")
+    asked = parser.parse_args()
+    field = Field.enter(asked)
+    blocks = [field.draw.sample(field.texts, FIRST_OF_BLOCK + BLOCK_SENTENCES) for _ in range(asked.rounds)]
+    for each in field.contestants.values():
+        each.process.load(each.one)
+    waits = field.take_turns(
+        blocks,
+        lambda each, given: each.process.each(given)[FIRST_OF_BLOCK:],
+        # Enough of them for all lengths that will be seen.
+        warm_up=list(itertools.chain(*blocks[:4])),
+    )
+    field.close()
+
+    medians = {name: [float(np.median(block)) * 1e3 for block in each] for name, each in waits.items()}
+    ms = {name: percentiles_ms(each) for name, each in waits.items()}
+    ratios = field.peer_over_ours(medians)
+    print(f"\n{field.model.name:32} {'p50 ms':>8} {'p99':>8} {'p99.9':>8}")
+    for name, each in ms.items():
+        print(f"{name:32} {each['p50']:8.2f} {each['p99']:8.2f} {each['p99.9']:8.2f}")
+    for our, against in ratios.items():
+        for peer, ratio in against.items():
+            print(f"{our} is faster than {peer} by {ratio}")
+    write_result(
+        f"latency-{field.model.name}",
+        {
+            "question": "milliseconds of one sentence alone, text to vector; each at its best settings",
+            **field.facts(),
+            "sentences_a_contestant": asked.rounds * BLOCK_SENTENCES,
+            "order": "rotated by one each round",
+            "one_sentence_ms": ms,
+            "p50_ms_by_block": {name: Spread.of(each) for name, each in medians.items()},
+            "p50_peer_over_ours": ratios,
+        },
+    )
+
+
+def percentiles_ms(blocks: list[list[float]]) -> dict[str, float]:
+    ms = np.concatenate(blocks) * 1e3
+    return {f"p{rank:g}": float(np.percentile(ms, rank)) for rank in PERCENTILES}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""How does bulk work go with the length of the texts? Ours against the peers.
+
+Peers keep the settings that are best for sentences as they come. Texts of each length are words of real sentences, cut
+so that all have exactly that many tokens.
+"""
+
+import random
+from collections.abc import Sequence
+
+from harness import Spread, write_result
+from peers.efficiency import Peaks
+from peers.field import Field, options
+from simcse_engine.artifact import TOKENIZER
+from simcse_engine.tokenizer import Tokenizer
+
+LENGTHS = (8, 16, 32, 64, 128)
+TOKENS_A_ROUND, ROUNDS = 8_192, 3
+SPECIAL_TOKENS = 2
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each length")
+    parser.add_argument("--tokens", type=int, default=TOKENS_A_ROUND, help="in each round")
+    asked = parser.parse_args()
+    field = Field.enter(asked)
+    tokenizer = Tokenizer(next(iter(field.artifacts.values())) / TOKENIZER, max(LENGTHS))
+    for each in field.contestants.values():
+        each.process.load(each.bulk)
+    arithmetic = {name: each.arithmetic for name, each in field.contestants.items()}
+    found = {}
+    for length in LENGTHS:
+        print(f"{length} tokens a text", flush=True)
+        peaks = Peaks(field.threads)
+        count = max(1, asked.tokens // length)
+        texts = texts_of(length, (1 + asked.rounds) * count, field.texts, tokenizer)
+        warm_up, *rounds = (texts[start : start + count] for start in range(0, len(texts), count))
+        seconds = field.take_turns(
+            rounds, lambda each, given: each.process.encode(given), warm_up=warm_up, first=peaks.measure
+        )
+        tokens = {name: [count * length / s for s in each] for name, each in seconds.items()}
+        work = {name: [rate * field.flops.per_token for rate in rates] for name, rates in tokens.items()}
+        found[length] = {
+            "texts_in_a_round": count,
+            "tokens_per_second": {name: Spread.of(each) for name, each in tokens.items()},
+            "peak_operations_per_s": peaks.facts(),
+            "share_of_peak": peaks.shares(arithmetic, work),
+            "peer_over_ours": field.peer_over_ours(seconds),
+        }
+        peaks.close()
+        for name, each in found[length]["tokens_per_second"].items():
+            print(f"  {name:32} {each.median / length:8.0f} texts/s {each.median:9.0f} tokens/s")
+    field.close()
+    write_result(
+        f"lengths-{field.model.name}",
+        {
+            "question": "tokens a second in bulk, texts to vectors, by the tokens of each text",
+            **field.facts(),
+            "settings": "for peers, the best ones of sentences as they come",
+            "flops_per_token": field.flops.per_token,
+            "lengths": found,
+        },
+    )
+
+
+def texts_of(length: int, count: int, sentences: Sequence[str], tokenizer: Tokenizer) -> list[str]:
+    """Distinct texts of ``length`` tokens, special ones included, made of the sentences' words in a random order."""
+    words = list(dict.fromkeys(word for sentence in sentences for word in sentence.split()))
+    sizes = [len(ids) - SPECIAL_TOKENS for ids in tokenizer.encode(words).ids]
+    draw = random.Random(length)
+    texts: dict[str, None] = {}
+    while len(texts) < count:
+        chosen, room = [], length - SPECIAL_TOKENS
+        while room:
+            i = draw.randrange(len(words))
+            if 0 < sizes[i] <= room:
+                chosen.append(words[i])
+                room -= sizes[i]
+        text = " ".join(chosen)
+        if len(tokenizer.encode([text]).ids[0]) == length:
+            texts[text] = None
+    return list(texts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The field: ours and the peers that a question is asked of, on one model, each checked and ready; and their turns."""
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from harness import Ratio
+from inputs import bert_base, minilm, sentences
+from simcse_engine.artifact import Manifest
+from simcse_engine.cpu import usable_cpus
+from simcse_engine.flops import Flops
+
+from .catalog import PEERS, named
+from .contestant import SETTINGS, Check, Contestant, our_contestant, peer_contestant, start_peer
+from .environment import PeerError
+from .models import BERT_BASE, CALIBRATION_SENTENCES, MINILM, Model, measured_texts
+from .reference import reference_vectors
+
+CHECK_SENTENCES = 100
+SINGLES = 50
+
+# Threads of OpenMP spin for 0.2 s after their work, and would do so in the next one's turn.
+SETTLE_SECONDS = 0.3
+
+Given = TypeVar("Given")
+Output = TypeVar("Output")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """A model to compare on.
+
+    Attributes:
+        ours: makes our artifact, by precision.
+        sentences: in each round of bulk work.
+    """
+
+    model: Model
+    ours: Mapping[str, Callable[[], Path]]
+    sentences: int
+
+
+MATCHES = {
+    "minilm": Match(model=MINILM, ours={"fp32": minilm, "int8": partial(minilm, "int8")}, sentences=2_000),
+    "bert-base": Match(model=BERT_BASE, ours={"fp32": bert_base, "int8": partial(bert_base, "int8")}, sentences=100),
+}
+PRECISIONS = ("fp32", "int8")
+
+
+def options(doc: str | None) -> argparse.ArgumentParser:
+    """What every question about the field can be asked with."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MATCHES, default="minilm")
+    parser.add_argument("--ours", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    parser.add_argument(
+        "--peers", nargs="*", default=list(PEERS), help=f"or the first part of their names: {', '.join(PEERS)}"
+    )
+    parser.add_argument("--sentences", type=int, help="in a round of bulk work")
+    parser.add_argument("--search", action="store_true", help="search the settings anew, instead of those found before")
+    return parser
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """Those who take part.
+
+    Attributes:
+        texts: that may be measured with, in a random order that is always the same.
+        draw: of the rounds' texts, seeded.
+        sentences: in a round of bulk work.
+        artifacts: ours, by name.
+        ours: our contestants' names.
+        absent: why a peer takes no part.
+        flops: the model's arithmetic.
+    """
+
+    model: Model
+    texts: list[str]
+    draw: random.Random
+    sentences: int
+    threads: int
+    contestants: dict[str, Contestant]
+    artifacts: dict[str, Path]
+    ours: list[str]
+    absent: dict[str, str]
+    flops: Flops
+
+    @classmethod
+    def enter(cls, asked: argparse.Namespace) -> Self:
+        """Prepare everybody: environment, model, check of the vectors, best settings. Ours fail, others are absent."""
+        if asked.search:
+            SETTINGS.unlink(missing_ok=True)
+        match, threads = MATCHES[asked.model], usable_cpus()
+        draw, texts = random.Random(0), measured_texts()
+        count = asked.sentences or match.sentences
+        checked = draw.sample(texts, CHECK_SENTENCES)
+        check = Check(texts=checked, reference=reference_vectors(match.model, checked))
+        # Not the rounds' own: nobody shall be tuned to them.
+        sample, singles = draw.sample(texts, count), draw.sample(texts, SINGLES)
+
+        started, contestants, absent = {}, {}, {}
+        try:
+            names = named(asked.peers)
+        except ValueError as error:
+            sys.exit(str(error))
+        for name in names:
+            try:
+                started[name] = start_peer(name, match.model)
+            except PeerError as error:
+                absent[name] = str(error)
+        artifacts = {f"ours-{precision}": match.ours[precision]() for precision in asked.ours}
+        for name, artifact in artifacts.items():
+            precision = name.removeprefix("ours-")
+            try:
+                contestants[name] = our_contestant(precision, artifact, match.model, check, threads=threads)
+            except PeerError as error:
+                sys.exit(f"{name}: {error}")
+        for name, (process, installed) in started.items():
+            print(f"preparing {name}", flush=True)
+            try:
+                contestants[name] = peer_contestant(
+                    name, process, installed, match.model, check, threads=threads, sample=sample, singles=singles
+                )
+            except PeerError as error:
+                process.close()
+                absent[name] = str(error)
+        for name, reason in absent.items():
+            print(f"absent: {name}: {reason}", flush=True)
+        return cls(
+            model=match.model,
+            texts=texts,
+            draw=draw,
+            sentences=count,
+            threads=threads,
+            contestants=contestants,
+            artifacts=artifacts,
+            ours=list(artifacts),
+            absent=absent,
+            flops=Flops.of(Manifest.read(next(iter(artifacts.values())))),
+        )
+
+    def take_turns(
+        self,
+        rounds: Sequence[Given],
+        run: Callable[[Contestant, Given], Output],
+        *,
+        warm_up: Given,
+        first: Callable[[], object] = lambda: None,
+    ) -> dict[str, list[Output]]:
+        """Everybody runs each round, with another one first in each; what they returned, a round an item.
+
+        What they warm up with comes before and is not recorded: libraries prepare kernels when they first see a shape.
+        ``first`` is called at the beginning of each round.
+        """
+        names = list(self.contestants)
+        outputs: dict[str, list[Output]] = {name: [] for name in names}
+        for number, given in enumerate([warm_up, *rounds]):
+            print(f"round {number} of {len(rounds)}" if number else "warming up", flush=True)
+            if number:
+                first()
+            begin = number % len(names)
+            for name in names[begin:] + names[:begin]:
+                time.sleep(SETTLE_SECONDS)
+                output = run(self.contestants[name], given)
+                if number:
+                    outputs[name].append(output)
+        return outputs
+
+    def peer_over_ours(self, durations: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Ratio]]:
+        """How many times as long as ours each peer takes."""
+        peers = [name for name in self.contestants if name not in self.ours]
+        return {our: {peer: Ratio.of(durations[peer], durations[our]) for peer in peers} for our in self.ours}
+
+    def facts(self) -> dict[str, Any]:
+        """Who took part and how, for the result's file."""
+        return {
+            "model": self.model.name,
+            "pooler": self.model.pooler,
+            "sentences": f"{sentences().source}, less {CALIBRATION_SENTENCES} that INT8 is calibrated on",
+            "threads": self.threads,
+            "contestants": {
+                name: {"arithmetic": each.arithmetic, **each.facts} for name, each in self.contestants.items()
+            },
+            "absent": self.absent,
+        }
+
+    def close(self) -> None:
+        """End the processes."""
+        for each in self.contestants.values():
+            each.process.close()

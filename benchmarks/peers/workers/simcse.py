@@ -1,0 +1,28 @@
+"""The original: the `simcse` package on torch. It pads each batch to its longest, so texts come sorted by length."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from simcse import SimCSE
+
+from .grid import MAX_TOKENS
+from .protocol import Encode, Load, serve
+
+
+def load(load: Load) -> Encode:
+    torch.set_num_threads(load.setting.threads)
+    model = SimCSE(load.model, device="cpu", pooler=load.pooler)
+
+    def encode(texts: list[str]) -> NDArray[np.float32]:
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
+        given = [texts[i] for i in order]
+        found = model.encode(given, batch_size=load.setting.batch, max_length=MAX_TOKENS, return_numpy=True)
+        out = np.empty_like(found)
+        out[order] = found
+        return out
+
+    return encode
+
+
+if __name__ == "__main__":
+    serve(load)

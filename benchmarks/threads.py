@@ -1,0 +1,55 @@
+"""Does bulk work get faster with more threads? Only machines with more than two CPUs can tell."""
+
+import sys
+from dataclasses import replace
+
+from harness import Spread, write_result
+from peers.contestant import Contestant
+from peers.field import Field, options
+from peers.workers.protocol import Load
+from simcse_engine.cpu import usable_cpus
+
+ROUNDS = 3
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each number of threads")
+    parser.add_argument("--threads", type=int, nargs="+", help="instead of the powers of two up to all CPUs")
+    asked = parser.parse_args()
+    cpus = usable_cpus()
+    if asked.threads is None and cpus <= 2:
+        sys.exit(f"{cpus} CPUs here, too few to tell; --threads 1 2 measures them all the same")
+    counts = asked.threads or sorted({*(1 << i for i in range(cpus.bit_length()) if 1 << i <= cpus), cpus})
+    field = Field.enter(asked)
+    rounds = [field.draw.sample(field.texts, field.sentences) for _ in range(asked.rounds)]
+    rates = {}
+    for count in counts:
+        print(f"{count} threads", flush=True)
+        for each in field.contestants.values():
+            each.process.load(on_threads(each, count))
+        seconds = field.take_turns(rounds, lambda each, given: each.process.encode(given), warm_up=rounds[0])
+        rates[count] = {name: Spread.of([field.sentences / s for s in each]) for name, each in seconds.items()}
+        for name, rate in rates[count].items():
+            print(f"  {name:32} {rate.median:8.0f} sentences/s")
+    field.close()
+    write_result(
+        f"threads-{field.model.name}",
+        {
+            "question": "sentences a second in bulk, by the threads that a contestant may use",
+            **field.facts(),
+            "settings": "for peers, the batches that are best on all CPUs; as many workers, or as many threads of one, "
+            "as are allowed, whichever kind is best on all CPUs",
+            "bulk_sentences_per_second_by_threads": rates,
+        },
+    )
+
+
+def on_threads(each: Contestant, count: int) -> Load:
+    side_by_side = each.bulk.setting.workers > 1
+    workers, threads = (count, 1) if side_by_side else (1, count)
+    return replace(each.bulk, setting=replace(each.bulk.setting, workers=workers, threads=threads))
+
+
+if __name__ == "__main__":
+    main()

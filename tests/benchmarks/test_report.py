@@ -1,0 +1,146 @@
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = ("report", "tables", "charts", "labels")
+
+
+@pytest.fixture(scope="module")
+def report() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    yield importlib.import_module("report")
+    sys.path.pop(0)
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def spread(value: float) -> dict[str, float]:
+    return {"median": value, "min": value, "max": value, "rounds": 3}
+
+
+def made_up(names: list[str]) -> dict[str, Any]:
+    """Results of every file that tables and plots read, with figures that nobody measured."""
+    ratio = {"median": 2.0, "low": 1.5, "high": 2.5}
+    peers = [name for name in names if not name.startswith("ours")]
+    percentiles = ("p1", "p5", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "p99.9")
+    machine = {"cpu": "A CPU", "usable_cpus": 2, "features": ["avx2"], "os": "Linux", "packages": {"numpy": "2.0"}}
+    rate = {name: spread(1000.0 * (i + 1)) for i, name in enumerate(names)}
+    quality = {
+        "tasks": {"stsb": {"spearman": 82.0, "pairs": 10}},
+        "average": 82.0,
+        "alignment": 0.2,
+        "uniformity": -2.5,
+        "sentences": 20,
+    }
+    sts = {"sts": quality, "cosine_to_float32": {"mean": 0.999, "min": 0.99}, "drift_with_the_batch": 1e-8}
+    versus = {
+        "measured": "2026-01-01",
+        "machine": machine,
+        "absent": {"simcse": "it computes pooler cls, and this model has avg"},
+        "bulk_sentences_per_second": rate,
+        "share_of_peak": {name: {"of_peak": "fp32", "share": spread(0.5)} for name in names},
+        "bulk_ours_over_peer": {"ours-int8": dict.fromkeys(peers, ratio)},
+    }
+    return {
+        "versus-minilm": versus,
+        "latency-minilm": {
+            "one_sentence_ms": {name: dict(zip(percentiles, range(1, 11), strict=True)) for name in names}
+        },
+        "lengths-minilm": {"lengths": {"8": {"tokens_per_second": rate}, "16": {"tokens_per_second": rate}}},
+        "quality-minilm": {"tasks": {"stsb": 10}, "quality": dict.fromkeys(names, sts)},
+        "memory-minilm": {
+            "peak_mb_by_sentences_in_one_call": {name: {"1000": 100.0, "10000": 120.0} for name in names},
+            "command_by_lines": {"ours-int8": {"1000": {"peak_mb": 100.0}, "100000": {"peak_mb": 110.0}}},
+        },
+        "cold_start-minilm": {
+            "seconds": {
+                name: {stage: spread(0.1) for stage in ("import", "load", "encode", "first_vector")} for name in names
+            }
+        },
+        "size": {"environments": {"ours": {"megabytes": 199.0}, "fastembed": {"megabytes": 250.0}}},
+    }
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    return made_up(["ours-int8", "ours-fp32", "fastembed"])
+
+
+@pytest.fixture
+def readme(tmp_path: Path, report: ModuleType) -> Path:
+    path = tmp_path / "README.md"
+    blocks = (f"<!-- benchmark:{name} -->\n<!-- /benchmark -->\n" for name in report.tables.TABLES)
+    path.write_text("before\n" + "between\n".join(blocks) + "after\n", encoding="utf-8")
+    return path
+
+
+def test_the_repository_is_in_step(report: ModuleType) -> None:
+    assert report.check(report.read_results(report.RESULTS), report.README, report.ASSETS) == []
+
+
+def test_every_table_stands_in_the_readme(report: ModuleType) -> None:
+    text = report.README.read_text(encoding="utf-8")
+    assert [name for name in report.tables.TABLES if f"<!-- benchmark:{name} -->" not in text] == []
+
+
+def test_every_peer_has_a_label(report: ModuleType) -> None:
+    catalog = (ROOT / "benchmarks/peers/catalog.py").read_text(encoding="utf-8")
+    peers = [name for name in report.tables.LABELS if not name.startswith(("ours", "bare"))]
+    assert peers
+    assert [name for name in peers if f'    "{name}": ' not in catalog] == []
+
+
+def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, Any], readme: Path) -> None:
+    once = report.filled(readme.read_text(encoding="utf-8"), results)
+    assert report.filled(once, results) == once
+    assert "| ours, FP32 | 2,000 | 50% of fp32 | 5.0 | 9.0 | 10.0 |  |" in once
+    assert "2.00x [1.50, 2.50]" in once
+    assert "Absent: simcse, torch FP32: it computes pooler cls" in once
+    assert once.startswith("before\n")
+    assert once.endswith("after\n")
+
+
+def test_another_figure_is_seen(report: ModuleType, results: dict[str, Any], readme: Path, tmp_path: Path) -> None:
+    readme.write_text(report.filled(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
+    for name, (select, _) in report.CHARTS.items():
+        (tmp_path / f"{name}.svg").write_text(f"<svg/>{report._stamp(select(results))}", encoding="utf-8")
+    assert report.check(results, readme, tmp_path) == []
+    results["latency-minilm"]["one_sentence_ms"]["fastembed"]["p50"] = 7.7
+    wrong = report.check(results, readme, tmp_path)
+    assert wrong == [
+        "README.md: the block speed-minilm is not what the results say",
+        "latency.svg: drawn from other figures",
+    ]
+
+
+def test_what_was_not_measured_says_so(report: ModuleType, readme: Path, tmp_path: Path) -> None:
+    text = report.filled(readme.read_text(encoding="utf-8"), {})
+    assert text.count(report.tables.MISSING) == len(report.tables.TABLES)
+    readme.write_text(text, encoding="utf-8")
+    assert report.check({}, readme, tmp_path) == []
+
+
+def test_a_plot_without_figures_or_a_missing_one_is_seen(
+    report: ModuleType, results: dict[str, Any], readme: Path, tmp_path: Path
+) -> None:
+    readme.write_text(report.filled(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
+    assert "memory.svg: missing" in report.check(results, readme, tmp_path)
+    (tmp_path / "memory.svg").write_text("<svg/>", encoding="utf-8")
+    del results["memory-minilm"]
+    assert "memory.svg: there are no figures for it" in report.check(results, readme, tmp_path)
+
+
+def test_plots_are_the_same_every_time(report: ModuleType, results: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    drawn = []
+    for folder in (tmp_path / "once", tmp_path / "again"):
+        report.draw(results, folder)
+        drawn.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert len(drawn[0]) == len(report.CHARTS)
+    assert drawn[0] == drawn[1]
