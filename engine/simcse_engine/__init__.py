@@ -5,9 +5,23 @@
 (1, 384)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
 from .artifact import Manifest
 from .encoder import Encoder
-from .errors import SimCSEError, TruncationWarning
+from .errors import IndexWarning, SimCSEError, TruncationWarning
 
-__all__ = ["Encoder", "Manifest", "SimCSEError", "TruncationWarning", "__version__"]
+if TYPE_CHECKING:
+    from .index import Hit, Index
+
+__all__ = ["Encoder", "Hit", "Index", "IndexWarning", "Manifest", "SimCSEError", "TruncationWarning", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the index with its first use: who only encodes needs no database."""
+    if name in ("Hit", "Index"):
+        from . import index
+
+        return getattr(index, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

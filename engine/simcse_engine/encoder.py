@@ -5,6 +5,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -102,6 +103,11 @@ class Encoder:
             self._runner = self._new_runner()
             self._warm_up()
         _reopened_after_fork.add(self)
+
+    @property
+    def artifact(self) -> Path:
+        """The folder that it was loaded from."""
+        return self._folder
 
     @property
     def dimension(self) -> int:

@@ -5,6 +5,12 @@ SimCSEError
 │   ├── ArtifactNotFoundError    no such folder, or no artifact in it
 │   ├── IntegrityError           a file is missing, altered or not what the manifest says
 │   └── FormatVersionError       written in a format that this engine does not read
+├── SearchIndexError         an index cannot be used as it lies there, or not in this way
+│   ├── IndexNotFoundError       no such folder, or no index in it
+│   ├── IndexLockedError         another writer has it open
+│   ├── IndexMismatchError       encoder, vectors or graph of another artifact
+│   ├── IndexDamagedError        a file is missing, truncated or altered
+│   └── IndexVersionError        written in a format that this engine does not read
 ├── RuntimeMissingError      onnxruntime is absent, or two builds of it overwrite each other
 ├── ProviderError            the device asked for is not the device that would run
 ├── InputTypeError           texts of the wrong type (also a TypeError)
@@ -19,7 +25,8 @@ SimCSEError
     ├── UnsupportedModelError    an architecture or option that neither graph writer knows
     └── QualityError             the precision costs more quality than was allowed
 
-TruncationWarning is no error: it says how many texts were cut where truncate="warn".
+TruncationWarning is no error: it says how many texts were cut where truncate="warn". Nor is IndexWarning: an index
+answers, but slower than it should.
 """
 
 
@@ -43,6 +50,30 @@ class FormatVersionError(ArtifactError):
     """The artifact is written in a format that this engine does not read."""
 
 
+class SearchIndexError(SimCSEError):
+    """An index cannot be used as it lies there, or not in this way."""
+
+
+class IndexNotFoundError(SearchIndexError):
+    """There is no such folder, or no index in it."""
+
+
+class IndexLockedError(SearchIndexError):
+    """Another writer has the index open; the message says who."""
+
+
+class IndexMismatchError(SearchIndexError):
+    """The encoder or the vectors are of another artifact than the index's."""
+
+
+class IndexDamagedError(SearchIndexError):
+    """A file of the index is missing, truncated or altered."""
+
+
+class IndexVersionError(SearchIndexError):
+    """The index is written in a format that this engine does not read."""
+
+
 class RuntimeMissingError(SimCSEError):
     """ONNX Runtime is absent, or two builds of it are installed over each other."""
 
@@ -64,7 +95,7 @@ class TruncationError(InputValueError):
 
 
 class ClosedError(SimCSEError):
-    """The encoder was used after ``close()``."""
+    """The encoder or index was used after ``close()``."""
 
 
 class OutputError(SimCSEError):
@@ -107,3 +138,7 @@ class TruncationWarning(UserWarning):
         super().__init__(message)
         self.cut = cut
         self.total = total
+
+
+class IndexWarning(UserWarning):
+    """An index answers, but slower than it should: its graph is damaged, and vectors are compared one by one."""

@@ -1,0 +1,146 @@
+"""An index's tie to its artifact: where it was, which one it must be, and the encoder once it is needed."""
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact import HUB_FILES, Manifest
+from ..encoder import Encoder
+from ..errors import ArtifactNotFoundError, IndexMismatchError, InputTypeError
+from ..hub import hub_id_of, locate
+from ..inputs import check_texts, checked_sequence
+from .entries import checked_vectors
+from .records import About
+
+Artifact = str | os.PathLike[str] | Encoder
+
+
+def facts_of(artifact: Artifact) -> tuple[str, Manifest]:
+    """Where an artifact is, as an index remembers it, and its manifest.
+
+    Raises:
+        ArtifactError: there is none, or it is damaged or newer than this engine.
+    """
+    if isinstance(artifact, Encoder):
+        return str(artifact.artifact), artifact.manifest
+    folder = locate(artifact, files=HUB_FILES)
+    where = str(artifact) if hub_id_of(artifact) is not None else str(folder.absolute())
+    return where, Manifest.read(folder)
+
+
+class Binding:
+    """The artifact of one open index; may be used from many threads at once."""
+
+    def __init__(self, folder: Path, about: About, artifact: Artifact | None, *, same_model: bool) -> None:
+        """Tie an index to its artifact, which is not opened yet.
+
+        Args:
+            folder: the index's, for messages.
+            about: what the index is.
+            artifact: in the place of the one that it remembers.
+            same_model: whether another precision or target of the same model will do.
+
+        Raises:
+            IndexMismatchError: ``artifact`` is not what the index was filled with.
+        """
+        self._folder = folder
+        self._about = about
+        self._same_model = same_model
+        self._opening = threading.Lock()
+        self._encoder: Encoder | None = None
+        self._artifact: str | os.PathLike[str] | None = None
+        if isinstance(artifact, Encoder):
+            self._check(artifact.manifest, artifact.max_tokens, str(artifact.artifact))
+            self._encoder = artifact
+        elif artifact is not None:
+            where, manifest = facts_of(artifact)
+            self._check(manifest, manifest.max_tokens, where)
+            self._artifact = artifact
+
+    def encoder(self) -> Encoder:
+        """The encoder, opened with the first call.
+
+        Raises:
+            ArtifactNotFoundError: the artifact is not where it was.
+            IndexMismatchError: it is another one now.
+        """
+        with self._opening:
+            if self._encoder is None:
+                self._encoder = self._open()
+            return self._encoder
+
+    def _open(self) -> Encoder:
+        artifact = self._about.artifact if self._artifact is None else self._artifact
+        try:
+            encoder = Encoder(artifact)
+        except ArtifactNotFoundError as error:
+            raise ArtifactNotFoundError(
+                f"{self._folder}: its artifact is not where it was ({error}); open the index with artifact=…"
+            ) from error
+        try:
+            self._check(encoder.manifest, encoder.max_tokens, str(encoder.artifact))
+        except BaseException:
+            encoder.close()
+            raise
+        self._owned = encoder
+        return encoder
+
+    def _check(self, manifest: Manifest, max_tokens: int, where: str) -> None:
+        about = self._about
+        if manifest.model != about.model:
+            raise IndexMismatchError(
+                f"{self._folder} was filled with the artifact {about.artifact}; {where} is of another model, pooler, "
+                "tokenizer or length, so its vectors do not compare; open the index with the former"
+            )
+        if manifest.identity != about.identity and not self._same_model:
+            raise IndexMismatchError(
+                f"{self._folder} was filled with the artifact {about.artifact}; {where} is the same model in another "
+                "precision or export; open with same_model=True if that will do"
+            )
+        if max_tokens != about.max_tokens:
+            raise IndexMismatchError(
+                f"{self._folder} was filled with texts of up to {about.max_tokens} tokens, this encoder cuts at "
+                f"{max_tokens}; open it without max_tokens"
+            )
+
+    def check_identity(self, identity: str | None) -> None:
+        """Raise IndexMismatchError if vectors state another identity than the index's."""
+        if identity is not None and identity != self._about.identity:
+            raise IndexMismatchError(
+                f"the vectors are of artifact {identity!s:.12}…, those of {self._folder} of "
+                f"{self._about.identity:.12}…; encode the texts with {self._about.artifact}"
+            )
+
+    def unit(self, encoded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """An encoder's vectors at unit length: not every artifact gives them so, and an index compares cosines."""
+        return checked_vectors(encoded, self._about.dimension)
+
+    def queries(self, queries: Sequence[str] | NDArray[np.float32]) -> NDArray[np.float32]:
+        """Texts, or vectors, as unit vectors.
+
+        Raises:
+            InputTypeError, InputValueError, IndexMismatchError: they are neither.
+        """
+        if isinstance(queries, np.ndarray) and queries.dtype.kind in "fiu":
+            return checked_vectors(queries, self._about.dimension)
+        if isinstance(queries, str):
+            raise InputTypeError("queries is one str; give a list, as in search([text])")
+        texts: Sequence[str] = checked_sequence(queries)  # type: ignore[arg-type]
+        check_texts(texts)
+        if not len(texts):
+            return np.empty((0, self._about.dimension), np.float32)
+        return self.unit(self.encoder().encode(texts))
+
+    def close(self) -> None:
+        """Close the encoder, if it was opened here."""
+        owned = getattr(self, "_owned", None)
+        if owned is not None:
+            owned.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: another thread may have held the lock."""
+        self._opening = threading.Lock()

@@ -1,0 +1,164 @@
+"""What callers hand to an index, checked: keys, metadata, vectors. Errors say what was found and what is wanted."""
+
+import json
+import math
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import IndexMismatchError, InputTypeError, InputValueError
+
+# The next one has its use too: as the next automatic key, when none is left.
+MOST_KEY = (1 << 64) - 2
+# SQLite reads no JSON that is nested deeper than 1000.
+_MOST_DEPTH = 100
+# Unit vectors, as encoders round them, are kept to the bit.
+_UNIT = 1e-6
+
+
+def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
+    """Keys as a list of whole numbers from 0 to 2**64 - 2.
+
+    Args:
+        keys: any iterable of `int` or NumPy's integers.
+        count: how many there must be, each another; None for any number, repeated or not.
+
+    Raises:
+        InputTypeError: no iterable, or something in it is no whole number.
+        InputValueError: a key out of range, or one that is there twice, or more or fewer keys than texts.
+    """
+    if isinstance(keys, str | bytes | Mapping) or not isinstance(keys, Iterable):
+        raise InputTypeError(f"keys is {type(keys).__name__}; a list of whole numbers is wanted")
+    checked = []
+    for position, key in enumerate(keys):
+        if isinstance(key, bool | np.bool_):
+            raise InputTypeError(f"keys[{position}] is {key!r}; a whole number is wanted")
+        try:
+            number = operator.index(key)
+        except TypeError as error:
+            raise InputTypeError(f"keys[{position}] is {type(key).__name__}; a whole number is wanted") from error
+        if not 0 <= number <= MOST_KEY:
+            raise InputValueError(f"keys[{position}] is {number}; a whole number from 0 to 2**64 - 2 is wanted")
+        checked.append(number)
+    if count is not None:
+        _check_count("keys", len(checked), count)
+        if len(set(checked)) < count:
+            first: dict[int, int] = {}
+            for position, number in enumerate(checked):
+                if first.setdefault(number, position) != position:
+                    raise InputValueError(f"keys[{position}] is keys[{first[number]}] again ({number})")
+    return checked
+
+
+def checked_metadata(metadata: Sequence[Mapping[str, Any] | None] | None, count: int) -> list[str | None]:
+    """Metadata as JSON text, None where there is none.
+
+    Args:
+        metadata: a dict or None for each text, or None for none at all.
+        count: how many texts there are.
+
+    Raises:
+        InputTypeError: something in it that JSON cannot hold, or would hold as something else.
+        InputValueError: NaN, an infinity, a lone surrogate, too deep a nesting, or more or fewer than texts.
+    """
+    if metadata is None:
+        return [None] * count
+    if isinstance(metadata, str | bytes | Mapping) or not isinstance(metadata, Sequence):
+        raise InputTypeError(
+            f"metadata is {type(metadata).__name__}; a list with a dict or None for each text is wanted"
+        )
+    _check_count("metadata", len(metadata), count)
+    return [None if given is None else _as_json(given, f"metadata[{i}]") for i, given in enumerate(metadata)]
+
+
+def _as_json(given: object, name: str) -> str:
+    if not isinstance(given, dict):
+        raise InputTypeError(f"{name} is {type(given).__name__}; a dict or None is wanted")
+    _check_json(given, name, 0)
+    text = json.dumps(given, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputValueError(
+            f"{name} holds a lone surrogate ({text[error.start]!a}), which no JSON can hold"
+        ) from error
+    return text
+
+
+def _check_json(value: object, name: str, depth: int) -> None:
+    """Raise unless ``value`` comes back from JSON as what it is."""
+    if depth > _MOST_DEPTH:
+        raise InputValueError(f"{name[:60]} is nested more than {_MOST_DEPTH} deep")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise InputTypeError(f"{name[:60]} has the name {key!r:.40}; JSON's names are str")
+            _check_json(inner, f"{name}[{key!r}]", depth + 1)
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            _check_json(inner, f"{name}[{position}]", depth + 1)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputValueError(f"{name[:60]} is {value}, which JSON does not have")
+    elif value is not None and not isinstance(value, str | bool | int):
+        raise InputTypeError(
+            f"{name[:60]} is {type(value).__name__}; JSON has str, int, float, bool, None, and lists and dicts of them"
+        )
+
+
+def checked_vectors(vectors: object, dimension: int, *, count: int | None = None) -> NDArray[np.float32]:
+    """Vectors as float32 unit vectors [n, dimension].
+
+    Args:
+        vectors: an array, or what NumPy makes one of.
+        dimension: floats a vector.
+        count: how many there must be.
+
+    Raises:
+        InputTypeError: no numbers.
+        InputValueError: no matrix; NaN, an infinity, or a vector of length zero, which has no direction.
+        IndexMismatchError: vectors of another dimension.
+    """
+    try:
+        given = np.asarray(vectors)
+    except ValueError as error:
+        raise InputValueError(f"vectors have not one shape ({error}); [n, {dimension}] is wanted") from error
+    if given.dtype.kind not in "fiu":
+        raise InputTypeError(f"vectors are of {given.dtype}; float32 is wanted")
+    if given.ndim != 2:
+        raise InputValueError(f"vectors are of shape {list(given.shape)}; [n, {dimension}] is wanted")
+    if given.shape[1] != dimension:
+        raise IndexMismatchError(f"vectors are of dimension {given.shape[1]}, this index's of {dimension}")
+    if count is not None:
+        _check_count("vectors", len(given), count)
+    # Lengths in float64: the squares of large or small floats do not fit into 32 bits.
+    with np.errstate(over="ignore"):
+        lengths = np.sqrt(np.einsum("ij,ij->i", given, given, dtype=np.float64))
+    wrong = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    if len(wrong):
+        what = "is of length zero" if lengths[wrong[0]] == 0 else "holds NaN or an infinity"
+        raise InputValueError(f"vectors[{wrong[0]}] {what}")
+    unit = given.astype(np.float32)
+    far = np.flatnonzero(np.abs(lengths - 1) > _UNIT)
+    if len(far):
+        unit[far] = given[far] / lengths[far, None]
+    return unit
+
+
+def checked_threshold(threshold: object) -> float | None:
+    """A number, or None."""
+    if threshold is None:
+        return None
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.floating | np.integer):
+        raise InputTypeError(f"threshold is {type(threshold).__name__}; a number is wanted")
+    if math.isnan(threshold):
+        raise InputValueError("threshold is NaN; a cosine, from -1 to 1, is wanted")
+    return float(threshold)
+
+
+def _check_count(name: str, found: int, wanted: int) -> None:
+    if found != wanted:
+        raise InputValueError(f"{name} has {found} for {wanted} texts; one for each is wanted")

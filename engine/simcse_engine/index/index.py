@@ -1,0 +1,547 @@
+"""Index: sentences, metadata and vectors in one folder, and the search in them.
+
+The folder holds `index.db` (SQLite: keys, texts, metadata, and how many vectors count), `vectors-N.f32` (the vectors,
+in full precision), `graph-….usearch` (derived from them, and dispensable) and `lock`. An addition writes its vectors
+behind the ones that count, flushes them, and then commits one transaction, which makes them count.
+"""
+
+import os
+import secrets
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic import whole_folder
+from ..cpu import usable_cpus
+from ..errors import ClosedError, IndexDamagedError, InputTypeError, InputValueError, SearchIndexError
+from ..inputs import check_texts, checked_count, checked_sequence
+from .binding import Artifact, Binding, facts_of
+from .entries import checked_keys, checked_metadata, checked_threshold, checked_vectors
+from .indexfile import create_entries, read_entries
+from .nearest import Found
+from .neighbours import DTYPES, Saved, Scheme
+from .records import About, Entry, Reader
+from .snapshots import Snapshots, vector_file
+from .store import Store, create_store
+from .vectors import create_vector_file
+from .view import Masks, SearchLimits, nearest
+from .where import compile_where
+from .writer import IndexWriter, Progress
+
+
+class Hit(NamedTuple):
+    """An entry that a search found.
+
+    Attributes:
+        key: the entry's.
+        score: cosine of the two vectors, from -1 to 1.
+        text: the entry's.
+        metadata: the entry's; None if it has none.
+    """
+
+    key: int
+    score: float
+    text: str
+    metadata: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexInfo:
+    """What an index is and holds.
+
+    Attributes:
+        entries: how many there are.
+        dead: vectors that were removed or replaced, and take room until `Index.compact`.
+        in_graph: how many of the vectors, dead ones too, the saved graph covers; the rest is scanned.
+        about: its artifact and dtype.
+        size_bytes: of all its files.
+    """
+
+    entries: int
+    dead: int
+    in_graph: int
+    about: About
+    size_bytes: int
+
+
+class Index:
+    """Sentences that can be searched by meaning, kept in a folder.
+
+    >>> with Index.create("talks", artifact) as index:
+    ...     index.add(["A man plays a guitar.", "The stock market fell."], metadata=[{"year": 2021}, {"year": 2008}])
+    ...     index.search(["Someone makes music."], k=1, where={"year": {"$gte": 2020}})
+    [0, 1]
+    [[Hit(key=0, score=0.6203, text='A man plays a guitar.', metadata={'year': 2021})]]
+
+    What a method has acknowledged by returning survives whatever happens to the process. One process may write at a
+    time, any number may read meanwhile, and a search finds all that was acknowledged before it began, wherever. An
+    index may be used from many threads at once. After a fork, the child can read; to write, it opens its own.
+
+    Attributes:
+        folder: where it is.
+        read_only: whether it was opened for reading alone.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        same_model: bool = False,
+        artifact: Artifact | None = None,
+        limits: SearchLimits | None = None,
+    ) -> None:
+        """Open an index; `Index.open` says how."""
+        self.folder = _checked_folder(folder)
+        self.read_only = read_only
+        self._limits = limits or SearchLimits()
+        self._threads = usable_cpus()
+        self._masks = Masks(self._limits.masks)
+        self._writer: IndexWriter | None = None
+        self._store = Store(self.folder)
+        try:
+            about = self._store.about
+            if about.dtype not in DTYPES:
+                raise IndexDamagedError(f"{self.folder}: its dtype is {about.dtype!r}; upgrade simcse-engine")
+            self._binding = Binding(self.folder, about, artifact, same_model=same_model)
+            scheme = Scheme(dimension=about.dimension, dtype=about.dtype)
+            self._snapshots = Snapshots(self.folder, self._store, scheme, threads=self._threads, read_only=read_only)
+            if not read_only:
+                self._writer = IndexWriter(
+                    self.folder, self._store, self._snapshots, scheme, limits=self._limits, threads=self._threads
+                )
+            # A vector file that is missing or damaged shows now.
+            with self._snapshots.looking(graph=False):
+                pass
+        except BaseException:
+            self._release()
+            raise
+        _open_indexes.add(self)
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str], artifact: Artifact, *, dtype: str = "f16") -> Self:
+        """Make an empty index, and open it for writing.
+
+        Args:
+            folder: must not exist, or be empty. It appears whole or not at all.
+            artifact: what encodes its texts: an artifact's folder, a hub id, or an open `Encoder`, which stays the
+                caller's to close. The index remembers where it is, and which one.
+            dtype: what the search graph keeps of a vector: "f32", "f16", "bf16", "i8" or "b1" (one bit a number).
+                Scores do not depend on it, as they are computed from the vectors themselves; with less, a large index
+                takes less memory.
+
+        Raises:
+            ArtifactError: the artifact is missing, damaged or newer than this engine.
+            OutputError: the folder exists, or cannot be made.
+            InputValueError: an unknown dtype.
+        """
+        if dtype not in DTYPES:
+            raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, DTYPES))}")
+        where, manifest = facts_of(artifact)
+        about = About(
+            name=secrets.token_hex(16),
+            artifact=where,
+            identity=manifest.identity,
+            model=manifest.model,
+            dimension=manifest.dimension,
+            max_tokens=manifest.max_tokens,
+            dtype=dtype,
+        )
+        target = _checked_folder(folder)
+        with whole_folder(target) as staging:
+            name = bytes.fromhex(about.name)
+            create_vector_file(staging / vector_file(1), dimension=about.dimension, generation=1, name=name)
+            create_store(staging, about, generation=1)
+        return cls(target, artifact=artifact)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        same_model: bool = False,
+        artifact: Artifact | None = None,
+    ) -> Self:
+        """Open an index, in milliseconds whatever its size; its artifact and graph are loaded when they are needed.
+
+        Args:
+            folder: where it is.
+            read_only: any number may read at once, beside one that writes. The graph is mapped into memory, so that
+                readers share it.
+            same_model: accept an encoder of the same model in another precision or for another target, as in an index
+                that a GPU filled in fp16 and a CPU searches in int8.
+            artifact: an artifact's folder, a hub id, or an open `Encoder`, in the place of the one that the index
+                remembers; for one that has moved.
+
+        Raises:
+            IndexNotFoundError: there is none.
+            IndexLockedError: another process, or this one, has it open for writing.
+            IndexMismatchError: ``artifact`` is not what the index was filled with.
+            IndexDamagedError, IndexVersionError: a file is missing, damaged or of a newer format.
+        """
+        return cls(folder, read_only=read_only, same_model=same_model, artifact=artifact)
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        with self._store.reading() as reader:
+            state = reader.state()
+            return state.rows - state.deaths
+
+    @property
+    def about(self) -> About:
+        """What the index is: its artifact, identity, dimension and dtype."""
+        return self._store.about
+
+    def info(self) -> IndexInfo:
+        """What the index is and holds, as of now."""
+        with self._store.reading() as reader:
+            state = reader.state()
+        return IndexInfo(
+            entries=state.rows - state.deaths,
+            dead=state.deaths,
+            in_graph=0 if state.graph is None else Saved.from_json(state.graph).covered,
+            about=self.about,
+            size_bytes=sum(path.stat().st_size for path in self.folder.iterdir()),
+        )
+
+    def add(
+        self,
+        texts: Sequence[str],
+        *,
+        keys: Iterable[int] | None = None,
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        progress: Progress | None = None,
+    ) -> list[int]:
+        """Encode texts and add them; what has a key that is there already replaces it.
+
+        Every 4,096 texts are committed. If it is interrupted, those stay, and the same call, with the same keys, goes
+        on from there: a text that already stands under its key is not encoded again.
+
+        Args:
+            texts: any number of texts.
+            keys: a whole number from 0 to 2**64 - 1 for each, no two the same; None for the numbers that follow the
+                largest that ever was.
+            metadata: a dict for each, of what JSON can hold, or None. An entry that is replaced loses its own.
+            progress: called with a number of texts whenever so many more are safe.
+
+        Returns:
+            The keys.
+
+        Raises:
+            InputTypeError, InputValueError: something is not as said; nothing was added.
+            IndexMismatchError: the artifact is another one now.
+            OutputError: the disk is full. What was committed stays.
+            SearchIndexError: opened for reading alone.
+        """
+        texts = checked_sequence(texts)
+        check_texts(texts)
+        numbers = None if keys is None else checked_keys(keys, len(texts))
+        written = checked_metadata(metadata, len(texts))
+        writer = self._writing()
+        if not len(texts):
+            return []
+        encoder, unit = self._binding.encoder(), self._binding.unit
+        known = writer.known(texts, numbers)
+        stream = _Stream(map(unit, encoder.stream(texts[i] for i in np.flatnonzero(~known).tolist())))
+        added = writer.add(
+            texts,
+            numbers,
+            written,
+            lambda first, last: stream.take(int(np.count_nonzero(~known[first:last])), encoder.dimension),
+            known=known,
+            encode=lambda some: unit(encoder.encode(some)),
+            progress=progress,
+        )
+        # To its end, where it says how many were cut.
+        stream.finish()
+        return added
+
+    def add_vectors(
+        self,
+        vectors: NDArray[np.float32],
+        texts: Sequence[str],
+        *,
+        keys: Iterable[int] | None = None,
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        identity: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[int]:
+        """Add texts whose vectors are there already.
+
+        Args:
+            vectors: [n, dimension], brought to unit length.
+            texts: a text for each.
+            keys: as for `add`.
+            metadata: as for `add`.
+            identity: of the artifact that made the vectors (``encoder.manifest.identity``), if it is known; vectors do
+                not tell, and those of another model are found by nobody.
+            progress: as for `add`.
+
+        Returns:
+            The keys.
+
+        Raises:
+            IndexMismatchError: another identity or dimension than the index's.
+            InputTypeError, InputValueError: as for `add`; also vectors with NaN, or of length zero.
+        """
+        texts = checked_sequence(texts)
+        check_texts(texts)
+        self._binding.check_identity(identity)
+        unit = checked_vectors(vectors, self.about.dimension, count=len(texts))
+        numbers = None if keys is None else checked_keys(keys, len(texts))
+        written = checked_metadata(metadata, len(texts))
+        return self._writing().add(texts, numbers, written, lambda first, last: unit[first:last], progress=progress)
+
+    def add_from(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        texts: Sequence[str] | None = None,
+        keys: Iterable[int] | None = None,
+        progress: Progress | None = None,
+    ) -> list[int]:
+        """Add what a file holds: an `export` of another index, or vectors that were kept in a file.
+
+        Args:
+            path: `.parquet` or `.arrow` (IPC file) with the columns ``text``, ``vector`` (lists of floats) and, if it
+                has them, ``key`` and ``metadata`` (JSON); `.jsonl` with the same names; or `.npy` [n, dimension].
+            texts: for `.npy`, which holds none.
+            keys: for `.npy`; None for automatic ones.
+            progress: as for `add`.
+
+        Returns:
+            The keys.
+
+        Raises:
+            IndexMismatchError: the file says that it is of another artifact, or has another dimension.
+            InputValueError: the file cannot be read, or lacks something. What was committed before stays.
+        """
+        added: list[int] = []
+        self._writing()
+        for block in read_entries(Path(path), texts=texts, keys=keys):
+            added += self.add_vectors(
+                block.vectors,
+                block.texts,
+                keys=block.keys,
+                metadata=block.metadata,
+                identity=block.identity,
+                progress=progress,
+            )
+        return added
+
+    def remove(self, keys: Iterable[int]) -> int:
+        """Remove entries.
+
+        Args:
+            keys: those that there is nothing under are passed over.
+
+        Returns:
+            How many were removed.
+        """
+        return self._writing().remove(list(dict.fromkeys(checked_keys(keys))))
+
+    def get(self, keys: Iterable[int]) -> list[Entry | None]:
+        """The entries under these keys, each in its place; None where there is nothing."""
+        wanted = checked_keys(keys)
+        with self._store.reading() as reader:
+            found = {record.key: record.entry() for record in reader.records_of(list(set(wanted)))}
+        return [found.get(key) for key in wanted]
+
+    def search(
+        self,
+        queries: Sequence[str] | NDArray[np.float32],
+        k: int = 5,
+        *,
+        threshold: float | None = None,
+        where: Mapping[str, Any] | None = None,
+        exact: bool | None = None,
+    ) -> list[list[Hit]]:
+        """Find the entries that are nearest to each query.
+
+        Args:
+            queries: texts, or vectors [n, dimension] of the index's artifact.
+            k: most hits a query.
+            threshold: least score of a hit, itself included.
+            where: what a hit's metadata must fulfil, as in ``{"year": {"$gte": 2020}, "lang": "en"}``; all that can
+                be said is in `simcse_engine.where.compile_where`.
+            exact: True compares every vector; False asks the graph however small the index is; None asks it from
+                10,000 entries (that fulfil ``where``) on.
+
+        Returns:
+            For each query its hits, best first; equal scores by key.
+
+        Raises:
+            InputTypeError, InputValueError: something is not as said.
+            IndexMismatchError: the artifact is another one now, or vectors of another dimension.
+            IndexDamagedError: a vector or entry is not as it was written.
+        """
+        if k is None:
+            raise InputTypeError("k=None: a whole number is wanted")
+        k = checked_count("k", k, k)
+        least = checked_threshold(threshold)
+        if exact is not None and not isinstance(exact, bool):
+            raise InputTypeError(f"exact={exact!r}: True, False or None is wanted")
+        condition = None if where is None else compile_where(where)
+        vectors = self._binding.queries(queries)
+        hits: list[list[Hit]] = []
+        for start in range(0, len(vectors), self._limits.group_queries):
+            group = vectors[start : start + self._limits.group_queries]
+            with self._snapshots.looking(graph=not exact) as (reader, view):
+                chosen = None if condition is None else self._masks.find(condition, view, reader)
+                found = nearest(
+                    view,
+                    group,
+                    min(k, max(view.live, 1)),
+                    chosen=chosen,
+                    exact=exact,
+                    threshold=least,
+                    limits=self._limits,
+                    threads=self._threads,
+                )
+                hits += self._hits(reader, found, len(group), k)
+        return hits
+
+    def checkpoint(self) -> None:
+        """Bring the graph up to date and save it, building it again if it was damaged.
+
+        `add` and `close` do this from time to time; call it to make the next searches faster.
+        """
+        self._writing().checkpoint()
+
+    def compact(self) -> None:
+        """Drop what was removed or replaced, build the graph anew, and give the room back.
+
+        Searches go on meanwhile. It needs room for a second copy until it is done; if it is interrupted, all is as
+        it was.
+        """
+        self._writing().compact()
+
+    def export(self, path: str | os.PathLike[str]) -> int:
+        """Write all entries into a file, which is there whole or not at all.
+
+        Args:
+            path: `.parquet` or `.arrow` (both need ``simcse-engine[arrow]``) with the columns ``key`` (uint64),
+                ``text``, ``metadata`` (JSON) and ``vector`` (float32, unit length), or `.jsonl` with these names.
+
+        Returns:
+            How many there are.
+
+        Raises:
+            InputValueError: another suffix, or pyarrow is missing.
+            OutputError: the file cannot be written.
+        """
+        count = 0
+        with (
+            create_entries(Path(path), self.about.dimension, self.about.identity) as write,
+            self._snapshots.looking(graph=False) as (reader, view),
+        ):
+            for page in reader.pages():
+                rows, keys, texts, metadata = zip(*page, strict=True)
+                write(keys, texts, metadata, view.vectors.take(np.array(rows)))
+                count += len(page)
+        return count
+
+    def close(self) -> None:
+        """Save the graph if much has come in since, and let others write. Closing twice is fine."""
+        writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                writer.close()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
+        self._store.close()
+        if hasattr(self, "_binding"):
+            self._binding.close()
+
+    def _writing(self) -> IndexWriter:
+        if self._writer is not None:
+            return self._writer
+        if self.read_only:
+            raise SearchIndexError(f"{self.folder}: opened with read_only=True; open it without to write")
+        raise ClosedError("this index is closed; open it again")
+
+    def _hits(self, reader: Reader, found: Found, queries: int, k: int) -> list[list[Hit]]:
+        """What was found, with keys and texts; equal scores in the order of their keys, and no more than k a query."""
+        records = {record.row: record for record in reader.records(np.unique(found.rows).tolist())}
+        hits: list[list[Hit]] = [[] for _ in range(queries)]
+        entries = {row: record.entry() for row, record in records.items()}
+        for query, row, score in zip(found.queries.tolist(), found.rows.tolist(), found.scores.tolist(), strict=True):
+            if row not in entries:
+                raise IndexDamagedError(f"{self.folder}: vector {row} has no entry; restore the database from a backup")
+            hits[query].append(Hit(entries[row].key, score, *entries[row][1:]))
+        for each in hits:
+            each.sort(key=_best_first)
+            del each[k:]
+        return hits
+
+    def _after_fork(self) -> None:
+        """In a forked child."""
+        self._masks = Masks(self._limits.masks)
+        self._snapshots.after_fork()
+        self._binding.after_fork()
+        if self._writer is not None:
+            self._writer.after_fork()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        about = self.about
+        return f"<Index {str(self.folder)!r}: dimension {about.dimension}, {about.dtype}, artifact {about.artifact!r}>"
+
+
+class _Stream:
+    """Takes vectors from an encoder's stream in other portions than they come in."""
+
+    def __init__(self, parts: Iterator[NDArray[np.float32]]) -> None:
+        self._parts = parts
+        self._rest: NDArray[np.float32] | None = None
+
+    def take(self, count: int, dimension: int) -> NDArray[np.float32]:
+        """The next ``count`` vectors."""
+        taken = []
+        while count:
+            rest = next(self._parts) if self._rest is None else self._rest
+            taken.append(rest[:count])
+            count -= len(taken[-1])
+            self._rest = rest[len(taken[-1]) :] if len(rest) > len(taken[-1]) else None
+        return np.concatenate([np.empty((0, dimension), np.float32), *taken])
+
+    def finish(self) -> None:
+        """Go to the end, where nothing is left."""
+        for _ in self._parts:
+            pass
+
+
+def _best_first(hit: Hit) -> tuple[float, int]:
+    return -hit.score, hit.key
+
+
+def _checked_folder(folder: object) -> Path:
+    if not isinstance(folder, str | os.PathLike):
+        raise InputTypeError(f"an index is named by a path, not by {type(folder).__name__}")
+    return Path(os.fspath(folder)).expanduser().absolute()
+
+
+_open_indexes: "weakref.WeakSet[Index]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for index in list(_open_indexes):
+        index._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,289 @@
+"""The writing half of an index: what is added and removed, the graph's upkeep, and compaction."""
+
+import contextlib
+import itertools
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic import said_as_output_error
+from ..errors import InputValueError, SearchIndexError
+from .entries import MOST_KEY
+from .lock import WriterLock
+from .neighbours import Neighbours, Saved, Scheme
+from .records import Record, State
+from .snapshots import Snapshots, vector_file
+from .store import Store
+from .vectors import VectorWriter, create_vector_file
+from .view import SearchLimits, View
+
+Progress = Callable[[int], Any]
+
+
+class IndexWriter:
+    """Writes an index, in one process at a time; its methods may be called from many threads, and take turns."""
+
+    def __init__(
+        self, folder: Path, store: Store, snapshots: Snapshots, scheme: Scheme, *, limits: SearchLimits, threads: int
+    ) -> None:
+        """Take the index's lock.
+
+        Raises:
+            IndexLockedError: another has it.
+        """
+        self._folder = folder
+        self._store = store
+        self._snapshots = snapshots
+        self._scheme = scheme
+        self._limits = limits
+        self._threads = threads
+        self._turn = threading.RLock()
+        self._lock = WriterLock(folder / "lock")
+        try:
+            self._remove_leftovers()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _refuse_after_fork(self) -> None:
+        if not self._lock.held:
+            raise SearchIndexError(f"{self._folder}: open for writing in the parent process; open it here to write")
+
+    def known(self, texts: Sequence[str], keys: Sequence[int] | None) -> NDArray[np.bool_]:
+        """Which texts stand under their keys already: bool [texts]."""
+        known = np.zeros(len(texts), np.bool_)
+        if keys is None:
+            return known
+        for first, last in _spans(len(texts), self._limits.window_texts):
+            with self._store.reading() as reader:
+                found = {record.key: record.text for record in reader.records_of(keys[first:last])}
+            known[first:last] = [found.get(keys[i]) == texts[i] for i in range(first, last)]
+        return known
+
+    def add(
+        self,
+        texts: Sequence[str],
+        keys: Sequence[int] | None,
+        metadata: Sequence[str | None],
+        vectors: Callable[[int, int], NDArray[np.float32]],
+        *,
+        known: NDArray[np.bool_] | None = None,
+        encode: Callable[[list[str]], NDArray[np.float32]] | None = None,
+        progress: Progress | None = None,
+    ) -> list[int]:
+        """Add entries, a window a commit.
+
+        Args:
+            texts: what to add.
+            keys: their keys; None for automatic ones.
+            metadata: JSON or None for each.
+            vectors: called with the first position and the one after the last of a window, in order; the vectors of
+                those texts in it that are not ``known``.
+            known: bool [texts]; which need no vector, as the text stands under its key.
+            encode: for a known one that is gone when its turn comes.
+            progress: called with a number of entries when they are committed.
+
+        Returns:
+            The keys.
+        """
+        added: list[int] = []
+        for first, last in _spans(len(texts), self._limits.window_texts):
+            fresh = np.ones(last - first, np.bool_) if known is None else ~known[first:last]
+            given = np.empty((last - first, self._scheme.dimension), np.float32)
+            given[fresh] = vectors(first, last)
+            part = slice(first, last)
+            with self._turn:
+                self._refuse_after_fork()
+                added += self._commit(
+                    texts[part], None if keys is None else keys[part], metadata[part], given, fresh, encode
+                )
+                if progress is not None:
+                    progress(last - first)
+                self._absorb()
+                self._save_graph()
+        return added
+
+    def _commit(
+        self,
+        texts: Sequence[str],
+        keys: Sequence[int] | None,
+        metadata: Sequence[str | None],
+        vectors: NDArray[np.float32],
+        fresh: NDArray[np.bool_],
+        encode: Callable[[list[str]], NDArray[np.float32]] | None,
+    ) -> list[int]:
+        with self._store.writing() as change:
+            state = change.state()
+            if keys is None:
+                keys = range(state.next_key, state.next_key + len(texts))
+                if keys and keys[-1] > MOST_KEY:
+                    raise InputValueError("there is no larger key than the largest here; give keys yourself")
+            there = {record.key: record for record in change.records_of(keys)}
+            same = {
+                i: there[keys[i]]
+                for i in np.flatnonzero(~fresh).tolist()
+                if keys[i] in there and there[keys[i]].text == texts[i]
+            }
+            if same:
+                # Rows never change; with other metadata the entry gets a new one, and its vector again.
+                view = self._snapshots.view(change, state, graph=False)
+                vectors[list(same)] = view.vectors.take(np.array([record.row for record in same.values()]))
+            lost = [i for i in np.flatnonzero(~fresh).tolist() if i not in same]
+            if lost and encode is not None:
+                vectors[lost] = encode([texts[i] for i in lost])
+            new = [i for i in range(len(texts)) if i not in same or same[i].metadata != metadata[i]]
+            if new:
+                self._write(state, vectors[new])
+                change.bury([there[keys[i]].row for i in new if keys[i] in there])
+                rows = itertools.count(state.rows)
+                change.insert([Record(next(rows), keys[i], texts[i], metadata[i]) for i in new])
+                next_key = max(state.next_key, max(keys) + 1)
+                change.grow(state, state.rows + len(new), next_key)
+        return list(keys)
+
+    def _write(self, state: State, vectors: NDArray[np.float32]) -> None:
+        path = self._folder / vector_file(state.generation)
+        with (
+            said_as_output_error(path),
+            contextlib.closing(VectorWriter(path, self._scheme.dimension)) as file,
+        ):
+            file.write(state.rows, vectors)
+
+    def remove(self, keys: Sequence[int]) -> int:
+        """Remove what stands under these keys; how many there were."""
+        with self._turn:
+            self._refuse_after_fork()
+            with self._store.writing() as change:
+                rows = [record.row for record in change.records_of(keys)]
+                change.bury(rows)
+        return len(rows)
+
+    def checkpoint(self, *, least: int = 1) -> None:
+        """Bring the graph up to date if it lacks ``least`` vectors, and save it if so many are not in the saved one."""
+        with self._turn:
+            self._refuse_after_fork()
+            self._absorb(least)
+            self._save_graph(least)
+
+    def _absorb(self, least: int | None = None) -> None:
+        """Add to the graph what it lacks, if that is much."""
+        state = self._state()
+        covered = self._snapshots.covered(state)
+        if least is None:
+            least = max(self._limits.absorb_rows, int(covered * self._limits.absorb_share))
+        if state.rows - covered < least or (covered == 0 and state.rows - state.deaths <= self._limits.exact_rows):
+            return
+        with self._snapshots.looking() as (_, view):
+            graph = view.graph
+        if graph is not None and len(graph) > 2 * np.count_nonzero(view.alive[: graph.covered]):
+            graph = None  # more than half of what it holds is dead
+        covered = 0 if graph is None else graph.covered
+        graph = graph or Neighbours(self._scheme)
+        try:
+            for first, last in _spans(view.rows - covered, self._limits.window_texts):
+                rows = np.flatnonzero(view.alive[covered + first : covered + last]) + covered + first
+                graph.add(rows, view.vectors.take(rows), covered=covered + last, threads=self._threads)
+        except BaseException:
+            # What is in it and what is not can no longer be told.
+            self._snapshots.adopt(None, view.state)
+            raise
+        self._snapshots.adopt(graph, view.state)
+
+    def _save_graph(self, least: int | None = None) -> None:
+        graph = self._snapshots.graph
+        if graph is None:
+            return
+        if least is None:
+            least = max(self._limits.absorb_rows, int(graph.saved_covered * self._limits.save_share))
+        if graph.covered - graph.saved_covered < least:
+            return
+        state = self._state()
+        record = graph.save(self._folder, _graph_file(state.generation), threads=self._threads)
+        with self._store.writing() as change:
+            change.remember_graph(state, record.to_json())
+        self._remove_leftovers()
+
+    def _state(self) -> State:
+        with self._store.reading() as reader:
+            return reader.state()
+
+    def compact(self) -> None:
+        """Write the living vectors into a new file, build a graph over it, and make both count in one transaction."""
+        with self._turn:
+            self._refuse_after_fork()
+            with self._snapshots.looking(graph=False) as (reader, view):
+                rows = reader.live_rows()
+            generation = view.state.generation + 1
+            graph = Neighbours(self._scheme) if len(rows) > self._limits.exact_rows else None
+            with said_as_output_error(self._folder):
+                for new, vectors in self._copy(view, rows, generation):
+                    if graph is not None:
+                        graph.add(new, vectors, covered=int(new[-1]) + 1, threads=self._threads)
+            saved = None
+            if graph is not None:
+                saved = graph.save(self._folder, _graph_file(generation), threads=self._threads).to_json()
+            with self._store.writing() as change:
+                change.renumber(view.state, generation, saved)
+                state = change.state()
+            self._snapshots.adopt(graph, state)
+            self._remove_leftovers()
+            self._store.shrink()
+
+    def _copy(
+        self, view: View, rows: NDArray[np.int64], generation: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Copy rows into the vector file of another generation, and yield them with their new numbers."""
+        path = self._folder / vector_file(generation)
+        about = self._store.about
+        path.unlink(missing_ok=True)
+        create_vector_file(path, dimension=about.dimension, generation=generation, name=bytes.fromhex(about.name))
+        with contextlib.closing(VectorWriter(path, about.dimension)) as file:
+            for first, last in _spans(len(rows), self._limits.window_texts):
+                vectors = view.vectors.take(rows[first:last])
+                file.write(first, vectors)
+                yield np.arange(first, last), vectors
+
+    def _remove_leftovers(self) -> None:
+        """Remove files of earlier states, and of work that was interrupted; who has one mapped keeps what is mapped."""
+        state = self._state()
+        kept = {vector_file(state.generation)}
+        if state.graph is not None:
+            kept.add(Saved.from_json(state.graph).file)
+        for path in [*self._folder.glob("vectors-*.f32"), *self._folder.glob("graph-*.usearch")]:
+            if path.name not in kept:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        for path in self._folder.glob(".graph-*.usearch.partial-*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def close(self) -> None:
+        """Save the graph if much has come in since, and let others write."""
+        try:
+            if self._lock.held:
+                self.checkpoint(least=self._limits.absorb_rows)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let others write."""
+        self._lock.release()
+
+    def after_fork(self) -> None:
+        """In a forked child: another thread may have held the turn."""
+        self._turn = threading.RLock()
+
+
+def _graph_file(generation: int) -> str:
+    # Never a name that was there before: a reader shall not take it for an older graph.
+    return f"graph-{generation}-{secrets.token_hex(4)}.usearch"
+
+
+def _spans(count: int, size: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, count, size):
+        yield first, min(first + size, count)

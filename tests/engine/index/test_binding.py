@@ -1,0 +1,106 @@
+"""An index takes vectors of its own artifact, and says what to do about others."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexes import unit_vectors
+from simcse_engine import Encoder, Index
+from simcse_engine.artifact import Manifest
+from simcse_engine.errors import ArtifactNotFoundError, IndexMismatchError
+from simcse_export import ExportOptions, export
+
+
+@pytest.fixture(scope="module")
+def others(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("others")
+    export(checkpoint, folder / "avg", ExportOptions(pooler="avg", max_tokens=32))
+    export(checkpoint, folder / "long", ExportOptions(pooler="cls", max_tokens=32, normalize=False))
+    # The same model in another export, as another precision would be: what the identity holds differs, the model not.
+    export(checkpoint, folder / "twin", ExportOptions(pooler="cls", max_tokens=32))
+    graph = folder / "twin/model.onnx"
+    graph.write_bytes(graph.read_bytes() + b"\x32\x00")
+    manifest = Manifest.read(folder / "twin")
+    facts = {name: getattr(manifest, name) for name in manifest.__dataclass_fields__ if name != "files"}
+    Manifest.describe(folder / "twin", **facts).write(folder / "twin")
+    return folder
+
+
+def test_another_model(tmp_path: Path, artifact: Path, others: Path) -> None:
+    Index.create(tmp_path / "index", artifact).close()
+    for same_model in (False, True):
+        with pytest.raises(IndexMismatchError, match="of another model, pooler"):
+            Index.open(tmp_path / "index", artifact=others / "avg", same_model=same_model)
+    with Encoder(others / "avg") as encoder, pytest.raises(IndexMismatchError):
+        Index.open(tmp_path / "index", artifact=encoder)
+    Index.open(tmp_path / "index").close()
+
+
+def test_the_same_model(tmp_path: Path, artifact: Path, others: Path) -> None:
+    with Index.create(tmp_path / "index", artifact) as index:
+        index.add(["a man"])
+    with pytest.raises(IndexMismatchError, match="same_model=True"):
+        Index.open(tmp_path / "index", artifact=others / "twin")
+    with Index.open(tmp_path / "index", artifact=others / "twin", same_model=True) as index:
+        assert index.search(["a man"])[0][0].score == pytest.approx(1, abs=1e-6)
+
+
+def test_the_artifact_is_another_one_now(tmp_path: Path, artifact_copy: Path, others: Path) -> None:
+    with Index.create(tmp_path / "index", artifact_copy) as index:
+        index.add(["a man"])
+    shutil.rmtree(artifact_copy)
+    with Index.open(tmp_path / "index") as index:
+        # Vectors and keys can be asked for without it.
+        assert index.get([0])[0].text == "a man"  # type: ignore[union-attr]
+        assert len(index.search(unit_vectors(1))[0]) == 1
+        with pytest.raises(ArtifactNotFoundError, match=r"not where it was .*artifact=…"):
+            index.search(["a man"])
+    shutil.copytree(others / "avg", artifact_copy)
+    with Index.open(tmp_path / "index") as index:
+        with pytest.raises(IndexMismatchError):
+            index.search(["a man"])
+        with pytest.raises(IndexMismatchError):
+            index.add(["a man"])
+
+
+def test_an_artifact_that_has_moved(tmp_path: Path, artifact_copy: Path) -> None:
+    with Index.create(tmp_path / "index", artifact_copy) as index:
+        index.add(["a man"])
+    moved = artifact_copy.rename(tmp_path / "moved")
+    with Index.open(tmp_path / "index", artifact=moved) as index:
+        assert index.search(["a man"])[0][0].score == 1.0
+
+
+def test_an_encoder_that_cuts_sooner(tmp_path: Path, artifact: Path) -> None:
+    Index.create(tmp_path / "index", artifact).close()
+    with Encoder(artifact, max_tokens=7) as encoder, pytest.raises(IndexMismatchError, match="cuts at 7"):
+        Index.open(tmp_path / "index", artifact=encoder)
+
+
+def test_vectors_of_any_length_become_unit(tmp_path: Path, others: Path) -> None:
+    texts = ["a man plays", "a cat", "the dog"]
+    with Encoder(others / "long") as encoder, Index.create(tmp_path / "index", encoder) as index:
+        vectors = encoder.encode(texts)
+        assert np.abs(np.linalg.norm(vectors, axis=1) - 1).min() > 0.01
+        index.add(texts)
+        for i, hits in enumerate(index.search(texts, k=3)):
+            assert (hits[0].key, hits[0].score) == (i, 1.0)
+            for hit in hits:
+                cosine = vectors[i] @ vectors[hit.key] / np.linalg.norm(vectors[i]) / np.linalg.norm(vectors[hit.key])
+                assert hit.score == pytest.approx(cosine, abs=1e-6)
+
+
+def test_identity_of_vectors(tmp_path: Path, artifact: Path) -> None:
+    with Index.create(tmp_path / "index", artifact) as index:
+        identity = index.about.identity
+        assert identity == Manifest.read(artifact).identity
+        index.add_vectors(unit_vectors(1), ["a"], identity=identity)
+        with pytest.raises(IndexMismatchError, match="are of artifact 000000000000"):
+            index.add_vectors(unit_vectors(1), ["a"], identity="0" * 64)
+        with pytest.raises(IndexMismatchError, match="dimension 5"):
+            index.add_vectors(np.ones((1, 5)), ["a"])
+        with pytest.raises(IndexMismatchError, match="dimension 5"):
+            index.search(np.ones((1, 5)))
+        assert len(index) == 1

@@ -1,0 +1,207 @@
+"""Damaged, truncated, foreign and newer files: a clear error or the right answer, never another."""
+
+import random
+import shutil
+import sqlite3
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from indexes import SMALL, filled, unit_vectors
+from simcse_engine import Hit, Index, IndexWarning
+from simcse_engine.errors import (
+    IndexDamagedError,
+    IndexNotFoundError,
+    IndexVersionError,
+    OutputError,
+    SearchIndexError,
+)
+
+ROWS = 120
+
+
+@pytest.fixture(scope="module")
+def whole(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "index"
+    filled(folder, artifact, ROWS)
+    with Index(folder, limits=SMALL) as index:
+        index.remove([5])
+    return folder
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "index"))
+
+
+def file(folder: Path, kind: str) -> Path:
+    (path,) = folder.glob(kind)
+    return path
+
+
+def answers(folder: Path, *, read_only: bool = True) -> list[list[list[Hit]]]:
+    """What an index says, in every way that it can be asked."""
+    queries = unit_vectors(15, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IndexWarning)
+        with Index(folder, read_only=read_only, limits=SMALL) as index:
+            asked = [index.search(queries, k=3, exact=exact) for exact in (True, False)]
+            entries = [[Hit(entry.key, 0, *entry[1:])] for entry in index.get(range(ROWS)) if entry]
+            return [*asked, entries, *[index.search(queries, where={"n": {"$gte": 100}}, exact=True)]]
+
+
+def flipped(path: Path, position: int) -> None:
+    with path.open("r+b") as opened:
+        opened.seek(position)
+        (byte,) = opened.read(1)
+        opened.seek(position)
+        opened.write(bytes([byte ^ (1 << position % 8)]))
+
+
+@pytest.mark.parametrize("kind", ["vectors-*", "graph-*"])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_flipped_byte(whole: Path, folder: Path, kind: str, seed: int) -> None:
+    expected = answers(whole)
+    path = file(folder, kind)
+    flipped(path, random.Random(seed).randrange(path.stat().st_size))
+    for read_only in (True, False):
+        try:
+            found = answers(folder, read_only=read_only)
+        except IndexDamagedError:
+            # The graph can be done without; what else is damaged cannot.
+            found = expected if kind == "vectors-*" else []
+        assert found == expected
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_flipped_byte_of_the_database(whole: Path, folder: Path, seed: int) -> None:
+    """Every entry that is told is right. SQLite checks no pages, so one that is lost from a tree is not noticed."""
+    expected = answers(whole)
+    path = folder / "index.db"
+    flipped(path, random.Random(seed).randrange(path.stat().st_size))
+    try:
+        found = answers(folder)
+    except (SearchIndexError, OutputError):
+        return
+    texts = {hit.key: hit[2:] for each in expected[2] for hit in each}
+    for asked in found:
+        for hits in asked:
+            assert all(texts[hit.key] == hit[2:] for hit in hits)
+
+
+@pytest.mark.parametrize("kind", ["vectors-*", "graph-*", "index.db"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_truncated(whole: Path, folder: Path, kind: str, share: float) -> None:
+    path = file(folder, kind)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    for read_only in (True, False):
+        if kind == "graph-*":
+            assert answers(folder, read_only=read_only) == answers(whole)
+        else:
+            with pytest.raises(SearchIndexError):
+                answers(folder, read_only=read_only)
+
+
+@pytest.mark.parametrize("kind", ["vectors-*", "graph-*", "index.db"])
+@pytest.mark.parametrize("content", [b"", b"x" * 10_000, bytes(10_000), b"SQLite format 3\0" + bytes(10_000)])
+def test_another_s_content(whole: Path, folder: Path, kind: str, content: bytes) -> None:
+    path = file(folder, kind)
+    path.write_bytes(content)
+    if kind == "graph-*":
+        assert answers(folder) == answers(whole)
+    else:
+        with pytest.raises(SearchIndexError):
+            answers(folder)
+
+
+@pytest.mark.parametrize("kind", ["vectors-*", "graph-*", "index.db"])
+def test_missing(whole: Path, folder: Path, kind: str) -> None:
+    path = file(folder, kind)
+    path.unlink()
+    if kind == "graph-*":
+        assert answers(folder) == answers(whole)
+    elif kind == "index.db":
+        with pytest.raises(IndexNotFoundError):
+            answers(folder)
+    else:
+        with pytest.raises(IndexDamagedError, match=r"vectors-1\.f32: missing"):
+            answers(folder)
+
+
+def test_another_index_s_files(whole: Path, folder: Path, artifact: Path, tmp_path: Path) -> None:
+    filled(tmp_path / "other", artifact, ROWS, seed=1)
+    shutil.copy(file(tmp_path / "other", "graph-*"), file(folder, "graph-*"))
+    assert answers(folder) == answers(whole)
+    shutil.copy(file(tmp_path / "other", "vectors-*"), file(folder, "vectors-*"))
+    with pytest.raises(IndexDamagedError, match="another index"):
+        answers(folder)
+
+
+def test_a_damaged_graph_is_told_and_built_again(folder: Path) -> None:
+    flipped(file(folder, "graph-*"), 1000)
+    queries = unit_vectors(3)
+    with Index.open(folder, read_only=True) as index:
+        with pytest.warns(IndexWarning, match=r"checksum differs.*call checkpoint\(\)"):
+            index.search(queries, exact=False)
+        # Once is enough.
+        index.search(queries, exact=False)
+    with Index(folder, limits=SMALL) as index:
+        with pytest.warns(IndexWarning):
+            index.search(queries, exact=False)
+        index.checkpoint()
+        assert index.info().in_graph == ROWS
+    with Index.open(folder, read_only=True) as index:
+        assert index.search(queries, exact=False) == index.search(queries, exact=True)
+
+
+def change(folder: Path, *statements: str) -> None:
+    connection = sqlite3.connect(folder / "index.db")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "error", "message"),
+    [
+        ("PRAGMA user_version = 2", IndexVersionError, "format 2, this engine reads format 1; upgrade"),
+        ("PRAGMA user_version = 0", IndexVersionError, "build the index again"),
+        ("PRAGMA application_id = 5", IndexDamagedError, "not an index's"),
+        ("DROP TABLE dead", IndexDamagedError, "no such table"),
+        ("DELETE FROM state", IndexDamagedError, "lacks what every index has"),
+        ("DELETE FROM about", IndexDamagedError, "lacks what every index has"),
+        ("UPDATE about SET content = '{}'", IndexDamagedError, "does not say what it is"),
+        ("UPDATE about SET content = 'x'", IndexDamagedError, "does not say what it is"),
+        ("UPDATE state SET rows = rows - 1", IndexDamagedError, "its state was altered"),
+        ("UPDATE state SET rows = 1000000000000", IndexDamagedError, "its state was altered"),
+        ("UPDATE dead SET row = 100000", IndexDamagedError, "dead rows that never were"),
+        ("UPDATE entries SET text = 'text' WHERE row = 7", IndexDamagedError, "entry of row 7 was altered"),
+        ("UPDATE entries SET metadata = '{' WHERE row = 7", IndexDamagedError, "altered|malformed JSON"),
+        ("UPDATE entries SET text = CAST(x'ff' AS TEXT) WHERE row = 7", IndexDamagedError, "cannot be read"),
+        ("DELETE FROM entries WHERE row < 100", IndexDamagedError, "has no entry"),
+    ],
+)
+def test_an_altered_database(folder: Path, statement: str, error: type[Exception], message: str) -> None:
+    change(folder, statement)
+    with pytest.raises(error, match=message):
+        answers(folder)
+
+
+def test_an_unknown_dtype(folder: Path) -> None:
+    change(folder, "UPDATE about SET content = replace(content, '\"f16\"', '\"e5m2\"')")
+    with pytest.raises(IndexDamagedError, match="its dtype is 'e5m2'; upgrade"):
+        answers(folder)
+
+
+@pytest.mark.parametrize("open_it", [lambda f: Index.open(f), lambda f: Index.open(f, read_only=True)])
+def test_what_cannot_be_opened_holds_no_lock(folder: Path, open_it: Callable[[Path], Index]) -> None:
+    path = file(folder, "vectors-*")
+    moved = path.rename(folder / "away")
+    with pytest.raises(IndexDamagedError):
+        open_it(folder)
+    moved.rename(path)
+    Index.open(folder).close()

@@ -1,0 +1,130 @@
+"""An index against a dict and NumPy, through whatever can be done to it."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from indexes import DIMENSION, unit_vectors
+from simcse_engine import Hit, Index
+from simcse_engine.index.records import Entry
+from simcse_engine.index.view import SearchLimits
+
+# So small that the graph comes and goes within a few steps.
+TINY = SearchLimits(exact_rows=8, absorb_rows=4, save_share=0.2, most_candidates=64, window_texts=5, group_queries=3)
+POOL = unit_vectors(40, 11)
+KEYS = st.integers(0, 15) | st.sampled_from([2**63, 2**63 + 9])
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+METADATA = st.none() | st.fixed_dictionaries({"n": st.integers(0, 5)}, optional={"s": TEXTS})
+
+
+class IndexMachine(RuleBasedStateMachine):
+    artifact: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.model: dict[int, tuple[str, dict | None, np.ndarray]] = {}
+        self.next_key = 0
+
+    @initialize(dtype=st.sampled_from(["f32", "f16", "i8"]))
+    def create(self, dtype: str) -> None:
+        Index.create(self.folder / "index", self.artifact, dtype=dtype).close()
+        self.index = Index(self.folder / "index", limits=TINY)
+        self.reader = Index(self.folder / "index", limits=TINY, read_only=True)
+
+    def teardown(self) -> None:
+        for index in (getattr(self, "index", None), getattr(self, "reader", None)):
+            if index is not None:
+                index.close()
+        shutil.rmtree(self.folder)
+
+    @rule(data=st.data(), keyed=st.booleans(), size=st.integers(0, 12))
+    def add(self, data: st.DataObject, keyed: bool, size: int) -> None:
+        keys = data.draw(st.lists(KEYS, unique=True, max_size=size)) if keyed else None
+        size = size if keys is None else len(keys)
+        texts = data.draw(st.lists(TEXTS, min_size=size, max_size=size))
+        metadata = data.draw(st.none() | st.lists(METADATA, min_size=size, max_size=size))
+        picked = data.draw(st.lists(st.integers(0, len(POOL) - 1), min_size=size, max_size=size))
+        vectors = POOL[picked].reshape(size, DIMENSION)
+        added = self.index.add_vectors(vectors, texts, keys=keys, metadata=metadata)
+        assert added == (list(range(self.next_key, self.next_key + size)) if keys is None else keys)
+        for i, key in enumerate(added):
+            self.model[key] = (texts[i], metadata[i] if metadata else None, vectors[i])
+        self.next_key = max([self.next_key, *(key + 1 for key in added)])
+
+    @rule(keys=st.lists(KEYS, max_size=8))
+    def remove(self, keys: list[int]) -> None:
+        assert self.index.remove(keys) == len(set(keys) & set(self.model))
+        for key in keys:
+            self.model.pop(key, None)
+
+    @rule()
+    def compact(self) -> None:
+        self.index.compact()
+
+    @rule()
+    def checkpoint(self) -> None:
+        self.index.checkpoint()
+
+    @rule()
+    def reopen(self) -> None:
+        self.index.close()
+        self.index = Index(self.folder / "index", limits=TINY)
+
+    @rule(
+        picked=st.lists(st.integers(0, len(POOL) - 1), min_size=1, max_size=5),
+        k=st.integers(1, 30),
+        threshold=st.none() | st.floats(-1, 1),
+        least=st.none() | st.integers(0, 6),
+        exact=st.sampled_from([None, True]),
+    )
+    def search(self, picked: list[int], k: int, threshold: float | None, least: int | None, exact: bool | None) -> None:
+        where = None if least is None else {"n": {"$gte": least}}
+        expected = [self.expected(POOL[i], k, threshold, least) for i in picked]
+        for index in (self.index, self.reader):
+            found = index.search(POOL[picked], k, threshold=threshold, where=where, exact=exact)
+            if exact:
+                assert found == expected
+            else:
+                # A graph of so few holds them all; but of equal scores it may know others first.
+                scores = [[hit.score for hit in hits] for hits in found]
+                assert scores == [[hit.score for hit in hits] for hits in expected]
+                assert all(self.model[hit.key][:2] == hit[2:] for hits in found for hit in hits)
+
+    def expected(self, query: np.ndarray, k: int, threshold: float | None, least: int | None) -> list[Hit]:
+        hits = []
+        for key, (text, metadata, vector) in self.model.items():
+            left, right = query.astype(np.float64), vector.astype(np.float64)
+            score = float(np.float32(left @ right / np.sqrt((left @ left) * (right @ right))))
+            below = threshold is not None and score < np.float32(threshold)
+            if not below and (least is None or (metadata or {}).get("n", -1) >= least):
+                hits.append(Hit(key, score, text, metadata))
+        return sorted(hits, key=lambda hit: (-hit.score, hit.key))[:k]
+
+    @invariant()
+    def same(self) -> None:
+        if not hasattr(self, "index"):
+            return
+        keys = [*range(16), 2**63, 2**63 + 9, self.next_key - 1 if self.next_key else 99]
+        wanted = [Entry(key, *self.model[key][:2]) if key in self.model else None for key in keys]
+        for index in (self.index, self.reader):
+            assert len(index) == len(self.model)
+            assert index.get(keys) == wanted
+
+
+def test_against_a_model(artifact: Path) -> None:
+    machine = type("Machine", (IndexMachine,), {"artifact": artifact})
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\x7f", "\ufeff", "\ufffe", "e\u0301", "👩‍👩‍👧"])
+def test_texts_come_back_as_they_were(tmp_path: Path, artifact: Path, text: str) -> None:
+    with Index.create(tmp_path / "index", artifact) as index:
+        index.add_vectors(unit_vectors(1), [text], metadata=[{text: text}])
+        assert index.get([0]) == [Entry(0, text, {text: text})]

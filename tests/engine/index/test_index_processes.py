@@ -1,0 +1,253 @@
+"""An index in several processes: killed writers, readers beside them, forks, what is imported."""
+
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from child import run_script
+from indexes import DIMENSION, SMALL, names, unit_vectors
+from simcse_engine import Index
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+# Adds, replaces and removes for ever; says what it is about to do, and what was acknowledged. A key's vector follows
+# from its text alone, so that whoever looks later can tell whether the two belong together.
+WRITER = f"""
+    import random, sys, zlib
+    import numpy as np
+    from simcse_engine import Index
+    from simcse_engine.index.view import SearchLimits
+
+    def vector(text):
+        return np.random.default_rng(zlib.crc32(text.encode())).standard_normal({DIMENSION})
+
+    folder, seed = sys.argv[1], int(sys.argv[2])
+    chance = random.Random(seed)
+    limits = SearchLimits(exact_rows=30, absorb_rows=10, save_share=0.1, window_texts=7)
+    with Index(folder, limits=limits) as index:
+        for step in range(100_000):
+            what = chance.random()
+            if what < 0.75:
+                keys = chance.sample(range(400), chance.randint(1, 20))
+                texts = [f"{{key}} {{seed}} {{step}}" for key in keys]
+                print("add", step, *keys, flush=True)
+                index.add_vectors(np.array([vector(text) for text in texts]), texts, keys=keys)
+            elif what < 0.97:
+                keys = chance.sample(range(400), chance.randint(1, 10))
+                print("remove", step, *keys, flush=True)
+                index.remove(keys)
+            else:
+                print("compact", step, flush=True)
+                index.compact()
+            print("done", flush=True)
+"""
+
+
+def vector_of(text: str) -> np.ndarray:
+    import zlib
+
+    return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIMENSION)
+
+
+def start(script: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_nothing_acknowledged_is_lost_to_kill(tmp_path: Path, artifact: Path) -> None:
+    folder = tmp_path / "index"
+    Index.create(folder, artifact).close()
+    expected: dict[int, str] = {}
+    chance = random.Random(0)
+    for seed in range(25):
+        with start(WRITER, folder, seed) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline()]
+            time.sleep(chance.random() * 0.3)
+            process.kill()
+            lines += process.stdout.readlines()
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+        # What was announced and not acknowledged may have happened or not, an addition by windows.
+        maybe: dict[int, set[str | None]] = {}
+        announced = [line.split() for line in lines if line.endswith("\n") and line != "done\n"]
+        acknowledged = sum(line == "done\n" for line in lines)
+        for position, (what, step, *keys) in enumerate(announced):
+            for key in map(int, keys):
+                text = f"{key} {seed} {step}" if what == "add" else None
+                if position >= acknowledged:
+                    maybe[key] = {expected.get(key), text}
+                elif text is None:
+                    expected.pop(key, None)
+                else:
+                    expected[key] = text
+        with Index.open(folder, read_only=True) as index:
+            expected = check(index, expected, maybe)
+    assert len(expected) > 100
+    with Index(folder, limits=SMALL) as index:
+        check(index, expected, {})
+        index.compact()
+        check(index, expected, {})
+    left = sorted(path.name.partition("-")[0] for path in folder.iterdir())
+    assert left == ["graph", "index.db", "lock", "vectors"]
+
+
+def check(index: Index, expected: dict[int, str], maybe: dict[int, set[str | None]]) -> dict[int, str]:
+    found = {entry.key: entry.text for entry in index.get(range(400)) if entry is not None}
+    assert len(index) == len(found)
+    for key in range(400):
+        if key in maybe:
+            assert found.get(key) in maybe[key]
+        else:
+            assert found.get(key) == expected.get(key)
+    if found:
+        queries = np.array([vector_of(text) for text in found.values()])
+        for exact in (True, False):
+            hits = index.search(queries, k=1, exact=exact)
+            assert [each[0].key for each in hits] == [*found]
+            assert all(each[0].text == found[each[0].key] for each in hits)
+    return found
+
+
+def test_readers_beside_a_writer(tmp_path: Path, artifact: Path) -> None:
+    """What was acknowledged before a search began is found by it, whatever the writer does meanwhile."""
+    folder = tmp_path / "index"
+    Index.create(folder, artifact).close()
+    reader = """
+        import sys
+        import numpy as np
+        from simcse_engine import Index
+        from simcse_engine.index.view import SearchLimits
+        vectors = np.load(sys.argv[2])
+        limits = SearchLimits(exact_rows=50, absorb_rows=20, save_share=0.2)
+        with Index(sys.argv[1], read_only=True, limits=limits) as index:
+            print("ready", flush=True)
+            for line in sys.stdin:
+                count = int(line)
+                some = np.random.default_rng(count).integers(0, count, 20)
+                hits = index.search(vectors[some], k=1)
+                assert [each[0].text for each in hits] == [f"text {i}" for i in some], (count, some, hits)
+                assert index.search(vectors[[count - 1]], k=1, where={"n": count - 1})[0][0].key == count - 1
+                assert len(index) >= count
+                print("ok", flush=True)
+    """
+    vectors = unit_vectors(600)
+    np.save(tmp_path / "vectors.npy", vectors)
+    command = [sys.executable, "-c", textwrap.dedent(reader), str(folder), str(tmp_path / "vectors.npy")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    readers = [subprocess.Popen(command, **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    try:
+        for process in readers:
+            assert process.stdout.readline() == "ready\n"
+        with Index(folder, limits=SMALL) as index:
+            for begin in range(0, 600, 20):
+                added = slice(begin, begin + 20)
+                index.add_vectors(vectors[added], names(20, begin), metadata=[{"n": begin + i} for i in range(20)])
+                for process in readers:
+                    process.stdin.write(f"{begin + 20}\n")
+                    process.stdin.flush()
+                if begin % 100 == 0:
+                    # Replaced by themselves, while the readers search.
+                    index.add_vectors(vectors[:begin], names(begin), keys=range(begin), metadata=metadata_of(begin))
+                    index.compact()
+                for process in readers:
+                    assert process.stdout.readline() == "ok\n"
+    finally:
+        for process in readers:
+            process.communicate(timeout=60)
+    assert [process.returncode for process in readers] == [0, 0, 0]
+
+
+def metadata_of(count: int) -> list[dict[str, int]]:
+    return [{"n": i} for i in range(count)]
+
+
+@needs_fork
+def test_fork(tmp_path: Path, artifact: Path) -> None:
+    Index.create(tmp_path / "index", artifact).close()
+    script = """
+        import os, sys, warnings
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        import numpy as np
+        from simcse_engine import Index
+        from simcse_engine.errors import SearchIndexError
+        from simcse_engine.index.view import SearchLimits
+        vectors = np.random.default_rng(0).standard_normal((200, 32))
+        index = Index(sys.argv[1], limits=SearchLimits(exact_rows=50, absorb_rows=20))
+        index.add_vectors(vectors, [str(i) for i in range(200)])
+        index.add(["a man"], keys=[500])
+        hits = index.search(vectors, k=1)
+        pid = os.fork()
+        if pid == 0:
+            assert index.search(vectors, k=1) == hits
+            assert index.search(["a man"], k=1)[0][0].key == 500
+            for write in (lambda: index.remove([1]), lambda: index.add(["b"]), index.compact):
+                try:
+                    write()
+                except SearchIndexError as error:
+                    assert "parent" in str(error)
+                else:
+                    raise AssertionError("written by a child")
+            index.close()
+            sys.exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        index.add_vectors(vectors[:5], list("abcde"))
+        assert index.search(vectors[:1], k=1)[0][0].score == 1
+        index.close()
+        with Index.open(sys.argv[1]) as index:
+            assert len(index) == 206
+    """
+    assert run_script(script, tmp_path / "index") == ""
+
+
+def test_what_is_imported(tmp_path: Path, artifact: Path) -> None:
+    Index.create(tmp_path / "index", artifact).close()
+    script = """
+        import sys
+        import simcse_engine
+        assert not {"sqlite3", "usearch"} & set(sys.modules)
+        with simcse_engine.Index.open(sys.argv[1]) as index:
+            index.add(["a man", "a cat"])
+            index.search(["a man"])
+        heavy = {"usearch", "torch", "transformers", "huggingface_hub", "tqdm", "pyarrow"}
+        assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    """
+    run_script(script, tmp_path / "index")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, artifact: Path) -> None:
+    folder = tmp_path / "index"
+    with Index.create(folder, artifact) as index:
+        index.add(["a man", "a cat"])
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(path.stat().st_mode | 0o055)
+    folder.chmod(0o555)
+    script = """
+        import os, sys
+        import numpy as np
+        from simcse_engine import Index
+        from simcse_engine.errors import OutputError
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        with Index.open(sys.argv[1], read_only=True) as index:
+            assert len(index) == 2
+            assert index.get([1])[0].text == "a cat"
+            assert len(index.search(np.ones((1, 32)), k=5)[0]) == 2
+        try:
+            Index.open(sys.argv[1])
+        except OutputError as error:
+            assert "read_only=True" in str(error)
+        else:
+            raise AssertionError("opened for writing")
+    """
+    try:
+        run_script(script, folder)
+    finally:
+        folder.chmod(0o755)
