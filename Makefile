@@ -4,6 +4,7 @@
 # make bench   set up, measure this machine (results as JSON under benchmarks/results/): ours and the peers in environments
 #              of their own; PEERS="fastembed openvino" for some, BENCH_OPTIONS=--fresh to start anew after an interruption
 # make report  set up, write the README's tables and docs/assets/ from those results
+# make docs    set up, build the documentation into site/
 # make clean   remove what the others made
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench report clean
+.PHONY: demo test lint bench report docs clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python examples/demo.py
@@ -36,13 +37,16 @@ report: $(VENV)/.ready
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python benchmarks/report.py
 
+docs: $(VENV)/.ready
+	$(BIN)/python -m mkdocs build --strict
+
 # The project is installed as links to its folders, so this is done again only when the dependencies change.
 $(VENV)/.ready: pyproject.toml Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is wanted; make PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --retries 0 --timeout 15 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || $(PIP) install $(TORCH)
-	$(PIP) install --editable '.[cpu,export,arrow,test,dev]'
+	$(PIP) install --editable '.[cpu,export,arrow,docs,test,dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) .demo .bench build dist
+	rm -rf $(VENV) .demo .bench build dist site

@@ -18,10 +18,10 @@ from .options import MAX_QUALITY_DROP, PRECISIONS, TARGETS, ExportOptions
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 for success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    top = parser()
+    arguments = top.parse_args(argv)
     if arguments.precision == "fp32" and arguments.calibration:
-        parser.error("--calibration is for --precision int8")
+        top.error("--calibration is for --precision int8")
     escape_unprintable()
     try:
         code = _export(arguments)
@@ -96,47 +96,48 @@ def _points(text: str) -> float:
     return value
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
         prog="simcse-export", description="Export a trained SimCSE checkpoint (BERT or RoBERTa) to an artifact."
     )
-    parser.add_argument(
+    top.add_argument(
         "checkpoint",
         metavar="CHECKPOINT",
         help="local folder, or hub id such as princeton-nlp/sup-simcse-bert-base-uncased",
     )
-    parser.add_argument("-o", "--output", metavar="ARTIFACT", type=Path, required=True, help="folder to make")
-    parser.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
-    parser.add_argument("--pooler", choices=POOLERS, help="default: what the checkpoint's own files state")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: %(default)s")
-    parser.add_argument("--target", choices=TARGETS, default="cpu", help="default: %(default)s")
-    parser.add_argument(
+    top.add_argument("-o", "--output", metavar="ARTIFACT", type=Path, required=True, help="folder to make")
+    top.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
+    top.add_argument("--pooler", choices=POOLERS, help="default: what the checkpoint's own files state")
+    top.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: %(default)s")
+    top.add_argument("--target", choices=TARGETS, default="cpu", help="default: %(default)s")
+    top.add_argument(
         "--max-tokens",
         metavar="N",
         type=int,
         help="longest text, special tokens included; default: what the checkpoint states, else 128",
     )
-    parser.add_argument("--no-normalize", action="store_true", help="leave the L2 norm out of the graph")
-    parser.add_argument(
+    top.add_argument("--no-normalize", action="store_true", help="leave the L2 norm out of the graph")
+    top.add_argument(
         "--calibration",
         metavar="FILE",
         type=Path,
         help="int8: sentences like those that will be encoded, one a line (default: built-in ones)",
     )
-    parser.add_argument(
+    top.add_argument(
         "--sts", metavar="FOLDER", type=Path, help="STS tasks (NAME.tsv) to score on, and to judge int8 by"
     )
-    parser.add_argument(
+    top.add_argument(
         "--max-quality-drop",
         metavar="POINTS",
         type=_points,
         default=MAX_QUALITY_DROP,
         help="with --sts: refuse to publish if the average Spearman x 100 falls by more (default: %(default)s)",
     )
-    parser.add_argument("--force", action="store_true", help="replace an artifact that is there already")
-    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    return parser
+    top.add_argument("--force", action="store_true", help="replace an artifact that is there already")
+    top.add_argument("--json", action="store_true", help="print the manifest as JSON")
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return top
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""What the documentation shows is run: Python blocks of the pages and the README, examples of docstrings."""
+
+import doctest
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simcse_engine import Encoder
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+# Modules whose docstrings have examples that run as they stand.
+MODULES = ("simcse_engine", "simcse_engine.encoder", "simcse_engine.quality")
+
+
+def blocks() -> Iterator[Any]:
+    for page in PAGES:
+        for number, code in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")), 1):
+            yield pytest.param(code, id=f"{page.name}-{number}")
+
+
+@pytest.mark.parametrize("code", list(blocks()))
+def test_blocks_of_the_pages(code: str, artifact: Path, tmp_path: Path) -> None:
+    exec(compile(code, "documentation", "exec"), {"artifact": artifact, "folder": tmp_path})
+
+
+def test_there_are_blocks() -> None:
+    assert len(list(blocks())) >= 8
+
+
+def test_blocks_of_the_readme(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sup-simcse").symlink_to(artifact)
+    (tmp_path / "sentences.txt").write_text("A man plays a guitar.\nSomeone is making music.\n", encoding="utf-8")
+    found = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(found) >= 2
+    for code in found:
+        exec(compile(code, "README", "exec"), {})
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_docstrings(name: str, artifact: Path) -> None:
+    module = importlib.import_module(name)
+    # The tiny model's dimension differs from the one that people read.
+    with Encoder(artifact) as encoder:
+        dimension = encoder.dimension
+    ran = 0
+    names = {**vars(module), "artifact": artifact}
+    for test in doctest.DocTestFinder().find(module, name, globs=names):
+        if not test.examples:
+            continue
+        for example in test.examples:
+            example.want = re.sub(r"\b(384|768)\b", str(dimension), example.want)
+        failures: list[str] = []
+        result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=failures.append)
+        assert result.failed == 0, "".join(failures)
+        ran += result.attempted
+    assert ran > 0

@@ -1,0 +1,42 @@
+"""The documentation site builds strictly, and its command-line page is in step with the parsers."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NEEDED = ("mkdocs", "material", "mkdocstrings_handlers.python")
+
+
+def installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_it_builds_strictly(tmp_path: Path) -> None:
+    missing = [name for name in NEEDED if not installed(name)]
+    if missing:
+        pytest.skip(f"{', '.join(missing)}: not installed; pip install 'simcse-engine[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site/api/index.html").read_text(encoding="utf-8")
+    for name in ("simcse_engine.Encoder.encode", "simcse_engine.index.Index.search", "simcse_export.pipeline.export"):
+        assert f'id="{name}"' in page
+
+
+def test_the_commands_page_is_in_step() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs/commands.py", "--check"], check=False)
+    assert done.returncode == 0, "python docs/commands.py writes it anew"
+
+
+def test_every_page_is_in_the_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    assert pages
+    assert [page for page in pages if f": {page}\n" not in menu] == []
