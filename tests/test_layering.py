@@ -19,7 +19,7 @@ READERS = {
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"hub.py"},
     "pyarrow": {"textfile.py"},
-    "tqdm": {"encoder.py", "cli.py"},
+    "tqdm": {"encoder.py", "simcse.py", "cli.py", "cli_index.py"},
     "usearch": {"neighbours.py"},
     "sqlite3": {"records.py", "store.py"},
 }

@@ -14,8 +14,19 @@ from .errors import IndexWarning, SimCSEError, TruncationWarning
 
 if TYPE_CHECKING:
     from .index import Hit, Index
+    from .simcse import SimCSE
 
-__all__ = ["Encoder", "Hit", "Index", "IndexWarning", "Manifest", "SimCSEError", "TruncationWarning", "__version__"]
+__all__ = [
+    "Encoder",
+    "Hit",
+    "Index",
+    "IndexWarning",
+    "Manifest",
+    "SimCSE",
+    "SimCSEError",
+    "TruncationWarning",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,4 +35,9 @@ def __getattr__(name: str) -> Any:
         from . import index
 
         return getattr(index, name)
+    if name == "SimCSE":
+        # It has an index in it.
+        from .simcse import SimCSE
+
+        return SimCSE
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from ._version import __version__
+from .arguments_index import add_index, add_search
 from .errors import InputValueError
 
 PROGRAM = "simcse-engine"
@@ -68,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--seconds", type=_seconds, metavar="S", default=2.5, help="for each thing measured (default: %(default)s)"
     )
+
+    index = commands.add_parser(
+        "index", help="make, fill and look after a search index", description="A search index.", allow_abbrev=False
+    )
+    add_index(index)
+    add_search(command("search", "find the entries of an index that are nearest in meaning"))
 
     command("doctor", "examine this installation and machine, and say what to do about each finding")
     return top

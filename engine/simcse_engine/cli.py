@@ -5,17 +5,15 @@ failure, 2 for wrong use and 130 after Ctrl-C. What only one command needs is im
 """
 
 import argparse
-import contextlib
 import itertools
-import json
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from .arguments import PROGRAM, parser
-from .errors import SimCSEError, TruncationWarning
+from .cli_output import counted_cuts, print_json
+from .errors import SimCSEError
 from .printout import escape_unprintable
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ def _encode(args: argparse.Namespace) -> int:
     check_target(args.output)
     rows = 0
     # It only streams, so it packs the weights for nothing else.
-    with open_texts(args.file) as texts, _counted_cuts(args) as cuts, _encoder(args, "throughput") as encoder:
+    with open_texts(args.file) as texts, counted_cuts(args.truncate) as cuts, _encoder(args, "throughput") as encoder:
         # The second branch holds just the texts that the encoder has read ahead of its vectors.
         encoded, kept = itertools.tee(texts)
         # disable=None: no bar where stderr is no terminal.
@@ -66,7 +64,7 @@ def _encode(args: argparse.Namespace) -> int:
                 del vectors
         dimension, identity = encoder.dimension, encoder.manifest.identity
     if args.json:
-        _print_json(
+        print_json(
             {
                 "output": str(args.output),
                 "rows": rows,
@@ -84,10 +82,10 @@ def _similarity(args: argparse.Namespace) -> int:
     from .printout import cosine_table, cosines
 
     sentences = [args.first, *args.others]
-    with _counted_cuts(args) as cuts, _encoder(args) as encoder:
+    with counted_cuts(args.truncate) as cuts, _encoder(args) as encoder:
         values = cosines(encoder.encode(sentences))
     if args.json:
-        _print_json({"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)})
+        print_json({"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)})
     elif len(sentences) == 2:
         print(f"{values[0, 1]:.4f}")
     else:
@@ -103,7 +101,7 @@ def _info(args: argparse.Namespace) -> int:
     folder = locate(args.artifact, files=[MANIFEST])
     manifest = Manifest.read(folder)
     if args.json:
-        _print_json(manifest.to_json())
+        print_json(manifest.to_json())
     else:
         print(manifest_lines(folder, manifest))
     return 0
@@ -122,7 +120,7 @@ def _verify(args: argparse.Namespace) -> int:
         parity = verify(encoder, folder)
         precision = encoder.manifest.precision
     if args.json:
-        _print_json({"passed": True, "precision": precision, **parity.to_json()})
+        print_json({"passed": True, "precision": precision, **parity.to_json()})
     else:
         print(parity_lines(parity, LIMITS[precision]))
     return 0
@@ -134,11 +132,11 @@ def _evaluate(args: argparse.Namespace) -> int:
     from .tables import quality_table
 
     tasks = read_tasks(args.sts)
-    with _counted_cuts(args) as cuts, _encoder(args) as encoder:
+    with counted_cuts(args.truncate) as cuts, _encoder(args) as encoder:
         quality = measure(tasks, lambda texts: encoder.encode(texts, progress=sys.stderr.isatty()))
         identity = encoder.manifest.identity
     if args.json:
-        _print_json({"identity": identity, **quality.to_json(), "truncated": sum(cuts)})
+        print_json({"identity": identity, **quality.to_json(), "truncated": sum(cuts)})
     else:
         print(quality_table(quality))
     return 0
@@ -155,7 +153,7 @@ def _bench(args: argparse.Namespace) -> int:
     with tqdm(bar_format="{elapsed} {desc}", disable=None, leave=False) as line:
         measured = bench(args.artifact, options, line.set_description_str)
     if args.json:
-        _print_json(measured.to_json())
+        print_json(measured.to_json())
     else:
         print(bench_table(measured))
     return 0
@@ -166,7 +164,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
     found = examine()
     if args.json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     else:
         print(found.render())
     return 0 if found.healthy else 1
@@ -175,7 +173,7 @@ def _doctor(args: argparse.Namespace) -> int:
 def _encoder(args: argparse.Namespace, optimize_for: "OptimizeFor" = "both") -> "Encoder":
     from .encoder import Encoder
 
-    # "silent" is silent towards the user alone: cuts are counted all the same, in `_counted_cuts`.
+    # "silent" is silent towards the user alone: cuts are counted all the same, in `counted_cuts`.
     truncate: Truncate = "error" if args.truncate == "error" else "warn"
     return Encoder(
         args.artifact,
@@ -187,32 +185,16 @@ def _encoder(args: argparse.Namespace, optimize_for: "OptimizeFor" = "both") -> 
     )
 
 
-@contextlib.contextmanager
-def _counted_cuts(args: argparse.Namespace) -> Iterator[list[int]]:
-    """Collect how many texts each TruncationWarning counts, and say it in one line on stderr unless silence is asked.
+def _index(args: argparse.Namespace) -> int:
+    from .cli_index import run
 
-    Other warnings take their own way.
-    """
-    cuts: list[int] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", TruncationWarning)
-        show = warnings.showwarning
-
-        def count(message: Any, *where: Any, **more: Any) -> None:
-            if not isinstance(message, TruncationWarning):
-                show(message, *where, **more)
-                return
-            cuts.append(message.cut)
-            if args.truncate != "silent":
-                print(f"{PROGRAM}: warning: {message}", file=sys.stderr)
-
-        warnings.showwarning = count
-        yield cuts
+    return run(args)
 
 
-def _print_json(content: Any) -> None:
-    # In ASCII, the default, so that no terminal's or pipe's encoding can be in the way.
-    print(json.dumps(content, indent=2))
+def _search(args: argparse.Namespace) -> int:
+    from .cli_search import run
+
+    return run(args)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -223,6 +205,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "evaluate": _evaluate,
     "bench": _bench,
     "doctor": _doctor,
+    "index": _index,
+    "search": _search,
 }
 
 

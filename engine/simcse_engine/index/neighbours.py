@@ -51,9 +51,9 @@ class Scheme:
 
     dimension: int
     dtype: str
-    connectivity: int = 16
+    connectivity: int = 32
     expansion_add: int = 128
-    expansion_search: int = 64
+    expansion_search: int = 128
 
     def candidates(self, k: int) -> int:
         """How many candidates are rescored for k hits."""

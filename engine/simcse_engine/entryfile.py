@@ -1,0 +1,97 @@
+"""Files whose texts an index shall encode: plain lines, `.jsonl` with keys and metadata, `.parquet`."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from .errors import InputValueError
+from .textfile import STDIN, import_pyarrow, open_texts
+
+_ENTRY_NAMES = {"text", "key", "metadata"}
+
+
+class NewEntry(NamedTuple):
+    """What a line or row gives: a text, and what it has beside."""
+
+    text: str
+    key: int | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def has_vectors(source: str) -> bool:
+    """Whether a file brings vectors, so that nothing is to be encoded; `Index.add_from` reads it then.
+
+    Raises:
+        InputValueError: it cannot be read.
+    """
+    suffix = Path(source).suffix.lower()
+    if source == STDIN or suffix not in (".npy", ".arrow", ".parquet", ".jsonl"):
+        return False
+    if suffix in (".npy", ".arrow"):
+        return True
+    with _opened(source) as file:
+        if suffix == ".parquet":
+            arrow, parquet = import_pyarrow(source)
+            try:
+                return "vector" in parquet.ParquetFile(file).schema_arrow.names
+            except (arrow.ArrowException, OSError) as error:
+                raise InputValueError(f"{source}: not a readable Parquet file ({error})") from error
+        try:
+            first = json.loads(file.readline() or b"null")
+        except (ValueError, RecursionError):
+            # Said with the line's number by whoever reads it.
+            return False
+        return isinstance(first, dict) and "vector" in first
+
+
+@contextlib.contextmanager
+def open_entries(source: str) -> Iterator[Iterator[NewEntry]]:
+    """Open a file of texts; what is in it is read as it is asked for.
+
+    Args:
+        source: as for `textfile.open_texts`; in `.jsonl`, an object may have a "key" and "metadata" beside its
+            "text".
+
+    Yields:
+        The entries.
+
+    Raises:
+        InputValueError: the file cannot be read, or a line is not what it should be.
+    """
+    if source != STDIN and Path(source).suffix.lower() == ".jsonl":
+        with _opened(source) as file:
+            yield _json_entries(file, source)
+        return
+    with open_texts(source) as texts:
+        yield map(NewEntry, texts)
+
+
+def _opened(source: str) -> BinaryIO:
+    try:
+        return Path(source).open("rb")
+    except OSError as error:
+        raise InputValueError(f"{source}: cannot be read ({error.strerror})") from error
+
+
+def _json_entries(file: BinaryIO, source: str) -> Iterator[NewEntry]:
+    for number, line in enumerate(file, 1):
+        name = f"{source}, line {number}"
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputValueError(f"{name}: not JSON ({error})") from error
+        row = {"text": found} if isinstance(found, str) else found
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            raise InputValueError(f'{name}: a string, or an object with a string under "text", is wanted')
+        # A misspelt "meta" shall not be dropped in silence.
+        if set(row) - _ENTRY_NAMES:
+            unknown = ", ".join(sorted(set(row) - _ENTRY_NAMES))
+            raise InputValueError(f"{name}: has {unknown}; text, key and metadata are read (put the rest in metadata)")
+        key, metadata = row.get("key"), row.get("metadata")
+        if key is not None and (isinstance(key, bool) or not isinstance(key, int)):
+            raise InputValueError(f"{name}: the key is {key!r}; a whole number is wanted")
+        if metadata is not None and not isinstance(metadata, dict):
+            raise InputValueError(f"{name}: the metadata is {type(metadata).__name__}; an object is wanted")
+        yield NewEntry(row["text"], key, metadata)
