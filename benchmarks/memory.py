@@ -19,7 +19,7 @@ from peers.contestant import Contestant
 from peers.field import Field, options
 from peers.finished import Finished
 
-FEW, MANY, LINES = 1_000, 10_000, 100_000
+FEW, MANY, LINES = 1_000, 5_000, 100_000
 GOAL_MB = {"fp32": 300, "int8": 160}
 
 # A process starts with the peak of whoever started it, so one that has loaded nothing stands between.

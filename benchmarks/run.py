@@ -76,6 +76,7 @@ QUESTIONS = [
         trial=("--sentences", "8", "--rounds", "1"),
     ),
     Question(script=("threads",), about="bulk work by threads", trial=(*_FEW, "--rounds", "1", "--threads", "1", "2")),
+    Question(script=("search",), about="search in an index, beside bare USearch and FAISS", peers=False),
     Question(script=("speed",), about="ours beside transformers in one process", peers=False),
     Question(script=("small_calls",), about="how calls of a few sentences run", peers=False),
     Question(script=("limits",), about="the scheduler's limits", peers=False),
