@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from simcse_engine import Encoder
+from simcse_engine import Encoder, Manifest, SimCSEError
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".demo"
@@ -31,8 +31,11 @@ SENTENCES = [
 
 def main() -> None:
     fetch_checkpoint()
-    if not (ARTIFACT / "manifest.json").is_file():
-        run("simcse-export", str(CHECKPOINT.relative_to(ROOT)), "-o", str(ARTIFACT.relative_to(ROOT)))
+    try:
+        Manifest.read(ARTIFACT)
+    except SimCSEError:
+        # None is there yet, or one that an earlier version of the format wrote.
+        run("simcse-export", str(CHECKPOINT.relative_to(ROOT)), "-o", str(ARTIFACT.relative_to(ROOT)), "--force")
     with Encoder(ARTIFACT) as encoder:
         print()
         show_similarities(encoder)
