@@ -127,8 +127,9 @@ def main() -> None:
         shutil.rmtree(UNFINISHED, ignore_errors=True)
     if asked.trial:
         os.environ[RESULTS_VARIABLE] = str(TRIAL)
-    # As Ctrl-C does: processes and temporary folders go with it.
+    # As Ctrl-C does: processes and temporary folders go with it. Shells start background jobs deaf to that one.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         Suite(peers, questions(asked), trial=asked.trial).run()
     except KeyboardInterrupt:
