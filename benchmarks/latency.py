@@ -35,7 +35,7 @@ def ask(field: Field, *, rounds: int = BLOCKS) -> None:
         blocks,
         lambda each, given: each.process.each(given)[FIRST_OF_BLOCK:],
         # Enough of them for all lengths that will be seen.
-        warm_up=list(itertools.chain(*blocks[:3])),
+        warm_up=list(itertools.chain(*blocks[:2])),
     )
 
     medians = {name: [float(np.median(block)) * 1e3 for block in each] for name, each in waits.items()}

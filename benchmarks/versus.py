@@ -13,7 +13,7 @@ from peers.field import Field, options
 from simcse_engine.artifact import TOKENIZER
 from simcse_engine.tokenizer import Tokenizer
 
-ROUNDS = 5
+ROUNDS = 4
 
 
 def main() -> None:

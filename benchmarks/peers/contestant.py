@@ -128,7 +128,10 @@ def peer_contestant(
 
     def find() -> Found:
         print(f"searching the best settings of {name}", flush=True)
-        return search(process, first, own_batches=peer.own_batches, sample=tuning.bulk, singles=tuning.singles)
+        found = search(process, first, own_batches=peer.own_batches, sample=tuning.bulk, singles=tuning.singles)
+        # It has loaded the model a dozen times, and not every library gives back what it took.
+        process.close()
+        return found
 
     key = f"{model.name}, {name}, {installed.packages}, {len(tuning.bulk)} sentences, {threads} threads"
     found = remembered(SETTINGS, key, find)

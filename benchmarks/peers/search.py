@@ -25,7 +25,7 @@ _HOPELESS = 0.4
 
 # How full batches of one length get depends on how many texts there are; batches cut from a sorted list are alike in
 # fewer of them.
-_ENOUGH_SORTED = 400
+_ENOUGH_SORTED = 200
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ Where something fails, the answer is {"error": why}. When requests end, so does 
 asker has closed it, or was killed.
 """
 
+import gc
 import json
 import os
 import queue
@@ -90,8 +91,9 @@ def serve(load: Callable[[Load], Encode]) -> None:
             if what == "ready":
                 pass
             elif what == "load":
-                # The one before goes first: two at once would need the memory of both.
+                # The one before goes first, and what it holds in circles: two at once would need the memory of both.
                 encode = _nothing_loaded
+                gc.collect()
                 encode = load(Load(**{**request, "setting": Setting(**request["setting"])}))
             elif what == "save":
                 texts = request["texts"]
