@@ -15,7 +15,7 @@ HEAVY = {"torch", "transformers", "onnx", "optimum", "safetensors", "sentence_tr
 
 # Who reads each library.
 READERS = {
-    "onnxruntime": {"session.py"},
+    "onnxruntime": {"library.py", "opening.py"},
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"hub.py"},
     "pyarrow": {"textfile.py"},

@@ -89,7 +89,7 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
         # Its sessions go before the runner opens its own, so that the weights are not in memory once more.
         encoder.close()
         device = checked_device(options.device, manifest)
-        runner = Runner(folder, device=device, threads=threads, identity=manifest.identity)
+        runner = Runner(folder, device=device, threads=threads, manifest=manifest)
         opened.enter_context(contextlib.closing(runner))
         stream = list(itertools.chain.from_iterable(tokens.ids))
         works = [_length_work(runner, stream, length, threads, manifest.dimension) for length in _lengths(manifest)]

@@ -259,7 +259,7 @@ class Encoder:
             threads=self._threads,
             optimize_for=self._optimize_for,
             limits=self._limits,
-            identity=self.manifest.identity,
+            manifest=self.manifest,
         )
 
     def _policy(self, truncate: Truncate | None) -> Truncate:

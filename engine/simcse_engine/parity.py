@@ -36,11 +36,12 @@ class Limit:
 # sums wrongly, on texts that are chosen for being odd.
 LIMITS = {
     "fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999),
+    "fp16": Limit(max_abs_difference=5e-3, min_cosine=0.9999),
     "int8": Limit(max_abs_difference=0.1, min_cosine=0.97),
 }
 
 # A vector's length, where the graph does not normalize: its relative error is of the size of the components'.
-_MAX_NORM_ERROR = {"fp32": 1e-4, "int8": 0.2}
+_MAX_NORM_ERROR = {"fp32": 1e-4, "fp16": 5e-3, "int8": 0.2}
 
 
 @dataclass(frozen=True, kw_only=True)

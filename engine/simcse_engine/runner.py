@@ -22,7 +22,7 @@ from .artifact import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .schedule import Limits, plan
-from .session import Session, SessionOptions
+from .session import Session, SessionOptions, open_session
 
 
 class Runner:
@@ -36,7 +36,7 @@ class Runner:
         threads: int,
         optimize_for: OptimizeFor = "both",
         limits: Limits | None = None,
-        identity: str | None = None,
+        manifest: Manifest | None = None,
     ) -> None:
         """Prepare to run the graph in ``artifact``; nothing is opened yet.
 
@@ -47,10 +47,10 @@ class Runner:
             optimize_for: "both"; "latency" for the joint session alone, which runs batches in turn; "throughput" for
                 the one-thread session alone.
             limits: the sizes to schedule by.
-            identity: the artifact's; if another one lies there when a session is opened, that raises.
+            manifest: the artifact's, if it was read; if another one lies there when a session is opened, that raises.
         """
         self._artifact = artifact
-        self._identity = identity
+        self._manifest = manifest
         self._device = device
         # The threads of each session, and how many batches run side by side.
         self._joint_threads = 1 if optimize_for == "throughput" else threads
@@ -117,12 +117,12 @@ class Runner:
             return self._sessions[threads]
 
     def _open(self, threads: int) -> Session:
-        session = Session(self._artifact, SessionOptions(device=self._device, threads=threads))
+        expected = self._manifest or Manifest.read(self._artifact)
+        session = open_session(self._artifact, expected, SessionOptions(device=self._device, threads=threads))
         # Read after the graph: what was replaced before or while it was read shows here.
-        manifest = Manifest.read(self._artifact)
-        if self._identity is not None and manifest.identity != self._identity:
+        if Manifest.read(self._artifact).identity != expected.identity:
             raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
-        self._mixed = manifest.mixed_lengths
+        self._mixed = expected.layout != "even"
         return session
 
     def _pool(self) -> ThreadPoolExecutor:

@@ -1,15 +1,16 @@
 """Checkpoint → artifact, in order: read, author, write, verify, publish.
 
-A cheaper precision begins with its float32 twin, which must agree with transformers like any other artifact. Beside
-that twin, which is then dropped, the quality gate measures what the precision costs.
+Any other precision or target begins with the float32 twin for CPUs, which must agree with transformers like any other
+artifact. Beside that twin, which is then dropped, the quality gate measures what the precision costs.
 """
 
 import itertools
 import os
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
-from simcse_engine.artifact import ARTIFACT_FILES, GRAPH, Manifest
+from simcse_engine.artifact import ARTIFACT_FILES, ENGINE_FILES, GRAPH, Manifest
 from simcse_engine.atomic import refuse_existing, whole_folder
 from simcse_engine.errors import OutputError
 from simcse_engine.session import import_runtime
@@ -49,7 +50,7 @@ def export(
     refuse_existing(target, replace=options.force)
     _refuse_other_folders(target)
     import_runtime()
-    steps = 6 if options.precision != "fp32" else 5 if options.sts else 4
+    steps = 6 if not options.first_on_cpu else 5 if options.sts else 4
     step = itertools.count(1)
 
     def begin(what: str) -> None:
@@ -58,9 +59,9 @@ def export(
     begin(f"reading {checkpoint}")
     job = Job(checkpoint, options, begin)
     with whole_folder(target, replace=options.force) as staging:
-        if options.precision == "fp32":
+        if options.first_on_cpu:
             return job.score(staging, job.make_float(staging))
-        return job.make_int8(staging, job.make_float(job.twin_in(staging)))
+        return job.make_other(staging, job.make_float(job.twin_in(staging)))
 
 
 def _refuse_other_folders(target: Path) -> None:
@@ -69,7 +70,7 @@ def _refuse_other_folders(target: Path) -> None:
         found = {path.name for path in target.iterdir()} if target.is_dir() else set()
     except OSError as error:
         raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
-    other = found - ARTIFACT_FILES
+    other = {name for name in found - ARTIFACT_FILES if not fnmatch(name, ENGINE_FILES)}
     if found and (other or GRAPH not in found):
         what = f"{min(other)} lies in it" if other else f"no {GRAPH} in it"
         raise OutputError(f"{target}: is a folder of other things ({what}); --force replaces artifacts only")

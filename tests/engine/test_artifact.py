@@ -20,7 +20,7 @@ from simcse_engine.errors import ArtifactError, ArtifactNotFoundError, FormatVer
 FILES = [CHECK, GRAPH, WEIGHTS, TOKENIZER]
 FIELDS = [
     *("source", "architecture", "pooler", "normalized", "precision", "target", "dimension", "max_tokens"),
-    *("mixed_lengths", "files", "versions", "parity", "quality", "verified", "identity", "model", "digest"),
+    *("layout", "padding_id", "files", "versions", "parity", "quality", "verified", "identity", "model", "digest"),
 ]
 
 
@@ -187,8 +187,10 @@ def test_wrong_type_under_a_fitting_digest(artifact_copy: Path, name: str) -> No
         {"max_tokens": None},
         {"dimension": 32.0},
         {"normalized": 1},
-        {"mixed_lengths": 0},
-        {"mixed_lengths": None},
+        {"layout": None},
+        {"layout": "spiral"},
+        {"padding_id": "1"},
+        {"padding_id": True},
         {"pooler": None},
         {"precision": 32},
         {"target": ["cpu"]},
@@ -246,9 +248,9 @@ def test_path_for_a_file_name(artifact_copy: Path, name: str) -> None:
         (b'{"format": "1"}', "states no format"),
         (b'{"format": 1.0}', "states no format"),
         (b'{"format": [1]}', "states no format"),
-        (b'{"format": 2}', "was edited"),
-        (b'{"format": 2, "x": "\\ud800"}', "was edited"),
-        (b'{"format": 2, "x": NaN}', "was edited"),
+        (b'{"format": 3}', "was edited"),
+        (b'{"format": 3, "x": "\\ud800"}', "was edited"),
+        (b'{"format": 3, "x": NaN}', "was edited"),
     ],
 )
 def test_malformed_manifest(artifact_copy: Path, content: bytes, says: str) -> None:
@@ -260,7 +262,7 @@ def test_malformed_manifest(artifact_copy: Path, content: bytes, says: str) -> N
 def test_manifest_nested_to_the_very_limit(artifact_copy: Path) -> None:
     # Where reading it just succeeds, whatever is done with it afterwards recurses as deep.
     for depth in range(850, 1050):
-        (artifact_copy / MANIFEST).write_text('{"format": 2, "x": ' + "[" * depth + "]" * depth + "}")
+        (artifact_copy / MANIFEST).write_text('{"format": 3, "x": ' + "[" * depth + "]" * depth + "}")
         with pytest.raises(IntegrityError):
             open_artifact(artifact_copy)
 
@@ -362,7 +364,7 @@ def test_identity_and_model(artifact: Path) -> None:
         ({"source": {"digest": "0"}}, False, True),
         ({"source": {"id": "x", "revision": "y"}}, False, False),
         ({"files": CHECK}, False, False),
-        ({"mixed_lengths": False}, False, False),
+        ({"layout": "even"}, False, False),
         ({"architecture": {}}, False, False),
         ({"versions": {}}, False, False),
         ({"parity": None, "verified": None}, False, False),
