@@ -189,8 +189,11 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` into ``folder``."""
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
-        (folder / MANIFEST).write_text(text, encoding="utf-8")
+        self.write_to(folder / MANIFEST)
+
+    def write_to(self, path: Path) -> None:
+        """Write the manifest into a file of another name, which becomes ``manifest.json`` when it is whole."""
+        path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -25,8 +25,8 @@ SimCSEError
     ├── UnsupportedModelError    an architecture or option that neither graph writer knows
     └── QualityError             the precision costs more quality than was allowed
 
-TruncationWarning is no error: it says how many texts were cut where truncate="warn". Nor is IndexWarning: an index
-answers, but slower than it should.
+Warnings are no errors: TruncationWarning says how many texts were cut where truncate="warn", IndexWarning that an index
+answers, but slower than it should, and UnverifiedWarning that nobody has yet seen an artifact's vectors on its device.
 """
 
 
@@ -142,3 +142,7 @@ class TruncationWarning(UserWarning):
 
 class IndexWarning(UserWarning):
     """An index answers, but slower than it should: its graph is damaged, and vectors are compared one by one."""
+
+
+class UnverifiedWarning(UserWarning):
+    """An artifact was checked on a CPU alone, and not yet on a device of its target; ``simcse-engine verify`` does."""

@@ -5,14 +5,15 @@ publishes nothing that disagrees; `verify` repeats the comparison on any machine
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifact import CHECK
+from .artifact import CHECK, MANIFEST, Manifest
+from .atomic import whole_file
 from .errors import IntegrityError, ParityError
 
 if TYPE_CHECKING:
@@ -125,6 +126,18 @@ def load_check(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
     except Exception as error:  # zipfile, zlib and NumPy each raise their own
         raise IntegrityError(f"{folder / CHECK}: cannot be read ({error}); export again") from error
     return texts, vectors
+
+
+def record(folder: Path, manifest: Manifest, parity: Parity) -> Manifest:
+    """Say in the manifest in ``folder`` that the artifact was verified on its device.
+
+    Raises:
+        OutputError: the folder cannot be written to; the manifest there is untouched.
+    """
+    verified = replace(manifest, parity=parity.to_json(), verified=True)
+    with whole_file(folder / MANIFEST) as staged:
+        verified.write_to(staged)
+    return verified
 
 
 def verify(encoder: "Encoder", folder: Path) -> Parity:

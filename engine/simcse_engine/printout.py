@@ -68,7 +68,7 @@ def manifest_lines(folder: Path, manifest: Manifest) -> str:
 
 
 def _parity(manifest: Manifest) -> str:
-    state = "verified at export" if manifest.verified else "not verified on its target"
+    state = "verified" if manifest.verified else "not verified on its target"
     return f"{state}; {_listed(manifest.parity)}" if manifest.parity else state
 
 

@@ -5,6 +5,8 @@ finish a lot of them soonest, since nothing has to be divided or waited for (1.2
 Each session is opened when it is first asked for: an encoder asks for the first at its start, to be warm, and for the
 other with its first bulk work. From then on the process holds the weights as each session packs them, unless
 ``optimize_for`` leaves it with one session for both.
+
+A GPU has one session for all work, and its workers are there to have the next runs laid out while one computes.
 """
 
 import itertools
@@ -22,7 +24,7 @@ from .artifact import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .schedule import Limits, plan
-from .session import Session, SessionOptions, open_session
+from .session import GPU_RUNS, Session, SessionOptions, open_session
 
 
 class Runner:
@@ -53,9 +55,10 @@ class Runner:
         self._manifest = manifest
         self._device = device
         # The threads of each session, and how many batches run side by side.
-        self._joint_threads = 1 if optimize_for == "throughput" else threads
-        self._single_threads = threads if optimize_for == "latency" else 1
-        self._abreast = 1 if optimize_for == "latency" else threads
+        on_cpu = device == "cpu"
+        self._joint_threads = 1 if optimize_for == "throughput" or not on_cpu else threads
+        self._single_threads = threads if optimize_for == "latency" and on_cpu else 1
+        self._abreast = GPU_RUNS if not on_cpu else 1 if optimize_for == "latency" else threads
         self._limits = limits or Limits()
         self._opening = threading.Lock()
         self._closed = False

@@ -4,6 +4,7 @@ library   ONNX Runtime itself: imported, or what is wrong with it
 opening   a graph on one provider, or what is in the way
 feeds     sentences → the arrays of a run
 cpu       the session on a CPU
+cuda      the session on a GPU; buckets, the shapes its small runs are padded to; cudart, memory and copies
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from ..artifact import Manifest
 from ..errors import ProviderError
 from .cpu import CpuSession
+from .cuda import GPU_RUNS, CudaSession
 from .library import (
     available_providers,
     import_runtime,
@@ -22,7 +24,9 @@ from .library import (
 from .session import Session, SessionOptions
 
 __all__ = [
+    "GPU_RUNS",
     "CpuSession",
+    "CudaSession",
     "Session",
     "SessionOptions",
     "available_providers",
@@ -43,6 +47,14 @@ def open_session(artifact: Path, manifest: Manifest, options: SessionOptions) ->
         ProviderError: the device is not to be had.
         IntegrityError: the runtime cannot read the graph.
     """
-    if options.device != "cpu":
-        raise ProviderError(f"this engine has no session for {options.device} yet")
-    return CpuSession(artifact, options, layout=manifest.layout, padding_id=manifest.padding_id)
+    if options.device == "cpu":
+        return CpuSession(artifact, options, layout=manifest.layout, padding_id=manifest.padding_id)
+    if manifest.target == "cuda":
+        return CudaSession(
+            artifact,
+            options,
+            precision=manifest.precision,
+            padding_id=manifest.padding_id,
+            max_tokens=manifest.max_tokens,
+        )
+    raise ProviderError(f"this engine has no session for {manifest.target} yet")

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .buckets import Size
+
 Ints = NDArray[np.int64]
 Feed = Callable[[Ints, Ints, int | None], dict[str, NDArray[Any]]]
 
@@ -18,21 +20,36 @@ def ragged(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArra
     return {"input_ids": ids, "lengths": lengths}
 
 
-def packed(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[Any]]:
+def packed(ids: Ints, lengths: Ints, padding_id: int | None, size: Size | None = None) -> dict[str, NDArray[Any]]:
     """End to end, with what fused attention over sentences without padding asks for: layout "packed".
+
+    Args:
+        ids: [tokens].
+        lengths: [sentences].
+        padding_id: see `positions`.
+        size: the shape to pad to, at least as large as these sentences are: with tokens of id 0 and position 0, and
+            sentences of no tokens, all of them at the end.
 
     Returns:
         int32 ``input_ids`` [tokens], ``position_ids`` [tokens], ``cumulative_lengths`` [sentences + 1] (where each
         sentence begins, and the end) and ``token_offset`` [sentences, longest] (the place on the padded grid of each
         token, then those of the padding).
     """
-    sentences, longest = len(lengths), int(lengths.max())
-    filled = np.arange(longest) < lengths[:, None]
-    places = np.arange(sentences * longest, dtype=np.int32).reshape(filled.shape)
+    if size is None:
+        size = Size(len(lengths), int(lengths.max()), len(ids))
+    input_ids, position_ids = np.zeros(size.tokens, np.int32), np.zeros(size.tokens, np.int32)
+    input_ids[: len(ids)] = ids
+    position_ids[: len(ids)] = positions(ids, lengths, padding_id)
+    boundaries = np.full(size.sentences + 1, len(ids), np.int32)
+    boundaries[0] = 0
+    np.cumsum(lengths, out=boundaries[1 : len(lengths) + 1])
+    filled = np.zeros((size.sentences, size.longest), bool)
+    filled[: len(lengths)] = np.arange(size.longest) < lengths[:, None]
+    places = np.arange(filled.size, dtype=np.int32).reshape(filled.shape)
     return {
-        "input_ids": ids.astype(np.int32),
-        "position_ids": positions(ids, lengths, padding_id),
-        "cumulative_lengths": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+        "input_ids": input_ids,
+        "position_ids": position_ids,
+        "cumulative_lengths": boundaries,
         "token_offset": np.concatenate([places[filled], places[~filled]]).reshape(filled.shape),
     }
 
