@@ -164,9 +164,8 @@ def speed(name: str, artifact: Path, device: str, work: Work) -> dict[str, Any]:
         bulk = [texts[: work.sentences]] * work.rounds
         seconds = alternate({key: timed(encode) for key, encode in encoders.items()}, bulk)
         count = min(work.sentences, len(texts))
-        print(
-            "  bulk, sentences/s:", {key: round(count / np.median(each)) for key, each in seconds.items()}, flush=True
-        )
+        rates = {key: Spread.of([count / s for s in each]) for key, each in seconds.items()}
+        print("  bulk, sentences/s:", {key: round(rate.median) for key, rate in rates.items()}, flush=True)
         by_length = lengths(encoder, contestants, device, work)
         blocks = [texts[i * work.ones :][: work.ones] for i in range(work.rounds)]
         waits = alternate({key: alone(encode) for key, encode in encoders.items()}, blocks)
