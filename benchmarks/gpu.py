@@ -74,7 +74,7 @@ class Work:
     peak_size: int = 8192
 
 
-TRIAL = Work(sentences=40, tokens=256, ones=5, rounds=2, batches=20, peak_size=256)
+TRIAL = Work(sentences=40, tokens=256, ones=5, rounds=2, batches=2, peak_size=256)
 
 
 def main() -> None:
