@@ -19,9 +19,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -33,8 +34,11 @@ from simcse_engine import Encoder, UnverifiedWarning
 from simcse_engine.artifact import Manifest
 from simcse_engine.errors import SimCSEError
 from simcse_engine.flops import Flops
+from simcse_engine.session import buckets
 
 LENGTHS = (16, 32, 64, 128)
+# Batches, in quarters of the usual one; and tokens of the runs that are recorded.
+_SIZES, _RUNS = (1, 4, 16), (16, 64, 128, 256, 512, 1024, 2048)
 _STS = ROOT.parent / "shared/sts"
 
 
@@ -167,6 +171,7 @@ def speed(name: str, artifact: Path, device: str, work: Work) -> dict[str, Any]:
         rates = {key: Spread.of([count / s for s in each]) for key, each in seconds.items()}
         print("  bulk, sentences/s:", {key: round(rate.median) for key, rate in rates.items()}, flush=True)
         by_length = lengths(encoder, contestants, device, work)
+        sized = sizes(encoder, device, work)
         blocks = [texts[i * work.ones :][: work.ones] for i in range(work.rounds)]
         waits = alternate({key: alone(encode) for key, encode in encoders.items()}, blocks)
     medians = {key: [float(np.median(block)) for block in each] for key, each in waits.items()}
@@ -177,6 +182,7 @@ def speed(name: str, artifact: Path, device: str, work: Work) -> dict[str, Any]:
         "bulk_sentences_per_second": rates,
         "bulk_ours_over_peer": ours_over(seconds),
         "lengths": by_length,
+        "sizes": sized,
         "one_sentence_ms": one,
         "one_sentence_p50_peer_over_ours": ours_over(medians),
     }
@@ -212,6 +218,48 @@ def lengths(encoder: Encoder, contestants: Mapping[str, Any], device: str, work:
         shown = {key: f"{np.median(each):.2f}" for key, each in shares.items()}
         print(f"  {length} tokens, share of the matrix peak:", shown, flush=True)
     return found
+
+
+def sizes(encoder: Encoder, device: str, work: Work) -> dict[str, Any]:
+    """Whether the sizes that ours runs by are the right ones here: tokens a batch, and how large a run is recorded."""
+    runner, draw = encoder._runner, np.random.default_rng(0)
+    ids = [draw.integers(1000, 20_000, length).tolist() for length in draw.integers(5, 40, work.tokens // 16)]
+    usual = runner._limits
+
+    def in_batches_of(tokens: int) -> Callable[[Any], object]:
+        def run(given: Any) -> None:
+            runner._limits = replace(usual, batch_tokens=tokens, full_batch_tokens=tokens)
+            ours_ids(encoder, given)
+
+        return run
+
+    batches = {
+        str(usual.batch_tokens * factor // 4): in_batches_of(usual.batch_tokens * factor // 4) for factor in _SIZES
+    }
+    by_batch = alternate({key: timed(run) for key, run in batches.items()}, [ids] * work.rounds)
+    runner._limits = usual
+    found: dict[str, Any] = {"seconds_by_batch_tokens": {key: Spread.of(each) for key, each in by_batch.items()}}
+    if device != "cpu":
+        found["unrecorded_over_recorded_by_tokens"] = {tokens: unrecorded(encoder, tokens, work) for tokens in _RUNS}
+    print("  sizes:", found, flush=True)
+    return found
+
+
+def unrecorded(encoder: Encoder, tokens: int, work: Work) -> Ratio:
+    """How many times as long a run of one sentence of so many tokens takes when it is not replayed as a CUDA graph."""
+    session = encoder._runner.joint()
+    ids, lengths = np.full(tokens, 1000), np.array([tokens])
+
+    def recorded(_: int) -> None:
+        for _ in range(work.ones):
+            session.run(ids, lengths)
+
+    def plain(_: int) -> None:
+        with mock.patch.object(buckets, "GRAPH_TOKENS", 0):
+            recorded(0)
+
+    seconds = alternate({"recorded": timed(recorded), "plain": timed(plain)}, range(work.rounds))
+    return Ratio.of(seconds["plain"], seconds["recorded"])
 
 
 def ours_ids(encoder: Encoder, ids: Sequence[list[int]]) -> np.ndarray:

@@ -16,7 +16,7 @@ from simcse_engine.session.cuda import provider_options
 @pytest.fixture
 def no_gpu() -> Iterator[None]:
     try:
-        cudart.Gpu(0)
+        cudart.CudaRuntime(0)
     except ProviderError:
         yield
     else:
@@ -35,7 +35,7 @@ def test_the_gpu_that_was_asked_for() -> None:
 @pytest.mark.usefixtures("no_gpu")
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(ProviderError, match=r"libcudart.*cannot be loaded; pip install|cuda:0: looking for GPUs: "):
-        cudart.Gpu(0)
+        cudart.CudaRuntime(0)
 
 
 def engine(sentences: int, longest: int) -> Engine:

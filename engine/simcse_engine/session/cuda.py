@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..artifact import GRAPH
 from .buckets import Size, bucket, buckets_alone, largest
-from .cudart import Gpu, Mirror
+from .cudart import CudaRuntime, Mirror
 from .feeds import Ints, packed
 from .library import CUDA, import_runtime
 from .opening import open_graph, settings
@@ -87,12 +87,12 @@ class CudaSession:
         given = provider_options(options.device_index, precision=precision)
         self._session = open_graph(artifact / GRAPH, made, CUDA, given, device=options.device)
         self._padding_id = padding_id
-        self._gpu = Gpu(options.device_index)
+        self._runtime = CudaRuntime(options.device_index)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="simcse-engine-cuda")
         self._desks: queue.LifoQueue[_Desk] = queue.LifoQueue()
         for _ in range(GPU_RUNS):
-            self._desks.put(_Desk(self._session, self._gpu))
-        self._graphs = _Graphs(self._session, self._gpu)
+            self._desks.put(_Desk(self._session, self._runtime))
+        self._graphs = _Graphs(self._session, self._runtime)
         for size in buckets_alone(max_tokens):
             ids = np.full(size.tokens, _WARM_UP_TOKEN, np.int64)
             self.run(ids, np.array([size.tokens]))
@@ -118,22 +118,22 @@ class CudaSession:
 
     def memory_bytes(self) -> tuple[int, int]:
         """The GPU's free and total memory, whoever uses it."""
-        return self._gpu.memory_bytes()
+        return self._runtime.memory_bytes()
 
     def abandon(self) -> None:
         """See `Session`: the object gets a reference that nobody gives back, not even when the interpreter ends."""
-        for kept in (self._session, self._gpu, self._graphs, self._desks):
+        for kept in (self._session, self._runtime, self._graphs, self._desks):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
 
 class _Desk:
     """Where a run's inputs and vectors lie, here and on the GPU, and the binding that tells the runtime so."""
 
-    def __init__(self, session: "onnxruntime.InferenceSession", gpu: Gpu) -> None:
+    def __init__(self, session: "onnxruntime.InferenceSession", runtime: CudaRuntime) -> None:
         self._session = session
-        self._gpu = gpu
+        self._runtime = runtime
         self._dimension = int(session.get_outputs()[0].shape[1])
-        self._inputs = self._vectors = Mirror(gpu, _ALIGNMENT)
+        self._inputs = self._vectors = Mirror(runtime, _ALIGNMENT)
         self._rows = 0
         self._binding: Any = None
 
@@ -141,8 +141,8 @@ class _Desk:
         """Make room for a run of this size; what lies here may move."""
         places = size.sentences * size.longest
         arrays = (size.tokens, size.tokens, size.sentences + 1, places)
-        self._inputs = _at_least(self._inputs, sum(_aligned(4 * count) for count in arrays), self._gpu)
-        self._vectors = _at_least(self._vectors, 4 * size.sentences * self._dimension, self._gpu)
+        self._inputs = _at_least(self._inputs, sum(_aligned(4 * count) for count in arrays), self._runtime)
+        self._vectors = _at_least(self._vectors, 4 * size.sentences * self._dimension, self._runtime)
 
     def send(self, feed: Mapping[str, NDArray[Any]]) -> None:
         """Copy a run's inputs to the GPU and bind them."""
@@ -154,7 +154,7 @@ class _Desk:
     def bind(self, feed: Mapping[str, NDArray[Any]]) -> Any:
         """A binding of arrays of these shapes to this desk's memory."""
         binding = self._session.io_binding()
-        where = "cuda", self._gpu.index
+        where = "cuda", self._runtime.index
         for name, start in _places(feed).items():
             array = feed[name]
             binding.bind_input(name, *where, np.int32, list(array.shape), self._inputs.address + start)
@@ -187,9 +187,9 @@ class _Desk:
 class _Graphs:
     """The recorded runs; all but `has_room_for` on the session's thread."""
 
-    def __init__(self, session: "onnxruntime.InferenceSession", gpu: Gpu) -> None:
+    def __init__(self, session: "onnxruntime.InferenceSession", runtime: CudaRuntime) -> None:
         self._session = session
-        self._desk = _Desk(session, gpu)
+        self._desk = _Desk(session, runtime)
         # Once and for all: a graph reads and writes where it was recorded.
         self._desk.hold(largest())
         self._recorded: dict[Size, tuple[Any, Any]] = {}
@@ -227,7 +227,7 @@ def _aligned(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
-def _at_least(mirror: Mirror, size: int, gpu: Gpu) -> Mirror:
+def _at_least(mirror: Mirror, size: int, runtime: CudaRuntime) -> Mirror:
     """The mirror, or a larger one: in powers of two, so that a run that is a little longer needs no other."""
     have = len(mirror.bytes)
-    return mirror if have >= size else Mirror(gpu, 1 << (size - 1).bit_length())
+    return mirror if have >= size else Mirror(runtime, 1 << (size - 1).bit_length())

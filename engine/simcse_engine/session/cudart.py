@@ -21,8 +21,8 @@ _NAMES = ("libcudart.so.13", "libcudart.so.12")
 _TO_DEVICE, _TO_HOST = 1, 2
 
 
-class Gpu:
-    """One GPU, by its index among those that this process sees (``CUDA_VISIBLE_DEVICES``)."""
+class CudaRuntime:
+    """The library on one GPU, by its index among those that this process sees (``CUDA_VISIBLE_DEVICES``)."""
 
     def __init__(self, index: int) -> None:
         """Find the library and the GPU.
@@ -62,14 +62,14 @@ class Mirror:
         bytes: uint8 [size], those here.
     """
 
-    def __init__(self, gpu: Gpu, size: int) -> None:
+    def __init__(self, runtime: CudaRuntime, size: int) -> None:
         """Allocate ``size`` bytes twice; both go with this object."""
-        self._gpu = gpu
+        self._runtime = runtime
         host, device = ctypes.c_void_p(), ctypes.c_void_p()
-        gpu._call("cudaMallocHost", ctypes.byref(host), ctypes.c_size_t(size))
-        weakref.finalize(self, gpu._library.cudaFreeHost, host)
-        gpu._call("cudaMalloc", ctypes.byref(device), ctypes.c_size_t(size))
-        weakref.finalize(self, gpu._library.cudaFree, device)
+        runtime._call("cudaMallocHost", ctypes.byref(host), ctypes.c_size_t(size))
+        weakref.finalize(self, runtime._library.cudaFreeHost, host)
+        runtime._call("cudaMalloc", ctypes.byref(device), ctypes.c_size_t(size))
+        weakref.finalize(self, runtime._library.cudaFree, device)
         assert host.value is not None  # as both calls have succeeded
         assert device.value is not None
         self.address = device.value
@@ -86,7 +86,7 @@ class Mirror:
 
     def _copy(self, target: int, source: int, size: int, kind: int) -> None:
         pointers = ctypes.c_void_p(target), ctypes.c_void_p(source)
-        self._gpu._call("cudaMemcpy", *pointers, ctypes.c_size_t(size), ctypes.c_int(kind))
+        self._runtime._call("cudaMemcpy", *pointers, ctypes.c_size_t(size), ctypes.c_int(kind))
 
 
 def _load() -> ctypes.CDLL:
