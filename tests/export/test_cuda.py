@@ -3,6 +3,7 @@
 import shutil
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from checkpoints import edit_weights, make_checkpoint
 from simcse_engine import Encoder, parity
 from simcse_engine.artifact import GRAPH, POOLERS, WEIGHTS, open_artifact
 from simcse_engine.errors import ProviderError, UnverifiedWarning
-from simcse_engine.session import CpuSession, SessionOptions
-from simcse_engine.session.buckets import Size
+from simcse_engine.session import CpuSession, CudaSession, SessionOptions, cuda
+from simcse_engine.session.buckets import GRAPH_TOKENS, Size
 from simcse_engine.session.feeds import packed
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint import open_checkpoint
@@ -158,6 +159,64 @@ def test_padding_to_a_bucket_changes_nothing(on_cpu: Callable[..., CpuSession], 
     padded = session._session.run(None, packed(ids, lengths, padding_id, Size(4, 16, 32)))[0]
     assert padded.shape[0] == 4
     np.testing.assert_allclose(padded[:3], plain, atol=2e-7)
+
+
+class HostMirror:
+    """Memory whose other side is itself."""
+
+    def __init__(self, size: int) -> None:
+        # What lies there before is nobody's: a session shall read nothing that it has not written.
+        self.bytes = np.full(size, 0xAB, np.uint8)
+        self.address = self.bytes.ctypes.data
+
+    def send(self, size: int) -> None:
+        assert size <= len(self.bytes)
+
+    fetch = send
+
+
+class HostRuntime:
+    """In place of CUDA's library, so that all else of the session runs here: bindings, buckets, desks and threads."""
+
+    where = "cpu", 0
+
+    def mirror(self, size: int) -> HostMirror:
+        return HostMirror(size)
+
+    def memory_bytes(self) -> tuple[int, int]:
+        return 0, 0
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_the_session_lays_out_and_binds_every_run(on_cpu: Callable[..., CpuSession], family: str) -> None:
+    plain = on_cpu(family, "avg", "fp32")
+    session = CudaSession(plain._session, HostRuntime(), padding_id=plain._padding_id)  # type: ignore[arg-type]
+    assert session.dimension == 32
+    draw = np.random.default_rng(0)
+    runs = []
+    # From one sentence to more than any bucket holds, the same sizes again and again.
+    for count in (1, 1, 2, 3, 5, 17, 60, 100, 1, 2, 100, 3):
+        lengths = draw.integers(1, 60, count)
+        runs.append((draw.integers(5, 40, int(lengths.sum())), lengths))
+    with ThreadPoolExecutor(6) as callers:
+        found = list(callers.map(lambda run: session.run(*run), runs))
+    for vectors, run in zip(found, runs, strict=True):
+        np.testing.assert_allclose(vectors, plain.run(*run), atol=3e-7)
+    recorded = session._graphs._recorded
+    assert 4 < len(recorded) < len(runs)
+    assert max(size.tokens for size in recorded) <= GRAPH_TOKENS
+
+
+def test_what_is_not_recorded_for_lack_of_room_runs_all_the_same(
+    on_cpu: Callable[..., CpuSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda, "_MOST_GRAPHS", 1)
+    plain = on_cpu("bert", "cls", "fp32")
+    session = CudaSession(plain._session, HostRuntime(), padding_id=None)  # type: ignore[arg-type]
+    for length in (5, 40, 5):
+        run = np.full(length, 7), np.array([length])
+        np.testing.assert_allclose(session.run(*run), plain.run(*run), atol=2e-7)
+    assert [size.longest for size in session._graphs._recorded] == [16]
 
 
 def test_a_cpu_is_refused(make: Make) -> None:

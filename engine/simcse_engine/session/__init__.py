@@ -4,7 +4,8 @@ library   ONNX Runtime itself: imported, or what is wrong with it
 opening   a graph on one provider, or what is in the way
 feeds     sentences → the arrays of a run
 cpu       the session on a CPU
-cuda      the session on a GPU; buckets, the shapes its small runs are padded to; cudart, memory and copies
+cuda      the session on a GPU; buckets, the shapes its small runs are padded to; turns, who records
+          them; cudart, memory and copies
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from ..artifact import Manifest
 from ..errors import ProviderError
 from .cpu import CpuSession
-from .cuda import GPU_RUNS, CudaSession
+from .cuda import GPU_RUNS, CudaSession, open_cuda
 from .library import (
     available_providers,
     import_runtime,
@@ -50,11 +51,5 @@ def open_session(artifact: Path, manifest: Manifest, options: SessionOptions) ->
     if options.device == "cpu":
         return CpuSession(artifact, options, layout=manifest.layout, padding_id=manifest.padding_id)
     if manifest.target == "cuda":
-        return CudaSession(
-            artifact,
-            options,
-            precision=manifest.precision,
-            padding_id=manifest.padding_id,
-            max_tokens=manifest.max_tokens,
-        )
+        return open_cuda(artifact, manifest, options)
     raise ProviderError(f"this engine has no session for {manifest.target} yet")

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact import GRAPH
+from ..artifact import GRAPH, Manifest
 from .buckets import Size, bucket, buckets_alone, largest
 from .cudart import CudaRuntime, Mirror
 from .feeds import Ints, packed
 from .library import CUDA, import_runtime
 from .opening import open_graph, settings
 from .session import SessionOptions
+from .turns import TURNS
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -61,41 +62,47 @@ def provider_options(device_index: int, *, precision: str) -> dict[str, str]:
     }
 
 
+def open_cuda(artifact: Path, manifest: Manifest, options: SessionOptions) -> "CudaSession":
+    """Open the graph of the artifact in ``artifact`` on a GPU, and record its runs of one sentence.
+
+    Raises:
+        RuntimeMissingError: no onnxruntime, or two of them.
+        ProviderError: there is no such GPU, the provider does not load, or has no kernel of some node.
+        IntegrityError: the runtime cannot read the graph.
+    """
+    made = settings(options.threads)
+    # A node without a kernel on the GPU is an error here, and never run on the CPU.
+    made.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    given = provider_options(options.device_index, precision=manifest.precision)
+    with TURNS.working():
+        opened = open_graph(artifact / GRAPH, made, CUDA, given, device=options.device)
+    session = CudaSession(opened, CudaRuntime(options.device_index), padding_id=manifest.padding_id)
+    for size in buckets_alone(manifest.max_tokens):
+        session.run(np.full(size.tokens, _WARM_UP_TOKEN), np.array([size.tokens]))
+    return session
+
+
 class CudaSession:
     """One graph in layout "packed" on one GPU; see `Session`."""
 
     def __init__(
-        self, artifact: Path, options: SessionOptions, *, precision: str, padding_id: int | None, max_tokens: int
+        self, session: "onnxruntime.InferenceSession", runtime: CudaRuntime, *, padding_id: int | None
     ) -> None:
-        """Open the graph of the artifact in ``artifact`` and record its runs of one sentence.
+        """Run an open graph.
 
         Args:
-            artifact: its folder.
-            options: its device.
-            precision: the manifest's.
+            session: on the GPU.
+            runtime: CUDA's library on that GPU.
             padding_id: the manifest's: how positions count.
-            max_tokens: the longest sentence to be prepared for.
-
-        Raises:
-            RuntimeMissingError: no onnxruntime, or two of them.
-            ProviderError: there is no such GPU, the provider does not load, or has no kernel of some node.
-            IntegrityError: the runtime cannot read the graph.
         """
-        made = settings(options.threads)
-        # A node without a kernel on the GPU is an error here, and never run on the CPU.
-        made.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        given = provider_options(options.device_index, precision=precision)
-        self._session = open_graph(artifact / GRAPH, made, CUDA, given, device=options.device)
+        self._session = session
         self._padding_id = padding_id
-        self._runtime = CudaRuntime(options.device_index)
+        self._runtime = runtime
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="simcse-engine-cuda")
         self._desks: queue.LifoQueue[_Desk] = queue.LifoQueue()
         for _ in range(GPU_RUNS):
-            self._desks.put(_Desk(self._session, self._runtime))
-        self._graphs = _Graphs(self._session, self._runtime)
-        for size in buckets_alone(max_tokens):
-            ids = np.full(size.tokens, _WARM_UP_TOKEN, np.int64)
-            self.run(ids, np.array([size.tokens]))
+            self._desks.put(_Desk(session, runtime))
+        self._graphs = _Graphs(session, runtime)
 
     @property
     def dimension(self) -> int:
@@ -133,7 +140,7 @@ class _Desk:
         self._session = session
         self._runtime = runtime
         self._dimension = int(session.get_outputs()[0].shape[1])
-        self._inputs = self._vectors = Mirror(runtime, _ALIGNMENT)
+        self._inputs = self._vectors = runtime.mirror(_ALIGNMENT)
         self._rows = 0
         self._binding: Any = None
 
@@ -154,7 +161,7 @@ class _Desk:
     def bind(self, feed: Mapping[str, NDArray[Any]]) -> Any:
         """A binding of arrays of these shapes to this desk's memory."""
         binding = self._session.io_binding()
-        where = "cuda", self._runtime.index
+        where = self._runtime.where
         for name, start in _places(feed).items():
             array = feed[name]
             binding.bind_input(name, *where, np.int32, list(array.shape), self._inputs.address + start)
@@ -174,7 +181,8 @@ class _Desk:
 
     def run(self) -> None:
         """Compute what was sent; on the session's thread."""
-        self._session.run_with_iobinding(self._binding, _graph_options(_UNRECORDED))
+        with TURNS.working():
+            self._session.run_with_iobinding(self._binding, _graph_options(_UNRECORDED))
 
     def fetch(self) -> NDArray[np.float32]:
         """The vectors, float32 [sentences, dimension]."""
@@ -200,11 +208,15 @@ class _Graphs:
 
     def run(self, size: Size, feed: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Run a graph, the first time to record it: float32 [size.sentences, dimension]."""
-        if size not in self._recorded:
-            number = len(self._recorded) + 1
-            self._recorded[size] = self._desk.bind(feed), _graph_options(number)
         self._desk.copy(feed)
-        self._session.run_with_iobinding(*self._recorded[size])
+        if size in self._recorded:
+            with TURNS.working():
+                self._session.run_with_iobinding(*self._recorded[size])
+        else:
+            found = self._desk.bind(feed), _graph_options(1 + len(self._recorded))
+            with TURNS.recording():
+                self._session.run_with_iobinding(*found)
+            self._recorded[size] = found
         return self._desk.fetch()
 
 
@@ -230,4 +242,4 @@ def _aligned(size: int) -> int:
 def _at_least(mirror: Mirror, size: int, runtime: CudaRuntime) -> Mirror:
     """The mirror, or a larger one: in powers of two, so that a run that is a little longer needs no other."""
     have = len(mirror.bytes)
-    return mirror if have >= size else Mirror(runtime, 1 << (size - 1).bit_length())
+    return mirror if have >= size else runtime.mirror(1 << (size - 1).bit_length())

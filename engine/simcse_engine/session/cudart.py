@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ProviderError
 from .library import INSTALL
+from .turns import TURNS
 
 # By the major version that the provider was built for; its own packages bring the one it needs.
 _NAMES = ("libcudart.so.13", "libcudart.so.12")
@@ -22,7 +23,11 @@ _TO_DEVICE, _TO_HOST = 1, 2
 
 
 class CudaRuntime:
-    """The library on one GPU, by its index among those that this process sees (``CUDA_VISIBLE_DEVICES``)."""
+    """The library on one GPU, by its index among those that this process sees (``CUDA_VISIBLE_DEVICES``).
+
+    Attributes:
+        where: "cuda" and that index, as ONNX Runtime names the memory.
+    """
 
     def __init__(self, index: int) -> None:
         """Find the library and the GPU.
@@ -30,12 +35,16 @@ class CudaRuntime:
         Raises:
             ProviderError: there is no such library, driver or GPU.
         """
-        self.index = index
+        self.where = "cuda", index
         self._library = _load()
         count = ctypes.c_int()
         self._check("looking for GPUs", self._library.cudaGetDeviceCount(ctypes.byref(count)))
         if index >= count.value:
             raise ProviderError(f"asked for cuda:{index}, and the GPUs here are 0 to {count.value - 1}; see nvidia-smi")
+
+    def mirror(self, size: int) -> "Mirror":
+        """Allocate ``size`` bytes here and on the GPU."""
+        return Mirror(self, size)
 
     def memory_bytes(self) -> tuple[int, int]:
         """The GPU's free and total memory."""
@@ -44,14 +53,15 @@ class CudaRuntime:
         return free.value, total.value
 
     def _call(self, name: str, *arguments: Any) -> None:
-        self._check("choosing the GPU", self._library.cudaSetDevice(ctypes.c_int(self.index)))
-        self._check(name, getattr(self._library, name)(*arguments))
+        with TURNS.working():
+            self._check("choosing the GPU", self._library.cudaSetDevice(ctypes.c_int(self.where[1])))
+            self._check(name, getattr(self._library, name)(*arguments))
 
     def _check(self, doing: str, code: int) -> None:
         if code:
             self._library.cudaGetErrorString.restype = ctypes.c_char_p
             said = self._library.cudaGetErrorString(code).decode(errors="replace")
-            raise ProviderError(f"cuda:{self.index}: {doing}: {said} (CUDA error {code}); run simcse-engine doctor")
+            raise ProviderError(f"cuda:{self.where[1]}: {doing}: {said} (CUDA error {code}); run simcse-engine doctor")
 
 
 class Mirror:
