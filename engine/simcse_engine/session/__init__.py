@@ -4,12 +4,17 @@ library   ONNX Runtime itself: imported, or what is wrong with it
 opening   a graph on one provider, or what is in the way
 feeds     sentences → the arrays of a run
 cpu       the session on a CPU
+compiled  which engine of an artifact runs where, and what it takes
+nvinfer   TensorRT and TensorRT for RTX: found, loaded
+rtx       a graph on TensorRT for RTX
+tensorrt  the session on either's engines, and how they are made
 """
 
 from pathlib import Path
 
 from ..artifact import Manifest
 from ..errors import ProviderError
+from .compiled import profile
 from .cpu import CpuSession
 from .library import (
     available_providers,
@@ -19,18 +24,28 @@ from .library import (
     probe_provider,
     save_optimized,
 )
+from .nvinfer import load_rtx, load_tensorrt
+from .rtx import rtx_devices
 from .session import Session, SessionOptions
+from .tensorrt import TensorRtSession, builder, compile_graph
 
 __all__ = [
     "CpuSession",
     "Session",
     "SessionOptions",
+    "TensorRtSession",
     "available_providers",
+    "builder",
+    "compile_graph",
     "import_runtime",
     "installed_builds",
+    "load_rtx",
+    "load_tensorrt",
     "open_bytes",
     "open_session",
     "probe_provider",
+    "profile",
+    "rtx_devices",
     "save_optimized",
 ]
 
@@ -41,8 +56,11 @@ def open_session(artifact: Path, manifest: Manifest, options: SessionOptions) ->
     Raises:
         RuntimeMissingError: no onnxruntime, or two of them.
         ProviderError: the device is not to be had.
+        NotCompiledError: no engine in the artifact is for this GPU and TensorRT.
         IntegrityError: the runtime cannot read the graph.
     """
+    if options.device != "cpu" and manifest.target.startswith("tensorrt"):
+        return TensorRtSession(artifact, manifest, options)
     if options.device != "cpu":
         raise ProviderError(f"this engine has no session for {options.device} yet")
     return CpuSession(artifact, options, layout=manifest.layout, padding_id=manifest.padding_id)
