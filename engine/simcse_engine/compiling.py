@@ -30,11 +30,18 @@ class CompileOptions:
         device: "cuda" or "cuda:N", the GPU to compile on and for.
         timings: a folder where TensorRT keeps what it measured, so that the next compilation takes less time.
         force: replace an artifact that is there already.
+
+    Raises:
+        InputValueError: the device is no GPU.
     """
 
     device: str = "cuda"
     timings: Path | None = None
     force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device == "cpu":
+            raise InputValueError("device='cpu': engines are compiled on and for a GPU; 'cuda' or 'cuda:N' is wanted")
 
 
 def compile_artifact(

@@ -22,6 +22,9 @@ class Gpu:
     name: str
     compute_capability: int
 
+    def __str__(self) -> str:
+        return f"{self.name} (compute capability {self.compute_capability})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Driver:

@@ -16,14 +16,9 @@ from onnx import helper
 from simcse_engine.artifact import GRAPH, Engine
 from simcse_engine.cpu import usable_cpus
 from simcse_engine.errors import CompileError, InputValueError, RuntimeMissingError
-from simcse_engine.session import load_rtx, profile
-from simcse_engine.session.library import RTX
-from simcse_engine.session.nvinfer import INSTALL_RTX
+from simcse_engine.session import INSTALL_RTX, RTX, load_rtx, profile, runs_rtx
 
 from .nodes import OPSETS
-
-# Below 120 the provider runs on these alone; the compiler also knows 75 and 80. Hopper (90) neither does.
-_BEFORE_120 = (86, 89)
 
 
 def check_capabilities(wanted: Sequence[int]) -> None:
@@ -165,7 +160,8 @@ def _bindings() -> ModuleType:
 def _known(trt: ModuleType) -> list[int]:
     members = trt.ComputeCapability.__members__
     found = sorted(int(name.removeprefix("SM")) for name in members if name.startswith("SM"))
-    return [each for each in found if each in _BEFORE_120 or each >= 120]
+    # The compiler also knows 75 and 80, which the provider does not run on.
+    return [each for each in found if runs_rtx(each)]
 
 
 def _log(trt: ModuleType) -> Any:

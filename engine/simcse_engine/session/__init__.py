@@ -14,9 +14,11 @@ from pathlib import Path
 
 from ..artifact import Manifest
 from ..errors import ProviderError
-from .compiled import profile
+from .compiled import profile, runs_rtx
 from .cpu import CpuSession
 from .library import (
+    RTX,
+    TENSORRT,
     available_providers,
     import_runtime,
     installed_builds,
@@ -24,12 +26,16 @@ from .library import (
     probe_provider,
     save_optimized,
 )
-from .nvinfer import load_rtx, load_tensorrt
+from .nvinfer import INSTALL_RTX, INSTALL_TENSORRT, load_rtx, load_tensorrt
 from .rtx import rtx_devices
 from .session import Session, SessionOptions
 from .tensorrt import TensorRtSession, builder, compile_graph
 
 __all__ = [
+    "INSTALL_RTX",
+    "INSTALL_TENSORRT",
+    "RTX",
+    "TENSORRT",
     "CpuSession",
     "Session",
     "SessionOptions",
@@ -46,6 +52,7 @@ __all__ = [
     "probe_provider",
     "profile",
     "rtx_devices",
+    "runs_rtx",
     "save_optimized",
 ]
 

@@ -26,6 +26,11 @@ def profile(max_batch: int, max_tokens: int) -> dict[str, list[int]]:
     return {"min": [1, 1], "opt": [max_batch, min(max_tokens, _USUAL_TOKENS)], "max": [max_batch, max_tokens]}
 
 
+def runs_rtx(compute_capability: int) -> bool:
+    """Whether the provider of TensorRT for RTX, of version 0.5, runs on such GPUs: not on Hopper (90), for one."""
+    return compute_capability in (86, 89) or compute_capability >= 120
+
+
 def shapes(sizes: Sequence[int]) -> str:
     """A profile's sizes as the providers' options take them.
 
@@ -51,7 +56,6 @@ def engine_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
     Raises:
         NotCompiledError: there is none; says what there is, and how to make one.
     """
-    here = f"{gpu.name} (compute capability {gpu.compute_capability})"
     remedy = "on this machine: simcse-engine compile ARTIFACT -o NEW"
     engine = manifest.engines.get(str(gpu.compute_capability))
     if engine is None and not manifest.engines:
@@ -62,7 +66,7 @@ def engine_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
     if engine is None:
         raise NotCompiledError(
             f"this artifact was compiled for compute capability {', '.join(manifest.engines)}, and this GPU is "
-            f"{here}; compile it {remedy}"
+            f"{gpu}; compile it {remedy}"
         )
     if engine.builder != builder:
         raise NotCompiledError(
@@ -72,7 +76,7 @@ def engine_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
     # TensorRT chooses its kernels by measuring them; TensorRT for RTX makes them for any GPU of the capability.
     if manifest.target == "tensorrt" and engine.gpu != gpu.name:
         raise NotCompiledError(
-            f"this artifact was compiled for {engine.gpu}, and this GPU is {here}; compile it {remedy}"
+            f"this artifact was compiled for {engine.gpu}, and this GPU is {gpu}; compile it {remedy}"
         )
     return engine
 

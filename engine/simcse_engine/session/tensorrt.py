@@ -57,13 +57,8 @@ class TensorRtSession:
         """See `Session`."""
         return int(self._session.get_outputs()[0].shape[1])
 
-    @property
-    def max_batch(self) -> int:
-        """Most sentences that the engine takes at once; `run` takes more, one part after another."""
-        return self._max_batch
-
     def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """See `Session`."""
+        """See `Session`; of more sentences than the engine takes at once, one part after another."""
         parts = [
             self._session.run(None, grid(ids, counts, self._padding_id))[0]
             for ids, counts in divided(input_ids, lengths, self._max_batch)
