@@ -1,8 +1,8 @@
 """Compiles graphs with TensorRT for RTX, ahead of time: for GPUs that need not be here.
 
-An engine holds weights and kernels in a form that the GPU's own driver finishes at first use, in seconds; the runtime
-caches what comes of that (see `simcse_engine.session.compiled.runtime_cache`). No kernel is measured, so there is no
-cache of timings, and the same graph gives the same engine to the byte.
+The library makes the last kernels of an engine where it is opened, and caches them there (see
+`simcse_engine.session.compiled.runtime_cache`). Here no kernel is measured, so there is no cache of timings, and the same
+graph gives the same engine to the byte.
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,6 +89,7 @@ class _Compiler:
         return engine
 
     def build(self, capability: int) -> bytes:
+        self.log.errors.clear()
         config = self.builder.create_builder_config()
         config.num_compute_capabilities = 1
         config.set_compute_capability(self.trt.ComputeCapability.__members__[f"SM{capability}"], 0)

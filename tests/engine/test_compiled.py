@@ -81,10 +81,10 @@ def test_an_engine_for_rtx_runs_on_every_gpu_of_its_capability(compiled_for: Cal
     [
         pytest.param(("tensorrt", TENSORRT, None), H100, TENSORRT, ["holds no engine yet"], id="not compiled"),
         pytest.param(
-            ("tensorrt-rtx", RTX, None, 89, 120),
-            H100,
+            ("tensorrt-rtx", RTX, None, 86, 120),
+            L4,
             RTX,
-            ["for compute capability 89, 120", "this GPU is NVIDIA H100 80GB HBM3 (compute capability 90)"],
+            ["for compute capability 86, 120", "this GPU is NVIDIA L4 (compute capability 89)"],
             id="another capability",
         ),
         pytest.param(
@@ -110,6 +110,12 @@ def test_what_cannot_run_is_told_to_be_compiled_here(
         compiled.engine_for(compiled_for(*made), gpu, builder)
     for each in [*words, "simcse-engine compile ARTIFACT -o NEW"]:
         assert each in str(raised.value)
+
+
+def test_a_gpu_that_rtx_does_not_run_on_is_sent_elsewhere(compiled_for: Callable[..., Manifest]) -> None:
+    with pytest.raises(NotCompiledError, match=r"does not run on NVIDIA H100 .*; export with --target tens"):
+        compiled.engine_for(compiled_for("tensorrt-rtx", RTX, None, 89), H100, RTX)
+    assert [each for each in (75, 80, 86, 89, 90, 100, 120, 121) if compiled.runs_rtx(each)] == [86, 89, 120, 121]
 
 
 @pytest.mark.parametrize("max_batch", [1, 2, 3, 4, 100])

@@ -58,6 +58,8 @@ def engine_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
     """
     remedy = "on this machine: simcse-engine compile ARTIFACT -o NEW"
     engine = manifest.engines.get(str(gpu.compute_capability))
+    if manifest.target == "tensorrt-rtx" and not runs_rtx(gpu.compute_capability):
+        raise NotCompiledError(f"TensorRT for RTX does not run on {gpu}; export with --target tensorrt or cuda for it")
     if engine is None and not manifest.engines:
         raise NotCompiledError(
             f"this artifact for {manifest.target} holds no engine yet, and building one while requests wait would "
