@@ -1,8 +1,8 @@
 """Compiles graphs with TensorRT for RTX, ahead of time: for GPUs that need not be here.
 
 The library makes the last kernels of an engine where it is opened, and caches them there (see
-`simcse_engine.session.compiled.runtime_cache`). Here no kernel is measured, so there is no cache of timings, and the same
-graph gives the same engine to the byte.
+`simcse_engine.session.compiled.runtime_cache`). Here no kernel is measured, so there is no cache of timings, and the
+same graph gives the same engine to the byte.
 """
 
 from collections.abc import Mapping, Sequence
