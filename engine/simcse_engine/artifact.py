@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Self
 
-from .errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError
+from .errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError, OutputError
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -86,7 +87,7 @@ class Engine:
     """The graph as TensorRT or TensorRT for RTX compiled it.
 
     Attributes:
-        graph: file name of the graph of one node that refers to `file`.
+        graph: file name of the graph of one node that refers to `file`, or holds the engine itself.
         file: file name of the engine.
         compute_capability: of the GPUs that it runs on, such as 89.
         builder: the compiler and its version, such as "tensorrt-rtx 1.7.1.116"; others cannot load it.
@@ -115,6 +116,7 @@ class Manifest:
         target: "cpu", "cuda", "tensorrt" or "tensorrt-rtx".
         dimension: floats a vector.
         max_tokens: longest text, special tokens included; what is longer is cut.
+        max_batch: most sentences a run of what is compiled; None where there is nothing to compile.
         layout: one of `LAYOUTS`.
         padding_id: None where positions count from 0; else they count from this + 1 and skip tokens of this id, as
             RoBERTa's do. Asked for by layouts whose graphs take positions.
@@ -135,6 +137,7 @@ class Manifest:
     target: str
     dimension: int
     max_tokens: int
+    max_batch: int | None
     layout: str
     padding_id: int | None
     files: Mapping[str, FileEntry]
@@ -239,8 +242,9 @@ class Manifest:
                 raise TypeError(f"{name} is {facts[name]!r:.40}")
         if facts["layout"] not in LAYOUTS:
             raise TypeError(f"layout is {facts['layout']!r:.40}")
-        if facts["padding_id"] is not None and type(facts["padding_id"]) is not int:
-            raise TypeError(f"padding_id is {facts['padding_id']!r:.40}")
+        for name in ("padding_id", "max_batch"):
+            if facts[name] is not None and type(facts[name]) is not int:
+                raise TypeError(f"{name} is {facts[name]!r:.40}")
         facts["source"] = Source(**facts["source"])
         facts["files"] = {name: FileEntry(**entry) for name, entry in facts["files"].items()}
         facts["engines"] = {name: Engine(**entry) for name, entry in facts["engines"].items()}
@@ -286,6 +290,22 @@ def _digest(content: Any) -> str:
 
 def _is_checkpoint(folder: Path) -> bool:
     return (folder / "config.json").is_file() or (folder / "modules.json").is_file()
+
+
+def refuse_other_folders(target: Path) -> None:
+    """Raise where replacing ``target`` would delete what is no artifact, such as the checkpoint or a home folder.
+
+    Raises:
+        OutputError: names a file that lies in it.
+    """
+    try:
+        found = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
+    other = {name for name in found - ARTIFACT_FILES if not fnmatch(name, ENGINE_FILES)}
+    if found and (other or GRAPH not in found):
+        what = f"{min(other)} lies in it" if other else f"no {GRAPH} in it"
+        raise OutputError(f"{target}: is a folder of other things ({what}); --force replaces artifacts only")
 
 
 def open_artifact(folder: Path) -> Manifest:

@@ -170,6 +170,25 @@ def _bench(args: argparse.Namespace) -> int:
     return 0
 
 
+def _compile(args: argparse.Namespace) -> int:
+    from .artifact import HUB_FILES
+    from .compiling import CompileOptions, compile_artifact
+    from .hub import locate
+    from .printout import manifest_lines
+
+    manifest = compile_artifact(
+        locate(args.artifact, files=HUB_FILES),
+        args.output,
+        CompileOptions(device=args.device, timings=args.timings, force=args.force),
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if args.json:
+        print_json(manifest.to_json())
+    else:
+        print(manifest_lines(args.output, manifest))
+    return 0
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from .doctor import examine
 
@@ -215,6 +234,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": _verify,
     "evaluate": _evaluate,
     "bench": _bench,
+    "compile": _compile,
     "doctor": _doctor,
     "index": _index,
     "search": _search,

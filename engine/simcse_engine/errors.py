@@ -4,7 +4,8 @@ SimCSEError
 ├── ArtifactError            an artifact cannot be used as it lies there
 │   ├── ArtifactNotFoundError    no such folder, or no artifact in it
 │   ├── IntegrityError           a file is missing, altered or not what the manifest says
-│   └── FormatVersionError       written in a format that this engine does not read
+│   ├── FormatVersionError       written in a format that this engine does not read
+│   └── NotCompiledError         no engine in it that this GPU and this TensorRT can load
 ├── SearchIndexError         an index cannot be used as it lies there, or not in this way
 │   ├── IndexNotFoundError       no such folder, or no index in it
 │   ├── IndexLockedError         another writer has it open
@@ -13,6 +14,7 @@ SimCSEError
 │   └── IndexVersionError        written in a format that this engine does not read
 ├── RuntimeMissingError      onnxruntime is absent, or two builds of it overwrite each other
 ├── ProviderError            the device asked for is not the device that would run
+├── CompileError             TensorRT, or TensorRT for RTX, makes no engine of a graph
 ├── InputTypeError           texts of the wrong type (also a TypeError)
 ├── InputValueError          texts or options with a wrong value (also a ValueError)
 │   └── TruncationError          a text is longer than max_tokens and truncate="error"
@@ -50,6 +52,10 @@ class FormatVersionError(ArtifactError):
     """The artifact is written in a format that this engine does not read."""
 
 
+class NotCompiledError(ArtifactError):
+    """The artifact holds no engine that this GPU and this TensorRT can load; it is to be compiled here."""
+
+
 class SearchIndexError(SimCSEError):
     """An index cannot be used as it lies there, or not in this way."""
 
@@ -80,6 +86,10 @@ class RuntimeMissingError(SimCSEError):
 
 class ProviderError(SimCSEError):
     """The device that was asked for is not the device that would run."""
+
+
+class CompileError(SimCSEError):
+    """TensorRT, or TensorRT for RTX, makes no engine of a graph."""
 
 
 class InputTypeError(SimCSEError, TypeError):

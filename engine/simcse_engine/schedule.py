@@ -62,11 +62,10 @@ _GRID_LIMITS = Limits(padded=True)
 def limits_for(manifest: Manifest, device: str) -> Limits:
     """The sizes for an artifact's graph on "cpu" or a "cuda" device."""
     if manifest.layout == "grid":
-        # Every engine of an artifact was compiled for the same largest run.
-        for engine in manifest.engines.values() if device != "cpu" else ():
-            sentences, longest = engine.profile["max"]
-            return replace(GPU_LIMITS, padded=True, batch_tokens=sentences * longest, batch_sentences=sentences)
-        return _GRID_LIMITS
+        if device == "cpu" or manifest.max_batch is None:
+            return _GRID_LIMITS
+        largest = manifest.max_batch * manifest.max_tokens
+        return replace(GPU_LIMITS, padded=True, batch_tokens=largest, batch_sentences=manifest.max_batch)
     return Limits() if device == "cpu" else GPU_LIMITS
 
 

@@ -28,6 +28,7 @@ from .optimum import author_through_optimum
 from .options import ExportOptions
 from .overflow import watched, wide_layers
 from .reference import Reference
+from .rtx import check_capabilities, compile_engines
 from .targets import Model, Spelling, spell
 from .texts import check_texts
 from .weights import digest, load_weights, select
@@ -65,6 +66,8 @@ class Job:
         self.options = options
         self.begin = begin
         # What the user gave is read first: a typing slip shall not cost minutes.
+        if options.compute_capability:
+            check_capabilities(options.compute_capability)
         self.gate = Gate.of(options.sts, options.max_quality_drop)
         given = options.calibration
         self.sentences = built_in("calibration") if given is None else read_texts(given)
@@ -111,6 +114,7 @@ class Job:
             target="cpu",
             dimension=len(vectors[0]),
             max_tokens=self.max_tokens,
+            max_batch=None,
             layout="ragged",
             padding_id=None,
             versions={name: version(name) for name in _STATED_VERSIONS},
@@ -147,6 +151,7 @@ class Job:
             exact,
             precision=options.precision,
             target=options.target,
+            max_batch=options.run_sentences,
             layout=spelling.dialect.layout.name,
             padding_id=self.numbers.padding_id if self.numbers.family == "roberta" else None,
             files=Manifest.files_in(folder),
@@ -162,9 +167,18 @@ class Job:
                 manifest = replace(manifest, quality={**calibration, **self.gate.measure(cheap, twin)})
             measured = parity.verify(cheap, folder)
         manifest = replace(manifest, parity=measured.to_json(), verified=True if options.target == "cpu" else None)
+        if options.compute_capability:
+            manifest = self._compile(folder, manifest)
         manifest.write(folder)
         shutil.rmtree(twin_folder)
         return manifest
+
+    def _compile(self, folder: Path, manifest: Manifest) -> Manifest:
+        wanted = self.options.compute_capability
+        assert manifest.max_batch is not None
+        self.begin(f"compiling for compute capability {', '.join(map(str, wanted))}")
+        engines = compile_engines(folder, wanted, max_batch=manifest.max_batch, max_tokens=manifest.max_tokens)
+        return replace(manifest, engines=engines, files=Manifest.files_in(folder))
 
     def _model(self, tokenizer: Tokenizer) -> Model:
         assert self.numbers is not None

@@ -82,6 +82,11 @@ class ExportOptions:
             )
 
     @property
+    def run_sentences(self) -> int | None:
+        """Most sentences a run of a target that is compiled; None for others."""
+        return (self.max_batch or MAX_BATCH) if self.target.startswith("tensorrt") else None
+
+    @property
     def first_on_cpu(self) -> bool:
         """Whether the artifact is the float32 one for CPUs, which all others are compared with."""
         return (self.target, self.precision) == ("cpu", "fp32")

@@ -7,12 +7,10 @@ artifact. Beside that twin, which is then dropped, the quality gate measures wha
 import itertools
 import os
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
 
-from simcse_engine.artifact import ARTIFACT_FILES, ENGINE_FILES, GRAPH, Manifest
+from simcse_engine.artifact import Manifest, refuse_other_folders
 from simcse_engine.atomic import refuse_existing, whole_folder
-from simcse_engine.errors import OutputError
 from simcse_engine.session import import_runtime
 
 from .job import Job
@@ -48,9 +46,9 @@ def export(
     options = options or ExportOptions()
     target = Path(artifact)
     refuse_existing(target, replace=options.force)
-    _refuse_other_folders(target)
+    refuse_other_folders(target)
     import_runtime()
-    steps = 6 if not options.first_on_cpu else 5 if options.sts else 4
+    steps = 6 + bool(options.compute_capability) if not options.first_on_cpu else 5 if options.sts else 4
     step = itertools.count(1)
 
     def begin(what: str) -> None:
@@ -62,15 +60,3 @@ def export(
         if options.first_on_cpu:
             return job.score(staging, job.make_float(staging))
         return job.make_other(staging, job.make_float(job.twin_in(staging)))
-
-
-def _refuse_other_folders(target: Path) -> None:
-    """Raise where ``force`` would delete what is no artifact, such as the checkpoint or a home folder."""
-    try:
-        found = {path.name for path in target.iterdir()} if target.is_dir() else set()
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
-    other = {name for name in found - ARTIFACT_FILES if not fnmatch(name, ENGINE_FILES)}
-    if found and (other or GRAPH not in found):
-        what = f"{min(other)} lies in it" if other else f"no {GRAPH} in it"
-        raise OutputError(f"{target}: is a folder of other things ({what}); --force replaces artifacts only")

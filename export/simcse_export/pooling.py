@@ -23,6 +23,8 @@ def halfway(graph: Graph, states: Sequence[str]) -> str:
 
 def unit(graph: Graph, vectors: str) -> str:
     """Scale [sentences, hidden] to unit length; a zero vector stays zero."""
-    norm = graph.op("ReduceL2", vectors, axes=[1], keepdims=1)
+    # Not ReduceL2, whose axes are said differently in different versions of ONNX's operators.
+    squares = graph.op("ReduceSum", graph.op("Mul", vectors, vectors), graph.ints(1), keepdims=1)
+    norm = graph.op("Sqrt", squares)
     least = graph.weight("least norm", np.array(_LEAST_NORM, np.float32))
     return graph.op("Div", vectors, graph.op("Max", norm, least))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from checkpoints import make_sentence_transformers
@@ -20,7 +20,8 @@ from simcse_engine.errors import ArtifactError, ArtifactNotFoundError, FormatVer
 FILES = [CHECK, GRAPH, WEIGHTS, TOKENIZER]
 FIELDS = [
     *("source", "architecture", "pooler", "normalized", "precision", "target", "dimension", "max_tokens"),
-    *("layout", "padding_id", "files", "versions", "parity", "quality", "verified", "identity", "model", "digest"),
+    *("max_batch", "layout", "padding_id", "files", "versions", "parity", "quality", "verified", "engines"),
+    *("identity", "model", "digest"),
 ]
 
 
@@ -129,6 +130,7 @@ def test_manifest_with_a_flipped_bit(artifact_copy: Path, artifact: Path, data: 
     content = bytearray((artifact / MANIFEST).read_bytes())
     content[data.draw(st.integers(0, len(content) - 2))] ^= 1 << data.draw(st.integers(0, 7))
     (artifact_copy / MANIFEST).write_bytes(content)
+    assume(b"1E-" not in content)  # is the same number as with a small e
     with pytest.raises(ArtifactError):
         open_artifact(artifact_copy)
 
@@ -146,6 +148,8 @@ def test_truncated_manifest(artifact_copy: Path, artifact: Path, share: float) -
 def test_edited_field(artifact_copy: Path, name: str) -> None:
     content = read_json(artifact_copy)
     for value in ["0" * 64, 7, [], {}, "none" if content[name] is None else None, not content[name]]:
+        if value == content[name]:
+            continue
         write_manifest(artifact_copy, {**content, name: value})
         with pytest.raises(IntegrityError, match=r"manifest.json: was edited after export"):
             open_artifact(artifact_copy)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simcse_engine.artifact import Engine, open_artifact
+from simcse_engine.artifact import open_artifact
 from simcse_engine.errors import ProviderError
 from simcse_engine.schedule import GPU_LIMITS, Limits, limits_for, plan
 from simcse_engine.session import cudart
@@ -38,16 +38,11 @@ def test_what_is_missing_is_named() -> None:
         cudart.CudaRuntime(0)
 
 
-def engine(sentences: int, longest: int) -> Engine:
-    profile = {"min": (1, 1), "opt": (1, 1), "max": (sentences, longest)}
-    return Engine(graph="g", file="f", compute_capability=89, builder="b", gpu=None, profile=profile)
-
-
 def test_limits(artifact: Path) -> None:
     manifest = open_artifact(artifact)
     assert limits_for(manifest, "cpu") == Limits()
     assert limits_for(replace(manifest, layout="packed", target="cuda"), "cuda:1") == GPU_LIMITS
-    compiled = replace(manifest, layout="grid", target="tensorrt", engines={"89": engine(64, 128)})
+    compiled = replace(manifest, layout="grid", target="tensorrt", max_batch=64, max_tokens=128)
     limits = limits_for(compiled, "cuda")
     assert (limits.padded, limits.batch_sentences, limits.batch_tokens) == (True, 64, 8192)
     assert limits_for(compiled, "cpu") == Limits(padded=True)

@@ -6,15 +6,21 @@ feeds     sentences → the arrays of a run
 cpu       the session on a CPU
 cuda      the session on a GPU; buckets, the shapes its small runs are padded to; turns, who records
           them; cudart, memory and copies
+compiled  which engine of an artifact runs where, and what it takes
+nvinfer   TensorRT and TensorRT for RTX: found, loaded
+rtx       a graph on TensorRT for RTX
+tensorrt  the session on either's engines, and how they are made
 """
 
 from pathlib import Path
 
 from ..artifact import Manifest
-from ..errors import ProviderError
+from .compiled import profile, runs_rtx
 from .cpu import CpuSession
 from .cuda import GPU_RUNS, CudaSession, open_cuda
 from .library import (
+    RTX,
+    TENSORRT,
     available_providers,
     import_runtime,
     installed_builds,
@@ -22,20 +28,35 @@ from .library import (
     probe_provider,
     save_optimized,
 )
+from .nvinfer import INSTALL_RTX, INSTALL_TENSORRT, load_rtx, load_tensorrt
+from .rtx import rtx_devices
 from .session import Session, SessionOptions
+from .tensorrt import TensorRtSession, builder, compile_graph
 
 __all__ = [
     "GPU_RUNS",
+    "INSTALL_RTX",
+    "INSTALL_TENSORRT",
+    "RTX",
+    "TENSORRT",
     "CpuSession",
     "CudaSession",
     "Session",
     "SessionOptions",
+    "TensorRtSession",
     "available_providers",
+    "builder",
+    "compile_graph",
     "import_runtime",
     "installed_builds",
+    "load_rtx",
+    "load_tensorrt",
     "open_bytes",
     "open_session",
     "probe_provider",
+    "profile",
+    "rtx_devices",
+    "runs_rtx",
     "save_optimized",
 ]
 
@@ -46,10 +67,11 @@ def open_session(artifact: Path, manifest: Manifest, options: SessionOptions) ->
     Raises:
         RuntimeMissingError: no onnxruntime, or two of them.
         ProviderError: the device is not to be had.
+        NotCompiledError: no engine in the artifact is for this GPU and TensorRT.
         IntegrityError: the runtime cannot read the graph.
     """
     if options.device == "cpu":
         return CpuSession(artifact, options, layout=manifest.layout, padding_id=manifest.padding_id)
     if manifest.target == "cuda":
         return open_cuda(artifact, manifest, options)
-    raise ProviderError(f"this engine has no session for {manifest.target} yet")
+    return TensorRtSession(artifact, manifest, options)

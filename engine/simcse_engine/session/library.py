@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OutputError, RuntimeMissingError
+from .nvinfer import load_tensorrt
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+TENSORRT, RTX = "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"
 INSTALL = {"cpu": "pip install 'simcse-engine[cpu]'", "cuda": "pip install 'simcse-engine[gpu]'"}
 _BUILDS = frozenset(
     "onnxruntime" + suffix
@@ -27,9 +29,15 @@ _BUILDS = frozenset(
 
 
 def preload(ort: ModuleType, provider: str) -> None:
-    """Load CUDA and cuDNN from the packages that ``[gpu]`` brings, which the system's loader does not search."""
-    if provider == CUDA:
+    """Load a provider's libraries from the packages that bring them, which the system's loader does not search.
+
+    Raises:
+        RuntimeMissingError: TensorRT is not here, or not the version that onnxruntime takes.
+    """
+    if provider in (CUDA, TENSORRT):
         ort.preload_dlls()
+    if provider == TENSORRT:
+        load_tensorrt()
 
 
 def import_runtime() -> ModuleType:
