@@ -9,6 +9,7 @@ import numpy as np
 from simcse_engine import Encoder, parity
 from simcse_engine.artifact import GRAPH, Manifest
 from simcse_engine.quality import measure
+from simcse_engine.session.cudart import CudaRuntime
 from simcse_engine.session.library import CPU, CUDA, import_runtime
 from simcse_engine.session.opening import open_graph, settings
 from simcse_engine.sts import read_tasks
@@ -63,18 +64,19 @@ def placement(artifact: Path, device: str) -> dict[str, Any]:
 def memory(encoder: Encoder, *, batches: int, device: str) -> dict[str, Any]:
     """Whether the GPU's memory grows over many batches of varied sizes and lengths."""
     draw = np.random.default_rng(0)
-    session = encoder._runner.joint()
+    runner = encoder._runner
 
     def run(count: int) -> None:
         for _ in range(count):
             lengths = draw.integers(3, encoder.max_tokens + 1, int(draw.integers(1, 200)))
-            session.run(draw.integers(1000, 20_000, int(lengths.sum())), lengths)
+            ids = [draw.integers(1000, 20_000, length).tolist() for length in lengths]
+            runner.submit(ids).write(np.empty((len(ids), encoder.dimension), np.float32))
 
     settled = max(1, batches // 10)
     run(settled)
-    before = _used(device, session)
+    before = _used(device)
     run(batches - settled)
-    growth = _used(device, session) - before
+    growth = _used(device) - before
     return {
         "batches": batches,
         "settled_after": settled,
@@ -84,11 +86,12 @@ def memory(encoder: Encoder, *, batches: int, device: str) -> dict[str, Any]:
     }
 
 
-def _used(device: str, session: Any) -> int:
+def _used(device: str) -> int:
+    """The GPU's memory that is taken, whoever took it."""
     if device == "cpu":
         return 0
-    free, total = session.memory_bytes()
-    return int(total - free)
+    free, total = CudaRuntime(int(device.partition(":")[2] or 0)).memory_bytes()
+    return total - free
 
 
 def verified(artifact: Path, device: str) -> dict[str, Any]:

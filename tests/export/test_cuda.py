@@ -183,9 +183,6 @@ class HostRuntime:
     def mirror(self, size: int) -> HostMirror:
         return HostMirror(size)
 
-    def memory_bytes(self) -> tuple[int, int]:
-        return 0, 0
-
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_the_session_lays_out_and_binds_every_run(on_cpu: Callable[..., CpuSession], family: str) -> None:

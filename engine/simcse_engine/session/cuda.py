@@ -123,10 +123,6 @@ class CudaSession:
         finally:
             self._desks.put(desk)
 
-    def memory_bytes(self) -> tuple[int, int]:
-        """The GPU's free and total memory, whoever uses it."""
-        return self._runtime.memory_bytes()
-
     def abandon(self) -> None:
         """See `Session`: the object gets a reference that nobody gives back, not even when the interpreter ends."""
         for kept in (self._session, self._runtime, self._graphs, self._desks):
