@@ -17,7 +17,9 @@ from .errors import InputValueError
 from .inputs import checked_device
 from .nvidia import gpu
 from .parity import verify
-from .session import SessionOptions, builder, compile_graph, profile
+from .session import SessionOptions
+from .session.compiled import profile
+from .session.tensorrt import builder, compile_graph
 
 Say = Callable[[str], object]
 

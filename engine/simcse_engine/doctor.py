@@ -7,7 +7,8 @@ from typing import Any
 from ._version import __version__
 from .doctor_nvidia import judge_nvidia
 from .findings import Finding, Level
-from .session import INSTALL_TENSORRT, TENSORRT
+from .session.library import TENSORRT
+from .session.nvinfer import INSTALL_TENSORRT
 from .survey import REQUIRED, Facts, survey
 
 # What to do where a provider is compiled in and does not load.

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from .findings import Finding
-from .session import INSTALL_RTX, INSTALL_TENSORRT, runs_rtx
+from .session.compiled import runs_rtx
+from .session.nvinfer import INSTALL_RTX, INSTALL_TENSORRT
 from .survey import Facts
 
 _TENSORRT_MAJOR = 10  # the one that onnxruntime's provider is linked to

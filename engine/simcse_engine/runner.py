@@ -24,7 +24,11 @@ from .artifact import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .schedule import Limits, plan
-from .session import GPU_RUNS, Session, SessionOptions, open_session
+from .session import Session, SessionOptions, open_session
+
+
+# Batches under way on a GPU: one that computes, one that is laid out, one whose vectors are copied.
+_GPU_RUNS = 3
 
 
 class Runner:
@@ -58,7 +62,7 @@ class Runner:
         on_cpu = device == "cpu"
         self._joint_threads = 1 if optimize_for == "throughput" or not on_cpu else threads
         self._single_threads = threads if optimize_for == "latency" and on_cpu else 1
-        self._abreast = GPU_RUNS if not on_cpu else 1 if optimize_for == "latency" else threads
+        self._abreast = _GPU_RUNS if not on_cpu else 1 if optimize_for == "latency" else threads
         self._limits = limits or Limits()
         self._opening = threading.Lock()
         self._closed = False

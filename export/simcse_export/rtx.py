@@ -16,7 +16,9 @@ from onnx import helper
 from simcse_engine.artifact import GRAPH, Engine
 from simcse_engine.cpu import usable_cpus
 from simcse_engine.errors import CompileError, InputValueError, RuntimeMissingError
-from simcse_engine.session import INSTALL_RTX, RTX, load_rtx, profile, runs_rtx
+from simcse_engine.session.compiled import profile, runs_rtx
+from simcse_engine.session.library import RTX
+from simcse_engine.session.nvinfer import INSTALL_RTX, load_rtx
 
 from .nodes import OPSETS
 

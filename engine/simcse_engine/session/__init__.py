@@ -15,12 +15,8 @@ tensorrt  the session on either's engines, and how they are made
 from pathlib import Path
 
 from ..artifact import Manifest
-from .compiled import profile, runs_rtx
 from .cpu import CpuSession
-from .cuda import GPU_RUNS, CudaSession, open_cuda
 from .library import (
-    RTX,
-    TENSORRT,
     available_providers,
     import_runtime,
     installed_builds,
@@ -28,35 +24,18 @@ from .library import (
     probe_provider,
     save_optimized,
 )
-from .nvinfer import INSTALL_RTX, INSTALL_TENSORRT, load_rtx, load_tensorrt
-from .rtx import rtx_devices
 from .session import Session, SessionOptions
-from .tensorrt import TensorRtSession, builder, compile_graph
 
 __all__ = [
-    "GPU_RUNS",
-    "INSTALL_RTX",
-    "INSTALL_TENSORRT",
-    "RTX",
-    "TENSORRT",
     "CpuSession",
-    "CudaSession",
     "Session",
     "SessionOptions",
-    "TensorRtSession",
     "available_providers",
-    "builder",
-    "compile_graph",
     "import_runtime",
     "installed_builds",
-    "load_rtx",
-    "load_tensorrt",
     "open_bytes",
     "open_session",
     "probe_provider",
-    "profile",
-    "rtx_devices",
-    "runs_rtx",
     "save_optimized",
 ]
 
@@ -72,6 +51,11 @@ def open_session(artifact: Path, manifest: Manifest, options: SessionOptions) ->
     """
     if options.device == "cpu":
         return CpuSession(artifact, options, layout=manifest.layout, padding_id=manifest.padding_id)
+    # Imported by those who have a GPU: a process that encodes one sentence on a CPU starts without.
     if manifest.target == "cuda":
+        from .cuda import open_cuda
+
         return open_cuda(artifact, manifest, options)
+    from .tensorrt import TensorRtSession
+
     return TensorRtSession(artifact, manifest, options)

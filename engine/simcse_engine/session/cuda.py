@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 # Runs under way: one that computes, one that is laid out, one whose vectors are copied.
-GPU_RUNS = 3
+_DESKS = 3
 
 # Recorded at most, each with some memory of the GPU's driver; further shapes run unrecorded.
 _MOST_GRAPHS = 64
@@ -100,7 +100,7 @@ class CudaSession:
         self._runtime = runtime
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="simcse-engine-cuda")
         self._desks: queue.LifoQueue[_Desk] = queue.LifoQueue()
-        for _ in range(GPU_RUNS):
+        for _ in range(_DESKS):
             self._desks.put(_Desk(session, runtime))
         self._graphs = _Graphs(session, runtime)
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OutputError, RuntimeMissingError
-from .nvinfer import load_tensorrt
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 TENSORRT, RTX = "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"
@@ -37,6 +36,8 @@ def preload(ort: ModuleType, provider: str) -> None:
     if provider in (CUDA, TENSORRT):
         ort.preload_dlls()
     if provider == TENSORRT:
+        from .nvinfer import load_tensorrt
+
         load_tensorrt()
 
 
