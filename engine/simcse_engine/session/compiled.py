@@ -102,7 +102,7 @@ def compile_options(
     """The options with which onnxruntime's TensorRT provider builds an engine and writes it.
 
     None of ``trt_fp16_enable`` and the like: without them the provider builds a strongly typed network, whose types are
-    those that export wrote.
+    those that export wrote (microsoft/onnxruntime#18707).
     """
     return {
         "device_id": str(device_index),

@@ -89,7 +89,8 @@ def _load(name: str, folder: Path | None) -> ctypes.CDLL:
 
 
 def _version(library: ctypes.CDLL) -> str:
-    parts = [library[f"getInferLib{part}Version"]() for part in ("Major", "Minor", "Patch")]
-    with contextlib.suppress(AttributeError):
-        parts.append(library["getInferLibBuildVersion"]())
+    number = library.getInferLibVersion()
+    parts = [number // 10_000, number // 100 % 100, number % 100]
+    with contextlib.suppress(AttributeError):  # the first releases of 10 do not tell it
+        parts.append(library.getInferLibBuildVersion())
     return ".".join(map(str, parts))

@@ -17,7 +17,7 @@ from ..errors import CompileError, IntegrityError
 from ..nvidia import gpu
 from .compiled import compile_options, divided, engine_for, profile_options, rtx_compile_entries, runtime_cache
 from .feeds import grid
-from .library import TENSORRT, first_line
+from .library import TENSORRT, first_line, import_runtime, preload
 from .nvinfer import load_rtx, load_tensorrt
 from .opening import open_graph, settings
 from .rtx import open_rtx
@@ -74,10 +74,13 @@ def builder(target: str) -> str:
     """The compiler of this target that is installed, and its version, as in `Engine.builder`.
 
     Raises:
-        RuntimeMissingError: it is not installed, or another version than onnxruntime takes.
+        RuntimeMissingError: it is not installed, or another version than onnxruntime takes; or no onnxruntime is.
     """
-    version = load_tensorrt() if target == "tensorrt" else load_rtx()
-    return f"{target} {version}"
+    if target == "tensorrt":
+        # Its libraries need CUDA's.
+        preload(import_runtime(), TENSORRT)
+        return f"{target} {load_tensorrt()}"
+    return f"{target} {load_rtx()}"
 
 
 def open_engine(
