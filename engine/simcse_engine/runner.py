@@ -26,7 +26,6 @@ from .inputs import OptimizeFor
 from .schedule import Limits, plan
 from .session import Session, SessionOptions, open_session
 
-
 # Batches under way on a GPU: one that computes, one that is laid out, one whose vectors are copied.
 _GPU_RUNS = 3
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from . import cpu, nvidia, session
 from .nvidia import Gpu
+from .session.library import TENSORRT
 
 _T = TypeVar("_T")
 
@@ -30,7 +31,7 @@ _NVIDIA = (
 
 # The providers that the engine runs on. Others, such as the wheels' Azure provider, are named and not tried: whether
 # they load changes nothing here.
-RUNS_ON = ("CPUExecutionProvider", "CUDAExecutionProvider", session.TENSORRT)
+RUNS_ON = ("CPUExecutionProvider", "CUDAExecutionProvider", TENSORRT)
 _CHILD_TIMEOUT_S = 120
 
 
@@ -114,7 +115,7 @@ def survey() -> Facts:
     installed = {name: ask(None, _version, name) for name in _NVIDIA}
     compilers: dict[str, dict[str, Any]] = {
         name: ask({"error": "could not be tried"}, _in_child, "compiler", name)
-        for name, expected in (("tensorrt", session.TENSORRT in compiled_in), ("tensorrt-rtx", installed[_RTX]))
+        for name, expected in (("tensorrt", TENSORRT in compiled_in), ("tensorrt-rtx", installed[_RTX]))
         if expected
     }
     return Facts(
@@ -185,8 +186,11 @@ def answer() -> None:
         elif sys.argv[1] == "driver":
             reply = asdict(nvidia.driver())
         elif sys.argv[1] == "compiler":
-            reply["version"] = session.builder(sys.argv[2]).partition(" ")[2]
-            if sys.argv[2] == "tensorrt-rtx" and not session.rtx_devices():
+            from .session.rtx import rtx_devices
+            from .session.tensorrt import builder
+
+            reply["version"] = builder(sys.argv[2]).partition(" ")[2]
+            if sys.argv[2] == "tensorrt-rtx" and not rtx_devices():
                 reply["error"] = "it finds no GPU that it runs on"
         elif error := session.probe_provider(sys.argv[2]):
             reply = {"error": error}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from simcse_engine import session
 from simcse_engine.errors import ProviderError, RuntimeMissingError
+from simcse_engine.session import nvinfer, rtx, tensorrt
 
 BINDINGS = "tensorrt-rtx-cu13-bindings"
 
@@ -28,22 +28,22 @@ def has_rtx() -> bool:
 def test_tensorrt_for_rtx_tells_its_version() -> None:
     if not has_rtx():
         pytest.skip("TensorRT for RTX comes for Linux on x86_64 alone")
-    assert session.load_rtx() == importlib.metadata.version(BINDINGS)
-    assert session.builder("tensorrt-rtx") == f"tensorrt-rtx {session.load_rtx()}"
+    assert nvinfer.load_rtx() == importlib.metadata.version(BINDINGS)
+    assert tensorrt.builder("tensorrt-rtx") == f"tensorrt-rtx {nvinfer.load_rtx()}"
 
 
 def test_its_plugin_needs_the_driver() -> None:
     if not has_rtx() or loads("libcuda.so.1"):
         pytest.skip("this machine has NVIDIA's driver, or not TensorRT for RTX")
     with pytest.raises(ProviderError, match=r"NvTensorRTRTX.* does not load: .*libcuda\.so\.1.*; see that nvidia-smi"):
-        session.rtx_devices()
+        rtx.rtx_devices()
 
 
 def test_tensorrt_that_is_not_here_is_asked_for() -> None:
     if loads("libnvinfer.so.10"):
         pytest.skip("this machine has TensorRT")
     with pytest.raises(RuntimeMissingError, match=r"libnvinfer\.so\.10: .*'tensorrt-cu13>=10\.13,<11'") as raised:
-        session.load_tensorrt()
+        nvinfer.load_tensorrt()
     assert "lies in" not in str(raised.value)
 
 
@@ -56,7 +56,7 @@ def test_tensorrt_of_another_version_is_named(tmp_path: Path, monkeypatch: pytes
     (package / "libnvinfer.so.11").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RuntimeMissingError, match=rf"; libnvinfer\.so\.11 lies in {package}; .* no other version"):
-        session.builder("tensorrt")
+        tensorrt.builder("tensorrt")
     assert "tensorrt_libs" not in sys.modules
 
 
@@ -69,4 +69,4 @@ def test_a_damaged_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("simcse_engine.session.nvinfer._PLUGIN", "damaged_plugin")
     with pytest.raises(RuntimeMissingError, match=r"cannot be loaded \(.*libcudart.*--force-reinstall"):
-        session.load_rtx()
+        nvinfer.load_rtx()

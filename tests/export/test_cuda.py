@@ -15,7 +15,7 @@ from checkpoints import edit_weights, make_checkpoint
 from simcse_engine import Encoder, parity
 from simcse_engine.artifact import GRAPH, POOLERS, WEIGHTS, open_artifact
 from simcse_engine.errors import ProviderError, UnverifiedWarning
-from simcse_engine.session import CpuSession, CudaSession, SessionOptions, cuda
+from simcse_engine.session import CpuSession, SessionOptions, cuda
 from simcse_engine.session.buckets import GRAPH_TOKENS, Size
 from simcse_engine.session.feeds import packed
 from simcse_export import ExportOptions, export
@@ -187,7 +187,7 @@ class HostRuntime:
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_the_session_lays_out_and_binds_every_run(on_cpu: Callable[..., CpuSession], family: str) -> None:
     plain = on_cpu(family, "avg", "fp32")
-    session = CudaSession(plain._session, HostRuntime(), padding_id=plain._padding_id)  # type: ignore[arg-type]
+    session = cuda.CudaSession(plain._session, HostRuntime(), padding_id=plain._padding_id)  # type: ignore[arg-type]
     assert session.dimension == 32
     draw = np.random.default_rng(0)
     runs = []
@@ -209,7 +209,7 @@ def test_what_is_not_recorded_for_lack_of_room_runs_all_the_same(
 ) -> None:
     monkeypatch.setattr(cuda, "_MOST_GRAPHS", 1)
     plain = on_cpu("bert", "cls", "fp32")
-    session = CudaSession(plain._session, HostRuntime(), padding_id=None)  # type: ignore[arg-type]
+    session = cuda.CudaSession(plain._session, HostRuntime(), padding_id=None)  # type: ignore[arg-type]
     for length in (5, 40, 5):
         run = np.full(length, 7), np.array([length])
         np.testing.assert_allclose(session.run(*run), plain.run(*run), atol=2e-7)
