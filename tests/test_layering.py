@@ -78,10 +78,11 @@ def test_engine_imports_itself_relatively_and_in_one_direction() -> None:
         *(
             ["errors"],
             ["_version", "artifact", "cpu", "hub", "schedule", "atomic", "lock", "where", "entries", "vectors"],
+            ["saved", "scheme"],
         ),
         *(["tokenizer", "session", "inputs", "textfile", "flops", "samples", "records", "neighbours", "nearest"],),
         *(["runner", "vectorfile", "sts", "peak", "store", "indexfile"], ["encoder", "quality", "figures", "view"]),
-        *(["parity", "bench", "binding", "snapshots"], ["writer"], ["index"]),
+        *(["parity", "bench", "binding", "snapshots", "hits"], ["upkeep"], ["writer"], ["index"]),
     ]
     rank = {name: i for i, names in enumerate(order) for name in names}
     for path in files(ENGINE):
