@@ -2,7 +2,8 @@
 # make test    set up, lint, check types, run the whole suite
 # make lint    set up, ruff and mypy alone
 # make bench   set up, measure this machine (results as JSON under benchmarks/results/): ours and the peers in environments
-#              of their own; PEERS="fastembed openvino" for some, BENCH_OPTIONS=--fresh to start anew after an interruption
+#              of their own; PEERS="fastembed openvino" for some, BENCH_OPTIONS=--all for what takes longer, --fresh to
+#              start anew after an interruption
 # make report  set up, write the README's tables and docs/assets/ from those results
 # make docs    set up, build the documentation into site/
 # make clean   remove what the others made

@@ -30,8 +30,19 @@ def lengths(results: Results) -> Any:
 
 
 def memory(results: Results) -> Any:
-    found = results.get("memory-minilm")
-    return None if found is None else found["peak_mb_by_sentences_in_one_call"]
+    """By contestant and number of sentences; of those that have a figure for each number."""
+    measured = memories(results)
+    if not measured:
+        return None
+    calls = {count: found["peak_mb_of_one_call"] for count, found in measured.items()}
+    names = [name for name in next(iter(calls.values())) if all(name in each for each in calls.values())]
+    return {name: {str(count): each[name] for count, each in calls.items()} for name in names}
+
+
+def memories(results: Results) -> dict[int, Any]:
+    """The results of `memory.py`, by the number of sentences, the smallest first."""
+    found = (each for name, each in results.items() if name.startswith("memory-") and name.endswith("-minilm"))
+    return {each["count"]: each for each in sorted(found, key=lambda each: each["count"])}
 
 
 def cold_start(results: Results) -> Any:
@@ -44,7 +55,7 @@ def cold_start(results: Results) -> Any:
 
 CHARTS: dict[str, tuple[Callable[[Results], Any], str]] = {
     "throughput-quality": (throughput_quality, "Sentences a second in bulk against the average STS Spearman, MiniLM"),
-    "latency": (latency, "One sentence alone, MiniLM: 5th to 99th percentile"),
+    "latency": (latency, "One sentence alone, MiniLM: ms, median / p99 / p99.9"),
     "lengths": (lengths, "Tokens a second in bulk by the length of the texts, MiniLM"),
     "memory": (memory, "Peak memory by the number of sentences in one call, MiniLM"),
     "cold-start": (cold_start, "Seconds from a process's start to its first vector, MiniLM"),

@@ -13,7 +13,7 @@ from peers.contestant import Contestant
 from peers.field import Field, options
 from peers.process import Process
 
-ROUNDS = 6
+ROUNDS = 4
 GOALS = {"ours-fp32": 0.5, "ours-int8": 0.3}
 AGAINST = "fastembed"
 FLOOR, FLOOR_OF = "bare-int8", "ours-int8"
@@ -23,14 +23,19 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     asked = parser.parse_args()
-    field = Field.enter(asked)
-    if FLOOR_OF in field.contestants:
-        bare = Process(Path(sys.executable), "peers.workers.bare")
-        field.contestants[FLOOR] = replace(field.contestants[FLOOR_OF], process=bare)
+    ask(Field.of(asked), rounds=asked.rounds)
+
+
+def ask(field: Field, *, rounds: int = ROUNDS) -> None:
+    """Measure, and write the result."""
     # Nobody else shall be in memory while one starts.
     field.close()
-    texts = field.draw.sample(field.texts, asked.rounds)
-    runs = field.take_turns(texts, start, warm_up=texts[0])
+    floor = {}
+    if FLOOR_OF in field.contestants:
+        bare = Process(Path(sys.executable), "peers.workers.bare")
+        floor[FLOOR] = replace(field.contestants[FLOOR_OF], process=bare)
+    (texts,) = field.draw("cold_start", 1, rounds)
+    runs = field.take_turns(texts, start, warm_up=texts[0], beside=floor)
     stages = {name: {stage: [run[stage] for run in each] for stage in each[0]} for name, each in runs.items()}
     spreads = {name: {key: Spread.of(values) for key, values in each.items()} for name, each in stages.items()}
     firsts = {name: each["first_vector"] for name, each in stages.items()}
@@ -60,13 +65,15 @@ def start(each: Contestant, text: str) -> dict[str, float]:
     """Seconds of each stage of a fresh process, and of all three."""
     begun = time.perf_counter()
     process = each.process.another()
-    process.ready()
-    imported = time.perf_counter()
-    process.load(each.one)
-    loaded = time.perf_counter()
-    process.each([text])
-    encoded = time.perf_counter()
-    process.close()
+    try:
+        process.ready()
+        imported = time.perf_counter()
+        process.load(each.one)
+        loaded = time.perf_counter()
+        process.each([text])
+        encoded = time.perf_counter()
+    finally:
+        process.close()
     return {
         "import": imported - begun,
         "load": loaded - imported,

@@ -20,15 +20,16 @@ Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 ROOT = Path(__file__).resolve().parents[1]
-# Elsewhere for a trial, whose figures shall not take the place of measured ones.
-RESULTS = Path(os.environ.get("BENCH_RESULTS", ROOT / "benchmarks/results"))
+RESULTS = ROOT / "benchmarks/results"
+# Where results go instead, for a trial: its figures shall not take the place of measured ones.
+RESULTS_VARIABLE = "BENCH_RESULTS"
 
 _PACKAGES = ("simcse-engine", "onnxruntime", "numpy", "tokenizers", "torch", "transformers", "optimum-onnx", "onnx")
 _RESAMPLES = 10_000
 _DIGITS = 4
 
-# Every script imports this file before it works, so this is what others did. At the end, the script's own threads are
-# in it too: beyond their number, others worked at the same time.
+# Every run imports this file before it works, so this is what others did. At the end, the run's own threads are in it
+# too: beyond their number, others worked at the same time.
 _LOAD_AT_START = os.getloadavg()
 
 
@@ -147,8 +148,9 @@ def _versions() -> dict[str, str]:
 
 def write_result(name: str, data: Mapping[str, Any]) -> Path:
     """Write ``data`` with the machine and the day it was measured to ``NAME.json`` among the results."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder = Path(os.environ.get(RESULTS_VARIABLE, RESULTS))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     content = plain({"measured": day, "machine": machine(), **data})
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

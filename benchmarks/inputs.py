@@ -6,13 +6,13 @@ Everything made lies in `.bench/`, and an artifact is made anew when the code th
 import importlib.util
 import random
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from harness import ROOT
+from peers import tether
 
 BENCH = ROOT / ".bench"
 _SHARED = ROOT.parent / "shared/sentences.txt"
@@ -94,6 +94,6 @@ def _artifact(name: str, checkpoint: Path, *, pooler: str, precision: str, targe
     manifest = artifact / "manifest.json"
     if not manifest.is_file() or manifest.stat().st_mtime < code:
         export = Path(sys.executable).with_name("simcse-export")
-        options = ["--pooler", pooler, "--precision", precision, "--target", target]
-        subprocess.run([export, checkpoint, "-o", artifact, *options, "--force"], check=True)
+        options = ["--pooler", pooler, "--precision", precision, "--target", target, "--force"]
+        tether.run([export, checkpoint, "-o", artifact, *options]).check_returncode()
     return artifact

@@ -21,17 +21,22 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=BLOCKS, help=f"of {BLOCK_SENTENCES} sentences")
     asked = parser.parse_args()
-    field = Field.enter(asked)
-    blocks = [field.draw.sample(field.texts, FIRST_OF_BLOCK + BLOCK_SENTENCES) for _ in range(asked.rounds)]
+    field = Field.of(asked)
+    ask(field, rounds=asked.rounds)
+    field.close()
+
+
+def ask(field: Field, *, rounds: int = BLOCKS) -> None:
+    """Measure, and write the result."""
+    blocks = field.draw("latency", rounds, FIRST_OF_BLOCK + BLOCK_SENTENCES)
     for each in field.contestants.values():
         each.process.load(each.one)
     waits = field.take_turns(
         blocks,
         lambda each, given: each.process.each(given)[FIRST_OF_BLOCK:],
         # Enough of them for all lengths that will be seen.
-        warm_up=list(itertools.chain(*blocks[:4])),
+        warm_up=list(itertools.chain(*blocks[:2])),
     )
-    field.close()
 
     medians = {name: [float(np.median(block)) * 1e3 for block in each] for name, each in waits.items()}
     ms = {name: percentiles_ms(each) for name, each in waits.items()}
@@ -47,7 +52,7 @@ def main() -> None:
         {
             "question": "milliseconds of one sentence alone, text to vector; each at its best settings",
             **field.facts(),
-            "sentences_a_contestant": asked.rounds * BLOCK_SENTENCES,
+            "sentences_a_contestant": rounds * BLOCK_SENTENCES,
             "order": "rotated by one each round",
             "one_sentence_ms": ms,
             "p50_ms_by_block": {name: Spread.of(each) for name, each in medians.items()},

@@ -14,7 +14,7 @@ from simcse_engine.artifact import TOKENIZER
 from simcse_engine.tokenizer import Tokenizer
 
 LENGTHS = (8, 16, 32, 64, 128)
-TOKENS_A_ROUND, ROUNDS = 8_192, 3
+TOKENS_A_ROUND, ROUNDS = 4_096, 2
 SPECIAL_TOKENS = 2
 
 
@@ -23,7 +23,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each length")
     parser.add_argument("--tokens", type=int, default=TOKENS_A_ROUND, help="in each round")
     asked = parser.parse_args()
-    field = Field.enter(asked)
+    field = Field.of(asked)
+    ask(field, rounds=asked.rounds, tokens=asked.tokens)
+    field.close()
+
+
+def ask(field: Field, *, rounds: int = ROUNDS, tokens: int = TOKENS_A_ROUND) -> None:
+    """Measure, and write the result."""
     tokenizer = Tokenizer(next(iter(field.artifacts.values())) / TOKENIZER, max(LENGTHS))
     for each in field.contestants.values():
         each.process.load(each.bulk)
@@ -32,17 +38,17 @@ def main() -> None:
     for length in LENGTHS:
         print(f"{length} tokens a text", flush=True)
         peaks = Peaks(field.threads)
-        count = max(1, asked.tokens // length)
-        texts = texts_of(length, (1 + asked.rounds) * count, field.texts, tokenizer)
-        warm_up, *rounds = (texts[start : start + count] for start in range(0, len(texts), count))
+        count = max(1, tokens // length)
+        texts = texts_of(length, (1 + rounds) * count, field.texts, tokenizer)
+        warm_up, *given = (texts[start : start + count] for start in range(0, len(texts), count))
         seconds = field.take_turns(
-            rounds, lambda each, given: each.process.encode(given), warm_up=warm_up, first=peaks.measure
+            given, lambda each, texts: each.process.encode(texts), warm_up=warm_up, first=peaks.measure
         )
-        tokens = {name: [count * length / s for s in each] for name, each in seconds.items()}
-        work = {name: [rate * field.flops.per_token for rate in rates] for name, rates in tokens.items()}
+        rates = {name: [count * length / s for s in each] for name, each in seconds.items()}
+        work = {name: [rate * field.flops.per_token for rate in each] for name, each in rates.items()}
         found[length] = {
             "texts_in_a_round": count,
-            "tokens_per_second": {name: Spread.of(each) for name, each in tokens.items()},
+            "tokens_per_second": {name: Spread.of(each) for name, each in rates.items()},
             "peak_operations_per_s": peaks.facts(),
             "share_of_peak": peaks.shares(arithmetic, work),
             "peer_over_ours": field.peer_over_ours(seconds),
@@ -50,7 +56,6 @@ def main() -> None:
         peaks.close()
         for name, each in found[length]["tokens_per_second"].items():
             print(f"  {name:32} {each.median / length:8.0f} texts/s {each.median:9.0f} tokens/s")
-    field.close()
     write_result(
         f"lengths-{field.model.name}",
         {

@@ -1,26 +1,35 @@
 """How much memory does a process need at its peak, and does it grow with the number of sentences?
 
-Everybody encodes the same sentences in one call and saves the vectors. Ours is also run as the command
+Everybody encodes the same sentences in one call and saves the vectors, peers in batches of 32 with all threads on one,
+as a user would begin: some are fastest with settings that take more. Ours is also run as the command
 `simcse-engine encode`, which reads lines and writes vectors as it goes.
+
+    benchmarks/memory.py                      1,000 real sentences
+    benchmarks/memory.py --count 100000       the same 1,000, and 99,000 texts of two words, so that what the peak has
+                                              more than before is what their number costs, and the slowest take minutes
 """
 
-import argparse
-import itertools
 import json
-import subprocess
+import random
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from harness import write_result
+from peers import tether
 from peers.contestant import Contestant
+from peers.environment import PeerError
 from peers.field import Field, options
 from peers.finished import Finished
+from peers.search import first_setting
 
-FEW, MANY, LINES = 1_000, 5_000, 100_000
-GOAL_MB = {"fp32": 300, "int8": 160}
+FEW, MANY = 1_000, 100_000
+GOAL_MB = {"ours-fp32": 300, "ours-int8": 160}
 
 # A process starts with the peak of whoever started it, so one that has loaded nothing stands between.
 WATCH = """
@@ -36,82 +45,88 @@ print(json.dumps({"code": code, "peak_mb": usage.ru_maxrss * unit / 1e6, "second
 
 
 def main() -> None:
-    asked = arguments()
-    field = Field.enter(asked)
+    parser = options(__doc__)
+    parser.add_argument("--count", type=int, default=FEW, help="sentences in a call, and lines of the command's file")
+    asked = parser.parse_args()
+    ask(Field.of(asked, searched=False), count=asked.count)
+
+
+def ask(field: Field, *, count: int = FEW) -> None:
+    """Measure, and write the result."""
     field.close()
-    finished = Finished(f"memory-{field.model.name}")
-    called, commanded = {}, {}
-    for name, each in field.contestants.items():
-        called[name] = {}
-        for count in (asked.few, asked.many):
-            texts = numbered(field.texts, count)
-            key = f"{name}, {each.origin}, {count} sentences"
-            called[name][count] = finished.once(key, lambda each=each, texts=texts: call(each, texts))
-        print(f"{name:32}", *(f"{count:,}: {mb:.0f} MB" for count, mb in called[name].items()), flush=True)
+    finished = Finished(f"memory-{count}-{field.model.name}")
+    texts = texts_of(field.texts, count)
+    called: dict[str, float] = {}
+    for name, each in list(field.contestants.items()):
+        key = f"{name}, {each.bulk.model}, {each.source}, called"
+        try:
+            called[name] = finished.once(key, lambda each=each: call(each, texts, field.threads))
+        except PeerError as error:
+            if name in field.ours:
+                raise
+            field.leave(name, str(error))
+            continue
+        print(f"{name:32} {count:,} sentences: {called[name]:.0f} MB", flush=True)
+    commanded: dict[str, dict[str, float]] = {}
     for name, artifact in field.artifacts.items():
-        commanded[name] = {}
-        for count in (asked.few, asked.lines):
-            lines = numbered(field.texts, count)
-            key = f"{field.contestants[name].origin}, {count} lines"
-            commanded[name][count] = finished.once(key, lambda a=artifact, lines=lines: command(a, lines))
-        figures = (f"{count:,} lines: {run['peak_mb']:.0f} MB" for count, run in commanded[name].items())
-        print(f"simcse-engine encode, {name:10}", *figures, flush=True)
-    most = {name: runs[asked.lines]["peak_mb"] for name, runs in commanded.items()}
+        key = f"{name}, {field.contestants[name].source}, commanded"
+        run = commanded[name] = finished.once(key, lambda artifact=artifact: command(artifact, texts))
+        print(f"simcse-engine encode, {name:10} {count:,} lines: {run['peak_mb']:.0f} MB", flush=True)
     write_result(
-        f"memory-{field.model.name}",
+        f"memory-{count}-{field.model.name}",
         {
             "question": "peak resident memory of the process, MB of 10^6 bytes",
             **field.facts(),
-            "numbered": "each sentence has a running number at its end",
-            "peak_mb_by_sentences_in_one_call": called,
-            "command_by_lines": commanded,
+            "settings": "peers: batches of 32 of sorted lengths, one at a time",
+            "count": count,
+            "texts": f"{min(count, FEW):,} sentences, and {max(count - FEW, 0):,} texts of two of their words",
+            "peak_mb_of_one_call": called,
+            "command": commanded,
             "goal": {
-                name: {"peak_mb": GOAL_MB[name.removeprefix("ours-")], "met": mb <= GOAL_MB[name.removeprefix("ours-")]}
-                for name, mb in most.items()
+                name: {"peak_mb": GOAL_MB[name], "met": run["peak_mb"] <= GOAL_MB[name]}
+                for name, run in commanded.items()
             },
         },
     )
     finished.close()
 
 
-def arguments() -> argparse.Namespace:
-    parser = options(__doc__)
-    parser.add_argument("--few", type=int, default=FEW, help="sentences in a call")
-    parser.add_argument("--many", type=int, default=MANY, help="sentences in a call; 100000 takes the slowest minutes")
-    parser.add_argument("--lines", type=int, default=LINES, help="of the command's longer file")
-    return parser.parse_args()
+def texts_of(sentences: Sequence[str], count: int) -> list[str]:
+    """Distinct texts: real sentences, and beyond `FEW` pairs of their words."""
+    texts = dict.fromkeys(sentences[: min(count, FEW)])
+    words = sorted({word for text in sentences for word in text.lower().split() if word.isalpha()})
+    draw = random.Random(0)
+    while len(texts) < count:
+        texts[" ".join(draw.sample(words, 2))] = None
+    return list(texts)
 
 
-def numbered(texts: list[str], count: int) -> list[str]:
-    """So many distinct sentences."""
-    return [f"{text} {i}" for i, text in enumerate(itertools.islice(itertools.cycle(texts), count))]
-
-
-def call(each: Contestant, texts: list[str]) -> float:
+def call(each: Contestant, texts: list[str], threads: int) -> float:
     """The peak of a fresh process that encodes the texts in one call, in MB."""
     process = each.process.another()
-    process.load(each.bulk)
-    process.vectors(texts)
-    peak = process.peak_mb()
-    process.close()
-    return peak
+    try:
+        process.load(replace(each.bulk, setting=first_setting(threads)))
+        process.vectors(texts)
+        return process.peak_mb()
+    finally:
+        process.close()
 
 
-def command(artifact: Path, lines: list[str]) -> dict[str, float]:
+def command(artifact: Path, lines: list[str]) -> dict[str, Any]:
     """The peak and the seconds of `simcse-engine encode`, from a file of lines to a file of vectors."""
     with tempfile.TemporaryDirectory() as folder:
         given, vectors = Path(folder, "lines.txt"), Path(folder, "vectors.npy")
         given.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         encode = Path(sys.executable).with_name("simcse-engine"), "encode", artifact, given, "-o", vectors
-        watcher = [sys.executable, "-I", "-S", "-c", WATCH, *encode]
-        done = subprocess.run(watcher, stdout=subprocess.PIPE, text=True, check=True)
-        measured = json.loads(done.stdout.splitlines()[-1])
+        done = tether.run([sys.executable, "-I", "-S", "-c", WATCH, *encode], captured=True)
+        done.check_returncode()
+        measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         code = measured.pop("code")
         if code:
-            sys.exit(f"simcse-engine encode ended with {code}")
+            raise RuntimeError(f"simcse-engine encode ended with {code}: {done.stderr}")
         rows = len(np.load(vectors, mmap_mode="r"))
     if rows != len(lines):
-        sys.exit(f"{rows} rows for {len(lines)} lines")
+        raise RuntimeError(f"{rows} rows for {len(lines)} lines")
     return measured
 
 

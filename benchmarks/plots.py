@@ -10,9 +10,10 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
 from labels import LABELS
 
@@ -96,7 +97,7 @@ def _throughput_quality(axes: Axes, data: Mapping[str, list[float]]) -> None:
     axes.set_xlim(0, right)
     axes.set_ylim(low - 0.25 * room, high + 0.25 * room)
     axes.set_xlabel("sentences a second")
-    axes.set_ylabel("Spearman x 100, average of the tasks")
+    axes.set_ylabel(f"STS Spearman x 100 (the axis spans {1.5 * room:.1f} of 100)")
     axes.grid()
 
 
@@ -107,13 +108,16 @@ def _latency(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
         axes.plot([at["p5"], at["p99"]], [row, row], color=color, linewidth=2, alpha=0.5)
         axes.plot([at["p25"], at["p75"]], [row, row], color=color, linewidth=8, alpha=0.6, solid_capstyle="butt")
         axes.plot([at["p50"]], [row], "|", color=color, markersize=14, markeredgewidth=3)
-        axes.annotate(
-            f"{at['p50']:.1f}", (at["p99"], row), (6, 0), textcoords="offset points", va="center", color=color
-        )
+        axes.plot([at["p99.9"]], [row], "o", color=color, markersize=4)
+        figures = " / ".join(f"{at[p]:.1f}" for p in ("p50", "p99", "p99.9"))
+        end = (at["p99.9"], row)
+        axes.annotate(figures, end, (7, 0), textcoords="offset points", va="center", color=color, fontsize=10)
     _rows(axes, names)
     axes.set_xscale("log")
-    _plain_ticks(axes)
-    axes.set_xlabel("ms, logarithmic; thick: 25th to 75th percentile; bar and figure: the median")
+    # The figures stand to the right of the last dot.
+    axes.set_xlim(right=4 * max(at["p99.9"] for at in data.values()))
+    _one_two_five(axes.xaxis)
+    axes.set_xlabel("ms, logarithmic; bar: median, dot: p99.9\nthick: 25th to 75th percentile, thin: 5th to 99th")
     axes.grid(axis="x", which="both")
 
 
@@ -132,8 +136,7 @@ def _lengths(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
     axes.set_yscale("log")
     axes.set_xticks([int(length) for length in next(iter(data.values()))])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if f"{value:e}"[0] in "25" else ""))
+    _one_two_five(axes.yaxis)
     axes.set_xlabel("tokens a text")
     axes.set_ylabel("tokens a second, logarithmic")
     axes.grid(which="both")
@@ -192,6 +195,8 @@ def _rows(axes: Axes, names: list[str]) -> None:
     axes.set_axisbelow(True)
 
 
-def _plain_ticks(axes: Axes) -> None:
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+def _one_two_five(axis: Axis) -> None:
+    """Name 1, 2 and 5 of each power of ten on a logarithmic axis."""
+    axis.set_tick_params(which="both", length=4, pad=4)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,g}" if f"{value:e}"[0] in "25" else ""))

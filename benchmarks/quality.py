@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness import ROOT, write_result
 from peers.contestant import Contestant
+from peers.environment import PeerError
 from peers.field import Field, options
 from peers.finished import Finished
 from peers.reference import reference_vectors
@@ -21,32 +22,48 @@ from simcse_engine.sts import Task, read_tasks
 
 COMPARED, ALONE = 500, 100
 _SHARED = ROOT.parent / "shared/sts"
+STS = _SHARED if _SHARED.is_dir() else None
 
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--sts", type=Path, default=_SHARED if _SHARED.is_dir() else None, metavar="FOLDER")
+    parser.add_argument("--sts", type=Path, default=STS, metavar="FOLDER")
     parser.add_argument("--compared", type=int, default=COMPARED, help="sentences compared with float32 and alone")
     parser.add_argument("--pairs", type=int, help="of each task, the first ones")
+    parser.add_argument("--smallest", action="store_true", help="the task with the fewest pairs alone")
     asked = parser.parse_args()
-    field = Field.enter(asked)
+    field = Field.of(asked)
+    ask(field, sts=asked.sts, compared=asked.compared, pairs=asked.pairs, smallest=asked.smallest)
+    field.close()
+
+
+def ask(
+    field: Field, *, sts: Path | None = STS, compared: int = COMPARED, pairs: int | None = None, smallest: bool = False
+) -> None:
+    """Measure, and write the result."""
     finished = Finished(f"quality-{field.model.name}")
-    tasks = [] if asked.sts is None else [shortened(task, asked.pairs) for task in read_tasks(asked.sts)]
+    tasks = [] if sts is None else [shortened(task, pairs) for task in read_tasks(sts)]
+    if smallest:
+        tasks = sorted(tasks, key=lambda task: len(task.gold))[:1]
     if not tasks:
         print("no STS folder, so no Spearman, alignment or uniformity: --sts FOLDER")
-    texts = field.draw.sample(field.texts, asked.compared)
+    (texts,) = field.draw("quality", 1, compared)
     reference = reference_vectors(field.model, texts)
     found = {}
-    for name, each in field.contestants.items():
-        each.process.load(each.bulk)
-        pairs = {task.name: len(task.gold) for task in tasks}
-        key = f"{name}, {each.origin}, {len(texts)} texts, {pairs}"
-        found[name] = finished.once(key, lambda each=each: figures(each, tasks, texts, reference))
-        each.process.close()
-        sts = found[name]["sts"]
+    sizes = {task.name: len(task.gold) for task in tasks}
+    for name, each in list(field.contestants.items()):
+        key = f"{name}, {each.origin}, {len(texts)} texts, {sizes}"
+        try:
+            found[name] = finished.once(key, lambda each=each: figures(each, tasks, texts, reference))
+        except PeerError as error:
+            if name in field.ours:
+                raise
+            field.leave(name, str(error))
+            continue
+        scores = found[name]["sts"]
         cosine, drift = found[name]["cosine_to_float32"], found[name]["drift_with_the_batch"]
         print(
-            f"{name:32} Spearman {sts['average']:.2f}, " if sts else f"{name:32} ",
+            f"{name:32} Spearman {scores['average']:.2f}, " if scores else f"{name:32} ",
             f"cosine {cosine['mean']:.5f}, at least {cosine['min']:.5f}, drift {drift:.1e}",
             flush=True,
         )
@@ -55,7 +72,7 @@ def main() -> None:
         {
             "question": "agreement with people's scores of similarity, with float32, and alone with in a batch",
             **field.facts(),
-            "tasks": {task.name: len(task.gold) for task in tasks},
+            "tasks": sizes,
             "compared_with_float32": len(texts),
             "encoded_alone_too": min(ALONE, len(texts)),
             "quality": found,
@@ -70,6 +87,7 @@ def shortened(task: Task, pairs: int | None) -> Task:
 
 def figures(each: Contestant, tasks: list[Task], texts: list[str], reference: NDArray[np.float32]) -> dict:
     """One contestant's, at its settings for bulk work."""
+    each.process.load(each.bulk)
     vectors = each.process.vectors(texts)
     alone = each.process.vectors(texts[:ALONE], alone=True)
     cosines = (vectors.astype(np.float64) * reference).sum(1) / np.linalg.norm(vectors, axis=1)

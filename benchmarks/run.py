@@ -1,87 +1,117 @@
 """The whole suite, a question after the other. `make bench` runs this.
 
-A question that was answered is not asked again until all are: after an interruption, the same command goes on where it
-stopped. Environments, models, searched settings and, where contestants do not alternate, each contestant's figures
-outlive an interruption within a question too.
+Whatever ends it, the same command goes on where it stopped: questions that were answered are not asked again until all
+are, and environments, models, searched settings and the figures of questions whose contestants do not alternate are
+kept. Nothing that it started runs on without it.
 
     benchmarks/run.py --peers fastembed openvino     these peers alone
     benchmarks/run.py --only latency size            these questions alone
+    benchmarks/run.py --all                          also what takes longer than half an hour, and our own choices
     benchmarks/run.py --fresh                        forget what was answered, and search all settings anew
     benchmarks/run.py --trial                        a few sentences of each, to see that everything works; figures
                                                      that mean nothing go to .bench/trial
 """
 
 import argparse
+import importlib
 import json
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import time
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from harness import RESULTS_VARIABLE
 from inputs import BENCH
+from peers import tether
 from peers.catalog import PEERS, named
-from peers.contestant import SETTINGS
 from peers.finished import FOLDER as UNFINISHED
+from peers.search import SETTINGS
 from simcse_engine.cpu import usable_cpus
 
+if TYPE_CHECKING:
+    from peers.field import Field
+
+SCRIPTS = Path(__file__).parent
 STATE = BENCH / "answered.json"
 TRIAL = BENCH / "trial"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A script to run.
+    """A script to run, or to ask of a field that several questions share: preparing one takes a minute or two.
 
     Attributes:
-        script: its name, with its arguments.
+        script: its name.
         about: what it asks.
-        peers: whether it takes `--peers`.
-        trial: arguments that make it short.
+        minutes: that it takes on two cores, with all peers.
+        model: of the field; None for a script that needs none.
+        given: arguments of its `ask`.
+        trial: arguments that make it short; None where there are none, and it is no part of a trial.
+        always: whether it is asked without `--all` or `--only`.
     """
 
-    script: tuple[str, ...]
+    script: str
     about: str
-    peers: bool = True
-    trial: tuple[str, ...] = ()
+    minutes: float
+    model: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    trial: Mapping[str, Any] | None = None
+    always: bool = True
 
     @property
     def key(self) -> str:
-        return " ".join(self.script)
+        given = [f"{name}={value}" for name, value in self.given.items()]
+        return " ".join([self.script, *([self.model] if self.model else []), *given])
 
 
-_FEW = ("--sentences", "40")
+_SHORT = {"compared": 20, "pairs": 40}
 QUESTIONS = [
-    Question(script=("size",), about="what each environment installs"),
-    Question(script=("versus",), about="bulk work, MiniLM", trial=(*_FEW, "--rounds", "2")),
-    Question(script=("latency",), about="one sentence, MiniLM", trial=(*_FEW, "--rounds", "2")),
-    Question(script=("lengths",), about="bulk work by length", trial=(*_FEW, "--rounds", "2", "--tokens", "256")),
-    Question(script=("quality",), about="quality", trial=(*_FEW, "--compared", "20", "--pairs", "40")),
-    Question(script=("cold_start",), about="start to first vector", trial=(*_FEW, "--rounds", "2")),
+    Question(script="size", about="what each environment installs", minutes=0.5, trial={}),
+    Question(script="versus", about="bulk work, MiniLM", minutes=6, model="minilm", trial={"rounds": 2}),
+    Question(script="latency", about="one sentence, MiniLM", minutes=4, model="minilm", trial={"rounds": 2}),
     Question(
-        script=("memory",),
-        about="memory",
-        trial=(*_FEW, "--few", "40", "--many", "80", "--lines", "100"),
+        script="lengths", about="by length, MiniLM", minutes=6, model="minilm", trial={"rounds": 2, "tokens": 256}
     ),
+    Question(script="cold_start", about="start to first vector", minutes=3, model="minilm", trial={"rounds": 1}),
+    Question(script="memory", about="memory of 1,000", minutes=2, model="minilm", trial={"count": 40}),
+    Question(script="quality", about="quality", minutes=3, model="minilm", given={"smallest": True}, trial=_SHORT),
     Question(
-        script=("versus", "--model", "bert-base", "--rounds", "3"),
+        script="versus",
         about="bulk work, BERT-base",
-        trial=("--sentences", "8", "--rounds", "1"),
+        minutes=4,
+        model="bert-base",
+        given={"rounds": 3},
+        trial={"rounds": 1},
     ),
     Question(
-        script=("latency", "--model", "bert-base", "--rounds", "4"),
+        script="latency",
         about="one sentence, BERT-base",
-        trial=("--sentences", "8", "--rounds", "1"),
+        minutes=4,
+        model="bert-base",
+        given={"rounds": 4},
+        trial={"rounds": 1},
     ),
-    Question(script=("threads",), about="bulk work by threads", trial=(*_FEW, "--rounds", "1", "--threads", "1", "2")),
-    Question(script=("search",), about="search in an index, beside bare USearch and FAISS", peers=False),
-    Question(script=("speed",), about="ours beside transformers in one process", peers=False),
-    Question(script=("small_calls",), about="how calls of a few sentences run", peers=False),
-    Question(script=("limits",), about="the scheduler's limits", peers=False),
-    Question(script=("spellings",), about="the spellings of the int8 graph", peers=False),
-    Question(script=("operators",), about="where a run's time goes", peers=False),
+    Question(
+        script="threads", about="bulk work by threads", minutes=6, model="minilm", trial={"rounds": 1, "counts": [1, 2]}
+    ),
+    # What needs no quiet machine, and much time.
+    Question(
+        script="memory", about="memory of 100,000", minutes=25, model="minilm", given={"count": 100_000}, always=False
+    ),
+    Question(script="quality", about="quality, all tasks", minutes=15, model="minilm", always=False),
+    Question(script="search", about="search in an index, beside bare USearch and FAISS", minutes=15, always=False),
+    # Our own choices.
+    Question(script="speed", about="ours beside transformers in one process", minutes=2, always=False),
+    Question(script="small_calls", about="how calls of a few sentences run", minutes=3, always=False),
+    Question(script="limits", about="the scheduler's limits", minutes=3, always=False),
+    Question(script="spellings", about="the spellings of the int8 graph", minutes=3, always=False),
+    Question(script="operators", about="where a run's time goes", minutes=3, always=False),
 ]
 
 
@@ -95,30 +125,16 @@ def main() -> None:
         for path in (STATE, SETTINGS):
             path.unlink(missing_ok=True)
         shutil.rmtree(UNFINISHED, ignore_errors=True)
-    questions = [each for each in QUESTIONS if asked.only is None or each.script[0] in asked.only]
-    # A trial is of the field; the others know no shorter way.
-    questions = [each for each in questions if not asked.trial or each.trial or each.script[0] == "size"]
-    if usable_cpus() <= 2 and not asked.trial:
-        questions = [each for each in questions if each.script[0] != "threads"]
-    answered = {} if asked.trial else read_state()
-    begun, failed = time.monotonic(), []
-    for number, question in enumerate(questions, 1):
-        key = f"{question.key}: {' '.join(peers)}" if question.peers else question.key
-        title = f"[{number}/{len(questions)}] {question.about} ({question.script[0]}.py)"
-        if key in answered:
-            print(f"{title}: answered before, in {minutes(answered[key])}", flush=True)
-            continue
-        print(f"\n{title}, {minutes(time.monotonic() - begun)} so far", flush=True)
-        start = time.monotonic()
-        if ask(question, peers, trial=asked.trial):
-            answered[key] = time.monotonic() - start
-            if not asked.trial:
-                write_state(answered)
-        else:
-            failed.append(question.key)
-    print(f"\n{len(questions) - len(failed)} of {len(questions)} answered, {minutes(time.monotonic() - begun)}")
-    if failed:
-        sys.exit(f"failed: {', '.join(failed)}; the same command asks them again")
+    if asked.trial:
+        os.environ[RESULTS_VARIABLE] = str(TRIAL)
+    # As Ctrl-C does: processes and temporary folders go with it. Shells start background jobs deaf to that one.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        Suite(peers, questions(asked), trial=asked.trial).run()
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here")
+        sys.exit(130)
     # All are answered, so the next run starts anew.
     if not asked.trial and asked.only is None:
         STATE.unlink(missing_ok=True)
@@ -128,21 +144,92 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", nargs="*", default=list(PEERS), help="or the first part of their names")
-    parser.add_argument("--only", nargs="+", choices=sorted({each.script[0] for each in QUESTIONS}))
+    parser.add_argument("--only", nargs="+", choices=sorted({each.script for each in QUESTIONS}))
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--trial", action="store_true")
     return parser.parse_args()
 
 
-def ask(question: Question, peers: list[str], *, trial: bool) -> bool:
-    """Run the script; whether it succeeded."""
-    name, *given = question.script
-    command = [sys.executable, Path(__file__).with_name(f"{name}.py"), *given]
-    if question.peers:
-        command += ["--peers", *peers]
-    # argparse takes the last of two equal options.
-    environment = {**os.environ, "BENCH_RESULTS": str(TRIAL)} if trial else dict(os.environ)
-    return subprocess.run([*command, *(question.trial if trial else ())], env=environment, check=False).returncode == 0
+def questions(asked: argparse.Namespace) -> list[Question]:
+    """Those that are to be asked."""
+    chosen = [each for each in QUESTIONS if asked.all or each.always]
+    if asked.only is not None:
+        # With --all, those of other sizes as well; without, each has its usual one where there is one.
+        named_scripts = [each for each in chosen if each.script in asked.only]
+        usual = {each.script for each in named_scripts}
+        chosen = named_scripts + [each for each in QUESTIONS if each.script in set(asked.only) - usual]
+    if asked.trial:
+        chosen = [each for each in chosen if each.trial is not None]
+    if usable_cpus() <= 2 and not asked.trial:
+        chosen = [each for each in chosen if each.script != "threads"]
+    return chosen
+
+
+class Suite:
+    """A run over questions."""
+
+    def __init__(self, peers: list[str], questions: list[Question], *, trial: bool) -> None:
+        self._peers, self._questions, self._trial = peers, questions, trial
+        self._answered = {} if trial else read_state()
+        self._field: Field | None = None
+        self._begun = time.monotonic()
+
+    def run(self) -> None:
+        """Ask all; exit where one failed."""
+        failed = []
+        for number, question in enumerate(self._questions, 1):
+            title = f"[{number}/{len(self._questions)}] {question.about} ({question.script}.py)"
+            key = f"{question.key}: {' '.join(self._peers)}"
+            if key in self._answered:
+                print(f"{title}: answered before, in {minutes(self._answered[key])}", flush=True)
+                continue
+            print(f"\n{title}; {self._progress(number - 1)}", flush=True)
+            start = time.monotonic()
+            try:
+                self._ask(question)
+            except Exception:
+                # Whatever it is, the others can be answered.
+                traceback.print_exc()
+                failed.append(question.key)
+                self._leave()
+                continue
+            self._answered[key] = time.monotonic() - start
+            if not self._trial:
+                write_state(self._answered)
+        self._leave()
+        count = len(self._questions)
+        print(f"\n{count - len(failed)} of {count} answered, {minutes(time.monotonic() - self._begun)}")
+        if failed:
+            sys.exit(f"failed: {', '.join(failed)}; the same command asks them again")
+
+    def _ask(self, question: Question) -> None:
+        given = {**question.given, **((question.trial or {}) if self._trial else {})}
+        if question.model is None:
+            self._leave()
+            command = [sys.executable, SCRIPTS / f"{question.script}.py"]
+            peers = ["--peers", *self._peers] if question.script == "size" else []
+            tether.run([*command, *peers]).check_returncode()
+            return
+        if self._field is None or self._field.model.name != question.model:
+            self._leave()
+            # It imports torch, which who asks for --help or goes on need not wait for.
+            from peers.field import Field
+
+            self._field = Field.enter(question.model, self._peers, sentences=40 if self._trial else None)
+        ask: Callable[..., None] = importlib.import_module(question.script).ask
+        ask(self._field, **given)
+
+    def _leave(self) -> None:
+        """Let the field go, whose processes hold gigabytes."""
+        if self._field is not None:
+            self._field.close()
+            self._field = None
+
+    def _progress(self, done: int) -> str:
+        spent = time.monotonic() - self._begun
+        left = 60 * sum(each.minutes for each in self._questions[done:])
+        return f"{minutes(spent)} so far" + ("" if self._trial else f", about {minutes(left)} left")
 
 
 def read_state() -> dict[str, float]:

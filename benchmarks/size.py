@@ -7,6 +7,7 @@ import venv
 
 from harness import ROOT, write_result
 from inputs import BENCH
+from peers import tether
 from peers.catalog import PEERS, named
 from simcse_engine import __version__
 
@@ -30,7 +31,7 @@ def main() -> None:
     print("installing the project with [cpu]", flush=True)
     venv.create(ours, clear=True, with_pip=True)
     pip = [ours / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install", f"{ROOT}[cpu]"]
-    subprocess.run(pip, check=True)
+    tether.run(pip).check_returncode()
     found, absent = {"ours": measure(ours, (f"simcse-engine[cpu]=={__version__}",))}, {}
     for environment in dict.fromkeys(PEERS[name].environment for name in named(asked.peers)):
         installed = environment.install()

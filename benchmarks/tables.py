@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from charts import CHARTS
+from charts import CHARTS, memories
 from labels import LABELS
 
 Results = Mapping[str, Any]
@@ -18,29 +18,39 @@ def speed(results: Results, model: str) -> str:
     rates, shares = bulk["bulk_sentences_per_second"], bulk.get("share_of_peak", {})
     waits = latency.get("one_sentence_ms", {})
     ratios = bulk["bulk_ours_over_peer"].get("ours-int8", {})
+    ratios_of_one = latency.get("p50_peer_over_ours", {}).get("ours-int8", {})
     rows = []
     for name in sorted(rates, key=lambda name: -rates[name]["median"]):
-        share, wait, ratio = shares.get(name), waits.get(name, {}), ratios.get(name)
+        share, wait = shares.get(name), waits.get(name, {})
         rows.append(
             (
                 LABELS[name],
                 f"{rates[name]['median']:,.0f}",
                 f"{share['share']['median']:.0%} of {share['of_peak']}" if share else "",
+                times(ratios.get(name)),
                 *(f"{wait[p]:.1f}" if p in wait else "" for p in ("p50", "p99", "p99.9")),
-                f"{ratio['median']:.2f}x [{ratio['low']:.2f}, {ratio['high']:.2f}]" if ratio else "",
+                times(ratios_of_one.get(name)),
             )
         )
     head = (
         "",
         "bulk, sentences/s",
         "of the GEMM peak",
+        "over ours INT8",
         "one, p50 ms",
         "p99",
         "p99.9",
-        "ours INT8 in bulk is faster by",
+        "over ours INT8",
     )
-    lines = [table(head, rows), *absent(bulk)]
-    return "\n".join(lines)
+    lines = [table(head, rows)]
+    if latency:
+        lines += ["", f"One at a time: {latency['sentences_a_contestant']:,} sentences each."]
+    return "\n".join([*lines, *absent(bulk)])
+
+
+def times(ratio: Mapping[str, float] | None) -> str:
+    """A ratio and its interval."""
+    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]" if ratio else ""
 
 
 def lengths(results: Results) -> str:
@@ -60,13 +70,13 @@ def lengths(results: Results) -> str:
 
 
 def footprint(results: Results) -> str:
-    memory, start, size = (results.get(name) for name in ("memory-minilm", "cold_start-minilm", "size"))
-    if memory is None or start is None or size is None:
+    measured, start, size = memories(results), results.get("cold_start-minilm"), results.get("size")
+    if not measured or start is None or size is None:
         return MISSING
-    peaks, seconds, sizes = memory["peak_mb_by_sentences_in_one_call"], start["seconds"], size["environments"]
-    counts = [f"{int(count):,}" for count in next(iter(peaks.values()))]
+    calls = [each["peak_mb_of_one_call"] for each in measured.values()]
+    seconds, sizes = start["seconds"], size["environments"]
     rows = []
-    for name in ordered(peaks):
+    for name in ordered({name for each in calls for name in each}):
         # The longest that fits: "sentence-transformers-onnx" before "sentence-transformers".
         home = max((each for each in sizes if name.startswith(each)), key=len, default=None)
         first = seconds.get(name)
@@ -74,17 +84,17 @@ def footprint(results: Results) -> str:
             (
                 LABELS[name],
                 f"{first['first_vector']['median']:.2f}" if first else "",
-                *(f"{mb:,.0f}" for mb in peaks[name].values()),
+                *(f"{each[name]:,.0f}" if name in each else "" for each in calls),
                 f"{sizes[home]['megabytes']:,.0f}" if home else "",
             )
         )
-    for name, runs in memory["command_by_lines"].items():
-        said = ", ".join(f"{int(count):,} lines {run['peak_mb']:.0f} MB" for count, run in runs.items())
-        rows.append((f"`simcse-engine encode`, {name.removeprefix('ours-').upper()}", said))
-    head = ("", "start to first vector, s", *(f"peak MB, {count} sentences" for count in counts), "installed MB")
-    wide = [row for row in rows if len(row) == len(head)]
-    notes = [f"{label}: {said}." for label, said in (row for row in rows if len(row) != len(head))]
-    return "\n".join([table(head, wide), "", *(f"{note}  " for note in notes[:-1]), *notes[-1:]])
+    notes = []
+    for name in next(iter(measured.values()))["command"]:
+        runs = {count: each["command"][name] for count, each in measured.items() if name in each["command"]}
+        said = ", ".join(f"{count:,} lines {run['peak_mb']:.0f} MB" for count, run in runs.items())
+        notes.append(f"`simcse-engine encode`, {name.removeprefix('ours-').upper()}: {said}.")
+    head = ("", "start to first vector, s", *(f"peak MB, {count:,} sentences" for count in measured), "installed MB")
+    return "\n".join([table(head, rows), "", *(f"{note}  " for note in notes[:-1]), *notes[-1:]])
 
 
 def quality(results: Results) -> str:
@@ -123,7 +133,16 @@ def machine(results: Results) -> str:
         f"{name} {on['packages'][name]}" for name in ("onnxruntime", "numpy") if name in on["packages"]
     )
     features = ", ".join(on["features"])
-    return f"{on['cpu']}, {on['usable_cpus']} CPUs ({features}), {on['os']}, {packages}; {found['measured']}."
+    peaks = ", ".join(
+        f"{peak['median'] / 1e9:,.0f} {'GFLOP' if precision.startswith('fp') else 'GOP'}/s {precision}"
+        for precision, peak in found["peak_operations_per_s"].items()
+    )
+    quota = "no quota" if on["cgroup_quota"] is None else f"a quota of {on['cgroup_quota']:g}"
+    governor = f"governor {on['governor'] or 'not told'}"
+    return (
+        f"{on['cpu']}, {on['usable_cpus']} CPUs ({features}; {quota}; {governor}), {on['os']}, {packages}; "
+        f"load at the start {on['load_average_at_start'][0]:.1f}; GEMM peaks {peaks}; {found['measured']}."
+    )
 
 
 TABLES: dict[str, Callable[[Results], str]] = {

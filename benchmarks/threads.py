@@ -1,6 +1,7 @@
 """Does bulk work get faster with more threads? Only machines with more than two CPUs can tell."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 from harness import Spread, write_result
@@ -20,19 +21,23 @@ def main() -> None:
     cpus = usable_cpus()
     if asked.threads is None and cpus <= 2:
         sys.exit(f"{cpus} CPUs here, too few to tell; --threads 1 2 measures them all the same")
-    counts = asked.threads or sorted({*(1 << i for i in range(cpus.bit_length()) if 1 << i <= cpus), cpus})
-    field = Field.enter(asked)
-    rounds = [field.draw.sample(field.texts, field.sentences) for _ in range(asked.rounds)]
+    field = Field.of(asked)
+    ask(field, counts=asked.threads, rounds=asked.rounds)
+    field.close()
+
+
+def ask(field: Field, *, counts: Sequence[int] | None = None, rounds: int = ROUNDS) -> None:
+    """Measure, and write the result."""
+    given = field.draw("threads", rounds, field.sentences)
     rates = {}
-    for count in counts:
+    for count in counts or powers_of_two():
         print(f"{count} threads", flush=True)
         for each in field.contestants.values():
             each.process.load(on_threads(each, count))
-        seconds = field.take_turns(rounds, lambda each, given: each.process.encode(given), warm_up=rounds[0])
+        seconds = field.take_turns(given, lambda each, texts: each.process.encode(texts), warm_up=given[0])
         rates[count] = {name: Spread.of([field.sentences / s for s in each]) for name, each in seconds.items()}
         for name, rate in rates[count].items():
             print(f"  {name:32} {rate.median:8.0f} sentences/s")
-    field.close()
     write_result(
         f"threads-{field.model.name}",
         {
@@ -43,6 +48,12 @@ def main() -> None:
             "bulk_sentences_per_second_by_threads": rates,
         },
     )
+
+
+def powers_of_two() -> list[int]:
+    """Up to all CPUs, and those."""
+    cpus = usable_cpus()
+    return sorted({*(1 << i for i in range(cpus.bit_length())), cpus})
 
 
 def on_threads(each: Contestant, count: int) -> Load:

@@ -13,25 +13,30 @@ from peers.field import Field, options
 from simcse_engine.artifact import TOKENIZER
 from simcse_engine.tokenizer import Tokenizer
 
-ROUNDS = 6
+ROUNDS = 4
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     asked = parser.parse_args()
-    field = Field.enter(asked)
-    rounds = [field.draw.sample(field.texts, field.sentences) for _ in range(asked.rounds)]
+    field = Field.of(asked)
+    ask(field, rounds=asked.rounds)
+    field.close()
+
+
+def ask(field: Field, *, rounds: int = ROUNDS) -> None:
+    """Measure, and write the result."""
+    given = field.draw("versus", rounds, field.sentences)
     peaks = Peaks(field.threads)
     for each in field.contestants.values():
         each.process.load(each.bulk)
     seconds = field.take_turns(
-        rounds, lambda each, given: each.process.encode(given), warm_up=rounds[0], first=peaks.measure
+        given, lambda each, texts: each.process.encode(texts), warm_up=given[0], first=peaks.measure
     )
-    field.close()
 
     tokenizer = Tokenizer(next(iter(field.artifacts.values())) / TOKENIZER, 128)
-    work = [sum(map(len, tokenizer.encode(given).ids)) * field.flops.per_token for given in rounds]
+    work = [sum(map(len, tokenizer.encode(texts).ids)) * field.flops.per_token for texts in given]
     rates = {name: Spread.of([field.sentences / s for s in each]) for name, each in seconds.items()}
     arithmetic = {name: each.arithmetic for name, each in field.contestants.items()}
     operations = {name: [w / s for w, s in zip(work, each, strict=True)] for name, each in seconds.items()}

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inputs import BENCH
 from simcse_engine.artifact import Manifest
 
 from .catalog import FP32, PEERS
@@ -17,11 +16,8 @@ from .environment import Installed, PeerError
 from .models import Model, optimum_graph
 from .process import Process
 from .reference import largest_cosine_difference
-from .search import Found, first_setting, remembered, search
+from .search import SETTINGS, Found, first_setting, remembered, search
 from .workers.protocol import Load
-
-# Settings that were found, kept because the search takes longer than the measurement.
-SETTINGS = BENCH / "versus-settings.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +26,14 @@ class Check:
 
     texts: Sequence[str]
     reference: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """Texts that the best settings are searched on: as many as a round of bulk work has, and some for one at a time."""
+
+    bulk: Sequence[str]
+    singles: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +52,14 @@ class Contestant:
     facts: dict[str, Any]
 
     @property
+    def source(self) -> str:
+        """What it runs: packages or artifact."""
+        return str(self.facts.get("environment", self.facts.get("identity")))
+
+    @property
     def origin(self) -> str:
-        """What its figures depend on besides the texts: packages or artifact, and settings."""
-        return f"{self.facts.get('environment', self.facts.get('identity'))}, {self.bulk}"
+        """What its figures depend on besides the texts: what it runs, and its settings."""
+        return f"{self.source}, {self.bulk}"
 
 
 def our_contestant(precision: str, artifact: Path, model: Model, check: Check, *, threads: int) -> Contestant:
@@ -84,7 +93,9 @@ def start_peer(name: str, model: Model) -> tuple[Process, Installed]:
     installed = peer.environment.install()
     if installed.error is not None:
         raise PeerError(installed.error)
-    return Process(peer.environment.python, peer.module), installed
+    process = Process(peer.environment.python, peer.module)
+    process.start()
+    return process, installed
 
 
 def peer_contestant(
@@ -95,10 +106,9 @@ def peer_contestant(
     check: Check,
     *,
     threads: int,
-    sample: Sequence[str],
-    singles: Sequence[str],
+    tuning: Tuning | None,
 ) -> Contestant:
-    """A peer at its best settings, which are searched unless they are known.
+    """A peer at its best settings, which are searched unless they are known; without tuning, at first ones.
 
     Raises:
         PeerError: it fails, or its vectors are not the model's.
@@ -112,17 +122,23 @@ def peer_contestant(
         setting=first_setting(threads),
     )
     difference = _checked(process, first, check, peer.least_cosine)
+    facts = {"environment": installed, "largest_cosine_difference": difference}
+    if tuning is None:
+        return Contestant(process=process, bulk=first, one=first, arithmetic=peer.arithmetic, facts=facts)
 
     def find() -> Found:
         print(f"searching the best settings of {name}", flush=True)
-        return search(process, first, own_batches=peer.own_batches, sample=sample, singles=singles)
+        found = search(process, first, own_batches=peer.own_batches, sample=tuning.bulk, singles=tuning.singles)
+        # It has loaded the model a dozen times, and not every library gives back what it took.
+        process.close()
+        return found
 
-    key = f"{model.name}, {name}, {installed.packages}, {len(sample)} sentences, {threads} threads"
+    key = f"{model.name}, {name}, {installed.packages}, {len(tuning.bulk)} sentences, {threads} threads"
     found = remembered(SETTINGS, key, find)
     bulk, one = replace(first, setting=found.bulk), replace(first, setting=found.one)
     # Again: other batches are other kernels.
     difference = max(difference, _checked(process, bulk, check, peer.least_cosine))
-    facts = {"environment": installed, "settings": found, "largest_cosine_difference": difference}
+    facts |= {"settings": found, "largest_cosine_difference": difference}
     return Contestant(process=process, bulk=bulk, one=one, arithmetic=peer.arithmetic, facts=facts)
 
 

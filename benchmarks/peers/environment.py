@@ -8,6 +8,8 @@ from pathlib import Path
 
 from inputs import BENCH
 
+from . import tether
+
 _VERSIONS = """
 import importlib.metadata, json
 print(json.dumps({each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}))
@@ -85,7 +87,7 @@ class Environment:
     def _pip(self, *what: str) -> str | None:
         """Install; why it failed, or None."""
         pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *what]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        done = tether.run(pip, captured=True)
         if not done.returncode:
             return None
         # Warnings name this machine's folders; the result's file shall not.

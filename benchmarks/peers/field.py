@@ -1,4 +1,4 @@
-"""The field: ours and the peers that a question is asked of, on one model, each checked and ready; and their turns."""
+"""The field: ours and the peers that questions are asked of, on one model, each checked and ready; and their turns."""
 
 import argparse
 import random
@@ -17,10 +17,11 @@ from simcse_engine.cpu import usable_cpus
 from simcse_engine.flops import Flops
 
 from .catalog import PEERS, named
-from .contestant import SETTINGS, Check, Contestant, our_contestant, peer_contestant, start_peer
+from .contestant import Check, Contestant, Tuning, our_contestant, peer_contestant, start_peer
 from .environment import PeerError
 from .models import BERT_BASE, CALIBRATION_SENTENCES, MINILM, Model, measured_texts
 from .reference import reference_vectors
+from .search import SETTINGS
 
 CHECK_SENTENCES = 100
 SINGLES = 50
@@ -47,7 +48,7 @@ class Match:
 
 
 MATCHES = {
-    "minilm": Match(model=MINILM, ours={"fp32": minilm, "int8": partial(minilm, "int8")}, sentences=2_000),
+    "minilm": Match(model=MINILM, ours={"fp32": minilm, "int8": partial(minilm, "int8")}, sentences=1_000),
     "bert-base": Match(model=BERT_BASE, ours={"fp32": bert_base, "int8": partial(bert_base, "int8")}, sentences=100),
 }
 PRECISIONS = ("fp32", "int8")
@@ -72,7 +73,6 @@ class Field:
 
     Attributes:
         texts: that may be measured with, in a random order that is always the same.
-        draw: of the rounds' texts, seeded.
         sentences: in a round of bulk work.
         artifacts: ours, by name.
         ours: our contestants' names.
@@ -82,7 +82,6 @@ class Field:
 
     model: Model
     texts: list[str]
-    draw: random.Random
     sentences: int
     threads: int
     contestants: dict[str, Contestant]
@@ -92,29 +91,50 @@ class Field:
     flops: Flops
 
     @classmethod
-    def enter(cls, asked: argparse.Namespace) -> Self:
-        """Prepare everybody: environment, model, check of the vectors, best settings. Ours fail, others are absent."""
+    def of(cls, asked: argparse.Namespace, *, searched: bool = True) -> Self:
+        """The field that the command line of a question asks for; `options` has its arguments."""
+        try:
+            peers = named(asked.peers)
+        except ValueError as error:
+            sys.exit(str(error))
         if asked.search:
             SETTINGS.unlink(missing_ok=True)
-        match, threads = MATCHES[asked.model], usable_cpus()
+        return cls.enter(asked.model, peers, ours=asked.ours, sentences=asked.sentences, searched=searched)
+
+    @classmethod
+    def enter(
+        cls,
+        model: str,
+        peers: Sequence[str],
+        *,
+        ours: Sequence[str] = PRECISIONS,
+        sentences: int | None = None,
+        searched: bool = True,
+    ) -> Self:
+        """Prepare everybody: environment, model, check of the vectors, best settings. Ours fail, others are absent.
+
+        Args:
+            model: of `MATCHES`.
+            peers: of `PEERS`.
+            ours: our precisions.
+            sentences: in a round of bulk work, if not the model's usual number.
+            searched: whether peers have their best settings, or what a user would begin with.
+        """
+        match, threads = MATCHES[model], usable_cpus()
         draw, texts = random.Random(0), measured_texts()
-        count = asked.sentences or match.sentences
+        count = sentences or match.sentences
         checked = draw.sample(texts, CHECK_SENTENCES)
         check = Check(texts=checked, reference=reference_vectors(match.model, checked))
         # Not the rounds' own: nobody shall be tuned to them.
-        sample, singles = draw.sample(texts, count), draw.sample(texts, SINGLES)
+        tuning = Tuning(bulk=draw.sample(texts, count), singles=draw.sample(texts, SINGLES)) if searched else None
 
         started, contestants, absent = {}, {}, {}
-        try:
-            names = named(asked.peers)
-        except ValueError as error:
-            sys.exit(str(error))
-        for name in names:
+        for name in peers:
             try:
                 started[name] = start_peer(name, match.model)
             except PeerError as error:
                 absent[name] = str(error)
-        artifacts = {f"ours-{precision}": match.ours[precision]() for precision in asked.ours}
+        artifacts = {f"ours-{precision}": match.ours[precision]() for precision in ours}
         for name, artifact in artifacts.items():
             precision = name.removeprefix("ours-")
             try:
@@ -125,7 +145,7 @@ class Field:
             print(f"preparing {name}", flush=True)
             try:
                 contestants[name] = peer_contestant(
-                    name, process, installed, match.model, check, threads=threads, sample=sample, singles=singles
+                    name, process, installed, match.model, check, threads=threads, tuning=tuning
                 )
             except PeerError as error:
                 process.close()
@@ -135,7 +155,6 @@ class Field:
         return cls(
             model=match.model,
             texts=texts,
-            draw=draw,
             sentences=count,
             threads=threads,
             contestants=contestants,
@@ -145,6 +164,11 @@ class Field:
             flops=Flops.of(Manifest.read(next(iter(artifacts.values())))),
         )
 
+    def draw(self, question: str, rounds: int, sentences: int) -> list[list[str]]:
+        """Texts of each round, the same ones whenever the question is asked."""
+        random_of_its_own = random.Random(question)
+        return [random_of_its_own.sample(self.texts, sentences) for _ in range(rounds)]
+
     def take_turns(
         self,
         rounds: Sequence[Given],
@@ -152,25 +176,50 @@ class Field:
         *,
         warm_up: Given,
         first: Callable[[], object] = lambda: None,
+        beside: Mapping[str, Contestant] | None = None,
     ) -> dict[str, list[Output]]:
         """Everybody runs each round, with another one first in each; what they returned, a round an item.
 
         What they warm up with comes before and is not recorded: libraries prepare kernels when they first see a shape.
-        ``first`` is called at the beginning of each round.
+        A peer that fails takes no further part, in this question or a later one.
+
+        Args:
+            rounds: what everybody is given.
+            run: what to do with it.
+            warm_up: given before.
+            first: called at the beginning of each round.
+            beside: others that take turns with the field.
         """
-        names = list(self.contestants)
-        outputs: dict[str, list[Output]] = {name: [] for name in names}
+        outputs: dict[str, list[Output]] = {name: [] for name in (*self.contestants, *(beside or {}))}
+        begun = time.monotonic()
         for number, given in enumerate([warm_up, *rounds]):
-            print(f"round {number} of {len(rounds)}" if number else "warming up", flush=True)
+            left = (time.monotonic() - begun) / max(number, 1) * (len(rounds) + 1 - number)
+            said = f"round {number} of {len(rounds)}, {left:.0f} s left" if number else "warming up"
+            print(said, flush=True)
             if number:
                 first()
+            names = list(outputs)
             begin = number % len(names)
             for name in names[begin:] + names[:begin]:
                 time.sleep(SETTLE_SECONDS)
-                output = run(self.contestants[name], given)
+                contestant = (beside or {}).get(name) or self.contestants[name]
+                try:
+                    output = run(contestant, given)
+                except PeerError as error:
+                    if name in self.ours or name not in self.contestants:
+                        raise
+                    self.leave(name, str(error))
+                    del outputs[name]
+                    continue
                 if number:
                     outputs[name].append(output)
         return outputs
+
+    def leave(self, name: str, reason: str) -> None:
+        """A peer takes no further part."""
+        print(f"absent from here on: {name}: {reason}", flush=True)
+        self.contestants.pop(name).process.close()
+        self.absent[name] = reason
 
     def peer_over_ours(self, durations: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Ratio]]:
         """How many times as long as ours each peer takes."""
@@ -191,6 +240,6 @@ class Field:
         }
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes. Who is asked again starts again."""
         for each in self.contestants.values():
             each.process.close()

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from harness import ROOT
 from inputs import BENCH, bert_base_checkpoint, minilm_checkpoint, sentences
 from simcse_engine import cpu
 
+from . import tether
 from .environment import CTRANSLATE2, OPENVINO, SENTENCE_TRANSFORMERS_ONNX, PeerError
 from .workers.grid import MAX_TOKENS
 
@@ -159,7 +159,7 @@ def _once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 def _run(command: list[str | os.PathLike[str]], *, given: str | None = None) -> None:
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, cwd=BENCHMARKS)
+    done = tether.run(command, given=given, captured=True, cwd=BENCHMARKS)
     if done.returncode:
         last = done.stderr.strip().rpartition("\n")[2]
         raise PeerError(f"{Path(command[0]).name} ended with {done.returncode}: {last}".replace(f"{ROOT}/", ""))

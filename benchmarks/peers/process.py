@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from .workers.protocol import Load
 
 
 class Process:
-    """A contestant's process.
+    """A contestant's process. It starts when it is first asked something, and again when it is asked after `close`.
+
+    It ends with this one, however that ends: its requests come through a pipe that the system closes.
 
     Attributes:
         python: the interpreter of its environment.
@@ -33,20 +35,27 @@ class Process:
     def __init__(self, python: Path, module: str) -> None:
         self.python, self.module = python, module
         self.loaded = None
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the process)
-        self._process = subprocess.Popen(
-            [python, "-m", module],
+        self._running: tuple[subprocess.Popen[str], IO[str]] | None = None
+
+    def start(self) -> None:
+        """Start, unless it runs, and import meanwhile."""
+        if self._running is not None:
+            return
+        errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the process)
+        process = subprocess.Popen(
+            [self.python, "-m", self.module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=errors,
             text=True,
             cwd=BENCHMARKS,
             # NumPy's own threads would take the CPUs from the batches that run while it pools.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
+        self._running = process, errors
 
     def another(self) -> Self:
-        """A fresh process of the same kind."""
+        """A process of the same kind, not started."""
         return type(self)(self.python, self.module)
 
     def ready(self) -> None:
@@ -84,20 +93,25 @@ class Process:
         return peak
 
     def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-        self._errors.close()
+        """End the process, if it runs."""
+        if self._running is not None:
+            process, errors = self._running
+            self._running, self.loaded = None, None
+            process.communicate()
+            errors.close()
 
     def _ask(self, **request: Any) -> dict[str, Any]:
+        self.start()
+        process, errors = self._running
         try:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            line = self._process.stdout.readline()
+            print(json.dumps(request), file=process.stdin, flush=True)
+            line = process.stdout.readline()
         except BrokenPipeError:
             line = ""
         if not line:
-            code = self._process.wait()
-            self._errors.seek(0)
-            last = self._errors.read().strip().rpartition("\n")[2]
+            code = process.wait()
+            errors.seek(0)
+            last = errors.read().strip().rpartition("\n")[2]
             raise PeerError(f"its process ended with {code}: {last}".replace(f"{ROOT}/", ""))
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:

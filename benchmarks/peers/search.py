@@ -1,21 +1,31 @@
 """The best setting of a peer, found on a sample before anything is measured."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from inputs import BENCH
+
 from .process import Process
 from .workers.protocol import Load, Setting
 
-_BATCHES = (8, 16, 32, 64, 128)
+# Settings that were found, kept because the search takes as long as the measurement.
+SETTINGS = BENCH / "settings.json"
+
 _FIRST_BATCH = 32
+# Tried in this order, each row as long as its batches are faster than the ones before.
+_OTHER_BATCHES = ((16, 8), (64, 128))
 
 # A setting whose first run reaches less of the best rate is not run again. Preparing kernels alone can halve it.
-_HOPELESS = 0.3
+_HOPELESS = 0.4
+
+# How full batches of one length get depends on how many texts there are; batches cut from a sorted list are alike in
+# fewer of them.
+_ENOUGH_SORTED = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +61,29 @@ def search(process: Process, load: Load, *, own_batches: bool, sample: Sequence[
         singles: texts for one at a time.
     """
 
-    def bulk(settings: Iterable[Setting]) -> dict[Setting, float]:
-        rates = {}
-        for setting in settings:
-            process.load(replace(load, setting=setting))
-            rate = len(sample) / process.encode(sample)
-            if rate > _HOPELESS * max(rates.values(), default=0):
-                rate = max(rate, len(sample) / process.encode(sample))
-            rates[setting] = rate
-        return rates
+    rates: dict[Setting, float] = {}
+    given = sample if own_batches else sample[:_ENOUGH_SORTED]
+
+    def rate(setting: Setting) -> float:
+        process.load(replace(load, setting=setting))
+        found = len(given) / process.encode(given)
+        if found > _HOPELESS * max(rates.values(), default=0):
+            found = max(found, len(given) / process.encode(given))
+        rates[setting] = found
+        return found
 
     start = load.setting
     layouts = {(1, start.threads), (start.threads, 1)} if own_batches else {(1, start.threads)}
-    rates = bulk(
-        replace(start, workers=workers, threads=threads, equal=equal)
-        for workers, threads in sorted(layouts)
-        for equal in ((False, True) if own_batches else (False,))
-    )
-    best = max(rates, key=rates.__getitem__)
-    rates |= bulk(replace(best, batch=batch) for batch in _BATCHES if batch != _FIRST_BATCH)
+    for workers, threads in sorted(layouts):
+        for equal in (False, True) if own_batches else (False,):
+            rate(replace(start, workers=workers, threads=threads, equal=equal))
+    first = max(rates, key=rates.__getitem__)
+    for batches in _OTHER_BATCHES:
+        before = rates[first]
+        for batch in batches:
+            if rate(replace(first, batch=batch)) < before:
+                break
+            before = rates[replace(first, batch=batch)]
     waits = {}
     for threads in sorted({1, start.threads}):
         setting = Setting(batch=1, equal=False, workers=1, threads=threads)

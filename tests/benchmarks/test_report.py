@@ -29,7 +29,16 @@ def made_up(names: list[str]) -> dict[str, Any]:
     ratio = {"median": 2.0, "low": 1.5, "high": 2.5}
     peers = [name for name in names if not name.startswith("ours")]
     percentiles = ("p1", "p5", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "p99.9")
-    machine = {"cpu": "A CPU", "usable_cpus": 2, "features": ["avx2"], "os": "Linux", "packages": {"numpy": "2.0"}}
+    machine = {
+        "cpu": "A CPU",
+        "usable_cpus": 2,
+        "features": ["avx2"],
+        "cgroup_quota": None,
+        "governor": None,
+        "load_average_at_start": [0.1, 0.1, 0.1],
+        "os": "Linux",
+        "packages": {"numpy": "2.0"},
+    }
     rate = {name: spread(1000.0 * (i + 1)) for i, name in enumerate(names)}
     quality = {
         "tasks": {"stsb": {"spearman": 82.0, "pairs": 10}},
@@ -43,6 +52,7 @@ def made_up(names: list[str]) -> dict[str, Any]:
         "measured": "2026-01-01",
         "machine": machine,
         "absent": {"simcse": "it computes pooler cls, and this model has avg"},
+        "peak_operations_per_s": {"fp32": spread(2e11), "int8": spread(7e11)},
         "bulk_sentences_per_second": rate,
         "share_of_peak": {name: {"of_peak": "fp32", "share": spread(0.5)} for name in names},
         "bulk_ours_over_peer": {"ours-int8": dict.fromkeys(peers, ratio)},
@@ -50,13 +60,19 @@ def made_up(names: list[str]) -> dict[str, Any]:
     return {
         "versus-minilm": versus,
         "latency-minilm": {
-            "one_sentence_ms": {name: dict(zip(percentiles, range(1, 11), strict=True)) for name in names}
+            "one_sentence_ms": {name: dict(zip(percentiles, range(1, 11), strict=True)) for name in names},
+            "sentences_a_contestant": 1_000,
+            "p50_peer_over_ours": {"ours-int8": {name: {**ratio, "median": 0.5} for name in peers}},
         },
         "lengths-minilm": {"lengths": {"8": {"tokens_per_second": rate}, "16": {"tokens_per_second": rate}}},
         "quality-minilm": {"tasks": {"stsb": 10}, "quality": dict.fromkeys(names, sts)},
-        "memory-minilm": {
-            "peak_mb_by_sentences_in_one_call": {name: {"1000": 100.0, "10000": 120.0} for name in names},
-            "command_by_lines": {"ours-int8": {"1000": {"peak_mb": 100.0}, "100000": {"peak_mb": 110.0}}},
+        **{
+            f"memory-{count}-minilm": {
+                "count": count,
+                "peak_mb_of_one_call": dict.fromkeys(names, peak),
+                "command": {"ours-int8": {"peak_mb": peak}},
+            }
+            for count, peak in ((100_000, 120.0), (1_000, 100.0))
         },
         "cold_start-minilm": {
             "seconds": {
@@ -99,8 +115,12 @@ def test_every_peer_has_a_label(report: ModuleType) -> None:
 def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, Any], readme: Path) -> None:
     once = report.filled(readme.read_text(encoding="utf-8"), results)
     assert report.filled(once, results) == once
-    assert "| ours, FP32 | 2,000 | 50% of fp32 | 5.0 | 9.0 | 10.0 |  |" in once
-    assert "2.00x [1.50, 2.50]" in once
+    assert "| ours, FP32 | 2,000 | 50% of fp32 |  | 5.0 | 9.0 | 10.0 |  |" in once
+    assert "| 2.00 [1.50, 2.50] | 5.0 | 9.0 | 10.0 | 0.50 [1.50, 2.50] |" in once
+    assert "One at a time: 1,000 sentences each." in once
+    assert "GEMM peaks 200 GFLOP/s fp32, 700 GOP/s int8" in once
+    assert "| peak MB, 1,000 sentences | peak MB, 100,000 sentences |" in once
+    assert "`simcse-engine encode`, INT8: 1,000 lines 100 MB, 100,000 lines 120 MB." in once
     assert "Absent: simcse, torch FP32: it computes pooler cls" in once
     assert once.startswith("before\n")
     assert once.endswith("after\n")
@@ -132,7 +152,7 @@ def test_a_plot_without_figures_or_a_missing_one_is_seen(
     readme.write_text(report.filled(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
     assert "memory.svg: missing" in report.check(results, readme, tmp_path)
     (tmp_path / "memory.svg").write_text("<svg/>", encoding="utf-8")
-    del results["memory-minilm"]
+    del results["memory-1000-minilm"], results["memory-100000-minilm"]
     assert "memory.svg: there are no figures for it" in report.check(results, readme, tmp_path)
 
 

@@ -11,15 +11,20 @@ encodes them, so that what the transport costs is in no figure.
     {"do": "save", ..., "alone": true}           the same, each encoded alone    → {}
     {"do": "peak"}                               most memory it ever held        → {"mb": 130.5}
 
-Where something fails, the answer is {"error": why}.
+Where something fails, the answer is {"error": why}. When requests end, so does the process, whatever it is doing: its
+asker has closed it, or was killed.
 """
 
+import gc
 import json
 import os
+import queue
 import resource
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,11 +77,13 @@ class Load:
 
 def serve(load: Callable[[Load], Encode]) -> None:
     """Answer requests until there are no more."""
+    # Ctrl-C reaches everybody in the terminal; the asker decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Libraries print; what they say shall not stand between the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     encode: Encode = _nothing_loaded
-    for line in sys.stdin:
+    for line in _lines():
         request = json.loads(line)
         what = request.pop("do")
         answer: dict[str, Any] = {}
@@ -84,8 +91,9 @@ def serve(load: Callable[[Load], Encode]) -> None:
             if what == "ready":
                 pass
             elif what == "load":
-                # The one before goes first: two at once would need the memory of both.
+                # The one before goes first, and what it holds in circles: two at once would need the memory of both.
                 encode = _nothing_loaded
+                gc.collect()
                 encode = load(Load(**{**request, "setting": Setting(**request["setting"])}))
             elif what == "save":
                 texts = request["texts"]
@@ -102,8 +110,22 @@ def serve(load: Callable[[Load], Encode]) -> None:
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)
-    # Some libraries abort when they are torn down with the interpreter.
-    os._exit(0)
+
+
+def _lines() -> Iterator[str]:
+    """Lines of the standard input, whose end ends the process."""
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        # At once: the work in hand is nobody's, and some libraries abort when they are torn down with the interpreter.
+        os._exit(0)
+
+    # In a thread of its own, so that the end is seen in the midst of work.
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield lines.get()
 
 
 def _nothing_loaded(texts: list[str]) -> NDArray[np.float32]:

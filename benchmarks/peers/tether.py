@@ -1,0 +1,80 @@
+"""Commands that do not outlive whoever asked for them, however that one ends: Ctrl-C, `kill`, `kill -9`.
+
+The asker holds one end of a pipe. The system closes it when the asker is gone, and then whoever reads the other end
+kills the command with all that it started. That reader is this file as a script, in which nothing else is imported:
+
+    python tether.py DESCRIPTOR COMMAND…
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+Command = Sequence[str | os.PathLike[str]]
+
+
+def run(
+    command: Command,
+    *,
+    given: str | None = None,
+    captured: bool = False,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, tied to this process.
+
+    Args:
+        command: what to run.
+        given: its standard input; None for none.
+        captured: whether its output is returned instead of shown.
+        cwd: where it runs, if not here.
+        env: its environment, if not this one's.
+    """
+    ours, theirs = os.pipe()
+    pipe = subprocess.PIPE if captured else None
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__, str(ours), *command],
+            pass_fds=(ours,),
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            cwd=cwd,
+            env=env,
+        )
+    except BaseException:
+        os.close(theirs)
+        raise
+    finally:
+        os.close(ours)
+    try:
+        out, errors = process.communicate(given)
+    finally:
+        # Where it still runs, this ends it.
+        os.close(theirs)
+        process.wait()
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def _hold(descriptor: int, command: list[str]) -> int:
+    # Ctrl-C reaches everybody in the terminal; the asker decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    child = subprocess.Popen(command, start_new_session=True)
+
+    def watch() -> None:
+        os.read(descriptor, 1)
+        os.killpg(child.pid, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return child.wait()
+
+
+if __name__ == "__main__":
+    code = _hold(int(sys.argv[1]), sys.argv[2:])
+    # As a shell says that a signal ended it.
+    sys.exit(code if code >= 0 else 128 - code)

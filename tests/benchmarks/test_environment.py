@@ -1,0 +1,35 @@
+"""A peer that cannot be installed is told of with pip's own words, and nobody else suffers from it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+CODE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from peers import catalog, environment
+from peers.contestant import start_peer
+from peers.models import MINILM
+
+environment.BENCH = Path(sys.argv[1])
+peer = catalog.PEERS["fastembed"]
+pinned = replace(peer.environment, requirements=("fastembed==0.0.0",))
+catalog.PEERS["fastembed"] = replace(peer, environment=pinned)
+try:
+    start_peer("fastembed", MINILM)
+except environment.PeerError as error:
+    print(error)
+"""
+
+
+def test_a_version_that_there_is_not(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS), "PIP_NO_INDEX": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, tmp_path], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert "No matching distribution found for fastembed==0.0.0" in done.stdout
+    assert str(tmp_path) not in done.stdout.splitlines()[-1]

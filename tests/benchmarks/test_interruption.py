@@ -1,0 +1,148 @@
+"""A run that is interrupted or killed leaves no process behind, and the same command goes on where it stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+PATIENCE = 60
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="tells by /proc who still runs")
+
+# A worker whose work takes longer than the test has patience.
+WORKER = """
+import os, time
+from pathlib import Path
+from peers.workers.protocol import serve
+
+def load(what):
+    def encode(texts):
+        Path(texts[0]).write_text(str(os.getpid()))
+        time.sleep(600)
+    return encode
+
+if __name__ == "__main__":
+    serve(load)
+"""
+
+ASKER = """
+import sys
+from pathlib import Path
+from peers.process import Process
+from peers.workers.protocol import Load, Setting
+
+setting = Setting(batch=1, equal=False, workers=1, threads=1)
+process = Process(Path(sys.executable), "endless")
+process.load(Load(model="", folder="", pooler="avg", precision=None, setting=setting))
+process.encode([sys.argv[1]])
+"""
+
+# The suite itself, over two scripts of the test's.
+SUITE = """
+import sys
+from pathlib import Path
+import run
+
+folder = Path(sys.argv[1])
+run.SCRIPTS, run.STATE = folder, folder / "answered.json"
+run.QUESTIONS = [run.Question(script=name, about=name, minutes=1) for name in ("first", "second")]
+sys.argv = ["run.py", "--peers"]
+run.main()
+"""
+FIRST = """
+from pathlib import Path
+with Path(__file__).with_name("asked").open("a") as asked:
+    asked.write("first\\n")
+"""
+# The first time, it starts somebody who outlives it, and is never done.
+SECOND = """
+import subprocess, time
+from pathlib import Path
+
+path = Path(__file__).with_name("pid")
+if not path.exists():
+    child = subprocess.Popen(["sleep", "600"])
+    path.with_name("part").write_text(str(child.pid))
+    path.with_name("part").rename(path)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Runs Python code, with what lies under benchmarks/ to import."""
+    started = []
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(BENCHMARKS), str(tmp_path)])}
+
+    def run(code: str, *arguments: Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", code, *arguments]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_peer_does_not_outlive_its_asker(
+    number: signal.Signals, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "endless.py").write_text(WORKER, encoding="utf-8")
+    asker = start(ASKER, tmp_path / "pid")
+    worker = number_in(tmp_path / "pid")
+    assert runs(worker)
+    asker.send_signal(number)
+    asker.communicate(timeout=PATIENCE)
+    until(lambda: not runs(worker))
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_suite_goes_on_and_leaves_nobody(
+    number: signal.Signals, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "first.py").write_text(FIRST, encoding="utf-8")
+    (tmp_path / "second.py").write_text(SECOND, encoding="utf-8")
+    killed = start(SUITE, tmp_path)
+    grandchild = number_in(tmp_path / "pid")
+    assert runs(grandchild)
+    killed.send_signal(number)
+    said, _ = killed.communicate(timeout=PATIENCE)
+    assert killed.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
+    until(lambda: not runs(grandchild))
+    assert "2 of 2" not in said
+
+    said, _ = start(SUITE, tmp_path).communicate(timeout=PATIENCE)
+    assert "first (first.py): answered before" in said
+    assert "2 of 2 answered" in said
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "first\n"
+    assert not (tmp_path / "answered.json").exists()
+
+
+def number_in(path: Path) -> int:
+    until(lambda: path.is_file() and path.read_text(encoding="utf-8") != "")
+    return int(path.read_text(encoding="utf-8"))
+
+
+def runs(pid: int) -> bool:
+    """Whether it is there, and more than a zombie that nobody has asked about."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
