@@ -21,7 +21,7 @@ SPECIAL_TOKENS = 2
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each length")
-    parser.add_argument("--tokens", type=int, default=TOKENS_A_ROUND, help="in each round")
+    parser.add_argument("--tokens", type=int, default=TOKENS_A_ROUND, help="in each round, at least")
     asked = parser.parse_args()
     field = Field.of(asked)
     ask(field, rounds=asked.rounds, tokens=asked.tokens)
@@ -34,11 +34,13 @@ def ask(field: Field, *, rounds: int = ROUNDS, tokens: int = TOKENS_A_ROUND) -> 
     for each in field.contestants.values():
         each.process.load(each.bulk)
     arithmetic = {name: each.arithmetic for name, each in field.contestants.items()}
+    # Fewer texts would leave workers of some peers without a batch.
+    full = max(each.bulk.setting.batch * each.bulk.setting.workers for each in field.contestants.values())
     found = {}
     for length in LENGTHS:
         print(f"{length} tokens a text", flush=True)
         peaks = Peaks(field.threads)
-        count = max(1, tokens // length)
+        count = max(tokens // length, full)
         texts = texts_of(length, (1 + rounds) * count, field.texts, tokenizer)
         warm_up, *given = (texts[start : start + count] for start in range(0, len(texts), count))
         seconds = field.take_turns(

@@ -169,7 +169,7 @@ def _cold_start(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
         axes.annotate(f"{total:.2f} s", (total, row), (5, 0), textcoords="offset points", va="center")
     _rows(axes, names)
     axes.set_xlim(0, 1.12 * max(left))
-    axes.set_xlabel("seconds; from dark to light: start and import, load, first vector")
+    axes.set_xlabel("seconds; from full colour to faint: start and import, load, first vector")
     axes.grid(axis="x")
 
 

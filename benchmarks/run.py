@@ -74,11 +74,11 @@ _SHORT = {"compared": 20, "pairs": 40}
 QUESTIONS = [
     Question(script="size", about="what each environment installs", minutes=0.5, trial={}),
     Question(script="versus", about="bulk work, MiniLM", minutes=6, model="minilm", trial={"rounds": 2}),
-    Question(script="latency", about="one sentence, MiniLM", minutes=4, model="minilm", trial={"rounds": 2}),
+    Question(script="latency", about="one sentence, MiniLM", minutes=5, model="minilm", trial={"rounds": 2}),
     Question(
-        script="lengths", about="by length, MiniLM", minutes=6, model="minilm", trial={"rounds": 2, "tokens": 256}
+        script="lengths", about="by length, MiniLM", minutes=8, model="minilm", trial={"rounds": 2, "tokens": 256}
     ),
-    Question(script="cold_start", about="start to first vector", minutes=3, model="minilm", trial={"rounds": 1}),
+    Question(script="cold_start", about="start to first vector", minutes=4, model="minilm", trial={"rounds": 1}),
     Question(script="memory", about="memory of 1,000", minutes=2, model="minilm", trial={"count": 40}),
     Question(script="quality", about="quality", minutes=3, model="minilm", given={"smallest": True}, trial=_SHORT),
     Question(

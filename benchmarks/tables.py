@@ -45,7 +45,7 @@ def speed(results: Results, model: str) -> str:
     lines = [table(head, rows)]
     if latency:
         lines += ["", f"One at a time: {latency['sentences_a_contestant']:,} sentences each."]
-    return "\n".join([*lines, *absent(bulk)])
+    return "\n".join([*lines, *absent(bulk), *elsewhere(results, f"versus-{model}", f"latency-{model}")])
 
 
 def times(ratio: Mapping[str, float] | None) -> str:
@@ -66,17 +66,17 @@ def lengths(results: Results) -> str:
         )
         for name in names
     ]
-    return table(("texts/s of … tokens", *columns), rows)
+    return "\n".join([table(("texts/s of … tokens", *columns), rows), *elsewhere(results, "lengths-minilm")])
 
 
 def footprint(results: Results) -> str:
     measured, start, size = memories(results), results.get("cold_start-minilm"), results.get("size")
-    if not measured or start is None or size is None:
+    if start is None or size is None:
         return MISSING
     calls = [each["peak_mb_of_one_call"] for each in measured.values()]
     seconds, sizes = start["seconds"], size["environments"]
     rows = []
-    for name in ordered({name for each in calls for name in each}):
+    for name in ordered({name for each in (*calls, seconds) for name in each if name in LABELS} - {"bare-int8"}):
         # The longest that fits: "sentence-transformers-onnx" before "sentence-transformers".
         home = max((each for each in sizes if name.startswith(each)), key=len, default=None)
         first = seconds.get(name)
@@ -89,12 +89,15 @@ def footprint(results: Results) -> str:
             )
         )
     notes = []
-    for name in next(iter(measured.values()))["command"]:
+    for name in next(iter(measured.values()))["command"] if measured else ():
         runs = {count: each["command"][name] for count, each in measured.items() if name in each["command"]}
         said = ", ".join(f"{count:,} lines {run['peak_mb']:.0f} MB" for count, run in runs.items())
         notes.append(f"`simcse-engine encode`, {name.removeprefix('ours-').upper()}: {said}.")
     head = ("", "start to first vector, s", *(f"peak MB, {count:,} sentences" for count in measured), "installed MB")
-    return "\n".join([table(head, rows), "", *(f"{note}  " for note in notes[:-1]), *notes[-1:]])
+    files = [f"memory-{count}-minilm" for count in measured]
+    said = elsewhere(results, *files, "cold_start-minilm")
+    notes = ["", *(f"{note}  " for note in notes[:-1]), *notes[-1:]] if notes else []
+    return "\n".join([table(head, rows), *notes, *said])
 
 
 def quality(results: Results) -> str:
@@ -116,7 +119,8 @@ def quality(results: Results) -> str:
             )
         )
     measured = (*tasks, "alignment", "uniformity") if tasks else ()
-    return table(("", *measured, "cosine to FP32, mean / least", "drift with the batch"), rows)
+    head = ("", *measured, "cosine to FP32, mean / least", "drift with the batch")
+    return "\n".join([table(head, rows), *elsewhere(results, "quality-minilm")])
 
 
 def plots(results: Results) -> str:
@@ -143,6 +147,17 @@ def machine(results: Results) -> str:
         f"{on['cpu']}, {on['usable_cpus']} CPUs ({features}; {quota}; {governor}), {on['os']}, {packages}; "
         f"load at the start {on['load_average_at_start'][0]:.1f}; GEMM peaks {peaks}; {found['measured']}."
     )
+
+
+def elsewhere(results: Results, *names: str) -> list[str]:
+    """A note on results that are of another machine than MiniLM's speed, which they are read beside."""
+    here = results.get("versus-minilm", {}).get("machine", {}).get("cpu")
+    others = {
+        f"{name} on {found['machine']['cpu']}, {found['measured']}"
+        for name in names
+        if (found := results.get(name)) is not None and here not in (None, found["machine"]["cpu"])
+    }
+    return ["", f"Measured on another machine: {'; '.join(sorted(others))}."] if others else []
 
 
 TABLES: dict[str, Callable[[Results], str]] = {

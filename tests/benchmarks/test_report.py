@@ -57,7 +57,7 @@ def made_up(names: list[str]) -> dict[str, Any]:
         "share_of_peak": {name: {"of_peak": "fp32", "share": spread(0.5)} for name in names},
         "bulk_ours_over_peer": {"ours-int8": dict.fromkeys(peers, ratio)},
     }
-    return {
+    found = {
         "versus-minilm": versus,
         "latency-minilm": {
             "one_sentence_ms": {name: dict(zip(percentiles, range(1, 11), strict=True)) for name in names},
@@ -81,6 +81,7 @@ def made_up(names: list[str]) -> dict[str, Any]:
         },
         "size": {"environments": {"ours": {"megabytes": 199.0}, "fastembed": {"megabytes": 250.0}}},
     }
+    return {name: {"measured": "2026-01-01", "machine": machine, **each} for name, each in found.items()}
 
 
 @pytest.fixture
@@ -124,6 +125,14 @@ def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, An
     assert "Absent: simcse, torch FP32: it computes pooler cls" in once
     assert once.startswith("before\n")
     assert once.endswith("after\n")
+
+
+def test_another_machine_is_told_of(report: ModuleType, results: dict[str, Any], readme: Path) -> None:
+    text = readme.read_text(encoding="utf-8")
+    assert "another machine" not in report.filled(text, results)
+    results["quality-minilm"]["machine"] = {**results["quality-minilm"]["machine"], "cpu": "Another CPU"}
+    said = "Measured on another machine: quality-minilm on Another CPU, 2026-01-01."
+    assert report.filled(text, results).count(said) == 1
 
 
 def test_another_figure_is_seen(report: ModuleType, results: dict[str, Any], readme: Path, tmp_path: Path) -> None:
