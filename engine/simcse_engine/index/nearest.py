@@ -95,8 +95,9 @@ def scan_rows(vectors: VectorMap, queries: NDArray[np.float32], k: int, rows: ND
 
 
 def _scan_rows_at_once(queries: NDArray[np.float32]) -> int:
-    width = int(queries.shape[1])
-    return max(1, min(_SCAN_BYTES // (4 * width), _SCORES_BYTES // (4 * len(queries))))
+    count, dimension = queries.shape
+    at_once: int = max(1, min(_SCAN_BYTES // (4 * dimension), _SCORES_BYTES // (4 * count)))
+    return at_once
 
 
 def _spans(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
