@@ -30,9 +30,11 @@ from .forward import TEXTS, forward
 # docs/OperatorKernels.md of ONNX Runtime 1.31. An operator without a kernel for its type would go to the CPU.
 FLOATS, INTS = {TensorProto.FLOAT, TensorProto.FLOAT16}, {TensorProto.INT32, TensorProto.INT64}
 ON_CUDA = {
-    **dict.fromkeys([("", name) for name in ("MatMul", "Add", "Sub", "Mul", "Div", "Max", "Tanh", "Relu")], FLOATS),
+    **dict.fromkeys(
+        [("", name) for name in ("MatMul", "Add", "Sub", "Mul", "Div", "Max", "Sqrt", "Tanh", "Relu")], FLOATS
+    ),
     **dict.fromkeys([("", name) for name in ("Cast", "Gather", "Slice", "Identity")], FLOATS | INTS),
-    **dict.fromkeys([("", "ReduceL2")], FLOATS),
+    ("", "ReduceSum"): FLOATS,
     **dict.fromkeys(
         [
             ("com.microsoft", name)
