@@ -155,8 +155,8 @@ class Reader:
     def check_counts(self, state: State) -> None:
         """Compare how many entries there are, in the table and in the index of its keys, with what the state says.
 
-        SQLite has no checksums, so a damaged page that still parses can hide entries. Counting reads no entry: 30
-        milliseconds for a million.
+        SQLite has no checksums, so a damaged page that still parses can hide entries. Counting reads no entry, so
+        it takes little time however many there are.
 
         Raises:
             IndexDamagedError: they do not agree.
