@@ -59,9 +59,9 @@ def minilm_checkpoint() -> Path:
     return _demo.CHECKPOINT
 
 
-def minilm(precision: str = "fp32") -> Path:
+def minilm(precision: str = "fp32", target: str = "cpu") -> Path:
     """MiniLM's artifact."""
-    return _artifact("minilm", minilm_checkpoint(), pooler="avg", precision=precision)
+    return _artifact("minilm", minilm_checkpoint(), pooler="avg", precision=precision, target=target)
 
 
 def bert_base_checkpoint() -> Path:
@@ -82,17 +82,18 @@ def bert_base_checkpoint() -> Path:
     return folder
 
 
-def bert_base(precision: str = "fp32") -> Path:
+def bert_base(precision: str = "fp32", target: str = "cpu") -> Path:
     """BERT-base's artifact, pooler cls as SimCSE has it."""
-    return _artifact("bert-base", bert_base_checkpoint(), pooler="cls", precision=precision)
+    return _artifact("bert-base", bert_base_checkpoint(), pooler="cls", precision=precision, target=target)
 
 
-def _artifact(name: str, checkpoint: Path, *, pooler: str, precision: str) -> Path:
-    artifact = BENCH / (name if precision == "fp32" else f"{name}-{precision}")
+def _artifact(name: str, checkpoint: Path, *, pooler: str, precision: str, target: str) -> Path:
+    parts = [name, *([precision] if precision != "fp32" else []), *([target] if target != "cpu" else [])]
+    artifact = BENCH / "-".join(parts)
     code = max(path.stat().st_mtime for path in (ROOT / "export").rglob("*.py"))
     manifest = artifact / "manifest.json"
     if not manifest.is_file() or manifest.stat().st_mtime < code:
         export = Path(sys.executable).with_name("simcse-export")
-        command = [export, checkpoint, "-o", artifact, "--pooler", pooler, "--precision", precision, "--force"]
-        tether.run(command).check_returncode()
+        options = ["--pooler", pooler, "--precision", precision, "--target", target, "--force"]
+        tether.run([export, checkpoint, "-o", artifact, *options]).check_returncode()
     return artifact

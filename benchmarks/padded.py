@@ -11,16 +11,16 @@ import onnx
 from numpy.typing import NDArray
 
 from simcse_engine.artifact import GRAPH
-from simcse_engine.session import Session
+from simcse_engine.session import CpuSession
 from simcse_export import graph as authored
 from simcse_export.checkpoint import open_checkpoint
 from simcse_export.dialect import CpuFp32
 from simcse_export.nodes import FLOAT, INT32, Graph
-from simcse_export.ragged import Ragged, View
+from simcse_export.ragged import Ragged, RaggedView
 from simcse_export.weights import load_weights, select
 
 
-class _PaddedView(View):
+class _PaddedView(RaggedView):
     """A grid that is a mere reshape, as for equal lengths, and masked all the same."""
 
     @property
@@ -46,18 +46,17 @@ class _Padded(Ragged):
         graph = self.graph
         return graph.op("Range", graph.scalar(0), graph.op("Squeeze", count, graph.ints(0)), graph.scalar(1))
 
-    def each(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002
+    def each(self, write: Callable[[RaggedView], str], dtype: int = FLOAT) -> str:  # noqa: ARG002
         """Write the part once: there is one kind of grid."""
         return write(_PaddedView(self.graph, self, equal=True))
 
 
 class _PaddedFp32(CpuFp32):
-    def layout(self, graph: Graph) -> Ragged:
-        return _Padded(graph)
+    layout = _Padded
 
 
 def write_padded(checkpoint: Path, folder: Path, *, pooler: str) -> Path:
-    """Write the padded graph of a checkpoint into ``folder``, as a `Session` opens it."""
+    """Write the padded graph of a checkpoint into ``folder``, as a `CpuSession` opens it."""
     source = open_checkpoint(checkpoint)
     numbers = authored.Architecture.of(source.config)
     used = select(load_weights(source.folder), numbers.shapes(pooler), optional=[authored.TOKEN_TYPES])
@@ -67,7 +66,7 @@ def write_padded(checkpoint: Path, folder: Path, *, pooler: str) -> Path:
     return folder
 
 
-def run_padded(session: Session, ids: Sequence[list[int]]) -> NDArray[np.float32]:
+def run_padded(session: CpuSession, ids: Sequence[list[int]]) -> NDArray[np.float32]:
     """Run sentences of these token ids, padded to the longest."""
     lengths = np.array([len(i) for i in ids], np.int64)
     grid = np.zeros((len(ids), lengths.max()), np.int64)

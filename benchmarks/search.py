@@ -1,22 +1,20 @@
 """How well and how fast is an index searched? Ours against exact search, bare USearch and FAISS.
 
-Recall@10 counts scores, so that it does not matter which of two equal vectors is found. Queries come in batches of 100,
-and contestants take turns. What our layer costs beside USearch is told apart: scoring with the full-precision vectors,
-and fetching texts.
+Queries come in batches of 100, and contestants take turns. Bare USearch searches the very graph that ours has saved,
+for as many candidates; FAISS's graph has ours' numbers, and is asked at several widths, so that the two can be compared
+at equal recall. What our layer costs beside USearch is told apart: scoring with the full-precision vectors, and
+fetching texts.
 
-    benchmarks/search.py                  real sentences, and 100,000 made-up vectors in clusters
-    benchmarks/search.py --million        1,000,000 of them as well, which takes half an hour on two cores
+    benchmarks/search.py real             real sentences
+    benchmarks/search.py 100k             100,000 made-up vectors in clusters
+    benchmarks/search.py 1m               1,000,000 of them; building takes most of an hour on two cores
+    benchmarks/search.py 1m --build-only  builds what is missing, and measures nothing else
 """
 
 import argparse
 import json
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,222 +22,155 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import Ratio, Spread, alternate, timed, write_result
-from inputs import BENCH, minilm, sentences
-from simcse_engine import Encoder, Index
+from search_built import LIMITS, built, opened
+from search_data import BATCH, NAMES, Data, K, Vectors, load
+from simcse_engine import Index
 from simcse_engine.cpu import usable_cpus
-from simcse_engine.index.neighbours import Neighbours, Scheme
+from simcse_engine.index.scheme import Scheme, quantized
 from simcse_engine.index.view import SearchLimits, nearest
 
-Vectors = NDArray[np.float32]
+# Of the largest, what is most and what is least likely to be used on it: each graph takes minutes.
+DTYPES = {"real": ("f16", "i8", "f32", "bf16"), "100k": ("f16", "i8", "f32"), "1m": ("f16", "i8")}
+ROUNDS = {"real": 10, "100k": 5, "1m": 3}
+# Candidates that FAISS looks at; the middle one is ours.
+WIDTHS = (32, 64, 128, 256)
 
-K, BATCH, BATCHES, ROUNDS = 10, 100, 5, 5
-DTYPES = ("f16", "i8", "f32")
-CLUSTERS, SPREAD = 2_000, 0.6
-ADDED_AT_ONCE = 50_000
-# A graph whatever the size: where exact search is quicker is one of the questions.
-LIMITS = SearchLimits(exact_rows=0)
-
-# Opens an index, searches it once, and tells how long that took and what memory.
-OPENER = """
-import json, sys, time
-import numpy as np
-from simcse_engine import Index
-queries = np.load(sys.argv[2])
-start = time.perf_counter()
-index = Index.open(sys.argv[1], read_only=True)
-opened = time.perf_counter()
-index.search(queries[:1], 10, exact=False)
-searched = time.perf_counter()
-status = open("/proc/self/status").read() if sys.platform == "linux" else "VmHWM: nan"
-peak = float(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-print(json.dumps({"open": opened - start, "first_search": searched - opened, "peak_mb": peak}))
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """What is searched.
-
-    Attributes:
-        about: for the result's file.
-        vectors: float32 [n, dimension], unit vectors.
-        texts: one for each.
-        queries: float32 [BATCHES * BATCH, dimension].
-    """
-
-    about: str
-    vectors: Vectors
-    texts: list[str]
-    queries: Vectors
-
-    def truth(self) -> Vectors:
-        """The scores of each query's K nearest: float32 [queries, K], best first."""
-        found = []
-        for start in range(0, len(self.queries), BATCH):
-            scores = self.queries[start : start + BATCH] @ self.vectors.T
-            found.append(-np.sort(-np.partition(scores, -K, axis=1)[:, -K:], axis=1))
-        return np.concatenate(found)
+Way = Callable[[Vectors], Vectors]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--million", action="store_true")
-    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("data", nargs="+", choices=NAMES)
+    parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("--no-faiss", action="store_true", help="leave FAISS out, whose graph takes as long to build")
     asked = parser.parse_args()
-    sizes = [100_000, *([1_000_000] if asked.million else [])]
-    found = {"real": measure(real(), asked.dtypes)}
-    for size in sizes:
-        # Of a million, the default alone: each graph takes minutes.
-        found[f"clustered-{size}"] = measure(clustered(size), asked.dtypes if size < 1_000_000 else asked.dtypes[:1])
-    write_result(
-        "search",
-        {
-            "question": f"recall@{K} and queries a second in batches of {BATCH}; build, open and memory",
-            "threads": usable_cpus(),
-            "limits": SearchLimits(),
-            "scheme": Scheme(dimension=384, dtype="f16"),
-            "searched": found,
-        },
-    )
+    for name in asked.data:
+        data = load(name)
+        print(f"\n{data.about}", flush=True)
+        folders, facts = {}, {}
+        for dtype in DTYPES[name]:
+            folders[dtype], facts[f"ours {dtype}"] = built(data, dtype)
+        contestants = {} if asked.no_faiss else faiss_built(data, facts)
+        if not asked.build_only:
+            measured = measure(data, folders, contestants, facts, ROUNDS[name])
+            about = {
+                "question": f"recall@{K} and queries a second in batches of {BATCH}; build, open and memory",
+                "threads": usable_cpus(),
+                "limits": SearchLimits(),
+                "scheme": Scheme(dimension=data.vectors.shape[1], dtype="f16"),
+                "vectors": data.about,
+            }
+            write_result(f"search-{name}", about | measured)
 
 
-def real() -> Data:
-    """Real sentences' vectors: MiniLM's, some of them as queries only."""
-    texts = sentences()
-    with Encoder(minilm(), truncate="silent") as encoder:
-        vectors = encoder.encode(texts.texts)
-    count = BATCHES * BATCH
-    return Data(
-        about=f"MiniLM's vectors; {texts.source}; {count} of them are the queries",
-        vectors=vectors[count:],
-        texts=texts.texts[count:],
-        queries=vectors[:count],
-    )
-
-
-def clustered(size: int) -> Data:
-    """Made-up vectors of MiniLM's width around so many centres, and queries of the same kind."""
-    random, dimension, count = np.random.default_rng(0), 384, BATCHES * BATCH
-    centres = random.standard_normal((CLUSTERS, dimension), np.float32)
-    vectors = np.empty((size + count, dimension), np.float32)
-    for start in range(0, len(vectors), ADDED_AT_ONCE):
-        part = vectors[start : start + ADDED_AT_ONCE]
-        part[:] = centres[random.integers(0, CLUSTERS, len(part))]
-        part += SPREAD * random.standard_normal(part.shape, np.float32)
-        part /= np.linalg.norm(part, axis=1, keepdims=True)
-    texts = [f"entry {i}" for i in range(size)]
-    about = f"{size:,} normal vectors around {CLUSTERS:,} centres, spread {SPREAD} of the centres'"
-    return Data(about=about, vectors=vectors[count:], texts=texts, queries=vectors[:count])
-
-
-def measure(data: Data, dtypes: list[str]) -> dict[str, Any]:
+def measure(
+    data: Data, folders: dict[str, Path], contestants: dict[str, Way], facts: dict[str, Any], rounds: int
+) -> dict[str, Any]:
     """Everybody on one set of vectors."""
-    print(f"\n{data.about}", flush=True)
-    truth, dimension = data.truth(), data.vectors.shape[1]
-    facts: dict[str, Any] = {"vectors": data.about}
-    ways: dict[str, Callable[[Vectors], Vectors]] = {"numpy exact": lambda queries: best(queries @ data.vectors.T)}
+    for dtype, folder in folders.items():
+        facts[f"ours {dtype}"] |= {"read_only": opened(folder, data)}
+        print(f"ours {dtype}: {facts[f'ours {dtype}']}", flush=True)
+    indexes = {dtype: Index(folder, read_only=True, limits=LIMITS) for dtype, folder in folders.items()}
+    ways: dict[str, Way] = {}
+    # Their recall alone is of interest, or their time.
+    judged: dict[str, Way] = {}
     parts: dict[str, Callable[[Vectors], object]] = {}
-    folder = BENCH / "search"
-    shutil.rmtree(folder, ignore_errors=True)
-    indexes = []
     try:
-        for dtype in dtypes:
-            facts[f"ours {dtype}"] = build(folder / dtype, data, dtype)
-            indexes.append(index := Index(folder / dtype, limits=LIMITS))
+        for dtype, index in indexes.items():
+            scheme = Scheme(dimension=data.vectors.shape[1], dtype=dtype)
             ways[f"ours {dtype}"] = lambda queries, index=index: scores_of(index, queries)
             parts[f"ours {dtype}, scored, without texts"] = lambda queries, index=index: without_texts(index, queries)
-            scheme = Scheme(dimension=dimension, dtype=dtype)
-            facts[f"usearch {dtype}"], bare = bare_usearch(scheme, data.vectors)
+            with index._snapshots.looking() as (_, view):
+                bare = Bare(view.graph._graph, scheme)
             wanted = scheme.candidates(K)
-            parts[f"usearch {dtype}, {wanted} candidates"] = lambda queries, bare=bare, wanted=wanted: bare.search(
-                queries, wanted, threads=usable_cpus()
+            judged[f"usearch {dtype}"] = lambda queries, bare=bare: cosines(queries, data.vectors, bare(queries, K))
+            parts[f"usearch {dtype}, {wanted} candidates"] = lambda queries, bare=bare, wanted=wanted: bare(
+                queries, wanted
             )
-            ways[f"usearch {dtype}"] = lambda queries, bare=bare: cosines(
-                queries, data.vectors, bare.search(queries, K, threads=usable_cpus())[0]
-            )
-        ways["ours exact"] = lambda queries, index=indexes[0]: scores_of(index, queries, exact=True)
-        for name, built, search in faiss_contestants(data):
-            facts[name] = built
-            ways[name] = search
-        recalls = {name: recall(np.concatenate([way(q) for q in batches(data)]), truth) for name, way in ways.items()}
+        exact = next(iter(indexes.values()))
+        ways["ours exact"] = lambda queries: scores_of(exact, queries, exact=True)
+        ways["numpy exact"] = lambda queries: best(queries @ data.vectors.T)
+        ways |= contestants
+        recalls = {name: data.recall(np.concatenate([way(q) for q in data.batches()])) for name, way in ways.items()}
         timed_ways = {name: timed(way) for name, way in {**ways, **parts}.items()}
-        seconds = alternate(timed_ways, [q for _ in range(ROUNDS) for q in batches(data)])
+        # Exact search of many vectors takes as long as all else together, and needs no rounds to be told from it.
+        slow = {
+            name: timed_ways.pop(name) for name in list(timed_ways) if len(data.texts) > 500_000 and "exact" in name
+        }
+        seconds = alternate(timed_ways, [q for _ in range(rounds) for q in data.batches()])
+        seconds |= alternate(slow, list(data.batches())[:3])
     finally:
-        for index in indexes:
+        for index in indexes.values():
             index.close()
     rates = {name: Spread.of([BATCH / s for s in each]) for name, each in seconds.items()}
     for name, rate in rates.items():
         said = f"recall@{K} {recalls[name]:.4f}, " if name in recalls else ""
         print(f"{name:36} {said}{rate.median:,.0f} queries/s", flush=True)
-    over = {}
-    for dtype in dtypes:
-        wanted = Scheme(dimension=dimension, dtype=dtype).candidates(K)
-        bare = seconds[f"usearch {dtype}, {wanted} candidates"]
-        over[dtype] = {
-            "scored, without texts": Ratio.of(seconds[f"ours {dtype}, scored, without texts"], bare),
-            "with texts": Ratio.of(seconds[f"ours {dtype}"], bare),
-        }
-        print(f"ours {dtype} over bare USearch of as many candidates: {over[dtype]['scored, without texts']}")
-    shutil.rmtree(folder)
-    return {**facts, f"recall_at_{K}": recalls, "queries_per_second": rates, "seconds_over_usearch": over}
+    return {
+        "built": facts,
+        f"recall_at_{K}": recalls,
+        "queries_per_second": rates,
+        "seconds_over_usearch": {dtype: over(seconds, dtype, data) for dtype in folders},
+    }
 
 
-def batches(data: Data) -> Iterator[Vectors]:
-    for start in range(0, len(data.queries), BATCH):
-        yield data.queries[start : start + BATCH]
+def over(seconds: dict[str, list[float]], dtype: str, data: Data) -> dict[str, Any]:
+    """Our time over bare USearch's of as many candidates, and the share of it that is our layer's."""
+    wanted = Scheme(dimension=data.vectors.shape[1], dtype=dtype).candidates(K)
+    bare = seconds[f"usearch {dtype}, {wanted} candidates"]
+    found: dict[str, Any] = {}
+    for what, name in (("scored, without texts", f"ours {dtype}, scored, without texts"), ("all", f"ours {dtype}")):
+        ratio = Ratio.of(seconds[name], bare)
+        print(f"ours {dtype}, {what}: {ratio} of bare USearch's time for {wanted} candidates")
+        found[what] = {"ratio": ratio, "share_of_our_layer": 1 - 1 / ratio.median}
+    return found
 
 
-def build(folder: Path, data: Data, dtype: str) -> dict[str, Any]:
-    """Fill an index, close it, and open it in a fresh process."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    Index.create(folder, minilm(), dtype=dtype).close()
-    with Index(folder, limits=LIMITS) as index:
-        for first in range(0, len(data.texts), ADDED_AT_ONCE):
-            part = slice(first, first + ADDED_AT_ONCE)
-            index.add_vectors(data.vectors[part], data.texts[part])
-        added = time.perf_counter()
-        index.checkpoint()
-    built = time.perf_counter()
-    with tempfile.TemporaryDirectory() as queries:
-        np.save(Path(queries, "queries.npy"), data.queries)
-        command = [sys.executable, "-c", OPENER, folder, Path(queries, "queries.npy")]
-        opened = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    facts = {"add_seconds": added - start, "graph_seconds": built - added, "size_mb": size / 1e6}
-    facts |= {"read_only": json.loads(opened.stdout)}
-    print(f"ours {dtype}: {facts}", flush=True)
-    return facts
+class Bare:
+    """USearch alone on a graph of ours; what is given to it is in its form already."""
+
+    def __init__(self, graph: Any, scheme: Scheme) -> None:
+        self._graph, self._scheme = graph, scheme
+        self._forms: dict[int, NDArray[Any]] = {}
+
+    def __call__(self, queries: Vectors, count: int) -> NDArray[np.int64]:
+        """The rows of the nearest: [queries, count]."""
+        # A batch is a view of all queries, which stay where they are.
+        form = self._forms.get(queries.ctypes.data)
+        if form is None:
+            form = self._forms[queries.ctypes.data] = quantized(queries, self._scheme)
+        return self._graph.search(form, count, threads=usable_cpus()).keys
 
 
-def bare_usearch(scheme: Scheme, vectors: Vectors) -> tuple[dict[str, float], Neighbours]:
-    """USearch as our graph has it, without anything around it."""
-    bare = Neighbours(scheme)
-    start = time.perf_counter()
-    for first in range(0, len(vectors), ADDED_AT_ONCE):
-        part = vectors[first : first + ADDED_AT_ONCE]
-        rows = np.arange(first, first + len(part))
-        bare.add(rows, part, covered=first + len(part), threads=usable_cpus())
-    return {"build_seconds": time.perf_counter() - start}, bare
-
-
-def faiss_contestants(data: Data) -> Iterator[tuple[str, dict[str, Any], Callable[[Vectors], Vectors]]]:
-    """FAISS's flat index and its HNSW with our graph's numbers, where it is installed."""
+def faiss_built(data: Data, facts: dict[str, Any]) -> dict[str, Way]:
+    """FAISS's flat index and its HNSW with our graph's numbers, where it is installed; the graph is kept."""
     try:
         import faiss
     except ImportError:
         print("absent: faiss: it is not installed; pip install 'simcse-engine[bench]'")
-        return
+        return {}
     faiss.omp_set_num_threads(usable_cpus())
-    dimension, scheme = data.vectors.shape[1], Scheme(dimension=data.vectors.shape[1], dtype="f32")
-    flat = faiss.IndexFlatIP(dimension)
-    graph = faiss.IndexHNSWFlat(dimension, scheme.connectivity, faiss.METRIC_INNER_PRODUCT)
-    graph.hnsw.efConstruction, graph.hnsw.efSearch = scheme.expansion_add, scheme.expansion_search
-    for name, index in (("faiss flat", flat), ("faiss hnsw", graph)):
-        start = time.perf_counter()
-        index.add(data.vectors)
-        facts = {"build_seconds": time.perf_counter() - start, "version": faiss.__version__}
-        yield name, facts, lambda queries, index=index: index.search(queries, K)[0]
+    dimension, kept, told = data.vectors.shape[1], data.folder / "hnsw.faiss", data.folder / "faiss.json"
+    scheme = Scheme(dimension=dimension, dtype="f32")
+    if not told.is_file():
+        graph = faiss.IndexHNSWFlat(dimension, scheme.connectivity, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = scheme.expansion_add
+        start, cpu = time.perf_counter(), time.process_time()
+        graph.add(np.ascontiguousarray(data.vectors))
+        took = {"build_seconds": time.perf_counter() - start, "build_cpu_seconds": time.process_time() - cpu}
+        faiss.write_index(graph, str(kept))
+        took |= {"size_mb": kept.stat().st_size / 1e6, "version": faiss.__version__}
+        told.write_text(json.dumps(took), encoding="utf-8")
+    facts["faiss hnsw"] = json.loads(told.read_text(encoding="utf-8"))
+    graph, flat = faiss.read_index(str(kept)), faiss.IndexFlatIP(dimension)
+    flat.add(np.ascontiguousarray(data.vectors))
+
+    def searching(width: int) -> Way:
+        parameters = faiss.SearchParametersHNSW(efSearch=width)
+        return lambda queries: graph.search(queries, K, params=parameters)[0]
+
+    ways: dict[str, Way] = {"faiss flat, exact": lambda queries: flat.search(queries, K)[0]}
+    return ways | {f"faiss hnsw, {width} candidates": searching(width) for width in WIDTHS}
 
 
 def scores_of(index: Index, queries: Vectors, *, exact: bool = False) -> Vectors:
@@ -270,11 +201,6 @@ def cosines(queries: Vectors, vectors: Vectors, rows: NDArray[np.int64]) -> Vect
 
 def best(scores: Vectors) -> Vectors:
     return np.partition(scores, -K, axis=1)[:, -K:]
-
-
-def recall(found: Vectors, truth: Vectors) -> float:
-    """The share of the K nearest that was found: of scores at least as good as the K-th."""
-    return float(np.mean(np.sum(found >= truth[:, -1:] - 1e-6, axis=1).clip(max=K) / K))
 
 
 if __name__ == "__main__":

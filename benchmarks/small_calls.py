@@ -20,7 +20,7 @@ from padded import run_padded, write_padded
 from simcse_engine.artifact import TOKENIZER
 from simcse_engine.cpu import usable_cpus
 from simcse_engine.runner import Runner, run_batch
-from simcse_engine.session import Session, SessionOptions
+from simcse_engine.session import CpuSession, SessionOptions
 from simcse_engine.tokenizer import Tokenizer
 
 SIZES = (1, 2, 3, 4, 8, 16, 32, 64)
@@ -78,11 +78,11 @@ def measure(artifact: Path, checkpoint: Path, texts: list[str], *, pooler: str, 
     return {"threads": threads, "largest_difference": difference, "sizes": sizes}
 
 
-def open_session(folder: Path, threads: int) -> Session:
-    return Session(folder, SessionOptions(device="cpu", threads=threads))
+def open_session(folder: Path, threads: int) -> CpuSession:
+    return CpuSession(folder, SessionOptions(device="cpu", threads=threads))
 
 
-def run_groups(session: Session, call: Ids) -> NDArray[np.float32]:
+def run_groups(session: CpuSession, call: Ids) -> NDArray[np.float32]:
     """Run sentences of each length on their own; no grid has padding then."""
     order = sorted(range(len(call)), key=lambda i: len(call[i]))
     out = np.empty((len(call), session.dimension), np.float32)

@@ -20,7 +20,7 @@ from harness import Ratio, Spread, alternate, timed, write_result
 from inputs import BENCH, minilm, minilm_checkpoint
 from simcse_engine.artifact import GRAPH, TOKENIZER, WEIGHTS
 from simcse_engine.cpu import usable_cpus
-from simcse_engine.session import Session, SessionOptions
+from simcse_engine.session import CpuSession, SessionOptions
 from simcse_engine.tokenizer import Tokenizer
 from simcse_export.calibration import built_in
 from simcse_export.checkpoint import open_checkpoint
@@ -128,7 +128,7 @@ def write_graphs(names: list[str]) -> dict[str, Path]:
 def compare(one: Path, other: Path) -> dict[int, dict]:
     """For each length, the seconds of a round of batches and the ratio of the first's to the second's."""
     threads = usable_cpus()
-    sessions = {name: Session(folder, SessionOptions(threads=1)) for name, folder in (("a", one), ("b", other))}
+    sessions = {name: CpuSession(folder, SessionOptions(threads=1)) for name, folder in (("a", one), ("b", other))}
     found = {}
     with ThreadPoolExecutor(threads) as workers:
         for length in LENGTHS:
@@ -136,7 +136,7 @@ def compare(one: Path, other: Path) -> dict[int, dict]:
             ids = np.random.default_rng(0).integers(1000, 20_000, count * length)
             lengths = np.full(count, length)
 
-            def run(session: Session, ids: np.ndarray = ids, lengths: np.ndarray = lengths) -> Callable[[int], None]:
+            def run(session: CpuSession, ids: np.ndarray = ids, lengths: np.ndarray = lengths) -> Callable[[int], None]:
                 def all_batches(_: int) -> None:
                     list(workers.map(lambda _: session.run(ids, lengths), range(BATCHES)))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 from .artifact import Manifest
 from .encoder import Encoder
-from .errors import IndexWarning, SimCSEError, TruncationWarning
+from .errors import IndexWarning, SimCSEError, TruncationWarning, UnverifiedWarning
 
 if TYPE_CHECKING:
     from .index import Hit, Index
@@ -25,6 +25,7 @@ __all__ = [
     "SimCSE",
     "SimCSEError",
     "TruncationWarning",
+    "UnverifiedWarning",
     "__version__",
 ]
 

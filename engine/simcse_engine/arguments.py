@@ -70,6 +70,19 @@ def parser() -> argparse.ArgumentParser:
         "--seconds", type=_seconds, metavar="S", default=2.5, help="for each thing measured (default: %(default)s)"
     )
 
+    compiled = command(
+        "compile", "compile an artifact for TensorRT, on the machine that will run it, as a new artifact"
+    )
+    _add_artifact(compiled)
+    compiled.add_argument("-o", "--output", metavar="NEW", type=Path, required=True, help="folder to make")
+    compiled.add_argument(
+        "--device", default="cuda", help="cuda or cuda:N, to compile on and for (default: %(default)s)"
+    )
+    compiled.add_argument(
+        "--timings", metavar="FOLDER", type=Path, help="keep what TensorRT measures there, to compile faster next time"
+    )
+    compiled.add_argument("--force", action="store_true", help="replace an artifact that is there already")
+
     index = commands.add_parser(
         "index", help="make, fill and look after a search index", description="A search index.", allow_abbrev=False
     )

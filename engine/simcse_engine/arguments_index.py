@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-# As `simcse_engine.index.neighbours` has them, which is not imported for `--help`: it brings the search library.
+# As `simcse_engine.index.scheme` has them, which is not imported for `--help`: it brings NumPy and SQLite.
 DTYPES = ("f32", "f16", "bf16", "i8", "b1")
 
 Command = Callable[[str, str], argparse.ArgumentParser]
@@ -93,6 +93,7 @@ def _add_file(to: argparse.ArgumentParser, *, optional: bool = False) -> None:
         ".parquet, .arrow or .jsonl as index export writes them",
     )
     to.add_argument("--texts", metavar="FILE", help="the texts of an .npy file's vectors, one a line")
+    to.add_argument("--keys", metavar="FILE", help="their keys: whole numbers, one a line, or another .npy file")
 
 
 def _key(text: str) -> int:

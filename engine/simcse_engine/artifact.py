@@ -8,15 +8,16 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Self
 
-from .errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError
+from .errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError, OutputError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
@@ -25,17 +26,23 @@ CHECK = "check.npz"
 _PIECE_BYTES = 4 << 20
 _REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
 ARTIFACT_FILES = frozenset({MANIFEST, *_REQUIRED})
+# Of a compiled artifact, for each GPU: the engine, and the graph that refers to it.
+ENGINE_FILES = "engine-*"
 # What is fetched of a hub repository; the config, so that a checkpoint is told from what is neither.
-HUB_FILES = (*sorted(ARTIFACT_FILES), "config.json")
+HUB_FILES = (*sorted(ARTIFACT_FILES), ENGINE_FILES, "config.json")
 
 # What JSON's types do not already decide where the manifest is read.
 _KINDS = {
-    **dict.fromkeys(("pooler", "precision", "target"), str),
+    **dict.fromkeys(("pooler", "precision", "target", "layout"), str),
     **dict.fromkeys(("dimension", "max_tokens"), int),
-    **dict.fromkeys(("architecture", "versions"), dict),
-    **dict.fromkeys(("normalized", "mixed_lengths"), bool),
+    **dict.fromkeys(("architecture", "versions", "engines"), dict),
+    **dict.fromkeys(("normalized",), bool),
 }
 
+# How a graph takes a run's sentences, see `simcse_engine.session.feeds`:
+# "ragged", end to end; "even", the same, and all of one length; "packed", end to end with positions and where each
+# begins; "grid", a padded row a sentence.
+LAYOUTS = ("ragged", "even", "packed", "grid")
 POOLERS = ("cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last")
 
 
@@ -76,6 +83,27 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The graph as TensorRT or TensorRT for RTX compiled it.
+
+    Attributes:
+        graph: file name of the graph of one node that refers to `file`, or holds the engine itself.
+        file: file name of the engine.
+        compute_capability: of the GPUs that it runs on, such as 89.
+        builder: the compiler and its version, such as "tensorrt-rtx 1.7.1.116"; others cannot load it.
+        gpu: the name of the GPU that it was built on; None if it was built ahead of time.
+        profile: "min", "opt" and "max": sentences and longest of what it takes and is tuned for.
+    """
+
+    graph: str
+    file: str
+    compute_capability: int
+    builder: str
+    gpu: str | None
+    profile: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """All that is known of an artifact; the one source for every decision of the engine.
 
@@ -84,17 +112,21 @@ class Manifest:
         architecture: the model's type and numbers, and which writer made the graph.
         pooler: one of `POOLERS`.
         normalized: whether the graph gives unit vectors.
-        precision: "fp32" or "int8".
-        target: "cpu".
+        precision: "fp32", "fp16" or "int8".
+        target: "cpu", "cuda", "tensorrt" or "tensorrt-rtx".
         dimension: floats a vector.
         max_tokens: longest text, special tokens included; what is longer is cut.
-        mixed_lengths: whether one run may hold sentences of several lengths; where False, every run's sentences have
-            the same count of tokens.
+        max_batch: most sentences a run of what is compiled; None where there is nothing to compile.
+        layout: one of `LAYOUTS`.
+        padding_id: None where positions count from 0; else they count from this + 1 and skip tokens of this id, as
+            RoBERTa's do. Asked for by layouts whose graphs take positions.
         files: every file beside the manifest.
         versions: package versions at export.
         parity: measured agreement with the reference model, see `simcse_engine.parity`.
         quality: what the precision costs against float32, as export measured it; None for float32.
-        verified: whether parity was measured through the real graph on its real target.
+        verified: whether parity was measured through the real graph on its real target; None where it was measured on
+            a CPU alone.
+        engines: for each compute capability, as a decimal, what a compiler made of the graph.
     """
 
     source: Source
@@ -105,12 +137,15 @@ class Manifest:
     target: str
     dimension: int
     max_tokens: int
-    mixed_lengths: bool
+    max_batch: int | None
+    layout: str
+    padding_id: int | None
     files: Mapping[str, FileEntry]
     versions: Mapping[str, str] = field(default_factory=dict)
     parity: Mapping[str, float] | None = None
     quality: Mapping[str, Any] | None = None
     verified: bool | None = None
+    engines: Mapping[str, Engine] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -157,8 +192,11 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` into ``folder``."""
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
-        (folder / MANIFEST).write_text(text, encoding="utf-8")
+        self.write_to(folder / MANIFEST)
+
+    def write_to(self, path: Path) -> None:
+        """Write the manifest into a file of another name, which becomes ``manifest.json`` when it is whole."""
+        path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -202,10 +240,16 @@ class Manifest:
         for name, kind in _KINDS.items():
             if not isinstance(facts[name], kind):
                 raise TypeError(f"{name} is {facts[name]!r:.40}")
+        if facts["layout"] not in LAYOUTS:
+            raise TypeError(f"layout is {facts['layout']!r:.40}")
+        for name in ("padding_id", "max_batch"):
+            if facts[name] is not None and type(facts[name]) is not int:
+                raise TypeError(f"{name} is {facts[name]!r:.40}")
         facts["source"] = Source(**facts["source"])
         facts["files"] = {name: FileEntry(**entry) for name, entry in facts["files"].items()}
+        facts["engines"] = {name: Engine(**entry) for name, entry in facts["engines"].items()}
         manifest = cls(**facts)
-        for name in _REQUIRED:
+        for name in (*_REQUIRED, *(name for each in manifest.engines.values() for name in (each.graph, each.file))):
             manifest.files[name]
         if (manifest.identity, manifest.model) != (content["identity"], content["model"]):
             raise KeyError("identity")
@@ -246,6 +290,22 @@ def _digest(content: Any) -> str:
 
 def _is_checkpoint(folder: Path) -> bool:
     return (folder / "config.json").is_file() or (folder / "modules.json").is_file()
+
+
+def refuse_other_folders(target: Path) -> None:
+    """Raise where replacing ``target`` would delete what is no artifact, such as the checkpoint or a home folder.
+
+    Raises:
+        OutputError: names a file that lies in it.
+    """
+    try:
+        found = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
+    other = {name for name in found - ARTIFACT_FILES if not fnmatch(name, ENGINE_FILES)}
+    if found and (other or GRAPH not in found):
+        what = f"{min(other)} lies in it" if other else f"no {GRAPH} in it"
+        raise OutputError(f"{target}: is a folder of other things ({what}); --force replaces artifacts only")
 
 
 def open_artifact(folder: Path) -> Manifest:

@@ -25,7 +25,7 @@ from .inputs import checked_count, checked_device
 from .peak import Gemm, Peak
 from .runner import Runner
 from .samples import sentences
-from .schedule import Limits
+from .schedule import limits_for
 from .session import import_runtime
 from .textfile import open_texts
 from .tokenizer import Tokenizer
@@ -89,10 +89,14 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
         # Its sessions go before the runner opens its own, so that the weights are not in memory once more.
         encoder.close()
         device = checked_device(options.device, manifest)
-        runner = Runner(folder, device=device, threads=threads, identity=manifest.identity)
+        limits = limits_for(manifest, device)
+        runner = Runner(folder, device=device, threads=threads, limits=limits, manifest=manifest)
         opened.enter_context(contextlib.closing(runner))
         stream = list(itertools.chain.from_iterable(tokens.ids))
-        works = [_length_work(runner, stream, length, threads, manifest.dimension) for length in _lengths(manifest)]
+        works = [
+            _length_work(runner, stream, length, threads * limits.batch_tokens, manifest.dimension)
+            for length in _lengths(manifest)
+        ]
         say("token ids, by length")
         over_lengths = _take_turns(works, peak, seconds)
 
@@ -162,10 +166,10 @@ def _text_work(encoder: Encoder, texts: Sequence[str], ids: Sequence[list[int]],
     return work
 
 
-def _length_work(runner: Runner, stream: Sequence[int], length: int, threads: int, dimension: int) -> _Work:
+def _length_work(runner: Runner, stream: Sequence[int], length: int, tokens: int, dimension: int) -> _Work:
     """Run sentences of ``length`` token ids, cut from ``stream``: which ids makes no difference to the time."""
     endless = itertools.cycle(stream)
-    a_portion = threads * max(1, Limits().batch_tokens // length)
+    a_portion = max(1, tokens // length)
 
     def work(portions: int) -> Round:
         ids = [list(itertools.islice(endless, length)) for _ in range(portions * a_portion)]

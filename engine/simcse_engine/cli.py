@@ -8,6 +8,7 @@ import argparse
 import itertools
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -110,19 +111,29 @@ def _info(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from .artifact import HUB_FILES
     from .encoder import Encoder
+    from .errors import UnverifiedWarning
     from .hub import locate
-    from .parity import LIMITS, verify
+    from .parity import LIMITS, record, verify
     from .printout import parity_lines
 
     folder = locate(args.artifact, files=HUB_FILES)
-    # With the artifact's own max_tokens and nothing said of cuts: some of its check texts are too long on purpose.
-    with Encoder(folder, device=args.device, threads=args.threads) as encoder:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnverifiedWarning)
+        # With the artifact's own max_tokens and nothing said of cuts: some of its check texts are too long on purpose.
+        encoder = Encoder(folder, device=args.device, threads=args.threads)
+    with encoder:
         parity = verify(encoder, folder)
-        precision = encoder.manifest.precision
+        manifest = encoder.manifest
+        recorded = manifest.verified is None and encoder.device != "cpu"
+        if recorded:
+            record(folder, manifest, parity)
     if args.json:
-        print_json({"passed": True, "precision": precision, **parity.to_json()})
+        passed = {"passed": True, "recorded": recorded, "precision": manifest.precision, **parity.to_json()}
+        print_json(passed)
     else:
-        print(parity_lines(parity, LIMITS[precision]))
+        print(parity_lines(parity, LIMITS[manifest.precision]))
+        if recorded:
+            print("the manifest says so from now on")
     return 0
 
 
@@ -156,6 +167,25 @@ def _bench(args: argparse.Namespace) -> int:
         print_json(measured.to_json())
     else:
         print(bench_table(measured))
+    return 0
+
+
+def _compile(args: argparse.Namespace) -> int:
+    from .artifact import HUB_FILES
+    from .compiling import CompileOptions, compile_artifact
+    from .hub import locate
+    from .printout import manifest_lines
+
+    manifest = compile_artifact(
+        locate(args.artifact, files=HUB_FILES),
+        args.output,
+        CompileOptions(device=args.device, timings=args.timings, force=args.force),
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if args.json:
+        print_json(manifest.to_json())
+    else:
+        print(manifest_lines(args.output, manifest))
     return 0
 
 
@@ -204,6 +234,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": _verify,
     "evaluate": _evaluate,
     "bench": _bench,
+    "compile": _compile,
     "doctor": _doctor,
     "index": _index,
     "search": _search,

@@ -4,7 +4,7 @@ import argparse
 import itertools
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ def _create(args: argparse.Namespace) -> int:
 
     if args.file is not None:
         _check_file(args)
+    _refuse_index(args)
     with Index.create(args.index, args.artifact, dtype=args.dtype) as index:
         if args.file is not None:
             # Of a new index, keys are the lines' numbers from 0 on: known beforehand, so that the work can go on.
@@ -49,6 +50,20 @@ def _add(args: argparse.Namespace) -> int:
         return _fill(index, args, first_key=args.first_key)
 
 
+def _refuse_index(args: argparse.Namespace) -> None:
+    """Refuse to make an index where one is, such as what a killed `index create` had filled so far."""
+    from .entryfile import has_vectors
+    from .errors import OutputError
+    from .index.store import DATABASE
+
+    if not Path(args.index, DATABASE).exists():
+        return
+    if args.file is None:
+        raise OutputError(f"{args.index}: is an index already; `{PROGRAM} index add` adds to it")
+    own_keys = args.keys is not None or (has_vectors(args.file) and args.texts is None)
+    raise OutputError(f"{args.index}: is an index already. {_go_on(args, own_keys=own_keys, first_key=0)}")
+
+
 def _check_file(args: argparse.Namespace) -> None:
     """Refuse what cannot be read before an index is made for it."""
     from .entryfile import has_vectors
@@ -57,7 +72,11 @@ def _check_file(args: argparse.Namespace) -> None:
     npy = args.file.lower().endswith(".npy")
     if npy != (args.texts is not None):
         raise InputValueError(f"{args.file}: " + ("give its texts with --texts FILE" if npy else "--texts is for .npy"))
-    for name in (args.file, args.texts):
+    if args.keys is not None and not npy:
+        raise InputValueError(f"{args.file}: --keys is for .npy; other files bring their keys themselves")
+    if args.keys is not None and getattr(args, "first_key", None) is not None:
+        raise InputValueError("--keys and --first-key exclude each other")
+    for name in (args.file, args.texts, args.keys):
         if name not in (None, STDIN) and not Path(name).exists():
             raise InputValueError(f"{name}: no such file")
     if getattr(args, "first_key", None) is not None and not npy and has_vectors(args.file):
@@ -79,14 +98,15 @@ def _fill(index: "Index", args: argparse.Namespace, *, first_key: int | None) ->
 
         try:
             if has_vectors(args.file):
-                filling.add_from(args.file, args.texts, progress)
+                filling.add_from(args.file, args.texts, args.keys, progress)
             else:
                 with open_entries(args.file) as entries:
                     while chunk := list(itertools.islice(entries, _CHUNK_TEXTS)):
                         filling.add(chunk, progress)
         except KeyboardInterrupt:
             bar.close()
-            print(f"{PROGRAM}: interrupted; {filling.safe:,} texts are safe. {_go_on(args, filling)}", file=sys.stderr)
+            said = _go_on(args, own_keys=filling.own_keys, first_key=filling.first_key)
+            print(f"{PROGRAM}: interrupted; {filling.safe:,} texts are safe. {said}", file=sys.stderr)
             raise
     entries_now = len(index)
     _say(
@@ -133,8 +153,9 @@ class _Filling:
         )
         self._done += len(chunk)
 
-    def add_from(self, file: str, texts: str | None, progress: "Progress") -> None:
-        """Add a file of vectors; ``texts`` is the file of an `.npy` file's texts."""
+    def add_from(self, file: str, texts: str | None, keys: str | None, progress: "Progress") -> None:
+        """Add a file of vectors; ``texts`` and ``keys`` are the files of an `.npy` file's texts and keys."""
+        from .entryfile import read_keys
         from .textfile import open_texts
 
         if texts is None:
@@ -144,17 +165,22 @@ class _Filling:
             return
         with open_texts(texts) as lines:
             given = list(lines)
-        keys = None if self.first_key is None else range(self.first_key, self.first_key + len(given))
-        self._index.add_from(file, texts=given, keys=keys, progress=progress)
+        self.own_keys = keys is not None
+        if keys is not None:
+            numbers: Iterable[int] | None = read_keys(keys)
+        else:
+            numbers = None if self.first_key is None else range(self.first_key, self.first_key + len(given))
+        self._index.add_from(file, texts=given, keys=numbers, progress=progress)
 
 
-def _go_on(args: argparse.Namespace, filling: _Filling) -> str:
-    if not filling.own_keys and filling.first_key is None:
+def _go_on(args: argparse.Namespace, *, own_keys: bool, first_key: int | None) -> str:
+    """With which command an addition that was cut short goes on."""
+    if not own_keys and first_key is None:
         return "Added again, entries with keys replace themselves, and others are added twice."
     command = [PROGRAM, "index", "add", args.index, args.file]
-    texts = getattr(args, "texts", None)
-    command += ["--texts", texts] if texts is not None else []
-    command += [] if filling.own_keys else ["--first-key", str(filling.first_key)]
+    command += ["--texts", args.texts] if args.texts is not None else []
+    command += ["--keys", args.keys] if args.keys is not None else []
+    command += [] if own_keys else ["--first-key", str(first_key)]
     command += ["--artifact", args.artifact] if args.index_command == "add" and args.artifact is not None else []
     return f"What is safe is not encoded again by\n  {shlex.join(command)}"
 

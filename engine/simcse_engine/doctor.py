@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ._version import __version__
+from .doctor_nvidia import judge_nvidia
+from .findings import Finding, Level
+from .session.library import TENSORRT
+from .session.nvinfer import INSTALL_TENSORRT
 from .survey import REQUIRED, Facts, survey
-
-Level = Literal["problem", "advice", "ok"]
 
 # What to do where a provider is compiled in and does not load.
 _REMEDIES = {
@@ -16,22 +18,8 @@ _REMEDIES = {
         "see that nvidia-smi answers (driver and GPU), then pip install 'simcse-engine[gpu]', which brings the CUDA "
         "and cuDNN libraries; to stay on the CPU: pip uninstall -y {build}, then pip install 'simcse-engine[cpu]'"
     ),
+    TENSORRT: f"nothing where no artifact for tensorrt shall run; else {INSTALL_TENSORRT}",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One judgement.
-
-    Attributes:
-        level: "problem" (something asked for cannot work), "advice" (it works, and could be better) or "ok".
-        found: what is the case.
-        todo: what to do about it; empty where it is fine.
-    """
-
-    level: Level
-    found: str
-    todo: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +54,10 @@ class Report:
             ("onnxruntime", f"{facts.runtime or 'none that can be imported'}; installed: {_listed(facts.builds)}"),
             *(("provider", f"{name}: {error or 'loads'}") for name, error in facts.providers.items()),
             ("not used", ", ".join(facts.other_providers)),
+            *(("GPU", f"cuda:{i} {gpu}") for i, gpu in enumerate(facts.gpus)),
+            ("driver", _driver(facts)),
+            ("NVIDIA", _listed(facts.nvidia) if facts.nvidia else ""),
+            *((name, version or "does not load") for name, version in facts.compilers.items()),
             ("CPU", f"{facts.cpu} ({facts.architecture}): {', '.join(facts.features) or 'features unknown'}"),
             ("threads", f"{facts.threads}, from {facts.affinity} CPUs by affinity and {quota}"),
         ]
@@ -86,7 +78,8 @@ def examine() -> Report:
 
 def judge(facts: Facts) -> tuple[Finding, ...]:
     """Derive the findings from the facts alone, the worst first."""
-    findings = [*_judge_packages(facts), *_judge_runtime(facts), *_judge_cpu(facts), _judge_threads(facts)]
+    findings = [*_judge_packages(facts), *_judge_runtime(facts), *judge_nvidia(facts)]
+    findings += [*_judge_cpu(facts), _judge_threads(facts)]
     findings += [
         Finding(level="advice", found=f"could not be found out: {what}", todo="report this: doctor should know")
         for what in facts.unknown
@@ -119,7 +112,8 @@ def _judge_runtime(facts: Facts) -> list[Finding]:
         return [Finding(level="problem", found=f"onnxruntime is not installed ({facts.runtime_error})", todo=todo)]
     findings = [
         Finding(
-            level="problem",
+            # Whoever has a GPU has this provider, and most do without it.
+            level="advice" if name == TENSORRT else "problem",
             found=f"{name} is compiled into onnxruntime {facts.runtime} and does not load: {error}",
             todo=_REMEDIES[name].format(build=builds[0] if builds else "onnxruntime"),
         )
@@ -157,6 +151,13 @@ def _judge_threads(facts: Facts) -> Finding:
     if facts.quota < 1:
         todo = "raise the container's CPU limit to 1 at least: with less, every run is stopped for a part of the time"
     return Finding(level="advice", found=found, todo=todo)
+
+
+def _driver(facts: Facts) -> str:
+    if facts.cuda:
+        return f"CUDA up to {facts.cuda}"
+    # Who has nothing for GPUs here need not read that there is no driver for them.
+    return facts.driver_error if facts.runtime_cuda or facts.compilers else ""
 
 
 def _listed(versions: Mapping[str, str | None]) -> str:

@@ -18,6 +18,7 @@ from .errors import (
     IntegrityError,
     TruncationError,
     TruncationWarning,
+    UnverifiedWarning,
 )
 from .hub import locate
 from .inputs import (
@@ -33,7 +34,7 @@ from .inputs import (
     not_texts,
 )
 from .runner import Pending, Runner
-from .schedule import Distinct, Limits, windows
+from .schedule import Distinct, limits_for, windows
 from .tokenizer import Tokenizer
 
 
@@ -98,16 +99,30 @@ class Encoder:
         with loading_artifact(self._folder) as self.manifest:
             self._device = checked_device(device, self.manifest)
             self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
-            self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens)
-            self._limits = Limits()
+            # A GPU waits for texts sooner than they wait for it.
+            self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens, together=self._device != "cpu")
+            self._limits = limits_for(self.manifest, self._device)
             self._runner = self._new_runner()
             self._warm_up()
+        if self.manifest.verified is None and self._device != "cpu":
+            warnings.warn(
+                UnverifiedWarning(
+                    f"{self._folder}: its vectors were compared with the reference model's on a CPU alone; "
+                    "simcse-engine verify compares them here, and says so in the manifest"
+                ),
+                stacklevel=2,
+            )
         _reopened_after_fork.add(self)
 
     @property
     def artifact(self) -> Path:
         """The folder that it was loaded from."""
         return self._folder
+
+    @property
+    def device(self) -> str:
+        """What it runs on: "cpu", "cuda" or "cuda:N"."""
+        return self._device
 
     @property
     def dimension(self) -> int:
@@ -259,7 +274,7 @@ class Encoder:
             threads=self._threads,
             optimize_for=self._optimize_for,
             limits=self._limits,
-            identity=self.manifest.identity,
+            manifest=self.manifest,
         )
 
     def _policy(self, truncate: Truncate | None) -> Truncate:

@@ -1,4 +1,4 @@
-"""Files whose texts an index shall encode: plain lines, `.jsonl` with keys and metadata, `.parquet`."""
+"""Files that an index is filled from: texts as plain lines, `.jsonl` with keys and metadata, `.parquet`; and keys."""
 
 import contextlib
 import json
@@ -66,6 +66,38 @@ def open_entries(source: str) -> Iterator[Iterator[NewEntry]]:
         return
     with open_texts(source) as texts:
         yield map(NewEntry, texts)
+
+
+def read_keys(source: str) -> list[int]:
+    """The keys of vectors that a file without any holds.
+
+    Args:
+        source: whole numbers, one a line, or an `.npy` file of them.
+
+    Raises:
+        InputValueError: the file cannot be read, or holds something else.
+    """
+    if source != STDIN and source.lower().endswith(".npy"):
+        import numpy as np
+
+        try:
+            found = np.load(source, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputValueError(f"{source}: is no readable .npy file ({error})") from error
+        if found.ndim != 1 or found.dtype.kind not in "iu":
+            raise InputValueError(
+                f"{source}: {found.dtype} of shape {list(found.shape)}; a list of whole numbers is wanted"
+            )
+        keys: list[int] = found.tolist()
+        return keys
+    with open_texts(source) as lines:
+        return [_key(line, f"{source}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _key(line: str, name: str) -> int:
+    if not (line.isascii() and line.isdecimal()):
+        raise InputValueError(f"{name}: {line!r:.40} is no key; a whole number from 0 on is wanted")
+    return int(line)
 
 
 def _opened(source: str) -> BinaryIO:

@@ -4,7 +4,8 @@ SimCSEError
 ├── ArtifactError            an artifact cannot be used as it lies there
 │   ├── ArtifactNotFoundError    no such folder, or no artifact in it
 │   ├── IntegrityError           a file is missing, altered or not what the manifest says
-│   └── FormatVersionError       written in a format that this engine does not read
+│   ├── FormatVersionError       written in a format that this engine does not read
+│   └── NotCompiledError         no engine in it that this GPU and this TensorRT can load
 ├── SearchIndexError         an index cannot be used as it lies there, or not in this way
 │   ├── IndexNotFoundError       no such folder, or no index in it
 │   ├── IndexLockedError         another writer has it open
@@ -13,6 +14,7 @@ SimCSEError
 │   └── IndexVersionError        written in a format that this engine does not read
 ├── RuntimeMissingError      onnxruntime is absent, or two builds of it overwrite each other
 ├── ProviderError            the device asked for is not the device that would run
+├── CompileError             TensorRT, or TensorRT for RTX, makes no engine of a graph
 ├── InputTypeError           texts of the wrong type (also a TypeError)
 ├── InputValueError          texts or options with a wrong value (also a ValueError)
 │   └── TruncationError          a text is longer than max_tokens and truncate="error"
@@ -25,8 +27,8 @@ SimCSEError
     ├── UnsupportedModelError    an architecture or option that neither graph writer knows
     └── QualityError             the precision costs more quality than was allowed
 
-TruncationWarning is no error: it says how many texts were cut where truncate="warn". Nor is IndexWarning: an index
-answers, but slower than it should.
+Warnings are no errors: TruncationWarning says how many texts were cut where truncate="warn", IndexWarning that an index
+answers, but slower than it should, and UnverifiedWarning that nobody has yet seen an artifact's vectors on its device.
 """
 
 
@@ -48,6 +50,10 @@ class IntegrityError(ArtifactError):
 
 class FormatVersionError(ArtifactError):
     """The artifact is written in a format that this engine does not read."""
+
+
+class NotCompiledError(ArtifactError):
+    """The artifact holds no engine that this GPU and this TensorRT can load; it is to be compiled here."""
 
 
 class SearchIndexError(SimCSEError):
@@ -80,6 +86,10 @@ class RuntimeMissingError(SimCSEError):
 
 class ProviderError(SimCSEError):
     """The device that was asked for is not the device that would run."""
+
+
+class CompileError(SimCSEError):
+    """TensorRT, or TensorRT for RTX, makes no engine of a graph."""
 
 
 class InputTypeError(SimCSEError, TypeError):
@@ -142,3 +152,7 @@ class TruncationWarning(UserWarning):
 
 class IndexWarning(UserWarning):
     """An index answers, but slower than it should: its graph is damaged, and vectors are compared one by one."""
+
+
+class UnverifiedWarning(UserWarning):
+    """An artifact was checked on a CPU alone, and not yet on a device of its target; ``simcse-engine verify`` does."""

@@ -5,14 +5,15 @@ publishes nothing that disagrees; `verify` repeats the comparison on any machine
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifact import CHECK
+from .artifact import CHECK, MANIFEST, Manifest
+from .atomic import whole_file
 from .errors import IntegrityError, ParityError
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ class Limit:
 # sums wrongly, on texts that are chosen for being odd.
 LIMITS = {
     "fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999),
+    "fp16": Limit(max_abs_difference=5e-3, min_cosine=0.9999),
     "int8": Limit(max_abs_difference=0.1, min_cosine=0.97),
 }
 
 # A vector's length, where the graph does not normalize: its relative error is of the size of the components'.
-_MAX_NORM_ERROR = {"fp32": 1e-4, "int8": 0.2}
+_MAX_NORM_ERROR = {"fp32": 1e-4, "fp16": 5e-3, "int8": 0.2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,18 @@ def load_check(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
     except Exception as error:  # zipfile, zlib and NumPy each raise their own
         raise IntegrityError(f"{folder / CHECK}: cannot be read ({error}); export again") from error
     return texts, vectors
+
+
+def record(folder: Path, manifest: Manifest, parity: Parity) -> Manifest:
+    """Say in the manifest in ``folder`` that the artifact was verified on its device.
+
+    Raises:
+        OutputError: the folder cannot be written to; the manifest there is untouched.
+    """
+    verified = replace(manifest, parity=parity.to_json(), verified=True)
+    with whole_file(folder / MANIFEST) as staged:
+        verified.write_to(staged)
+    return verified
 
 
 def verify(encoder: "Encoder", folder: Path) -> Parity:

@@ -56,6 +56,7 @@ def manifest_lines(folder: Path, manifest: Manifest) -> str:
         "vectors": f"{m.dimension} floats, {'unit length' if m.normalized else 'not normalized'}",
         "max tokens": str(m.max_tokens),
         "precision": f"{m.precision} for {m.target}",
+        **({"engines": _engines(m)} if m.max_batch else {}),
         "parity": _parity(m),
         **({"quality": quality_line(m.quality)} if m.quality else {}),
         "identity": m.identity,
@@ -67,8 +68,16 @@ def manifest_lines(folder: Path, manifest: Manifest) -> str:
     return "\n".join([str(folder), *(f"  {name:<18} {value}" for name, value in {**facts, **files}.items())])
 
 
+def _engines(manifest: Manifest) -> str:
+    found = [
+        f"compute capability {name} by {engine.builder}" + (f" on {engine.gpu}" if engine.gpu else "")
+        for name, engine in manifest.engines.items()
+    ]
+    return f"{', '.join(found) or 'none yet: simcse-engine compile'}; at most {manifest.max_batch} sentences a run"
+
+
 def _parity(manifest: Manifest) -> str:
-    state = "verified at export" if manifest.verified else "not verified on its target"
+    state = "verified" if manifest.verified else "not verified on its target"
     return f"{state}; {_listed(manifest.parity)}" if manifest.parity else state
 
 

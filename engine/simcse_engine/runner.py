@@ -5,6 +5,8 @@ finish a lot of them soonest, since nothing has to be divided or waited for (1.2
 Each session is opened when it is first asked for: an encoder asks for the first at its start, to be warm, and for the
 other with its first bulk work. From then on the process holds the weights as each session packs them, unless
 ``optimize_for`` leaves it with one session for both.
+
+A GPU has one session for all work, and its workers are there to have the next runs laid out while one computes.
 """
 
 import itertools
@@ -22,7 +24,10 @@ from .artifact import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .schedule import Limits, plan
-from .session import Session, SessionOptions
+from .session import Session, SessionOptions, open_session
+
+# Batches under way on a GPU: one that computes, one that is laid out, one whose vectors are copied.
+_GPU_RUNS = 3
 
 
 class Runner:
@@ -36,7 +41,7 @@ class Runner:
         threads: int,
         optimize_for: OptimizeFor = "both",
         limits: Limits | None = None,
-        identity: str | None = None,
+        manifest: Manifest | None = None,
     ) -> None:
         """Prepare to run the graph in ``artifact``; nothing is opened yet.
 
@@ -47,15 +52,16 @@ class Runner:
             optimize_for: "both"; "latency" for the joint session alone, which runs batches in turn; "throughput" for
                 the one-thread session alone.
             limits: the sizes to schedule by.
-            identity: the artifact's; if another one lies there when a session is opened, that raises.
+            manifest: the artifact's, if it was read; if another one lies there when a session is opened, that raises.
         """
         self._artifact = artifact
-        self._identity = identity
+        self._manifest = manifest
         self._device = device
         # The threads of each session, and how many batches run side by side.
-        self._joint_threads = 1 if optimize_for == "throughput" else threads
-        self._single_threads = threads if optimize_for == "latency" else 1
-        self._abreast = 1 if optimize_for == "latency" else threads
+        on_cpu = device == "cpu"
+        self._joint_threads = 1 if optimize_for == "throughput" or not on_cpu else threads
+        self._single_threads = threads if optimize_for == "latency" and on_cpu else 1
+        self._abreast = _GPU_RUNS if not on_cpu else 1 if optimize_for == "latency" else threads
         self._limits = limits or Limits()
         self._opening = threading.Lock()
         self._closed = False
@@ -117,12 +123,12 @@ class Runner:
             return self._sessions[threads]
 
     def _open(self, threads: int) -> Session:
-        session = Session(self._artifact, SessionOptions(device=self._device, threads=threads))
+        expected = self._manifest or Manifest.read(self._artifact)
+        session = open_session(self._artifact, expected, SessionOptions(device=self._device, threads=threads))
         # Read after the graph: what was replaced before or while it was read shows here.
-        manifest = Manifest.read(self._artifact)
-        if self._identity is not None and manifest.identity != self._identity:
+        if Manifest.read(self._artifact).identity != expected.identity:
             raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
-        self._mixed = manifest.mixed_lengths
+        self._mixed = expected.layout != "even"
         return session
 
     def _pool(self) -> ThreadPoolExecutor:

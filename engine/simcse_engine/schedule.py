@@ -4,16 +4,20 @@ The graph takes sentences laid end to end, so a batch may mix lengths and never 
 attention is fastest, and needs no mask, where all lengths are equal. So bulk work is cut into batches of one length
 up to a budget of tokens, and only what is left of each length, too little to fill a run, is joined with its neighbours
 in length. A graph whose runs take one length only has nothing joined, however little is left.
+
+On a GPU batches are larger, and fused attention takes any lengths; a graph on a padded grid gets neighbours in length.
 """
 
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .artifact import Manifest
 
 # Rows moved at once where vectors are spread, which bounds the memory for it.
 _SPREAD_ROWS = 1024
@@ -33,6 +37,8 @@ class Limits:
             with their like: 16 short texts beside one of 120 tokens take two thirds of the time of one run for all.
         window_texts: texts in memory at once (twice: one window is tokenized while the last one runs).
         window_chars: the same in characters, for long texts.
+        padded: whether a run is a grid, all of whose places count as tokens.
+        batch_sentences: most sentences a run; None for any number.
     """
 
     batch_tokens: int = 512
@@ -40,6 +46,27 @@ class Limits:
     mixed_padding: int = 128
     window_texts: int = 2048
     window_chars: int = 2_000_000
+    padded: bool = False
+    batch_sentences: int | None = None
+
+
+# A GPU wants thousands of rows a product, and no batch waits for another of its length. Attention without padding pays
+# for mixed lengths in blocks that find nothing to do. Predicted; `benchmarks/gpu.py` measures other sizes.
+_GPU_BATCH = 16_384
+GPU_LIMITS = Limits(
+    batch_tokens=_GPU_BATCH, full_batch_tokens=_GPU_BATCH, mixed_padding=4096, window_texts=8192, window_chars=8_000_000
+)
+_GRID_LIMITS = Limits(padded=True)
+
+
+def limits_for(manifest: Manifest, device: str) -> Limits:
+    """The sizes for an artifact's graph on "cpu" or a "cuda" device."""
+    if manifest.layout == "grid":
+        if device == "cpu" or manifest.max_batch is None:
+            return _GRID_LIMITS
+        largest = manifest.max_batch * manifest.max_tokens
+        return replace(GPU_LIMITS, padded=True, batch_tokens=largest, batch_sentences=manifest.max_batch)
+    return Limits() if device == "cpu" else GPU_LIMITS
 
 
 def plan(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[list[int]]:
@@ -58,6 +85,8 @@ def plan(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[
         tokens, so that no long run is left for one worker at the end.
     """
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    if limits.padded:
+        return _on_grid(by_length, lengths, limits)
     batches, rest = [], []
     for length, group in itertools.groupby(by_length, key=lengths.__getitem__):
         positions = list(group)
@@ -72,6 +101,18 @@ def plan(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[
         return sorted(batches, key=lambda batch: len(batch) * lengths[batch[0]], reverse=True)
     batches += _join(rest, lengths, limits)
     return sorted(batches, key=lambda batch: lengths[batch[0]], reverse=True)
+
+
+def _on_grid(positions: list[int], lengths: Sequence[int], limits: Limits) -> list[list[int]]:
+    """Cut sentences, sorted by falling length, into grids within the budget."""
+    batches = []
+    start = 0
+    while start < len(positions):
+        size = max(1, limits.batch_tokens // lengths[positions[start]])
+        size = min(size, limits.batch_sentences or size)
+        batches.append(positions[start : start + size])
+        start += size
+    return batches
 
 
 def _join(positions: list[int], lengths: Sequence[int], limits: Limits) -> list[list[int]]:

@@ -12,19 +12,26 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
-from . import cpu, session
+from . import cpu, nvidia, session
+from .nvidia import Gpu
+from .session.library import TENSORRT
 
 _T = TypeVar("_T")
 
 REQUIRED = ("numpy", "tokenizers", "huggingface-hub", "tqdm")
 _OPTIONAL = ("pyarrow",)
+_RTX = "onnxruntime-ep-nv-tensorrt-rtx-cu13"
+_NVIDIA = (
+    *("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu12", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "tensorrt-cu12"),
+    *("tensorrt-cu13", _RTX, "tensorrt-rtx-cu13-bindings"),
+)
 
 # The providers that the engine runs on. Others, such as the wheels' Azure provider, are named and not tried: whether
 # they load changes nothing here.
-RUNS_ON = ("CPUExecutionProvider", "CUDAExecutionProvider")
+RUNS_ON = ("CPUExecutionProvider", "CUDAExecutionProvider", TENSORRT)
 _CHILD_TIMEOUT_S = 120
 
 
@@ -42,6 +49,14 @@ class Facts:
         runtime_error: why none can.
         providers: those the engine runs on and that are compiled in; None for one that loads, else what it said.
         other_providers: compiled in as well, of no use to the engine.
+        runtime_cuda: the version of CUDA that the onnxruntime is linked to; None for one without CUDA.
+        cuda: the newest version of CUDA that NVIDIA's driver runs; None where there is no driver.
+        driver_error: why there is none.
+        gpus: what the driver sees.
+        nvidia: versions of NVIDIA's packages, those that are installed.
+        compilers: the version of "tensorrt", where the onnxruntime has its provider, and of "tensorrt-rtx", where its
+            package is installed; None for what does not load.
+        rtx_error: why TensorRT for RTX does not load or finds no GPU.
         cpu: the CPU's name.
         architecture: such as "x86_64" or "arm64".
         features: the CPU's instruction sets that matter here.
@@ -60,6 +75,13 @@ class Facts:
     runtime_error: str = ""
     providers: Mapping[str, str | None] = field(default_factory=dict)
     other_providers: Sequence[str] = ()
+    runtime_cuda: str | None = None
+    cuda: str | None = None
+    driver_error: str = ""
+    gpus: Sequence[Gpu] = ()
+    nvidia: Mapping[str, str] = field(default_factory=dict)
+    compilers: Mapping[str, str | None] = field(default_factory=dict)
+    rtx_error: str = ""
     cpu: str = ""
     architecture: str = ""
     features: Sequence[str] = ()
@@ -89,6 +111,13 @@ def survey() -> Facts:
         for name in compiled_in
         if name in RUNS_ON
     }
+    driver: dict[str, Any] = ask({"error": "could not be asked"}, _in_child, "driver")
+    installed = {name: ask(None, _version, name) for name in _NVIDIA}
+    compilers: dict[str, dict[str, Any]] = {
+        name: ask({"error": "could not be tried"}, _in_child, "compiler", name)
+        for name, expected in (("tensorrt", TENSORRT in compiled_in), ("tensorrt-rtx", installed[_RTX]))
+        if expected
+    }
     return Facts(
         platform=platform.platform(),
         python=platform.python_version(),
@@ -99,6 +128,13 @@ def survey() -> Facts:
         runtime_error=runtime.get("error", ""),
         providers=providers,
         other_providers=tuple(name for name in compiled_in if name not in RUNS_ON),
+        runtime_cuda=runtime.get("cuda"),
+        cuda=driver.get("cuda"),
+        driver_error=driver.get("error", ""),
+        gpus=tuple(Gpu(**each) for each in driver.get("gpus", ())),
+        nvidia={name: version for name, version in installed.items() if version},
+        compilers={name: found.get("version") for name, found in compilers.items()},
+        rtx_error=compilers.get("tensorrt-rtx", {}).get("error", ""),
         cpu=ask("unknown", cpu.model_name),
         architecture=platform.machine(),
         features=tuple(ask([], cpu.features)),
@@ -144,12 +180,23 @@ def answer() -> None:
     reply: dict[str, Any] = {}
     try:
         if sys.argv[1] == "runtime":
-            reply = {"version": session.import_runtime().__version__, "providers": session.available_providers()}
+            ort = session.import_runtime()
+            providers = session.available_providers()
+            reply = {"version": ort.__version__, "providers": providers, "cuda": getattr(ort, "cuda_version", None)}
+        elif sys.argv[1] == "driver":
+            reply = asdict(nvidia.driver())
+        elif sys.argv[1] == "compiler":
+            from .session.rtx import rtx_devices
+            from .session.tensorrt import builder
+
+            reply["version"] = builder(sys.argv[2]).partition(" ")[2]
+            if sys.argv[2] == "tensorrt-rtx" and not rtx_devices():
+                reply["error"] = "it finds no GPU that it runs on"
         elif error := session.probe_provider(sys.argv[2]):
             reply = {"error": error}
     except Exception as error:
         # The system's own words, without the engine's advice: the doctor gives that.
-        reply = {"error": _last_line(str(error.__cause__ or error)) or type(error).__name__}
+        reply["error"] = _last_line(str(error.__cause__ or error)) or type(error).__name__
     print(json.dumps(reply))
 
 

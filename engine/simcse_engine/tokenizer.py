@@ -1,6 +1,6 @@
 """Texts → token ids, exactly as transformers' fast tokenizer gives them, with a note of what was cut."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +26,15 @@ class Tokens:
 
 
 class Tokenizer:
-    """The artifact's tokenizer; `encode` may be called from many threads at once and leaves no thread behind."""
+    """The artifact's tokenizer; `encode` may be called from many threads at once."""
 
-    def __init__(self, path: Path, max_tokens: int) -> None:
+    def __init__(self, path: Path, max_tokens: int, *, together: bool = False) -> None:
         """Load ``tokenizer.json``; whatever padding and truncation it carries gives way to ``max_tokens``.
+
+        Args:
+            path: the file.
+            max_tokens: longest text.
+            together: tokenize many texts on the library's own threads, one a CPU, which then stay.
 
         Raises:
             IntegrityError: the file is not one that `tokenizers` reads.
@@ -45,21 +50,31 @@ class Tokenizer:
         if max_tokens < least:
             raise InputValueError(f"max_tokens={max_tokens}: this tokenizer needs at least {least}")
         self._max_tokens = max_tokens
+        self._together = together
+        self._most_chars = _CHARS_A_TOKEN * max_tokens
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Tokenize ``texts``, which `simcse_engine.inputs.check_texts` has passed."""
         ids, cut = [], []
-        for position, text in enumerate(texts):
-            # One by one, not as a batch: a batch, even of one, starts the library's own thread pool, which heeds
-            # neither the encoder's thread count nor a fork. One thread tokenizes far faster than the graph runs.
-            encoding = self._encode(text)
+        for position, encoding in enumerate(self._encodings(texts)):
             ids.append(encoding.ids)
             # Asked only of the longest: building the list of overflowing pieces costs.
             if len(encoding.ids) == self._max_tokens and encoding.overflowing:
                 cut.append(position)
         return Tokens(ids, cut)
+
+    def _encodings(self, texts: Sequence[str]) -> Iterator[tokenizers.Encoding]:
+        if self._together and len(texts) > 1:
+            short = iter(self._tokenizer.encode_batch_fast([text for text in texts if not self._is_long(text)]))
+            return (self._encode(text) if self._is_long(text) else next(short) for text in texts)
+        # One by one, not as a batch: a batch, even of one, starts the library's own thread pool, which heeds
+        # neither the encoder's thread count nor a fork. One thread tokenizes far faster than a CPU runs the graph.
+        return map(self._encode, texts)
+
+    def _is_long(self, text: str) -> bool:
+        return len(text) > self._most_chars
 
     def _encode(self, text: str) -> tokenizers.Encoding:
         """Encode a text; of a very long one no more than decides what is kept of it.
@@ -67,9 +82,8 @@ class Tokenizer:
         Tokenizing a text takes time, and memory many times its own size, for what is then cut. Words do not reach
         across a space, so the tokens of what stands before one are those of the whole text, far from the cut at least.
         """
-        most = _CHARS_A_TOKEN * self._max_tokens
-        if len(text) > most:
-            end = text.rfind(" ", 0, most)
+        if self._is_long(text):
+            end = text.rfind(" ", 0, self._most_chars)
             encoding = self._tokenizer.encode(text[: max(end, 0)])
             # Two pieces more than what is kept: the end of the part is nowhere near it.
             if len(encoding.overflowing) > 2:

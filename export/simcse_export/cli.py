@@ -10,21 +10,23 @@ from pathlib import Path
 from simcse_engine import __version__
 from simcse_engine.artifact import POOLERS
 from simcse_engine.cpu import usable_cpus
-from simcse_engine.errors import PoolerError, SimCSEError
+from simcse_engine.errors import InputValueError, PoolerError, SimCSEError
 from simcse_engine.printout import escape_unprintable, quality_line
 
-from .options import MAX_QUALITY_DROP, PRECISIONS, TARGETS, ExportOptions
+from .options import MAX_BATCH, MAX_QUALITY_DROP, PRECISIONS, TARGETS, ExportOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 for success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C."""
     top = parser()
     arguments = top.parse_args(argv)
-    if arguments.precision == "fp32" and arguments.calibration:
-        top.error("--calibration is for --precision int8")
+    try:
+        options = _options(arguments)
+    except InputValueError as error:
+        top.error(str(error))
     escape_unprintable()
     try:
-        code = _export(arguments)
+        code = _export(arguments, options)
         sys.stdout.flush()
         return code
     except PoolerError as error:
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _export(arguments: argparse.Namespace) -> int:
+def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
     try:
         # Imported here: torch and transformers take seconds, which --help shall not. torch comes first, since without
         # it transformers would miss parts of its own.
@@ -53,18 +55,6 @@ def _export(arguments: argparse.Namespace) -> int:
         )
         return 1
     torch.set_num_threads(usable_cpus())  # torch's own count heeds no cgroup quota
-    options = ExportOptions(
-        revision=arguments.revision,
-        pooler=arguments.pooler,
-        precision=arguments.precision,
-        target=arguments.target,
-        max_tokens=arguments.max_tokens,
-        normalize=not arguments.no_normalize,
-        calibration=arguments.calibration,
-        sts=arguments.sts,
-        max_quality_drop=arguments.max_quality_drop,
-        force=arguments.force,
-    )
     manifest = export(
         arguments.checkpoint, arguments.output, options, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
@@ -84,6 +74,30 @@ def _export(arguments: argparse.Namespace) -> int:
     if manifest.quality is not None:
         print(f"quality: {quality_line(manifest.quality)}")
     return 0
+
+
+def _options(arguments: argparse.Namespace) -> ExportOptions:
+    return ExportOptions(
+        revision=arguments.revision,
+        pooler=arguments.pooler,
+        precision=arguments.precision,
+        target=arguments.target,
+        max_tokens=arguments.max_tokens,
+        max_batch=arguments.max_batch,
+        compute_capability=arguments.compute_capability,
+        normalize=not arguments.no_normalize,
+        calibration=arguments.calibration,
+        sts=arguments.sts,
+        max_quality_drop=arguments.max_quality_drop,
+        force=arguments.force,
+    )
+
+
+def _capabilities(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part.replace(".", "")) for part in text.split(",")}))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of compute capabilities, such as 89,120") from None
 
 
 def _points(text: str) -> float:
@@ -109,13 +123,27 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("-o", "--output", metavar="ARTIFACT", type=Path, required=True, help="folder to make")
     top.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
     top.add_argument("--pooler", choices=POOLERS, help="default: what the checkpoint's own files state")
-    top.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: %(default)s")
+    precisions = sorted({each for known in PRECISIONS.values() for each in known})
+    top.add_argument("--precision", choices=precisions, default="fp32", help="default: %(default)s")
     top.add_argument("--target", choices=TARGETS, default="cpu", help="default: %(default)s")
     top.add_argument(
         "--max-tokens",
         metavar="N",
         type=int,
         help="longest text, special tokens included; default: what the checkpoint states, else 128",
+    )
+    top.add_argument(
+        "--max-batch",
+        metavar="N",
+        type=int,
+        help=f"tensorrt, tensorrt-rtx: most sentences a run (default: {MAX_BATCH})",
+    )
+    top.add_argument(
+        "--compute-capability",
+        metavar="CC",
+        type=_capabilities,
+        default=(),
+        help="tensorrt-rtx: of the GPUs to compile for, such as 89,120",
     )
     top.add_argument("--no-normalize", action="store_true", help="leave the L2 norm out of the graph")
     top.add_argument(

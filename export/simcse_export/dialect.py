@@ -1,17 +1,18 @@
 """Dialects: how a target spells the parts of the model. `graph.py` says what the model is; this says in which nodes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .even import Even, EvenView
-from .nodes import Graph
-from .ragged import Ragged, View
+from .layout import Layout, View, mean
+from .nodes import OPSETS, Graph
+from .pooling import halfway
+from .ragged import Ragged
 
 Array = NDArray[np.float32]
-Layout = Ragged | Even
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,26 +30,56 @@ class Heads:
     first_only: bool
 
 
-class Dialect(Protocol):
-    """What a target must be able to say; tensors are flat [tokens, features] unless said otherwise."""
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """A linear layer as the checkpoint has it: ``weight`` [out, in] and ``bias`` [out], under its name."""
 
-    def layout(self, graph: Graph) -> Layout:
-        """How a run's tokens lie."""
+    name: str
+    weight: Array
+    bias: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Norm:
+    """A LayerNorm over the features: ``gamma`` and ``beta`` [features], under its name."""
+
+    name: str
+    gamma: Array
+    beta: Array
+    epsilon: float
+
+
+class Dialect(Protocol):
+    """What a target must be able to say; tensors are [tokens, features] unless said otherwise.
+
+    Attributes:
+        layout: how a run's tokens lie.
+        opset: the version of ONNX's operators.
+    """
+
+    layout: type[Layout]
+    opset: int
 
     def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
         """The rows of ``table`` [entries, hidden] with these int64 numbers."""
 
-    def linear(self, graph: Graph, x: str, name: str, weight: Array, bias: Array) -> str:
-        """X · weightᵀ + bias, with ``weight`` [out, in] as torch has it."""
+    def linear(self, graph: Graph, x: str, layer: Linear) -> str:
+        """X · weightᵀ + bias."""
+
+    def activated(self, graph: Graph, x: str, layer: Linear, activation: str) -> str:
+        """The linear layer, then one of `ACTIVATIONS`, by the name that the checkpoint's config uses."""
+
+    def add_norm(self, graph: Graph, x: str, skip: str, norm: Norm, *, after: Linear | None = None) -> str:
+        """Normalize the sum of ``skip`` and x, or what the linear layer ``after`` makes of it."""
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """Softmax(Q Kᵀ / √d) V a head and sentence; with ``heads.first_only``, query and result are [sentences, …]."""
 
-    def activation(self, graph: Graph, x: str, name: str) -> str:
-        """One of `ACTIVATIONS`, by the name that the checkpoint's config uses."""
+    def mean(self, layout: Layout, states: Sequence[str], hidden: int) -> str:
+        """Each sentence's average, over its tokens, of one or two tensors: float32 [sentences, hidden]."""
 
-    def layer_norm(self, graph: Graph, x: str, name: str, gamma: Array, beta: Array, epsilon: float) -> str:
-        """Normalize over the features."""
+    def vectors(self, graph: Graph, x: str) -> str:
+        """The same in float32, which results are in."""
 
 
 # Config's `hidden_act` → operator, domain, attributes. Names that torch defines alike share a line's operator.
@@ -74,22 +105,35 @@ class CpuFp32:
     the fused SkipLayerNormalization is a scalar loop in the runtime.
     """
 
-    def layout(self, graph: Graph) -> Layout:
-        """See `Dialect`."""
-        return Ragged(graph)
+    layout: type[Layout] = Ragged
+    opset = OPSETS[""]
 
     def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
         """See `Dialect`."""
         return graph.op("Gather", graph.weight(name, table), rows)
 
-    def linear(self, graph: Graph, x: str, name: str, weight: Array, bias: Array) -> str:
+    def linear(self, graph: Graph, x: str, layer: Linear) -> str:
         """See `Dialect`."""
-        return graph.op("Gemm", x, graph.weight(f"{name}.weight", weight.T), graph.weight(f"{name}.bias", bias))
+        weight, bias = (
+            graph.weight(f"{layer.name}.weight", layer.weight.T),
+            graph.weight(f"{layer.name}.bias", layer.bias),
+        )
+        return graph.op("Gemm", x, weight, bias)
+
+    def activated(self, graph: Graph, x: str, layer: Linear, activation: str) -> str:
+        """See `Dialect`."""
+        return self.activation(graph, self.linear(graph, x, layer), activation)
+
+    def add_norm(self, graph: Graph, x: str, skip: str, norm: Norm, *, after: Linear | None = None) -> str:
+        """See `Dialect`."""
+        if after is not None:
+            x = self.linear(graph, x, after)
+        return self.layer_norm(graph, graph.op("Add", x, skip), norm)
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """See `Dialect`."""
 
-        def write(view: View | EvenView) -> str:
+        def write(view: View) -> str:
             graph, hidden = view.graph, heads.hidden
             grids = [view.grid(flat, hidden) for flat in (key, value)]
             asking = graph.op("Unsqueeze", query, graph.ints(1)) if heads.first_only else view.grid(query, hidden)
@@ -100,11 +144,19 @@ class CpuFp32:
         return layout.each(write)
 
     def activation(self, graph: Graph, x: str, name: str) -> str:
-        """See `Dialect`."""
+        """One of `ACTIVATIONS`."""
         operator, domain, attributes = ACTIVATIONS[name]
         return graph.op(operator, x, domain=domain, **attributes)
 
-    def layer_norm(self, graph: Graph, x: str, name: str, gamma: Array, beta: Array, epsilon: float) -> str:
+    def layer_norm(self, graph: Graph, x: str, norm: Norm) -> str:
+        """Normalize over the features."""
+        weights = graph.weight(f"{norm.name}.weight", norm.gamma), graph.weight(f"{norm.name}.bias", norm.beta)
+        return graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=norm.epsilon)
+
+    def mean(self, layout: Layout, states: Sequence[str], hidden: int) -> str:
         """See `Dialect`."""
-        weights = graph.weight(f"{name}.weight", gamma), graph.weight(f"{name}.bias", beta)
-        return graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=epsilon)
+        return mean(layout, halfway(layout.graph, states), hidden)
+
+    def vectors(self, graph: Graph, x: str) -> str:  # noqa: ARG002 - others have something to convert
+        """See `Dialect`."""
+        return x

@@ -11,19 +11,16 @@ rounds them to integers needs that: where a masked kernel is off by one unit in 
 a rounding boundary falls to the other side, and the vector moves by far more than 1e-6.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import onnx
 
 from .nodes import FLOAT, Graph
+from .ragged import counted, end_to_end
 
 
 class EvenView:
-    """The grid [longest, sentences]: a mere reshape of the flat rows.
-
-    Attributes:
-        graph: where its nodes go.
-        axis: the grid's axis that runs over a sentence's tokens.
-        mask: "" (an absent input): there is no padding.
-    """
+    """The grid [longest, sentences], a mere reshape of the flat rows; see `View`."""
 
     axis = 0
     mask = ""
@@ -52,7 +49,9 @@ class Even:
         length: int64 [1], every sentence's count of tokens.
     """
 
-    mixed_lengths = False
+    name = "even"
+    positions = ""
+    queries_alone = True
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -63,6 +62,14 @@ class Even:
             by_sentence = graph.op("Reshape", "input_ids", graph.op("Concat", self._sentences, self.length, axis=0))
             self.ids = graph.op("Reshape", graph.op("Transpose", by_sentence, perm=[1, 0]), graph.ints(-1))
             self._shape = graph.op("Concat", self.length, self._sentences, axis=0)
+
+    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
+        """See `Layout`."""
+        return end_to_end()
+
+    def lengths(self) -> str:
+        """See `Layout`."""
+        return counted(self.graph)
 
     def first_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""

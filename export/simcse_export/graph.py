@@ -14,11 +14,10 @@ from onnx import helper
 
 from simcse_engine.errors import CheckpointError
 
-from .dialect import ACTIVATIONS, Dialect, Heads
-from .even import EvenView
-from .nodes import INT64, Graph, interface
-from .pooling import pool, unit
-from .ragged import View
+from .dialect import ACTIVATIONS, Dialect, Heads, Linear, Norm
+from .layout import View
+from .nodes import INT64, Graph, output
+from .pooling import AVERAGED, unit
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -158,15 +157,17 @@ class _Author:
                 states.append(self.layer(states[-1], f"encoder.layer.{i}", first_only=first_only and last))
         with graph.scope("pooler"):
             if pooler == "cls":
-                vectors = graph.op("Tanh", self.linear(states[-1], "pooler.dense"))
+                head = self.weights_of("pooler.dense")
+                vectors = self.dialect.vectors(graph, self.dialect.activated(graph, states[-1], head, "tanh"))
             elif first_only:
-                vectors = states[-1]
+                vectors = self.dialect.vectors(graph, states[-1])
             else:
-                vectors = pool(self.layout, states, pooler, self.architecture.hidden)
+                averaged = [states[i] for i in AVERAGED[pooler]]
+                vectors = self.dialect.mean(self.layout, averaged, self.architecture.hidden)
             if normalize:
                 vectors = unit(graph, vectors)
         graph.rename(vectors, "sentence_embedding")
-        return graph.model(*interface(self.architecture.hidden))
+        return graph.model(self.layout.inputs(), output(self.architecture.hidden), opset=self.dialect.opset)
 
     def embeddings(self) -> str:
         graph = self.graph
@@ -176,10 +177,11 @@ class _Author:
         types = self.weights.get(TOKEN_TYPES)
         positions = positions if types is None else positions + types[0]
         word = self.dialect.embedding(graph, self.layout.ids, names[0], words)
-        position = self.dialect.embedding(graph, self.layout.each(self.positions, INT64), names[1], positions)
-        return self.layer_norm(graph.op("Add", word, position), "embeddings.LayerNorm")
+        rows = self.layout.positions or self.layout.each(self.positions, INT64)
+        position = self.dialect.embedding(graph, rows, names[1], positions)
+        return self.add_norm(word, position, "embeddings.LayerNorm")
 
-    def positions(self, view: View | EvenView) -> str:
+    def positions(self, view: View) -> str:
         """int64 [tokens], each token's row of the position table."""
         graph = view.graph
         ids = view.grid(self.layout.ids)
@@ -198,22 +200,23 @@ class _Author:
         Nothing looks at the other tokens' output then, so their queries, projections and feed-forward are left out;
         their keys and values are not.
         """
-        graph = self.graph
         key, value = (self.linear(x, f"{name}.attention.self.{part}") for part in ("key", "value"))
-        if first_only:
-            x = self.layout.first_tokens(x)
-        query = self.linear(x, f"{name}.attention.self.query")
+        firsts = self.layout.first_tokens(x) if first_only else x
+        query = self.linear(firsts if self.layout.queries_alone else x, f"{name}.attention.self.query")
         size = Heads(count=self.architecture.heads, hidden=self.architecture.hidden, first_only=first_only)
         y = self.dialect.attention(self.layout, query, key, value, size)
-        y = self.linear(y, f"{name}.attention.output.dense")
-        x = self.layer_norm(graph.op("Add", y, x), f"{name}.attention.output.LayerNorm")
-        y = self.dialect.activation(graph, self.linear(x, f"{name}.intermediate.dense"), self.architecture.activation)
-        y = self.linear(y, f"{name}.output.dense")
-        return self.layer_norm(graph.op("Add", y, x), f"{name}.output.LayerNorm")
+        x = self.add_norm(y, firsts, f"{name}.attention.output.LayerNorm", after=f"{name}.attention.output.dense")
+        up = self.weights_of(f"{name}.intermediate.dense")
+        y = self.dialect.activated(self.graph, x, up, self.architecture.activation)
+        return self.add_norm(y, x, f"{name}.output.LayerNorm", after=f"{name}.output.dense")
 
     def linear(self, x: str, name: str) -> str:
-        return self.dialect.linear(self.graph, x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+        return self.dialect.linear(self.graph, x, self.weights_of(name))
 
-    def layer_norm(self, x: str, name: str) -> str:
+    def add_norm(self, x: str, skip: str, name: str, *, after: str | None = None) -> str:
         gamma, beta = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return self.dialect.layer_norm(self.graph, x, name, gamma, beta, self.architecture.epsilon)
+        norm = Norm(name=name, gamma=gamma, beta=beta, epsilon=self.architecture.epsilon)
+        return self.dialect.add_norm(self.graph, x, skip, norm, after=self.weights_of(after) if after else None)
+
+    def weights_of(self, name: str) -> Linear:
+        return Linear(name=name, weight=self.weights[f"{name}.weight"], bias=self.weights[f"{name}.bias"])

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from .dialect import CpuFp32, Heads, Layout
+from .dialect import CpuFp32, Heads, Linear
 from .even import Even
+from .layout import Layout
 from .nodes import FLOAT, Graph
 from .quantize import QuantizedInput, QuantizedLinear
 from .rounding import quantized_rows
@@ -21,14 +22,12 @@ class CpuInt8(CpuFp32):
     Queries, keys and values are three products of one quantized input: a single one would have to be split.
     """
 
+    layout = Even
+
     def __init__(self, layers: Mapping[str, QuantizedLinear]) -> None:
         """Spell the linear layers of these names in integers, and all others in float32."""
         self._layers = layers
         self._quantized: dict[str, str] = {}
-
-    def layout(self, graph: Graph) -> Layout:
-        """See `Dialect`."""
-        return Even(graph)
 
     def embedding(self, graph: Graph, rows: str, name: str, table: NDArray[np.float32]) -> str:
         """See `Dialect`: int8 with a scale a row, a quarter of the size."""
@@ -36,20 +35,20 @@ class CpuInt8(CpuFp32):
         found = graph.op("Cast", graph.op("Gather", graph.weight(name, integers), rows), to=FLOAT)
         return graph.op("Mul", found, graph.op("Gather", graph.weight(f"{name}.scale", scale), rows))
 
-    def linear(self, graph: Graph, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+    def linear(self, graph: Graph, x: str, layer: Linear) -> str:
         """See `Dialect`."""
-        layer = self._layers.get(name)
-        if layer is None:
-            return super().linear(graph, x, name, weight, bias)
+        integers = self._layers.get(layer.name)
+        if integers is None:
+            return super().linear(graph, x, layer)
         constants = {
-            "weight": layer.weight.T,
-            "scale": layer.scale,
-            "bias": layer.bias,
-            "input.scale": np.array(layer.given.scale, np.float32),
-            "input.zero": np.array(layer.given.zero, np.uint8),
+            "weight": integers.weight.T,
+            "scale": integers.scale,
+            "bias": integers.bias,
+            "input.scale": np.array(integers.given.scale, np.float32),
+            "input.zero": np.array(integers.given.zero, np.uint8),
         }
-        w, w_scale, b, scale, zero = (graph.weight(f"{name}.{part}", array) for part, array in constants.items())
-        quantized = self._quantize(graph, x, f"{name}.input", layer.given, scale, zero)
+        w, w_scale, b, scale, zero = (graph.weight(f"{layer.name}.{part}", array) for part, array in constants.items())
+        quantized = self._quantize(graph, x, f"{layer.name}.input", integers.given, scale, zero)
         return graph.op("MatMulIntegerToFloat", quantized, w, scale, w_scale, zero, "", b, domain=_MICROSOFT)
 
     def _quantize(self, graph: Graph, x: str, name: str, given: QuantizedInput, scale: str, zero: str) -> str:

@@ -1,9 +1,10 @@
 """One checkpoint on its way to one artifact: the steps that `pipeline` puts in order."""
 
+import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,12 +23,13 @@ from .calibration import built_in, read_texts, thinned
 from .checkpoint import choose_max_tokens, choose_pooler, open_checkpoint
 from .dialect import CpuFp32, Dialect
 from .gate import Gate
-from .graph import TOKEN_TYPES, Architecture, author
-from .int8 import CpuInt8
+from .graph import TOKEN_TYPES, Architecture, Weights, author
 from .optimum import author_through_optimum
 from .options import ExportOptions
-from .quantize import quantize
+from .overflow import watched, wide_layers
 from .reference import Reference
+from .rtx import check_capabilities, compile_engines
+from .targets import Model, Spelling, spell
 from .texts import check_texts
 from .weights import digest, load_weights, select
 
@@ -64,16 +66,17 @@ class Job:
         self.options = options
         self.begin = begin
         # What the user gave is read first: a typing slip shall not cost minutes.
+        if options.compute_capability:
+            check_capabilities(options.compute_capability)
         self.gate = Gate.of(options.sts, options.max_quality_drop)
         given = options.calibration
         self.sentences = built_in("calibration") if given is None else read_texts(given)
-        cheaper = options.precision != "fp32"
         self.source = open_checkpoint(checkpoint, options.revision)
         self.numbers = Architecture.of(self.source.config)
-        if cheaper and self.numbers is None:
+        if self.numbers is None and not options.first_on_cpu:
             raise UnsupportedModelError(
-                f"{self.source.id}: {options.precision} is for BERT and RoBERTa, whose graphs are written here; "
-                "export this model with --precision fp32"
+                f"{self.source.id}: {options.precision} for {options.target} is for BERT and RoBERTa, whose graphs are "
+                "written here; export this model with --precision fp32 for --target cpu"
             )
         self.weights = load_weights(self.source.folder)
         has_head = self.weights.keys() >= set(_HEAD)
@@ -92,13 +95,14 @@ class Job:
         """Make a whole float32 artifact, and compare it with transformers."""
         self.begin(f"writing the graph: pooler {self.pooler}, at most {self.max_tokens} tokens")
         architecture, model_digest = self._write_float(folder)
-        if self.options.precision == "fp32":
+        if self.options.first_on_cpu:
             self.weights = {}  # of a large model these are gigabytes, and the reference loads its own
         self.reference.save_tokenizer(folder / TOKENIZER)
         self.begin("running the reference model")
         texts = check_texts(self.reference.count_tokens, self.max_tokens)
         how = {"pooler": self.pooler, "head": self.head, "max_tokens": self.max_tokens}
-        vectors = [self.reference.encode(text, normalize=self.options.normalize, **how) for text in texts]
+        with watched(self.reference.model) as self.largest:
+            vectors = [self.reference.encode(text, normalize=self.options.normalize, **how) for text in texts]
         parity.save_check(folder, texts, np.stack(vectors))
         manifest = Manifest.describe(
             folder,
@@ -107,10 +111,12 @@ class Job:
             pooler=self.pooler,
             normalized=self.options.normalize,
             precision="fp32",
-            target=self.options.target,
+            target="cpu",
             dimension=len(vectors[0]),
             max_tokens=self.max_tokens,
-            mixed_lengths=True,
+            max_batch=None,
+            layout="ragged",
+            padding_id=None,
             versions={name: version(name) for name in _STATED_VERSIONS},
         )
         manifest.write(folder)
@@ -127,23 +133,78 @@ class Job:
             manifest.write(folder)
         return manifest
 
-    def make_int8(self, folder: Path, exact: Manifest) -> Manifest:
-        """Make a whole int8 artifact, judged beside its float32 twin, whose manifest ``exact`` is and which goes."""
-        twin_folder = folder / _TWIN
-        self.begin("choosing int8 weights and scales")
-        self._write_int8(folder, Tokenizer(twin_folder / TOKENIZER, self.max_tokens))
+    def make_other(self, folder: Path, exact: Manifest) -> Manifest:
+        """Make a whole artifact of another precision or target, judged beside its float32 twin.
+
+        Args:
+            folder: where it goes; the twin lies in it, and goes.
+            exact: the twin's manifest.
+        """
+        assert self.numbers is not None  # the constructor refused
+        options, twin_folder = self.options, folder / _TWIN
+        self.begin(f"writing the {options.precision} graph for {options.target}")
+        spelling = spell(self._model(Tokenizer(twin_folder / TOKENIZER, self.max_tokens)), options)
+        self._author(spelling.dialect, spelling.weights, folder)
         for name in (TOKENIZER, CHECK):
             shutil.copyfile(twin_folder / name, folder / name)
-        facts = {"precision": "int8", "mixed_lengths": False, "parity": None, "verified": None}
-        manifest = replace(exact, files=Manifest.files_in(folder), **facts)
+        manifest = replace(
+            exact,
+            precision=options.precision,
+            target=options.target,
+            max_batch=options.run_sentences,
+            layout=spelling.dialect.layout.name,
+            padding_id=self.numbers.padding_id if self.numbers.family == "roberta" else None,
+            files=Manifest.files_in(folder),
+            parity=None,
+            verified=None,
+        )
         manifest.write(folder)
-        self.begin("measuring what int8 costs")
-        given = self.options.calibration
-        with Encoder(folder) as encoder, Encoder(twin_folder) as twin:
-            cost = {"calibration": "built-in" if given is None else given.name, **self.gate.measure(encoder, twin)}
-            manifest = _publishable(replace(manifest, quality=cost), encoder, folder)
+        self.begin(f"measuring what {options.precision} for {options.target} costs")
+        with self._on_cpu(spelling, folder, manifest) as cheap, Encoder(twin_folder) as twin:
+            if options.precision != "fp32":
+                given = "built-in" if options.calibration is None else options.calibration.name
+                calibration = {"calibration": given} if options.precision == "int8" else {}
+                manifest = replace(manifest, quality={**calibration, **self.gate.measure(cheap, twin)})
+            measured = parity.verify(cheap, folder)
+        manifest = replace(manifest, parity=measured.to_json(), verified=True if options.target == "cpu" else None)
+        if options.compute_capability:
+            manifest = self._compile(folder, manifest)
+        manifest.write(folder)
         shutil.rmtree(twin_folder)
         return manifest
+
+    def _compile(self, folder: Path, manifest: Manifest) -> Manifest:
+        wanted = self.options.compute_capability
+        assert manifest.max_batch is not None
+        self.begin(f"compiling for compute capability {', '.join(map(str, wanted))}")
+        engines = compile_engines(folder, wanted, max_batch=manifest.max_batch, max_tokens=manifest.max_tokens)
+        return replace(manifest, engines=engines, files=Manifest.files_in(folder))
+
+    def _model(self, tokenizer: Tokenizer) -> Model:
+        assert self.numbers is not None
+        return Model(
+            architecture=self.numbers,
+            weights=self.weights,
+            first_only=self.pooler in ("cls", "cls_before_pooler"),
+            wide=wide_layers(self.largest) if self.options.precision != "fp32" else frozenset(),
+            calibration=lambda: thinned(tokenizer.encode(self.sentences).ids),
+        )
+
+    @contextlib.contextmanager
+    def _on_cpu(self, spelling: Spelling, folder: Path, manifest: Manifest) -> Iterator[Encoder]:
+        """The artifact in ``folder``, or what a CPU can run of it, opened there."""
+        if spelling.on_cpu is None:
+            with Encoder(folder, device="cpu") as encoder:
+                yield encoder
+            return
+        with tempfile.TemporaryDirectory(dir=folder) as passing:
+            copy = Path(passing)
+            self._author(spelling.on_cpu, spelling.weights, copy)
+            for name in (TOKENIZER, CHECK):
+                shutil.copyfile(folder / name, copy / name)
+            replace(manifest, target="cpu", files=Manifest.files_in(copy)).write(copy)
+            with Encoder(copy) as encoder:
+                yield encoder
 
     def _write_float(self, folder: Path) -> tuple[dict[str, Any], str]:
         """Write graph and weights in float32: authored where the architecture is known here, else through optimum.
@@ -155,7 +216,7 @@ class Job:
             return self._write_through_optimum(folder)
         facts = asdict(self.numbers)
         self.weights = select(self.weights, self.numbers.shapes(self.pooler), optional=[TOKEN_TYPES])
-        self._author(CpuFp32(), folder)
+        self._author(CpuFp32(), self.weights, folder)
         return {"graph": "authored", **facts}, digest(self.weights, facts)
 
     def _write_through_optimum(self, folder: Path) -> tuple[dict[str, Any], str]:
@@ -175,16 +236,9 @@ class Job:
         used = {name: array for name, array in self.weights.items() if self.head or not name.startswith("pooler.")}
         return {"graph": "optimum", **facts}, digest(used, facts)
 
-    def _write_int8(self, folder: Path, tokenizer: Tokenizer) -> None:
-        """Choose the integers on the calibration sentences, and write graph and weights."""
-        assert self.numbers is not None  # the constructor refused
-        first_only = self.pooler in ("cls", "cls_before_pooler")
-        sentences = thinned(tokenizer.encode(self.sentences).ids)
-        self._author(CpuInt8(quantize(self.numbers, self.weights, sentences, first_only=first_only)), folder)
-
-    def _author(self, dialect: Dialect, folder: Path) -> None:
+    def _author(self, dialect: Dialect, weights: Weights, folder: Path) -> None:
         assert self.numbers is not None
-        graph = author(self.numbers, self.weights, dialect, pooler=self.pooler, normalize=self.options.normalize)
+        graph = author(self.numbers, weights, dialect, pooler=self.pooler, normalize=self.options.normalize)
         _save_onnx(graph, folder / GRAPH)
 
 

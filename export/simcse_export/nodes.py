@@ -46,7 +46,7 @@ class Graph:
 
     def weight(self, name: str, array: NDArray[np.generic]) -> str:
         """Add a constant under a name of its own, the checkpoint's where it has one."""
-        self._root.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        self._root.initializers[name] = numpy_helper.from_array(np.require(array, requirements="C"), name)
         return name
 
     def ints(self, *values: int) -> str:
@@ -84,10 +84,17 @@ class Graph:
         self.nodes.append(helper.make_node("Identity", [tensor], [name], name=f"name {name}"))
         return name
 
-    def model(self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
-        """The finished model."""
+    def model(
+        self,
+        inputs: Sequence[onnx.ValueInfoProto],
+        outputs: Sequence[onnx.ValueInfoProto],
+        *,
+        opset: int = OPSETS[""],
+    ) -> onnx.ModelProto:
+        """The finished model, in this version of ONNX's operators."""
         graph = helper.make_graph(self.nodes, "simcse", inputs, outputs, list(self.initializers.values()))
-        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        versions = {**OPSETS, "": opset}
+        opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="simcse-engine")
 
     def _unique(self, op_type: str) -> str:
@@ -97,13 +104,9 @@ class Graph:
         return name if count == 1 else f"{name}.{count}"
 
 
-INT64, INT32, FLOAT = TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT
+INT64, INT32, FLOAT, FLOAT16 = TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT, TensorProto.FLOAT16
 
 
-def interface(dimension: int) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:
-    """The inputs and outputs that every artifact's graph has, see `simcse_engine.session.Session.run`."""
-    inputs = [
-        helper.make_tensor_value_info("input_ids", INT64, ["tokens"]),
-        helper.make_tensor_value_info("lengths", INT64, ["sentences"]),
-    ]
-    return inputs, [helper.make_tensor_value_info("sentence_embedding", FLOAT, ["sentences", dimension])]
+def output(dimension: int) -> list[onnx.ValueInfoProto]:
+    """The output that every artifact's graph has, see `simcse_engine.session.Session.run`."""
+    return [helper.make_tensor_value_info("sentence_embedding", FLOAT, ["sentences", dimension])]

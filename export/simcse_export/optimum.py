@@ -16,9 +16,10 @@ from transformers import PreTrainedModel
 
 from simcse_engine.errors import UnsupportedModelError
 
-from .nodes import INT64, OPSETS, Graph, interface
-from .pooling import pool, unit
-from .ragged import Ragged, View
+from .layout import View, mean
+from .nodes import INT64, OPSETS, Graph, output
+from .pooling import AVERAGED, halfway, unit
+from .ragged import Ragged
 from .reference import quiet
 
 _PREFIX = "model/"
@@ -52,8 +53,8 @@ def author_through_optimum(
             f"position_embedding_type {positions!r} is unknown; {', '.join(_POSITIONS)} can be exported"
         )
     count = model.config.num_hidden_layers
-    needed = {"avg_top2": [count - 1], "avg_first_last": [1]}.get(pooler, [])
-    exported = compose.add_prefix(_export(model, folder, hidden_states=bool(needed)), _PREFIX)
+    averaged = AVERAGED.get(pooler, ())
+    exported = compose.add_prefix(_export(model, folder, hidden_states=len(averaged) > 1), _PREFIX)
     graph = Graph()
     layout = Ragged(graph)
     hidden = model.config.hidden_size
@@ -80,13 +81,13 @@ def author_through_optimum(
                 weights = graph.weight("pooler.weight", head[0].T), graph.weight("pooler.bias", head[1])
                 vectors = graph.op("Tanh", graph.op("Gemm", vectors, *weights))
         else:
-            # `pool` reads the second state from the front or from the back; all others are not there.
-            other = states(f"hidden_states.{needed[0]}") if needed else last
-            vectors = pool(layout, [other, other, last], pooler, hidden)
+            # The last one is the last of them, under a name of its own.
+            others = [states(f"hidden_states.{i % (count + 1)}") for i in averaged[:-1]]
+            vectors = mean(layout, halfway(graph, [*others, last]), hidden)
         if normalize:
             vectors = unit(graph, vectors)
     graph.rename(vectors, "sentence_embedding")
-    return graph.model(*interface(hidden))
+    return graph.model(layout.inputs(), output(hidden))
 
 
 def _mask(view: View) -> str:

@@ -5,11 +5,20 @@ from pathlib import Path
 
 from simcse_engine.errors import InputValueError
 
-PRECISIONS = ("fp32", "int8")
-TARGETS = ("cpu",)
+# The precisions of each target.
+PRECISIONS = {
+    "cpu": ("fp32", "int8"),
+    "cuda": ("fp32", "fp16"),
+    "tensorrt": ("fp32", "fp16", "int8"),
+    "tensorrt-rtx": ("fp32", "fp16", "int8"),
+}
+TARGETS = tuple(PRECISIONS)
 
 # Most that the STS tasks' average Spearman x 100 may fall.
 MAX_QUALITY_DROP = 0.2
+
+# Sentences a run that an engine of TensorRT takes at most.
+MAX_BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,15 +28,20 @@ class ExportOptions:
     Attributes:
         revision: branch, tag or commit, for a hub id.
         pooler: one of `simcse_engine.artifact.POOLERS`; None for what the checkpoint's files state.
-        precision: "fp32", or "int8" (BERT and RoBERTa).
-        target: "cpu".
+        precision: one that the target has, see `PRECISIONS`; all but "fp32" on CPUs are for BERT and RoBERTa.
+        target: one of `TARGETS`.
         max_tokens: longest text; None for what the checkpoint's files state, else 128.
+        max_batch: most sentences a run; for the targets that are compiled.
+        compute_capability: the GPUs to compile for, such as (89, 120); for "tensorrt-rtx".
         normalize: give unit vectors.
         calibration: a file of sentences, one a line, to choose int8's numbers by; None for the built-in ones.
         sts: a folder of STS tasks to score the artifact on, and judge a cheaper precision by, see
             `simcse_engine.sts.read_tasks`.
         max_quality_drop: largest fall of the tasks' average Spearman x 100.
         force: replace an artifact that is there already.
+
+    Raises:
+        InputValueError: options that do not go together.
     """
 
     revision: str | None = None
@@ -35,6 +49,8 @@ class ExportOptions:
     precision: str = "fp32"
     target: str = "cpu"
     max_tokens: int | None = None
+    max_batch: int | None = None
+    compute_capability: tuple[int, ...] = ()
     normalize: bool = True
     calibration: Path | None = None
     sts: Path | None = None
@@ -42,8 +58,35 @@ class ExportOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
-        for name, value, known in (("precision", self.precision, PRECISIONS), ("target", self.target, TARGETS)):
-            if value not in known:
-                raise InputValueError(f"{name} {value!r} is unknown; {', '.join(known)} can be exported")
-        if self.precision == "fp32" and self.calibration:
-            raise InputValueError("calibration chooses int8's numbers; fp32 has none to choose")
+        if self.target not in PRECISIONS:
+            raise InputValueError(f"target {self.target!r} is unknown; {', '.join(TARGETS)} can be exported for")
+        known = PRECISIONS[self.target]
+        if self.precision not in known:
+            raise InputValueError(
+                f"precision {self.precision!r} is unknown for target {self.target}; {', '.join(known)} can be exported"
+            )
+        if self.calibration and self.precision != "int8":
+            raise InputValueError(f"calibration chooses int8's numbers; {self.precision} has none to choose")
+        compiled = self.target.startswith("tensorrt")
+        if self.max_batch is not None and (not compiled or self.max_batch < 1):
+            raise InputValueError(
+                f"max_batch={self.max_batch}: at least 1 is wanted"
+                if compiled
+                else f"max_batch is for targets that are compiled (tensorrt, tensorrt-rtx), not for {self.target}"
+            )
+        if bool(self.compute_capability) != (self.target == "tensorrt-rtx"):
+            raise InputValueError(
+                "tensorrt-rtx is compiled ahead: name the GPUs' compute capabilities (compute_capability), such as 89"
+                if not self.compute_capability
+                else f"compute_capability is for target tensorrt-rtx, which is compiled ahead, not for {self.target}"
+            )
+
+    @property
+    def run_sentences(self) -> int | None:
+        """Most sentences a run of a target that is compiled; None for others."""
+        return (self.max_batch or MAX_BATCH) if self.target.startswith("tensorrt") else None
+
+    @property
+    def first_on_cpu(self) -> bool:
+        """Whether the artifact is the float32 one for CPUs, which all others are compared with."""
+        return (self.target, self.precision) == ("cpu", "fp32")

@@ -1,7 +1,7 @@
 """Checkpoint → artifact, in order: read, author, write, verify, publish.
 
-A cheaper precision begins with its float32 twin, which must agree with transformers like any other artifact. Beside
-that twin, which is then dropped, the quality gate measures what the precision costs.
+Any other precision or target begins with the float32 twin for CPUs, which must agree with transformers like any other
+artifact. Beside that twin, which is then dropped, the quality gate measures what the precision costs.
 """
 
 import itertools
@@ -9,9 +9,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from simcse_engine.artifact import ARTIFACT_FILES, GRAPH, Manifest
+from simcse_engine.artifact import Manifest, refuse_other_folders
 from simcse_engine.atomic import refuse_existing, whole_folder
-from simcse_engine.errors import OutputError
 from simcse_engine.session import import_runtime
 
 from .job import Job
@@ -47,9 +46,9 @@ def export(
     options = options or ExportOptions()
     target = Path(artifact)
     refuse_existing(target, replace=options.force)
-    _refuse_other_folders(target)
+    refuse_other_folders(target)
     import_runtime()
-    steps = 6 if options.precision != "fp32" else 5 if options.sts else 4
+    steps = 6 + bool(options.compute_capability) if not options.first_on_cpu else 5 if options.sts else 4
     step = itertools.count(1)
 
     def begin(what: str) -> None:
@@ -58,18 +57,6 @@ def export(
     begin(f"reading {checkpoint}")
     job = Job(checkpoint, options, begin)
     with whole_folder(target, replace=options.force) as staging:
-        if options.precision == "fp32":
+        if options.first_on_cpu:
             return job.score(staging, job.make_float(staging))
-        return job.make_int8(staging, job.make_float(job.twin_in(staging)))
-
-
-def _refuse_other_folders(target: Path) -> None:
-    """Raise where ``force`` would delete what is no artifact, such as the checkpoint or a home folder."""
-    try:
-        found = {path.name for path in target.iterdir()} if target.is_dir() else set()
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
-    other = found - ARTIFACT_FILES
-    if found and (other or GRAPH not in found):
-        what = f"{min(other)} lies in it" if other else f"no {GRAPH} in it"
-        raise OutputError(f"{target}: is a folder of other things ({what}); --force replaces artifacts only")
+        return job.make_other(staging, job.make_float(job.twin_in(staging)))

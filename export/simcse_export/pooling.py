@@ -4,45 +4,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .dialect import Layout
-from .even import EvenView
-from .nodes import FLOAT, Graph
-from .ragged import View
+from .nodes import Graph
+
+# Which of transformers' ``hidden_states`` a pooler averages over: the first is the embeddings', the last the last
+# layer's. ``hidden_states[1]`` is the first layer's output, as SimCSE has it since 2024.
+AVERAGED = {"avg": (-1,), "avg_top2": (-2, -1), "avg_first_last": (1, -1)}
 
 # torch.nn.functional.normalize divides by at least this much, so that a zero vector stays zero.
 _LEAST_NORM = 1e-12
 
 
-def pool(layout: Layout, states: Sequence[str], pooler: str, hidden: int) -> str:
-    """Average over each sentence's tokens: [sentences, hidden].
-
-    Args:
-        layout: the run's layout.
-        states: [tokens, hidden] after the embeddings and after each layer, as transformers' ``hidden_states``.
-        pooler: "avg" (the last layer), "avg_top2" (the mean of the last two) or "avg_first_last" (of the first
-            layer's output and the last; ``hidden_states[1]``, as SimCSE has it since 2024).
-        hidden: the states' width.
-    """
-    graph = layout.graph
-    other = {"avg": None, "avg_top2": states[-2], "avg_first_last": states[1]}[pooler]
-    x = states[-1]
-    if other is not None:
-        x = graph.op("Mul", graph.op("Add", other, x), graph.weight("one half", np.array(0.5, np.float32)))
-
-    def total(view: View | EvenView) -> str:
-        inner = view.graph
-        grid = view.grid(x, hidden)
-        if view.mask:
-            mask = inner.op("Unsqueeze", inner.op("Cast", view.mask, to=FLOAT), inner.ints(2))
-            grid = inner.op("Mul", grid, mask)
-        return inner.op("ReduceSum", grid, inner.ints(view.axis), keepdims=0)
-
-    lengths = graph.op("Unsqueeze", graph.op("Cast", "lengths", to=FLOAT), graph.ints(1))
-    return graph.op("Div", layout.each(total), lengths)
+def halfway(graph: Graph, states: Sequence[str]) -> str:
+    """The average of one or two tensors of one shape."""
+    if len(states) == 1:
+        return states[0]
+    return graph.op("Mul", graph.op("Add", *states), graph.weight("one half", np.array(0.5, np.float32)))
 
 
 def unit(graph: Graph, vectors: str) -> str:
     """Scale [sentences, hidden] to unit length; a zero vector stays zero."""
-    norm = graph.op("ReduceL2", vectors, axes=[1], keepdims=1)
+    # Not ReduceL2, whose axes are said differently in different versions of ONNX's operators.
+    squares = graph.op("ReduceSum", graph.op("Mul", vectors, vectors), graph.ints(1), keepdims=1)
+    norm = graph.op("Sqrt", squares)
     least = graph.weight("least norm", np.array(_LEAST_NORM, np.float32))
     return graph.op("Div", vectors, graph.op("Max", norm, least))

@@ -70,6 +70,19 @@ class QuantizedLinear:
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """What a target takes.
+
+    Attributes:
+        symmetric: whether activations' zero is the middle of their integers, as TensorRT wants it.
+        int8_embeddings: whether the graph's embedding tables are int8 too.
+    """
+
+    symmetric: bool = False
+    int8_embeddings: bool = True
+
+
 @torch.inference_mode()
 def quantize(
     architecture: Architecture,
@@ -77,6 +90,7 @@ def quantize(
     sentences: Sequence[Sequence[int]],
     *,
     first_only: bool,
+    scheme: Scheme | None = None,
 ) -> dict[str, QuantizedLinear]:
     """Run calibration sentences through the model, layer by layer, and quantize each layer on what reaches it.
 
@@ -85,20 +99,22 @@ def quantize(
         weights: as for `graph.author`.
         sentences: token ids, special ones included.
         first_only: whether the pooler reads the first token alone.
+        scheme: what the target takes; None for CPUs.
 
     Returns:
         A layer's name → its integers; the linear layers that are not in it stay as they are.
     """
-    return _Quantizer(architecture, weights, Sample(sentences)).run(first_only)
+    return _Quantizer(architecture, weights, Sample(sentences), scheme or Scheme()).run(first_only)
 
 
 class _Quantizer:
     """Carries the calibration tokens through the model twice: in float, and as the quantized layers will see them."""
 
-    def __init__(self, architecture: Architecture, weights: Weights, sample: Sample) -> None:
+    def __init__(self, architecture: Architecture, weights: Weights, sample: Sample, scheme: Scheme) -> None:
         self.architecture = architecture
         self.weights: Mapping[str, torch.Tensor] = {name: torch.from_numpy(array) for name, array in weights.items()}
         self.sample = sample
+        self.scheme = scheme
         self.found: dict[str, QuantizedLinear] = {}
 
     def run(self, first_only: bool) -> dict[str, QuantizedLinear]:
@@ -116,7 +132,9 @@ class _Quantizer:
         if TOKEN_TYPES in self.weights:
             positions = positions + self.weights[TOKEN_TYPES][0]
         x = words[self.sample.ids] + positions[places]
-        y = _through_int8(words)[self.sample.ids] + _through_int8(positions)[places]
+        if self.scheme.int8_embeddings:
+            words, positions = _through_int8(words), _through_int8(positions)
+        y = words[self.sample.ids] + positions[places]
         return self.norm(x, "embeddings.LayerNorm"), self.norm(y, "embeddings.LayerNorm")
 
     def layer(self, name: str, x: Pair, *, first_only: bool) -> Pair:
@@ -164,7 +182,7 @@ class _Quantizer:
             before = self.found[folded]
             self.found[folded] = replace(before, scale=before.scale * factors, bias=before.bias * factors)
         low, high = float(given.min()), float(given.max())
-        described = _grid(low, high, smooth=None if folded else factors)
+        described = self.grid(low, high, smooth=None if folded else factors)
         return [
             self.fit(name, (exact @ weight.T, given), weight / smooth, described)
             for name, weight in zip(names, weights, strict=True)
@@ -184,7 +202,9 @@ class _Quantizer:
         )
         given = act(x[1][:, steps.channels] - steps.shifts)
         weight = self.weights[f"{name}.weight"]
-        return self.fit(name, (exact @ weight.T, given), steps.spread(weight), _grid(float(given.min()), steps.height))
+        return self.fit(
+            name, (exact @ weight.T, given), steps.spread(weight), self.grid(float(given.min()), steps.height)
+        )
 
     def fit(self, name: str, x: Pair, weight: torch.Tensor, given: QuantizedInput) -> Pair:
         """Choose a layer's integers.
@@ -209,6 +229,17 @@ class _Quantizer:
         )
         return wanted + bias, got + shift + bias
 
+    def grid(self, low: float, high: float, smooth: NDArray[np.float32] | None = None) -> QuantizedInput:
+        """A uint8 that covers all from ``low`` to ``high``: clipping even rare outliers costs more than it saves."""
+        low, high = min(0.0, low), max(0.0, high)
+        if self.scheme.symmetric:
+            step, zero = max(high, -low, _LEAST) / 127, 128
+        else:
+            step = max(high - low, _LEAST) / 255
+            zero = min(255, max(0, round(-low / step)))
+        # As the graph has it: a float32 of its own.
+        return QuantizedInput(smooth=smooth, scale=float(np.float32(step)), zero=zero)
+
     def add(self, x: Pair, y: Pair, name: str) -> Pair:
         return self.norm(x[0] + y[0], name), self.norm(x[1] + y[1], name)
 
@@ -223,14 +254,6 @@ def _smoothing(x: torch.Tensor, weights: Sequence[torch.Tensor], alpha: float) -
     heavy = torch.stack([weight.abs().amax(0) for weight in weights]).amax(0).clamp(min=_LEAST)
     factors = heavy ** (1 - alpha) / wide**alpha
     return factors / factors.log().mean().exp()
-
-
-def _grid(low: float, high: float, smooth: NDArray[np.float32] | None = None) -> QuantizedInput:
-    """A uint8 that covers all from ``low`` to ``high``: clipping even rare outliers costs more than it saves."""
-    low, high = min(0.0, low), max(0.0, high)
-    # As the graph has it: a float32 of its own.
-    step = float(np.float32(max(high - low, _LEAST) / 255))
-    return QuantizedInput(smooth=smooth, scale=step, zero=min(255, max(0, round(-low / step))))
 
 
 def _through_int8(table: torch.Tensor) -> torch.Tensor:

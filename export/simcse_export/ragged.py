@@ -10,18 +10,16 @@ Measured on 2 cores in float32, calls of 2 to 64 sentences of mixed lengths take
 at a time, and 1.1 to 2.3 times as long padded (``benchmarks/small_calls.py``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import onnx
+from onnx import helper
 
 from .nodes import FLOAT, INT32, INT64, Graph
 
 
-class View:
-    """The grid, inside a branch of the graph: how flat rows get there and back.
-
-    Attributes:
-        graph: the branch.
-        axis: the grid's axis that runs over a sentence's tokens; the other one of the first two is the sentence's.
-    """
+class RaggedView:
+    """The grid [sentences, longest], inside a branch of the graph; see `View`."""
 
     axis = 1
 
@@ -62,8 +60,10 @@ class Ragged:
         mask: int32 [sentences, longest] (mixed lengths only).
     """
 
-    mixed_lengths = True
+    name = "ragged"
     ids = "input_ids"
+    positions = ""
+    queries_alone = True
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -92,15 +92,36 @@ class Ragged:
         places = graph.op("NonZero", graph.op("Reshape", filled, graph.ints(-1)))
         return slots, graph.op("Reshape", places, graph.ints(-1)), graph.op("Cast", filled, to=INT32)
 
+    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
+        """See `Layout`."""
+        return end_to_end()
+
+    def lengths(self) -> str:
+        """See `Layout`."""
+        return counted(self.graph)
+
     def first_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
         return self.graph.op("Gather", states, self.starts)
 
-    def each(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:
+    def each(self, write: Callable[[RaggedView], str], dtype: int = FLOAT) -> str:
         """Write a part of the graph that needs the grid, once for equal lengths and once for mixed ones."""
         return self.graph.branch(
             self._all_equal,
-            lambda graph: [write(View(graph, self, equal=True))],
-            lambda graph: [write(View(graph, self, equal=False))],
+            lambda graph: [write(RaggedView(graph, self, equal=True))],
+            lambda graph: [write(RaggedView(graph, self, equal=False))],
             [dtype],
         )[0]
+
+
+def end_to_end() -> list[onnx.ValueInfoProto]:
+    """The inputs of sentences laid end to end: ``input_ids`` [tokens] and ``lengths`` [sentences]."""
+    return [
+        helper.make_tensor_value_info("input_ids", INT64, ["tokens"]),
+        helper.make_tensor_value_info("lengths", INT64, ["sentences"]),
+    ]
+
+
+def counted(graph: Graph) -> str:
+    """The input ``lengths`` as float32 [sentences, 1]."""
+    return graph.op("Unsqueeze", graph.op("Cast", "lengths", to=FLOAT), graph.ints(1))

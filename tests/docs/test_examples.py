@@ -16,7 +16,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Modules whose docstrings have examples that run as they stand.
-MODULES = ("simcse_engine", "simcse_engine.encoder", "simcse_engine.quality")
+MODULES = ("simcse_engine", "simcse_engine.encoder", "simcse_engine.quality", "simcse_engine.session.compiled")
 
 
 def blocks() -> Iterator[Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from checkpoints import make_sentence_transformers
@@ -20,7 +20,8 @@ from simcse_engine.errors import ArtifactError, ArtifactNotFoundError, FormatVer
 FILES = [CHECK, GRAPH, WEIGHTS, TOKENIZER]
 FIELDS = [
     *("source", "architecture", "pooler", "normalized", "precision", "target", "dimension", "max_tokens"),
-    *("mixed_lengths", "files", "versions", "parity", "quality", "verified", "identity", "model", "digest"),
+    *("max_batch", "layout", "padding_id", "files", "versions", "parity", "quality", "verified", "engines"),
+    *("identity", "model", "digest"),
 ]
 
 
@@ -129,6 +130,7 @@ def test_manifest_with_a_flipped_bit(artifact_copy: Path, artifact: Path, data: 
     content = bytearray((artifact / MANIFEST).read_bytes())
     content[data.draw(st.integers(0, len(content) - 2))] ^= 1 << data.draw(st.integers(0, 7))
     (artifact_copy / MANIFEST).write_bytes(content)
+    assume(b"1E-" not in content)  # is the same number as with a small e
     with pytest.raises(ArtifactError):
         open_artifact(artifact_copy)
 
@@ -146,6 +148,8 @@ def test_truncated_manifest(artifact_copy: Path, artifact: Path, share: float) -
 def test_edited_field(artifact_copy: Path, name: str) -> None:
     content = read_json(artifact_copy)
     for value in ["0" * 64, 7, [], {}, "none" if content[name] is None else None, not content[name]]:
+        if value == content[name]:
+            continue
         write_manifest(artifact_copy, {**content, name: value})
         with pytest.raises(IntegrityError, match=r"manifest.json: was edited after export"):
             open_artifact(artifact_copy)
@@ -187,8 +191,10 @@ def test_wrong_type_under_a_fitting_digest(artifact_copy: Path, name: str) -> No
         {"max_tokens": None},
         {"dimension": 32.0},
         {"normalized": 1},
-        {"mixed_lengths": 0},
-        {"mixed_lengths": None},
+        {"layout": None},
+        {"layout": "spiral"},
+        {"padding_id": "1"},
+        {"padding_id": True},
         {"pooler": None},
         {"precision": 32},
         {"target": ["cpu"]},
@@ -246,9 +252,9 @@ def test_path_for_a_file_name(artifact_copy: Path, name: str) -> None:
         (b'{"format": "1"}', "states no format"),
         (b'{"format": 1.0}', "states no format"),
         (b'{"format": [1]}', "states no format"),
-        (b'{"format": 2}', "was edited"),
-        (b'{"format": 2, "x": "\\ud800"}', "was edited"),
-        (b'{"format": 2, "x": NaN}', "was edited"),
+        (b'{"format": 3}', "was edited"),
+        (b'{"format": 3, "x": "\\ud800"}', "was edited"),
+        (b'{"format": 3, "x": NaN}', "was edited"),
     ],
 )
 def test_malformed_manifest(artifact_copy: Path, content: bytes, says: str) -> None:
@@ -260,7 +266,7 @@ def test_malformed_manifest(artifact_copy: Path, content: bytes, says: str) -> N
 def test_manifest_nested_to_the_very_limit(artifact_copy: Path) -> None:
     # Where reading it just succeeds, whatever is done with it afterwards recurses as deep.
     for depth in range(850, 1050):
-        (artifact_copy / MANIFEST).write_text('{"format": 2, "x": ' + "[" * depth + "]" * depth + "}")
+        (artifact_copy / MANIFEST).write_text('{"format": 3, "x": ' + "[" * depth + "]" * depth + "}")
         with pytest.raises(IntegrityError):
             open_artifact(artifact_copy)
 
@@ -362,7 +368,7 @@ def test_identity_and_model(artifact: Path) -> None:
         ({"source": {"digest": "0"}}, False, True),
         ({"source": {"id": "x", "revision": "y"}}, False, False),
         ({"files": CHECK}, False, False),
-        ({"mixed_lengths": False}, False, False),
+        ({"layout": "even"}, False, False),
         ({"architecture": {}}, False, False),
         ({"versions": {}}, False, False),
         ({"parity": None, "verified": None}, False, False),

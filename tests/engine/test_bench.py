@@ -159,7 +159,7 @@ def test_ids_of_one_length_fill_a_batch_for_each_thread(artifact: Path, threads:
             return super().submit(ids)
 
     runner = Watched(artifact, device="cpu", threads=threads)
-    done = bench._length_work(runner, [2, 3, 4, 5, 6], 16, threads, runner.joint().dimension)(2)
+    done = bench._length_work(runner, [2, 3, 4, 5, 6], 16, threads * 512, runner.joint().dimension)(2)
     runner.close()
     assert {len(ids) for ids in submitted[0]} == {16}
     assert len(submitted[0]) == 2 * threads * 512 // 16

@@ -16,7 +16,7 @@ import pytest
 
 from simcse_engine import Encoder, Manifest, __version__, runner
 from simcse_engine.cli import main
-from simcse_engine.session import Session, SessionOptions
+from simcse_engine.session import Session, SessionOptions, open_session
 from simcse_export import ExportOptions, export
 
 TEXTS = ["A man plays a guitar.", "", "Größe 一个男人", "the cat is on the mat", "a\x0bb\u2028c"]
@@ -73,12 +73,11 @@ def test_encode_packs_the_weights_once(
 ) -> None:
     opened = []
 
-    class Watched(Session):
-        def __init__(self, artifact: Path, options: SessionOptions) -> None:
-            opened.append(options.threads)
-            super().__init__(artifact, options)
+    def watched(folder: Path, manifest: Manifest, options: SessionOptions) -> Session:
+        opened.append(options.threads)
+        return open_session(folder, manifest, options)
 
-    monkeypatch.setattr(runner, "Session", Watched)
+    monkeypatch.setattr(runner, "open_session", watched)
     assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", "--threads", "2") == 0
     assert opened == [1]
     assert run("similarity", artifact, "a man", "a cat", "--threads", "2") == 0

@@ -81,7 +81,8 @@ def test_create(artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.Capt
     filled = answer(capsys, "index", "create", tmp_path / "full", artifact, lines)
     assert filled == {"index": str(tmp_path / "full"), "added": 4, "entries": 4, "truncated": 0}
     assert entries(tmp_path / "full") == dict(enumerate(TEXTS))
-    assert "exists" in failure(capsys, "index", "create", tmp_path / "full", artifact)
+    assert "is an index already" in failure(capsys, "index", "create", tmp_path / "full", artifact)
+    assert "exists" in failure(capsys, "index", "create", tmp_path, artifact)
     # Nothing is made for a file that is not there.
     assert "no such file" in failure(capsys, "index", "create", tmp_path / "new", artifact, tmp_path / "none.txt")
     assert not (tmp_path / "new").exists()
@@ -170,6 +171,37 @@ def test_add_vectors(
     assert sorted(entries(index)) == [0, 1, 2, 3, 50, 51, 52, 53]
 
 
+def test_add_vectors_with_keys(
+    index: Path, artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Encoder(artifact) as encoder:
+        np.save(tmp_path / "vectors.npy", encoder.encode(TEXTS))
+    add = ("index", "add", index, tmp_path / "vectors.npy", "--texts", lines, "--keys")
+    keys = tmp_path / "keys.txt"
+    keys.write_text("17\n3\n18446744073709551614\n9\n")
+    np.save(tmp_path / "keys.npy", np.array([17, 3, 2**64 - 2, 9], np.uint64))
+    for file in (keys, tmp_path / "keys.npy"):
+        assert run(*add, file) == 0
+        with Index.open(index, read_only=True) as opened:
+            assert [entry.text for entry in opened.get([17, 3, 2**64 - 2, 9]) if entry] == TEXTS
+    for content, said in (("1\nx\n3\n4\n", "line 2: 'x' is no key"), ("1\n1\n2\n3\n", "again"), ("1\n", "keys")):
+        keys.write_text(content)
+        assert said in failure(capsys, *add, keys)
+    np.save(tmp_path / "keys.npy", np.ones((2, 2)))
+    assert "whole numbers" in failure(capsys, *add, tmp_path / "keys.npy")
+    assert "no such file" in failure(capsys, *add, tmp_path / "none.txt")
+    assert "exclude each other" in failure(capsys, *add, keys, "--first-key", "3")
+    assert "--keys is for .npy" in failure(capsys, "index", "add", index, lines, "--keys", keys)
+
+
+def test_create_where_an_index_is(index: Path, artifact: Path, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = entries(index)
+    assert "`simcse-engine index add` adds to it" in failure(capsys, "index", "create", index, artifact)
+    said = failure(capsys, "index", "create", index, artifact, lines)
+    assert said.endswith(f"encoded again by\n  simcse-engine index add {index} {lines} --first-key 0\n")
+    assert entries(index) == before
+
+
 def test_remove_info_compact(index: Path, artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "index", "remove", index, "0", "3", "77") == {
         "index": str(index),
@@ -245,6 +277,19 @@ def test_prompt(index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert "surrogate" in captured.err
 
 
+def test_ranks_stand_out_on_a_terminal(
+    index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert run("search", index, TEXTS[1], "-k", "1") == 0
+    assert capsys.readouterr().out == f"\x1b[1m   1   1.0000\x1b[0m  [1]  {TEXTS[1]}\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run("search", index, TEXTS[1], "-k", "1") == 0
+    assert capsys.readouterr().out == f"   1   1.0000  [1]  {TEXTS[1]}\n"
+
+
 def test_an_artifact_that_has_moved(
     artifact_copy: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,9 +314,9 @@ def test_help_is_quick() -> None:
 
 def test_dtypes_of_the_command_line_are_the_index_s() -> None:
     from simcse_engine import arguments_index
-    from simcse_engine.index import neighbours
+    from simcse_engine.index import scheme
 
-    assert set(arguments_index.DTYPES) == set(neighbours.DTYPES)
+    assert set(arguments_index.DTYPES) == set(scheme.DTYPES)
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["create", "add"])

@@ -12,8 +12,9 @@ import pytest
 
 from simcse_engine import __version__, cpu, doctor, session, survey
 from simcse_engine.doctor import Facts, Finding, Report, judge
+from simcse_engine.nvidia import Gpu
 
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 HEALTHY = {
     "packages": {"numpy": "2.0", "tokenizers": "0.20", "huggingface-hub": "0.30", "tqdm": "4", "pyarrow": None},
     "builds": {"onnxruntime": "1.22.0"},
@@ -25,7 +26,13 @@ HEALTHY = {
     "affinity": 4,
     "threads": 4,
 }
-GPU = {"builds": {"onnxruntime-gpu": "1.22.0"}, "other_providers": ("TensorrtExecutionProvider",)}
+GPU = {"builds": {"onnxruntime-gpu": "1.22.0"}, "other_providers": ()}
+H100 = {"runtime_cuda": "13.0", "cuda": "13.0", "gpus": (Gpu(name="NVIDIA H100", compute_capability=90),)}
+L4 = {**H100, "gpus": (Gpu(name="NVIDIA L4", compute_capability=89),)}
+RTX_WORKS = {
+    "compilers": {"tensorrt-rtx": "1.7.1.116"},
+    "nvidia": {"onnxruntime-ep-nv-tensorrt-rtx-cu13": "0.5.0", "tensorrt-rtx-cu13-bindings": "1.7.1.116"},
+}
 NO_RUNTIME = {"runtime": None, "providers": {}, "other_providers": ()}
 
 
@@ -43,6 +50,16 @@ def not_ok(**differences: Any) -> list[Finding]:
     [
         pytest.param({}, id="CPU"),
         pytest.param({**GPU, "providers": {CUDA: None, CPU: None}}, id="GPU"),
+        pytest.param(
+            {**GPU, **H100, "providers": {TENSORRT: None, CUDA: None}, "compilers": {"tensorrt": "10.13.3.9"}},
+            id="TensorRT",
+        ),
+        pytest.param({**L4, **RTX_WORKS}, id="TensorRT for RTX"),
+        pytest.param({"cuda": "13.0", "gpus": H100["gpus"], "runtime_cuda": None}, id="a GPU that nobody asked for"),
+        pytest.param(
+            {**GPU, **H100, "nvidia": {"nvidia-cuda-runtime-cu12": "12.8.90", "nvidia-cuda-runtime": "13.0.48"}},
+            id="two versions of CUDA, one of them right",
+        ),
         pytest.param({"architecture": "arm64", "features": ("neon", "dotprod")}, id="Arm"),
         pytest.param({"features": ("avx2", "avx_vnni")}, id="VNNI without AVX512"),
         pytest.param({"quota": 4.0}, id="a quota that takes nothing away"),
@@ -87,6 +104,70 @@ def test_what_is_fine_is_said_without_advice(differences: dict[str, Any]) -> Non
             [CUDA, "does not load: libcublasLt.so.12: cannot open shared object file"],
             ["nvidia-smi", "simcse-engine[gpu]", "pip uninstall -y onnxruntime-gpu"],
             id="CUDA does not load",
+        ),
+        pytest.param(
+            {**GPU, "providers": {TENSORRT: "libnvinfer.so.10: cannot open", CUDA: None, CPU: None}},
+            "advice",
+            [TENSORRT, "does not load: libnvinfer.so.10: cannot open"],
+            ["pip install", "'tensorrt-cu13>=10.13,<11'"],
+            id="TensorRT does not load",
+        ),
+        pytest.param(
+            {**GPU, **H100, "cuda": "12.4"},
+            "problem",
+            ["the driver runs CUDA up to 12.4, and onnxruntime 1.22.0 is for 13.0"],
+            ["update the driver"],
+            id="old driver",
+        ),
+        pytest.param({**H100, "gpus": ()}, "advice", ["sees no GPU"], ["CUDA_VISIBLE_DEVICES"], id="no GPU"),
+        pytest.param(
+            {**GPU, **H100, "nvidia": {"nvidia-cuda-runtime-cu12": "12.8.90"}},
+            "problem",
+            ["nvidia-cuda-runtime-cu12 12.8.90 is installed, and onnxruntime 1.22.0 is for CUDA 13.0"],
+            ["simcse-engine[gpu]"],
+            id="the wrong CUDA",
+        ),
+        pytest.param(
+            {**GPU, **H100, "nvidia": {"tensorrt-cu13": "11.0.0.50"}},
+            "problem",
+            ["tensorrt-cu13 11.0.0.50 is installed, and onnxruntime's provider loads TensorRT 10 alone"],
+            ["pip uninstall -y tensorrt-cu13", "'tensorrt-cu13>=10.13,<11'"],
+            id="TensorRT 11",
+        ),
+        pytest.param(
+            {**GPU, **H100, "nvidia": {"tensorrt-cu12": "10.13.3.9"}},
+            "problem",
+            ["tensorrt-cu12 10.13.3.9 is for CUDA 12, and onnxruntime 1.22.0 for 13.0"],
+            ["pip uninstall -y tensorrt-cu12"],
+            id="TensorRT for another CUDA",
+        ),
+        pytest.param(
+            {"compilers": {"tensorrt-rtx": None}, "rtx_error": "libtensorrt_rtx.so.1: too short"},
+            "problem",
+            ["TensorRT for RTX is installed and does not load: libtensorrt_rtx.so.1: too short"],
+            ["simcse-engine[tensorrt-rtx]"],
+            id="TensorRT for RTX does not load",
+        ),
+        pytest.param(
+            {**L4, **RTX_WORKS, "nvidia": {"tensorrt-rtx-cu13-bindings": "1.6.1.120"}},
+            "problem",
+            ["tensorrt-rtx-cu13-bindings 1.6.1.120 is installed beside TensorRT for RTX 1.7.1.116"],
+            ["simcse-engine[tensorrt-rtx]"],
+            id="bindings of another version",
+        ),
+        pytest.param(
+            {**RTX_WORKS, "rtx_error": "libcuda.so.1: cannot open"},
+            "advice",
+            ["TensorRT for RTX 1.7.1.116 cannot run here: libcuda.so.1: cannot open"],
+            ["only compile", "nvidia-smi"],
+            id="TensorRT for RTX without a driver",
+        ),
+        pytest.param(
+            {**H100, **RTX_WORKS},
+            "advice",
+            ["does not run on NVIDIA H100 (compute capability 90)"],
+            ["--target cuda or tensorrt"],
+            id="Hopper",
         ),
         pytest.param(
             {"providers": {CPU: "killed by SIGILL"}},
@@ -169,12 +250,16 @@ def test_the_text_shows_every_fact() -> None:
         quota=3.5,
         threads=3,
         providers={CPU: None, CUDA: "no driver"},
+        **H100,
+        compilers={"tensorrt": "10.13.3.9", "tensorrt-rtx": None},
+        nvidia={"tensorrt-cu13": "10.13.3"},
     )
     text = Report(facts=shown, findings=()).render()
     for words in (
         *("Plan 9", "3.99", "/env", "A fine CPU", "x86_64", "avx2, avx512, avx512_vnni", "3.5 CPUs", "4 CPUs"),
         *("numpy 2.0", "pyarrow not installed", "onnxruntime 1.22.0", f"{CPU}: loads", f"{CUDA}: no driver"),
-        *("AzureExecutionProvider", __version__),
+        *("AzureExecutionProvider", __version__, "cuda:0 NVIDIA H100 (compute capability 90)", "CUDA up to 13.0"),
+        *("tensorrt-cu13 10.13.3", "tensorrt      10.13.3.9", "tensorrt-rtx  does not load"),
     ):
         assert words in text
 
@@ -188,6 +273,8 @@ def test_this_machine() -> None:
     assert list(found.builds) == session.installed_builds()
     assert found.runtime == session.import_runtime().__version__
     assert found.providers[CPU] is None
+    assert found.nvidia.get("tensorrt-rtx-cu13-bindings") == found.compilers.get("tensorrt-rtx")
+    assert (found.cuda is None) == ("libcuda" in found.driver_error)
     assert {*found.providers, *found.other_providers} == set(session.available_providers())
     assert list(found.features) == cpu.features()
     assert found.affinity == cpu.affinity()
@@ -219,7 +306,7 @@ def test_what_fails_becomes_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("model_name", "features", "affinity", "cgroup_quota", "usable_cpus"):
         monkeypatch.setattr(cpu, name, broken)
     report = doctor.examine()
-    assert len(report.facts.unknown) == 7
+    assert len(report.facts.unknown) == 8 + ("onnxruntime-ep-nv-tensorrt-rtx-cu13" in report.facts.nvidia)
     assert not report.healthy
     assert "no such luck" in report.render()
     json.dumps(report.to_json())
@@ -326,7 +413,8 @@ def test_cuda_that_does_not_load(examine: Callable[..., dict[str, Any]], way: st
     assert not report["healthy"]
     assert words in report["providers"][CUDA]
     assert report["providers"][CPU] is None
-    assert report["other_providers"] == ["TensorrtExecutionProvider"]
+    assert report["other_providers"] == []
+    assert "libnvinfer.so.10" in report["providers"][TENSORRT]
     assert words in report["findings"][0]["found"]
     assert "nvidia-smi" in report["findings"][0]["todo"]
 

@@ -89,7 +89,7 @@ def test_one_thread_needs_one_session(artifact: Path) -> None:
 @pytest.fixture
 def unmixed(artifact_copy: Path) -> Path:
     """An artifact whose manifest says that its runs take one length."""
-    dataclasses.replace(open_artifact(artifact_copy), mixed_lengths=False).write(artifact_copy)
+    dataclasses.replace(open_artifact(artifact_copy), layout="even").write(artifact_copy)
     return artifact_copy
 
 

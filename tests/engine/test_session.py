@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from simcse_engine import session
+from simcse_engine.artifact import GRAPH
 from simcse_engine.errors import IntegrityError, ProviderError
-from simcse_engine.session import Session, SessionOptions
+from simcse_engine.session import CpuSession, SessionOptions, library, opening
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def site(tmp_path: Path) -> Path:
             (folder / path.name).symlink_to(path)
     engine = folder / "simcse_engine"
     engine.unlink(missing_ok=True)
-    engine.symlink_to(Path(session.__file__).parent)
+    engine.symlink_to(Path(session.__file__).parents[1])
     return folder
 
 
@@ -37,6 +38,7 @@ def python(site: Path, expression: str) -> str:
     """What ``expression`` gives in a Python whose packages are those in ``site``; an error gives its type and text."""
     code = f"""if True:
         from simcse_engine import session
+        from simcse_engine.session import opening
         from simcse_engine.errors import SimCSEError
         try:
             print({expression})
@@ -125,7 +127,7 @@ def test_the_probe_is_a_valid_model_that_gives_back_its_input() -> None:
         opset_imports=[onnx.helper.make_opsetid("", 17)],
         ir_version=8,
     )
-    probe = onnx.load_from_string(session._PROBE)
+    probe = onnx.load_from_string(library._PROBE)
     assert probe == made
     onnx.checker.check_model(probe, full_check=True)
 
@@ -133,9 +135,9 @@ def test_the_probe_is_a_valid_model_that_gives_back_its_input() -> None:
 @pytest.mark.parametrize(
     "device", ["gpu", "CPU", "", "cpu:x", "cpu:0", "cuda:", "cuda:-1", "cuda:1:2", "cuda 0", "tpu:0"]
 )
-def test_an_unknown_device_is_refused(tmp_path: Path, device: str) -> None:
+def test_an_unknown_device_is_refused(device: str) -> None:
     with pytest.raises(ProviderError, match="is unknown"):
-        Session(tmp_path, SessionOptions(device=device))
+        SessionOptions(device=device)
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:3"])
@@ -143,13 +145,13 @@ def test_a_device_whose_provider_is_absent_is_refused(tmp_path: Path, device: st
     if "CUDAExecutionProvider" in session.available_providers():
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(ProviderError, match=rf"asked for {device}, .* has no CUDAExecutionProvider.*\[gpu\]"):
-        Session(tmp_path, SessionOptions(device=device))
+        opening.open_graph(tmp_path / GRAPH, opening.settings(1), library.CUDA, device=device)
 
 
 def test_a_file_that_is_no_graph_is_the_artifact_s_fault(tmp_path: Path) -> None:
-    (tmp_path / session.GRAPH).write_bytes(b"no graph")
+    (tmp_path / GRAPH).write_bytes(b"no graph")
     with pytest.raises(IntegrityError, match="cannot open it"):
-        Session(tmp_path, SessionOptions())
+        CpuSession(tmp_path, SessionOptions())
 
 
 # An onnxruntime whose CUDA libraries are missing, in the words and by the ways of the real one.
@@ -173,6 +175,6 @@ class InferenceSession:
 @pytest.mark.parametrize("way", ["raise RuntimeError('CUDA failure 35')", "pass"], ids=["raises", "falls back"])
 def test_cuda_that_does_not_load_is_the_provider_s_fault(site: Path, way: str) -> None:
     install(site, "onnxruntime_gpu", code=_WITHOUT_CUDA.format(way))
-    said = python(site, "session.Session(__import__('pathlib').Path('.'), session.SessionOptions(device='cuda'))")
+    said = python(site, "opening.open_graph('.', opening.settings(1), 'CUDAExecutionProvider', device='cuda')")
     assert said.startswith("ProviderError asked for cuda, ")
     assert ("CUDA failure 35" if "raise" in way else "got CPUExecutionProvider") in said

@@ -79,8 +79,10 @@ def encoded(artifact: Path, texts: Sequence[str] = TEXTS) -> tuple[NDArray[np.fl
         return encoder.encode(texts), np.concatenate([encoder.encode([text]) for text in texts])
 
 
-def assert_equal(artifact: Path, expected: NDArray[np.float32], texts: Sequence[str] = TEXTS) -> None:
-    """Fail unless the artifact gives ``expected`` to within 2e-6, both ways."""
+def assert_equal(
+    artifact: Path, expected: NDArray[np.float32], texts: Sequence[str] = TEXTS, *, within: float = 2e-6
+) -> None:
+    """Fail unless the artifact gives ``expected``, both ways."""
     for vectors in encoded(artifact, texts):
         assert vectors.shape == expected.shape
-        np.testing.assert_allclose(vectors, expected, rtol=0, atol=2e-6)
+        np.testing.assert_allclose(vectors, expected, rtol=0, atol=within)

@@ -63,7 +63,7 @@ def test_what_is_published(make: Make, kind: tuple[str, str]) -> None:
     folder = make(*kind)
     assert {path.name for path in folder.iterdir()} == ARTIFACT_FILES
     manifest, twin = open_artifact(folder), open_artifact(make(*kind, "fp32"))
-    assert (manifest.precision, manifest.mixed_lengths, manifest.verified) == ("int8", False, True)
+    assert (manifest.precision, manifest.layout, manifest.verified) == ("int8", "even", True)
     assert manifest.quality is not None
     assert manifest.quality.keys() == {"calibration", "sentences", "mean_cosine", "min_cosine"}
     assert manifest.quality["mean_cosine"] >= 0.995
@@ -74,7 +74,7 @@ def test_what_is_published(make: Make, kind: tuple[str, str]) -> None:
     assert manifest.identity != twin.identity
     same = ("source", "architecture", "pooler", "normalized", "target", "dimension", "max_tokens", "versions")
     assert all(getattr(manifest, name) == getattr(twin, name) for name in same)
-    assert (twin.precision, twin.mixed_lengths, twin.quality) == ("fp32", True, None)
+    assert (twin.precision, twin.layout, twin.quality) == ("fp32", "ragged", None)
     assert parity.load_check(folder)[0] == parity.load_check(make(*kind, "fp32"))[0]
 
 

@@ -28,7 +28,8 @@ def test_vectors_are_those_of_transformers(tmp_path: Path, model_type: str, pool
     manifest = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler=pooler))
     assert manifest.architecture["graph"] == "optimum"
     assert manifest.max_tokens == 64
-    assert_equal(tmp_path / "artifact", forward(checkpoint, pooler))
+    # The runtime rewrites optimum's graph, and on some CPUs its kernels and torch's differ by more than in ours.
+    assert_equal(tmp_path / "artifact", forward(checkpoint, pooler), within=5e-6)
     graph = onnx.load(tmp_path / "artifact" / GRAPH, load_external_data=False).graph
     assert [info.name for info in graph.input] == ["input_ids", "lengths"]
 

@@ -3,7 +3,9 @@
 import json
 import logging
 import sys
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 from simcse import SimCSE
@@ -13,18 +15,32 @@ logging.disable(logging.CRITICAL)
 
 checkpoint, pooler = sys.argv[1:3]
 given = json.load(sys.stdin)
-queries, keys = given["queries"], given["keys"]
+queries, keys, threshold = given["queries"], given["keys"], given["threshold"]
 model = SimCSE(checkpoint, device="cpu", pooler=pooler)
+plain = model.encode(queries, return_numpy=True, normalize_to_unit=False)
 found = {
     "encode one": model.encode(queries[0], return_numpy=True),
     "encode one, keepdim": model.encode(queries[0], return_numpy=True, keepdim=True),
+    "encode a list of one": model.encode(queries[:1], return_numpy=True),
     "encode many": model.encode(queries, return_numpy=True),
+    "encode many, not to unit": plain,
+    "encode many, at most 8 tokens": model.encode(queries, return_numpy=True, max_length=8),
     "similarity one, one": model.similarity(queries[0], keys[0]),
     "similarity one, many": model.similarity(queries[0], keys),
     "similarity many, one": model.similarity(queries, keys[0]),
     "similarity many, many": model.similarity(queries, keys),
+    "similarity one, vectors": model.similarity(queries[0], plain),
+    "similarity many, vectors": model.similarity(queries, plain),
 }
 model.build_index(keys + queries, use_faiss=False)
-found["search"] = [model.search(query, threshold=given["threshold"], top_k=3) for query in queries]
-plain = {name: value if isinstance(value, list) else np.asarray(value).tolist() for name, value in found.items()}
-print(json.dumps(plain, default=float))
+found["search one"] = [model.search(query, threshold=threshold, top_k=3) for query in queries]
+# Threshold and number are forgotten there for a list; these are the defaults.
+found["search many"] = model.search(queries)
+with tempfile.TemporaryDirectory() as folder:
+    file = Path(folder, "sentences.txt")
+    file.write_text(given["file"], encoding="utf-8")
+    model.build_index(str(file), use_faiss=False)
+    found["sentences of a file"] = model.index["sentences"]
+    found["search a file"] = model.search(queries[0], threshold=-1, top_k=100)
+told = {name: value if isinstance(value, list) else np.asarray(value).tolist() for name, value in found.items()}
+print(json.dumps(told, default=float))

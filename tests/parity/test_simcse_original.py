@@ -1,12 +1,16 @@
-"""The drop-in class beside the original, call by call, where an environment with the original is at hand.
+"""The drop-in class beside the original, call by call: on its recorded answers, and live where it is installed.
 
-`benchmarks/versus.py --model bert-base --peers simcse` makes one; `SIMCSE_ORIGINAL` names the Python of another.
+`benchmarks/versus.py --model bert-base --peers simcse` makes an environment with the original; `SIMCSE_ORIGINAL` names
+the Python of another. Where there is none, `simcse_goldens.json` has what it answered.
 """
 
+import importlib.util
 import json
 import os
-import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,56 +20,110 @@ from simcse_engine import SimCSE
 from simcse_export import ExportOptions, export
 
 ROOT = Path(__file__).resolve().parents[2]
-QUERIES = ["A man is playing a guitar.", "Rain fell all day.", "Kids play football in a park."]
-KEYS = ["Someone makes music.", "It was a wet day.", "The stock market fell.", "Children are playing soccer.", ""]
-THRESHOLD = 0.2
+
+
+def _load_calls() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("simcse_calls", Path(__file__).with_name("simcse_calls.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+calls = _load_calls()
+QUERIES, KEYS, THRESHOLD = calls.QUERIES, calls.KEYS, calls.THRESHOLD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Both:
+    """The original's answers, and ours on the same checkpoint.
+
+    Attributes:
+        theirs: what each call returned.
+        model: on an artifact that gives unit vectors.
+        plain: on one that gives them as the pooler does.
+    """
+
+    theirs: dict[str, Any]
+    model: SimCSE
+    plain: SimCSE
 
 
 @pytest.fixture(scope="module")
-def python() -> Path:
-    found = Path(os.environ.get("SIMCSE_ORIGINAL", ROOT / ".bench/simcse/bin/python"))
-    if not found.is_file():
-        pytest.skip("no environment with the original simcse")
-    return found
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return calls.small_checkpoint(tmp_path_factory.mktemp("goldens") / "checkpoint")
 
 
-@pytest.fixture(scope="module", params=["cls", "cls_before_pooler"])
-def both(
-    python: Path, real_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> tuple[dict[str, Any], SimCSE]:
-    """What the original returned, and ours on the same checkpoint."""
-    given = json.dumps({"queries": QUERIES, "keys": KEYS, "threshold": THRESHOLD})
-    command = [python, Path(__file__).with_name("original.py"), real_checkpoint, request.param]
-    # Without what this process adds to the path: the original's environment has packages of its own.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, input=given, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    artifact = tmp_path_factory.mktemp("original") / request.param
-    export(real_checkpoint, artifact, ExportOptions(pooler=request.param))
-    return json.loads(done.stdout.splitlines()[-1]), SimCSE(artifact)
+@pytest.fixture(
+    scope="module", params=[(w, p) for w in ("goldens", "small", "real") for p in calls.POOLERS], ids="-".join
+)
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    which, pooler = request.param
+    if which == "goldens":
+        checkpoint, theirs = request.getfixturevalue("small"), json.loads(calls.GOLDENS.read_text("utf-8"))[pooler]
+    else:
+        python = Path(os.environ.get("SIMCSE_ORIGINAL", ROOT / ".bench/simcse/bin/python"))
+        if not python.is_file():
+            pytest.skip("no environment with the original simcse")
+        checkpoint = request.getfixturevalue("small" if which == "small" else "real_checkpoint")
+        theirs = calls.ask(python, checkpoint, pooler)
+    folder = tmp_path_factory.mktemp("original")
+    export(checkpoint, folder / "unit", ExportOptions(pooler=pooler))
+    export(checkpoint, folder / "plain", ExportOptions(pooler=pooler, normalize=False))
+    with SimCSE(folder / "unit") as model, SimCSE(folder / "plain") as plain:
+        yield Both(theirs=theirs, model=model, plain=plain)
 
 
-def test_encode_and_similarity(both: tuple[dict[str, Any], SimCSE]) -> None:
-    theirs, model = both
-    ours = {
-        "encode one": model.encode(QUERIES[0], return_numpy=True),
-        "encode one, keepdim": model.encode(QUERIES[0], return_numpy=True, keepdim=True),
-        "encode many": model.encode(QUERIES, return_numpy=True),
-        "similarity one, one": model.similarity(QUERIES[0], KEYS[0]),
-        "similarity one, many": model.similarity(QUERIES[0], KEYS),
-        "similarity many, one": model.similarity(QUERIES, KEYS[0]),
-        "similarity many, many": model.similarity(QUERIES, KEYS),
-    }
-    for name, found in ours.items():
-        assert np.shape(found) == np.shape(theirs[name]), name
-        np.testing.assert_allclose(found, theirs[name], rtol=0, atol=2e-6, err_msg=name)
+@pytest.mark.filterwarnings("ignore::simcse_engine.TruncationWarning")
+def test_encode_and_similarity(both: Both) -> None:
+    theirs, plain = both.theirs, both.plain.encode(QUERIES, return_numpy=True, normalize_to_unit=False)
+    for model in (both.model, both.plain):
+        ours = {
+            "encode one": model.encode(QUERIES[0], return_numpy=True),
+            "encode one, keepdim": model.encode(QUERIES[0], return_numpy=True, keepdim=True),
+            "encode a list of one": model.encode(QUERIES[:1], return_numpy=True),
+            "encode many": model.encode(QUERIES, return_numpy=True),
+            "encode many, at most 8 tokens": model.encode(QUERIES, return_numpy=True, max_length=8),
+            "similarity one, one": model.similarity(QUERIES[0], KEYS[0]),
+            "similarity one, many": model.similarity(QUERIES[0], KEYS),
+            "similarity many, one": model.similarity(QUERIES, KEYS[0]),
+            "similarity many, many": model.similarity(QUERIES, KEYS),
+            "similarity one, vectors": model.similarity(QUERIES[0], plain),
+            "similarity many, vectors": model.similarity(QUERIES, plain),
+        }
+        for name, found in ours.items():
+            assert np.shape(found) == np.shape(theirs[name]), name
+            np.testing.assert_allclose(found, theirs[name], rtol=0, atol=2e-6, err_msg=name)
+    expected = np.array(theirs["encode many, not to unit"])
+    np.testing.assert_allclose(plain, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
 
-def test_search(both: tuple[dict[str, Any], SimCSE]) -> None:
-    theirs, model = both
+def test_search(both: Both, tmp_path: Path) -> None:
+    model, theirs = both.model, both.theirs
     model.build_index(KEYS + QUERIES)
-    for query, expected in zip(QUERIES, theirs["search"], strict=True):
-        found = model.search(query, threshold=THRESHOLD, top_k=3)
-        assert [sentence for sentence, _ in found] == [sentence for sentence, _ in expected]
-        np.testing.assert_allclose([score for _, score in found], [score for _, score in expected], rtol=0, atol=2e-6)
-    model.close()
+    _check(model, theirs)
+    # The original of the registry cannot add to an index: as if all had been there from the beginning.
+    model.build_index(KEYS)
+    model.add_to_index(QUERIES)
+    _check(model, theirs)
+    file = tmp_path / "sentences.txt"
+    file.write_text(calls.FILE, encoding="utf-8")
+    model.build_index(str(file))
+    found = model.search(QUERIES[0], threshold=-1, top_k=100)
+    assert sorted(sentence for sentence, _ in found) == sorted(theirs["sentences of a file"])
+    _same(found, theirs["search a file"])
+
+
+def _check(model: SimCSE, theirs: dict[str, Any]) -> None:
+    for query, expected in zip(QUERIES, theirs["search one"], strict=True):
+        _same(model.search(query, threshold=THRESHOLD, top_k=3), expected)
+    found = model.search(QUERIES)
+    assert len(found) == len(QUERIES)
+    for ours, expected in zip(found, theirs["search many"], strict=True):
+        _same(ours, expected)
+
+
+def _same(found: Any, expected: list[list[Any]]) -> None:
+    assert [sentence for sentence, _ in found] == [sentence for sentence, _ in expected]
+    np.testing.assert_allclose([score for _, score in found], [score for _, score in expected], rtol=0, atol=2e-6)

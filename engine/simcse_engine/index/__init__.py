@@ -1,5 +1,6 @@
 """Index: sentences, metadata and vectors in one folder, and the search in them."""
 
-from .index import Hit, Index, IndexInfo
+from .hits import Hit
+from .index import Index, IndexInfo
 
 __all__ = ["Hit", "Index", "IndexInfo"]

@@ -8,10 +8,10 @@ behind the ones that count, flushes them, and then commits one transaction, whic
 import os
 import secrets
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,34 +20,19 @@ from ..atomic import whole_folder
 from ..cpu import usable_cpus
 from ..errors import ClosedError, IndexDamagedError, InputTypeError, InputValueError, SearchIndexError
 from ..inputs import check_texts, checked_count, checked_sequence
-from .binding import Artifact, Binding, facts_of
+from .binding import Artifact, Binding, Portions, facts_of
 from .entries import checked_keys, checked_metadata, checked_threshold, checked_vectors
+from .hits import Hit, hits_of
 from .indexfile import create_entries, read_entries
-from .nearest import Found
-from .neighbours import DTYPES, Saved, Scheme
-from .records import About, Entry, Reader
+from .records import About, Entry
+from .saved import Saved
+from .scheme import DTYPES, Scheme
 from .snapshots import Snapshots, vector_file
 from .store import Store, create_store
 from .vectors import create_vector_file
 from .view import Masks, SearchLimits, nearest
 from .where import compile_where
 from .writer import IndexWriter, Progress
-
-
-class Hit(NamedTuple):
-    """An entry that a search found.
-
-    Attributes:
-        key: the entry's.
-        score: cosine of the two vectors, from -1 to 1.
-        text: the entry's.
-        metadata: the entry's; None if it has none.
-    """
-
-    key: int
-    score: float
-    text: str
-    metadata: dict[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +100,10 @@ class Index:
                 self._writer = IndexWriter(
                     self.folder, self._store, self._snapshots, scheme, limits=self._limits, threads=self._threads
                 )
-            # A vector file that is missing or damaged shows now.
-            with self._snapshots.looking(graph=False):
-                pass
+            # A vector file that is missing or damaged shows now; so do lost entries, before anything builds on them.
+            with self._snapshots.looking(graph=False) as (reader, view):
+                if not read_only:
+                    reader.check_counts(view.state)
         except BaseException:
             self._release()
             raise
@@ -225,7 +211,7 @@ class Index:
 
         Args:
             texts: any number of texts.
-            keys: a whole number from 0 to 2**64 - 1 for each, no two the same; None for the numbers that follow the
+            keys: a whole number from 0 to 2**64 - 2 for each, no two the same; None for the numbers that follow the
                 largest that ever was.
             metadata: a dict for each, of what JSON can hold, or None. An entry that is replaced loses its own.
             progress: called with a number of texts whenever so many more are safe.
@@ -248,7 +234,7 @@ class Index:
             return []
         encoder, unit = self._binding.encoder(), self._binding.unit
         known = writer.known(texts, numbers)
-        stream = _Stream(map(unit, encoder.stream(texts[i] for i in np.flatnonzero(~known).tolist())))
+        stream = Portions(map(unit, encoder.stream(texts[i] for i in np.flatnonzero(~known).tolist())))
         added = writer.add(
             texts,
             numbers,
@@ -369,7 +355,7 @@ class Index:
             k: most hits a query.
             threshold: least score of a hit, itself included.
             where: what a hit's metadata must fulfil, as in ``{"year": {"$gte": 2020}, "lang": "en"}``; all that can
-                be said is in `simcse_engine.where.compile_where`.
+                be said is in `simcse_engine.index.where.compile_where`.
             exact: True compares every vector; False asks the graph however small the index is; None asks it from
                 10,000 entries (that fulfil ``where``) on.
 
@@ -404,7 +390,7 @@ class Index:
                     limits=self._limits,
                     threads=self._threads,
                 )
-                hits += self._hits(reader, found, len(group), k)
+                hits += hits_of(reader, found, len(group), k)
         return hits
 
     def checkpoint(self) -> None:
@@ -470,20 +456,6 @@ class Index:
             raise SearchIndexError(f"{self.folder}: opened with read_only=True; open it without to write")
         raise ClosedError("this index is closed; open it again")
 
-    def _hits(self, reader: Reader, found: Found, queries: int, k: int) -> list[list[Hit]]:
-        """What was found, with keys and texts; equal scores in the order of their keys, and no more than k a query."""
-        records = {record.row: record for record in reader.records(np.unique(found.rows).tolist())}
-        hits: list[list[Hit]] = [[] for _ in range(queries)]
-        entries = {row: record.entry() for row, record in records.items()}
-        for query, row, score in zip(found.queries.tolist(), found.rows.tolist(), found.scores.tolist(), strict=True):
-            if row not in entries:
-                raise IndexDamagedError(f"{self.folder}: vector {row} has no entry; restore the database from a backup")
-            hits[query].append(Hit(entries[row].key, score, *entries[row][1:]))
-        for each in hits:
-            each.sort(key=_best_first)
-            del each[k:]
-        return hits
-
     def _after_fork(self) -> None:
         """In a forked child."""
         self._masks = Masks(self._limits.masks)
@@ -501,33 +473,6 @@ class Index:
     def __repr__(self) -> str:
         about = self.about
         return f"<Index {str(self.folder)!r}: dimension {about.dimension}, {about.dtype}, artifact {about.artifact!r}>"
-
-
-class _Stream:
-    """Takes vectors from an encoder's stream in other portions than they come in."""
-
-    def __init__(self, parts: Iterator[NDArray[np.float32]]) -> None:
-        self._parts = parts
-        self._rest: NDArray[np.float32] | None = None
-
-    def take(self, count: int, dimension: int) -> NDArray[np.float32]:
-        """The next ``count`` vectors."""
-        taken = []
-        while count:
-            rest = next(self._parts) if self._rest is None else self._rest
-            taken.append(rest[:count])
-            count -= len(taken[-1])
-            self._rest = rest[len(taken[-1]) :] if len(rest) > len(taken[-1]) else None
-        return np.concatenate([np.empty((0, dimension), np.float32), *taken])
-
-    def finish(self) -> None:
-        """Go to the end, where nothing is left."""
-        for _ in self._parts:
-            pass
-
-
-def _best_first(hit: Hit) -> tuple[float, int]:
-    return -hit.score, hit.key
 
 
 def _checked_folder(folder: object) -> Path:

@@ -74,19 +74,30 @@ def scan(
         chosen: bool [end - start], which of the rows to look at.
     """
     rows = np.flatnonzero(chosen) + start
-    dense = 2 * len(rows) >= end - start
-    size = max(1, min(_SCAN_BYTES // (4 * queries.shape[1]), _SCORES_BYTES // (4 * len(queries))))
+    if 2 * len(rows) < end - start:
+        return scan_rows(vectors, queries, k, rows)
     best = _Best(len(queries), k)
-    for first, last in _spans(start, end, size) if dense else _spans(0, len(rows), size):
-        if dense:
-            scores = queries @ vectors.block(first, last).T
-            left_out = ~chosen[first - start : last - start]
-            if left_out.any():
-                scores[:, left_out] = -np.inf
-            best.add(scores, np.arange(first, last))
-        else:
-            best.add(queries @ vectors.take(rows[first:last]).T, rows[first:last])
+    for first, last in _spans(start, end, _scan_rows_at_once(queries)):
+        scores = queries @ vectors.block(first, last).T
+        left_out = ~chosen[first - start : last - start]
+        if left_out.any():
+            scores[:, left_out] = -np.inf
+        best.add(scores, np.arange(first, last))
     return best.found()
+
+
+def scan_rows(vectors: VectorMap, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
+    """Compare each query with these rows, int64 [n]; else as `scan`."""
+    best = _Best(len(queries), k)
+    for first, last in _spans(0, len(rows), _scan_rows_at_once(queries)):
+        best.add(queries @ vectors.take(rows[first:last]).T, rows[first:last])
+    return best.found()
+
+
+def _scan_rows_at_once(queries: NDArray[np.float32]) -> int:
+    count, dimension = queries.shape
+    at_once: int = max(1, min(_SCAN_BYTES // (4 * dimension), _SCORES_BYTES // (4 * count)))
+    return at_once
 
 
 def _spans(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
@@ -136,8 +147,7 @@ def scored(vectors: VectorMap, queries: NDArray[np.float32], rows: NDArray[np.in
     scores = np.empty(rows.shape, np.float32)
     size = max(1, _SCAN_BYTES // (4 * count * queries.shape[1]))
     for first, last in _spans(0, len(rows), size):
-        candidates = vectors.take(np.maximum(rows[first:last], 0).ravel())
-        cube = candidates.reshape(last - first, count, -1)
+        cube = vectors.take(np.maximum(rows[first:last], 0))
         np.matmul(cube, queries[first:last, :, None], out=scores[first:last, :, None])
     scores[rows < 0] = -np.inf
     best = np.partition(scores, -k, axis=1)[:, -k] if count > k else np.full(len(rows), -np.inf, np.float32)
@@ -154,11 +164,12 @@ def settle(found: Found, vectors: VectorMap, queries: NDArray[np.float32], k: in
     """
     scores = np.empty(len(found.rows), np.float32)
     size = max(1, _SCAN_BYTES // (8 * queries.shape[1]))
+    exact = queries.astype(np.float64)
+    squares = np.einsum("ij,ij->i", exact, exact)
     for first, last in _spans(0, len(scores), size):
-        left = vectors.take(found.rows[first:last]).astype(np.float64)
-        right = queries[found.queries[first:last]].astype(np.float64)
-        lengths = np.sqrt(np.einsum("ij,ij->i", left, left) * np.einsum("ij,ij->i", right, right))
-        scores[first:last] = np.einsum("ij,ij->i", left, right) / lengths
+        left, asked = vectors.take(found.rows[first:last]).astype(np.float64), found.queries[first:last]
+        lengths = np.sqrt(np.einsum("ij,ij->i", left, left) * squares[asked])
+        scores[first:last] = np.einsum("ij,ij->i", left, exact[asked]) / lengths
     order = np.lexsort((-scores, found.queries))
     settled = Found(found.queries[order], found.rows[order], scores[order])
     if not len(order):

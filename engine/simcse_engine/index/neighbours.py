@@ -5,12 +5,7 @@ may lack rows, or hold rows that are gone: whoever asks sorts that out. So it is
 whenever anything about a saved one is in doubt.
 """
 
-import json
 import threading
-import zlib
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,79 +14,22 @@ from numpy.typing import NDArray
 
 from ..atomic import whole_file
 from ..errors import IndexDamagedError
+from .saved import Saved, measure
+from .scheme import Scheme, quantized
 
 if TYPE_CHECKING:
     from usearch.index import Index as _USearch
 
-# Candidates for k hits. Rescored with the vectors themselves, they make up for what the graph's numbers round away.
-DTYPES: Mapping[str, int] = {"f32": 2, "f16": 2, "bf16": 3, "i8": 3, "b1": 20}
-
-_PIECE_BYTES = 16 << 20
 # Added at once under the lock, between two searches of other threads.
 _ADD_ROWS = 1024
 # The first ones are added by one thread: where few are there, vectors that are added side by side are each other's
 # nearest, neither sees the other, and what comes later is linked to a torn beginning.
 _ALONE = 2048
+# A vector that was added is searched for with so few candidates, and with all of them only if that misses it, which is
+# one in hundreds: with all of them at once, a graph takes longer to build (`benchmarks/graph.py`).
+_QUICK_EXPANSION = 8
 _SELF_CANDIDATES = 20
 _EQUAL = 1e-3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scheme:
-    """How a graph is built and searched.
-
-    The numbers are twice USearch's own, with which it misses several in a thousand of real sentences' nearest ten, not
-    none or one in thousands (``benchmarks/search.py``).
-
-    Attributes:
-        dimension: floats a vector.
-        dtype: what the graph keeps of a vector, one of `DTYPES`. Stated to USearch always: its own default depends on
-            the CPU.
-        connectivity: neighbours a node.
-        expansion_add: candidates looked at where a vector is added.
-        expansion_search: candidates looked at where one is searched.
-    """
-
-    dimension: int
-    dtype: str
-    connectivity: int = 32
-    expansion_add: int = 128
-    expansion_search: int = 128
-
-    def candidates(self, k: int) -> int:
-        """How many candidates are rescored for k hits."""
-        return max(k * DTYPES[self.dtype], k + 10)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Saved:
-    """A saved graph, as the database remembers it.
-
-    Attributes:
-        file: its name.
-        size_bytes: its size.
-        pieces: CRC-32 of each 16 MiB of it.
-        covered: rows of the vector file below this are in it, but those that were gone when it was built.
-        members: how many are in it.
-        strays: rows that its links do not lead to.
-    """
-
-    file: str
-    size_bytes: int
-    pieces: tuple[int, ...]
-    covered: int
-    members: int
-    strays: tuple[int, ...]
-
-    def to_json(self) -> str:
-        """As text for the database."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """What `to_json` wrote."""
-        facts = json.loads(text)
-        return cls(**{**facts, "pieces": tuple(facts["pieces"]), "strays": tuple(facts["strays"])})
 
 
 class Neighbours:
@@ -134,7 +72,7 @@ class Neighbours:
                 on other content it may crash, and whatever dtype and dimension a file states it takes over.
         """
         path = folder / saved.file
-        found = _measure(path, threads)
+        found = measure(path, threads)
         if found != (saved.size_bytes, saved.pieces):
             raise IndexDamagedError(f"{path}: is not the graph that was saved (its checksum differs)")
         opened = cls(scheme)
@@ -179,7 +117,7 @@ class Neighbours:
                 self._graph, self._path = graph, None
         for start in range(0, len(rows), _ADD_ROWS):
             part = slice(start, start + _ADD_ROWS)
-            keys, kept = rows[part].astype(np.uint64), _quantized(vectors[part], self.scheme)
+            keys, kept = rows[part].astype(np.uint64), quantized(vectors[part], self.scheme)
             with self._turn:
                 few = len(self._graph) < _ALONE
                 self._graph.add(keys, kept, threads=1 if few else threads)
@@ -190,11 +128,14 @@ class Neighbours:
 
     def _unreached(self, rows: NDArray[np.int64], kept: NDArray[Any], threads: int) -> NDArray[np.int64]:
         """Those of the rows just added that a search for themselves does not find."""
-        count = min(_SELF_CANDIDATES, len(self._graph))
-        found = self._graph.search(kept, count, threads=threads)
-        keys, distances = found.keys.reshape(len(rows), -1), found.distances.reshape(len(rows), -1)
-        # Where all that is found is equal to what was searched for, whoever has more equals counts as reached.
-        missed = ~(keys == rows[:, None].astype(np.uint64)).any(axis=1) & (distances.max(axis=1) > _EQUAL)
+        # Any: USearch defines its setters where type checkers do not find them.
+        graph: Any = self._graph
+        graph.expansion_search = _QUICK_EXPANSION
+        try:
+            missed = _missed(graph, rows, kept, min(_QUICK_EXPANSION, len(graph)), threads)
+        finally:
+            graph.expansion_search = self.scheme.expansion_search
+        missed[missed] = _missed(graph, rows[missed], kept[missed], min(_SELF_CANDIDATES, len(graph)), threads)
         strays: NDArray[np.int64] = rows[missed]
         return strays
 
@@ -212,7 +153,7 @@ class Neighbours:
         """
         from usearch.index import BatchMatches
 
-        kept = _quantized(queries, self.scheme)
+        kept = quantized(queries, self.scheme)
         with self._turn:
             members, covered = len(self._graph), self.covered
             count = min(count, members)
@@ -236,11 +177,25 @@ class Neighbours:
         """
         with self._turn, whole_file(folder / name) as path:
             _save(self._graph, path)
-            size_bytes, pieces = _measure(path, threads)
+            size_bytes, pieces = measure(path, threads)
             covered, members = self.covered, len(self._graph)
             self.saved_covered = covered
             strays = tuple(self.strays.tolist())
         return Saved(file=name, size_bytes=size_bytes, pieces=pieces, covered=covered, members=members, strays=strays)
+
+
+def _missed(
+    graph: "_USearch", rows: NDArray[np.int64], kept: NDArray[Any], count: int, threads: int
+) -> NDArray[np.bool_]:
+    """Which rows are not among the ``count`` that a search for themselves finds: bool [rows]."""
+    if not len(rows):
+        return np.empty(0, np.bool_)
+    found = graph.search(kept, count, threads=min(threads, len(rows)))
+    keys, distances = found.keys.reshape(len(rows), -1), found.distances.reshape(len(rows), -1)
+    # Where all that is found is equal to what was searched for, whoever has more equals counts as reached.
+    missed: NDArray[np.bool_] = ~(keys == rows[:, None].astype(np.uint64)).any(axis=1)
+    missed &= distances.max(axis=1) > _EQUAL
+    return missed
 
 
 def _new(scheme: Scheme) -> "_USearch":
@@ -250,9 +205,12 @@ def _new(scheme: Scheme) -> "_USearch":
 
     kind = {"f32": "F32", "f16": "F16", "bf16": "BF16", "i8": "I8", "b1": "B1"}[scheme.dtype]
     binary = scheme.dtype == "b1"
+    # Of unit vectors the inner product is the cosine, in less time: `Cos` measures both lengths at every comparison
+    # (`benchmarks/graph.py`). Those of i8 are of no one length.
+    metric = MetricKind.Hamming if binary else MetricKind.Cos if scheme.dtype == "i8" else MetricKind.IP
     graph = Index(
         ndim=-(-scheme.dimension // 8) * 8 if binary else scheme.dimension,
-        metric=MetricKind.Hamming if binary else MetricKind.Cos,
+        metric=metric,
         dtype=getattr(ScalarKind, kind),
         connectivity=scheme.connectivity,
         expansion_add=scheme.expansion_add,
@@ -265,36 +223,9 @@ def _new(scheme: Scheme) -> "_USearch":
     return graph
 
 
-def _quantized(vectors: NDArray[np.float32], scheme: Scheme) -> NDArray[Any]:
-    """What the graph is given of vectors.
-
-    For i8 each is stretched to the whole range before it is rounded, which its cosine does not notice. USearch's own
-    rounding multiplies a unit vector by 127, so that most numbers of a long one are below ten.
-    """
-    if scheme.dtype == "i8":
-        scaled: NDArray[np.float32] = vectors * (127 / np.abs(vectors).max(axis=1, keepdims=True))
-        return np.rint(scaled).astype(np.int8)
-    if scheme.dtype == "b1":
-        return np.packbits(vectors > 0, axis=1)
-    return np.ascontiguousarray(vectors)
-
-
 def _save(graph: "_USearch", path: Path) -> None:
     try:
         graph.save(path)
     except RuntimeError as error:
         # USearch says "Failed to write" for a full disk as for all else; whole_file knows what to make of this.
         raise OSError(28, "No space left on device", str(path)) from error
-
-
-def _measure(path: Path, threads: int) -> tuple[int, tuple[int, ...]]:
-    """A file's size, and the CRC-32 of its pieces, computed side by side."""
-    size_bytes = path.stat().st_size
-
-    def checksum(start: int) -> int:
-        with path.open("rb", buffering=0) as file:
-            file.seek(start)
-            return zlib.crc32(file.read(_PIECE_BYTES))
-
-    with ThreadPoolExecutor(threads) as pool:
-        return size_bytes, tuple(pool.map(checksum, range(0, size_bytes, _PIECE_BYTES)))

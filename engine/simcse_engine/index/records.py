@@ -114,11 +114,15 @@ def create_tables(connection: sqlite3.Connection, about: About, *, generation: i
 
 
 class Reader:
-    """One state of the database."""
+    """One state of the database.
+
+    Attributes:
+        path: the database's, for messages.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
-        self._path = path
+        self.path = path
 
     def about(self) -> About:
         """What the index is.
@@ -129,15 +133,15 @@ class Reader:
         (application,) = self._one("PRAGMA application_id")
         (version,) = self._one("PRAGMA user_version")
         if application != _APPLICATION:
-            raise IndexDamagedError(f"{self._path}: is a database, but not an index's")
+            raise IndexDamagedError(f"{self.path}: is a database, but not an index's")
         if version != FORMAT:
             advice = "upgrade simcse-engine" if version > FORMAT else "build the index again"
-            raise IndexVersionError(f"{self._path}: format {version}, this engine reads format {FORMAT}; {advice}")
+            raise IndexVersionError(f"{self.path}: format {version}, this engine reads format {FORMAT}; {advice}")
         try:
             about = About(**json.loads(self._one("SELECT content FROM about")[0]))
             bytes.fromhex(about.name)
         except (ValueError, TypeError) as error:
-            raise IndexDamagedError(f"{self._path}: does not say what it is ({error}); restore a backup") from error
+            raise IndexDamagedError(f"{self.path}: does not say what it is ({error}); restore a backup") from error
         return about
 
     def state(self) -> State:
@@ -145,8 +149,25 @@ class Reader:
         sql = "SELECT (SELECT max(number) FROM dead), checksum, generation, rows, next_key, graph FROM state"
         deaths, checksum, generation, rows, next_key, graph = self._one(sql)
         if checksum != _state_checksum(generation, rows, next_key, graph):
-            raise IndexDamagedError(f"{self._path}: its state was altered; restore the file from a backup")
+            raise IndexDamagedError(f"{self.path}: its state was altered; restore the file from a backup")
         return State(generation=generation, rows=rows, deaths=deaths or 0, next_key=_to_key(next_key), graph=graph)
+
+    def check_counts(self, state: State) -> None:
+        """Compare how many entries there are, in the table and in the index of its keys, with what the state says.
+
+        SQLite has no checksums, so a damaged page that still parses can hide entries. Counting reads no entry, so
+        it takes little time however many there are.
+
+        Raises:
+            IndexDamagedError: they do not agree.
+        """
+        wanted = state.rows - state.deaths
+        for sql in ("SELECT count(*) FROM entries NOT INDEXED", "SELECT count(*) FROM entries"):
+            (found,) = self._one(sql)
+            if found != wanted:
+                raise IndexDamagedError(
+                    f"{self.path}: {wanted:,} entries were written, {found:,} are there; restore the file from a backup"
+                )
 
     def dead(self, after: int) -> NDArray[np.int64]:
         """The rows of all deaths but the first ``after``."""
@@ -186,13 +207,13 @@ class Reader:
 
     def _checked(self, row: int, stored: int, text: str, metadata: str | None, checksum: int) -> Record:
         if _checksum(stored, text, metadata) != checksum:
-            raise IndexDamagedError(f"{self._path}: the entry of row {row} was altered; restore the file from a backup")
+            raise IndexDamagedError(f"{self.path}: the entry of row {row} was altered; restore the file from a backup")
         return Record(row, _to_key(stored), text, metadata)
 
     def _one(self, sql: str) -> tuple[Any, ...]:
         found: tuple[Any, ...] | None = self._connection.execute(sql).fetchone()
         if found is None:
-            raise IndexDamagedError(f"{self._path}: lacks what every index has; restore the file from a backup")
+            raise IndexDamagedError(f"{self.path}: lacks what every index has; restore the file from a backup")
         return found
 
     def _column(self, sql: str, parameters: Sequence[object]) -> NDArray[np.int64]:

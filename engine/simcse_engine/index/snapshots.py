@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IndexDamagedError, IndexWarning
-from .neighbours import Neighbours, Saved, Scheme
+from .neighbours import Neighbours
 from .records import Reader, State
+from .saved import Saved
+from .scheme import Scheme
 from .store import Store
 from .vectors import VectorMap
 from .view import View
@@ -104,6 +106,8 @@ class Snapshots:
         else:
             last = None
         dead = reader.dead(known)
+        if len(dead) != state.deaths - known:
+            raise IndexDamagedError(f"{self._folder}: the database has lost what was removed; restore a backup")
         if len(dead) and not (dead.min() >= 0 and dead.max() < state.rows):
             raise IndexDamagedError(f"{self._folder}: the database names dead rows that never were; restore a backup")
         alive[dead] = False

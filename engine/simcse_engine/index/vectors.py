@@ -130,15 +130,16 @@ class VectorMap:
         self._checked[: earlier.rows] = earlier._checked
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The vectors of these rows: float32 [len(rows), dimension], a copy.
+        """The vectors of these rows, int64 of any shape: float32 [*shape, dimension], a copy.
 
         Raises:
             IndexDamagedError: a row is not as it was written.
         """
         records = self._records.take(rows, axis=0)
-        unchecked = np.flatnonzero(~self._checked[rows])
-        self._check(records[unchecked], rows[unchecked])
-        return records[:, :-1]
+        unchecked = ~self._checked[rows]
+        if unchecked.any():
+            self._check(records[unchecked], rows[unchecked])
+        return records[..., :-1]
 
     def block(self, start: int, end: int) -> NDArray[np.float32]:
         """The vectors of rows ``start`` to ``end`` (without): float32 [end - start, dimension], not a copy.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .nearest import Found, scan, scored, settle
+from .nearest import Found, scan, scan_rows, scored, settle
 from .neighbours import Neighbours
 from .records import Reader, State
 from .vectors import VectorMap
@@ -123,14 +123,14 @@ def _by_graph(
         rows[~alive[rows]] = -1
         if np.count_nonzero(rows >= 0, axis=1).min() >= wanted:
             start = min(covered, view.rows)
-            tail = scan(view.vectors, queries, k, start=start, end=view.rows, chosen=alive[start:])
+            found = [scored(view.vectors, queries, rows, k)]
             strays = graph.strays[graph.strays < start]
-            stray = np.zeros(start, np.bool_)
-            stray[strays[alive[strays]]] = True
-            found = [scored(view.vectors, queries, rows, k), tail]
-            if stray.any():
-                found.append(scan(view.vectors, queries, k, start=0, end=start, chosen=stray))
-            return Found.joined(found).distinct()
+            strays = strays[alive[strays]]
+            if len(strays):
+                found.append(scan_rows(view.vectors, queries, k, strays))
+            if start < view.rows:
+                found.append(scan(view.vectors, queries, k, start=start, end=view.rows, chosen=alive[start:]))
+            return found[0] if len(found) == 1 else Found.joined(found).distinct()
         asked *= 2
     return None
 

@@ -1,10 +1,9 @@
-"""The writing half of an index: what is added and removed, the graph's upkeep, and compaction."""
+"""The writing half of an index: what is added and removed, one writer at a time, and each in its turn."""
 
 import contextlib
 import itertools
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from ..atomic import said_as_output_error
 from ..errors import InputValueError, SearchIndexError
 from .entries import MOST_KEY
 from .lock import WriterLock
-from .neighbours import Neighbours, Saved, Scheme
 from .records import Record, State
+from .scheme import Scheme
 from .snapshots import Snapshots, vector_file
 from .store import Store
-from .vectors import VectorWriter, create_vector_file
-from .view import SearchLimits, View
+from .upkeep import Upkeep, spans
+from .vectors import VectorWriter
+from .view import SearchLimits
 
 Progress = Callable[[int], Any]
 
@@ -41,11 +41,11 @@ class IndexWriter:
         self._snapshots = snapshots
         self._scheme = scheme
         self._limits = limits
-        self._threads = threads
+        self._upkeep = Upkeep(folder, store, snapshots, scheme, limits=limits, threads=threads)
         self._turn = threading.RLock()
         self._lock = WriterLock(folder / "lock")
         try:
-            self._remove_leftovers()
+            self._upkeep.remove_leftovers()
         except BaseException:
             self._lock.release()
             raise
@@ -59,7 +59,7 @@ class IndexWriter:
         known = np.zeros(len(texts), np.bool_)
         if keys is None:
             return known
-        for first, last in _spans(len(texts), self._limits.window_texts):
+        for first, last in spans(len(texts), self._limits.window_texts):
             with self._store.reading() as reader:
                 found = {record.key: record.text for record in reader.records_of(keys[first:last])}
             known[first:last] = [found.get(keys[i]) == texts[i] for i in range(first, last)]
@@ -92,7 +92,7 @@ class IndexWriter:
             The keys.
         """
         added: list[int] = []
-        for first, last in _spans(len(texts), self._limits.window_texts):
+        for first, last in spans(len(texts), self._limits.window_texts):
             fresh = np.ones(last - first, np.bool_) if known is None else ~known[first:last]
             given = np.empty((last - first, self._scheme.dimension), np.float32)
             given[fresh] = vectors(first, last)
@@ -104,8 +104,8 @@ class IndexWriter:
                 )
                 if progress is not None:
                     progress(last - first)
-                self._absorb()
-                self._save_graph()
+                self._upkeep.absorb()
+                self._upkeep.save_graph()
         return added
 
     def _commit(
@@ -167,100 +167,14 @@ class IndexWriter:
         """Bring the graph up to date if it lacks ``least`` vectors, and save it if so many are not in the saved one."""
         with self._turn:
             self._refuse_after_fork()
-            self._absorb(least)
-            self._save_graph(least)
-
-    def _absorb(self, least: int | None = None) -> None:
-        """Add to the graph what it lacks, if that is much."""
-        state = self._state()
-        covered = self._snapshots.covered(state)
-        if least is None:
-            least = max(self._limits.absorb_rows, int(covered * self._limits.absorb_share))
-        if state.rows - covered < least or (covered == 0 and state.rows - state.deaths <= self._limits.exact_rows):
-            return
-        with self._snapshots.looking() as (_, view):
-            graph = view.graph
-        if graph is not None and len(graph) > 2 * np.count_nonzero(view.alive[: graph.covered]):
-            graph = None  # more than half of what it holds is dead
-        covered = 0 if graph is None else graph.covered
-        graph = graph or Neighbours(self._scheme)
-        try:
-            for first, last in _spans(view.rows - covered, self._limits.window_texts):
-                rows = np.flatnonzero(view.alive[covered + first : covered + last]) + covered + first
-                graph.add(rows, view.vectors.take(rows), covered=covered + last, threads=self._threads)
-        except BaseException:
-            # What is in it and what is not can no longer be told.
-            self._snapshots.adopt(None, view.state)
-            raise
-        self._snapshots.adopt(graph, view.state)
-
-    def _save_graph(self, least: int | None = None) -> None:
-        graph = self._snapshots.graph
-        if graph is None:
-            return
-        if least is None:
-            least = max(self._limits.absorb_rows, int(graph.saved_covered * self._limits.save_share))
-        if graph.covered - graph.saved_covered < least:
-            return
-        state = self._state()
-        record = graph.save(self._folder, _graph_file(state.generation), threads=self._threads)
-        with self._store.writing() as change:
-            change.remember_graph(state, record.to_json())
-        self._remove_leftovers()
-
-    def _state(self) -> State:
-        with self._store.reading() as reader:
-            return reader.state()
+            self._upkeep.absorb(least)
+            self._upkeep.save_graph(least)
 
     def compact(self) -> None:
-        """Write the living vectors into a new file, build a graph over it, and make both count in one transaction."""
+        """Drop the dead, and build the graph anew."""
         with self._turn:
             self._refuse_after_fork()
-            with self._snapshots.looking(graph=False) as (reader, view):
-                rows = reader.live_rows()
-            generation = view.state.generation + 1
-            graph = Neighbours(self._scheme) if len(rows) > self._limits.exact_rows else None
-            with said_as_output_error(self._folder):
-                for new, vectors in self._copy(view, rows, generation):
-                    if graph is not None:
-                        graph.add(new, vectors, covered=int(new[-1]) + 1, threads=self._threads)
-            saved = None
-            if graph is not None:
-                saved = graph.save(self._folder, _graph_file(generation), threads=self._threads).to_json()
-            with self._store.writing() as change:
-                change.renumber(view.state, generation, saved)
-                state = change.state()
-            self._snapshots.adopt(graph, state)
-            self._remove_leftovers()
-            self._store.shrink()
-
-    def _copy(
-        self, view: View, rows: NDArray[np.int64], generation: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Copy rows into the vector file of another generation, and yield them with their new numbers."""
-        path = self._folder / vector_file(generation)
-        about = self._store.about
-        path.unlink(missing_ok=True)
-        create_vector_file(path, dimension=about.dimension, generation=generation, name=bytes.fromhex(about.name))
-        with contextlib.closing(VectorWriter(path, about.dimension)) as file:
-            for first, last in _spans(len(rows), self._limits.window_texts):
-                vectors = view.vectors.take(rows[first:last])
-                file.write(first, vectors)
-                yield np.arange(first, last), vectors
-
-    def _remove_leftovers(self) -> None:
-        """Remove files of earlier states, and of work that was interrupted; who has one mapped keeps what is mapped."""
-        state = self._state()
-        kept = {vector_file(state.generation)}
-        if state.graph is not None:
-            kept.add(Saved.from_json(state.graph).file)
-        for path in [*self._folder.glob("vectors-*.f32"), *self._folder.glob("graph-*.usearch")]:
-            if path.name not in kept:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-        for path in self._folder.glob(".graph-*.usearch.partial-*"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            self._upkeep.compact()
 
     def close(self) -> None:
         """Save the graph if much has come in since, and let others write."""
@@ -277,13 +191,3 @@ class IndexWriter:
     def after_fork(self) -> None:
         """In a forked child: another thread may have held the turn."""
         self._turn = threading.RLock()
-
-
-def _graph_file(generation: int) -> str:
-    # Never a name that was there before: a reader shall not take it for an older graph.
-    return f"graph-{generation}-{secrets.token_hex(4)}.usearch"
-
-
-def _spans(count: int, size: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, count, size):
-        yield first, min(first + size, count)

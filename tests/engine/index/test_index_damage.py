@@ -179,6 +179,7 @@ def change(folder: Path, *statements: str) -> None:
         ("UPDATE state SET rows = rows - 1", IndexDamagedError, "its state was altered"),
         ("UPDATE state SET rows = 1000000000000", IndexDamagedError, "its state was altered"),
         ("UPDATE dead SET row = 100000", IndexDamagedError, "dead rows that never were"),
+        ("UPDATE dead SET number = 2", IndexDamagedError, "lost what was removed"),
         ("UPDATE entries SET text = 'text' WHERE row = 7", IndexDamagedError, "entry of row 7 was altered"),
         ("UPDATE entries SET metadata = '{' WHERE row = 7", IndexDamagedError, "altered|malformed JSON"),
         ("UPDATE entries SET text = CAST(x'ff' AS TEXT) WHERE row = 7", IndexDamagedError, "cannot be read"),
@@ -189,6 +190,26 @@ def test_an_altered_database(folder: Path, statement: str, error: type[Exception
     change(folder, statement)
     with pytest.raises(error, match=message):
         answers(folder)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM entries WHERE row = 7", "DELETE FROM dead"])
+def test_lost_entries_are_missed_before_anything_builds_on_them(folder: Path, statement: str) -> None:
+    change(folder, statement)
+    before = {path.name: path.read_bytes() for path in folder.glob("vectors-*")}
+    with pytest.raises(IndexDamagedError, match=r"1\d\d entries were written, 11\d are there"):
+        Index.open(folder)
+    assert {path.name: path.read_bytes() for path in folder.glob("vectors-*")} == before
+    # Only what is hidden is lost to readers.
+    with Index.open(folder, read_only=True) as index:
+        assert index.get([8])[0] is not None
+
+
+def test_nothing_hidden_is_dropped_by_compaction(folder: Path) -> None:
+    with Index(folder, limits=SMALL) as index:
+        change(folder, "DELETE FROM entries WHERE row = 7")
+        with pytest.raises(IndexDamagedError, match="entries are missing"):
+            index.compact()
+    assert file(folder, "vectors-*").name == "vectors-1.f32"
 
 
 def test_an_unknown_dtype(folder: Path) -> None:

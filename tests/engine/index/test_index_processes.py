@@ -1,119 +1,50 @@
 """An index in several processes: killed writers, readers beside them, forks, what is imported."""
 
+import importlib.util
 import os
-import random
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from child import run_script
-from indexes import DIMENSION, SMALL, names, unit_vectors
+from indexes import SMALL, names, unit_vectors
 from simcse_engine import Index
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
-# Adds, replaces and removes for ever; says what it is about to do, and what was acknowledged. A key's vector follows
-# from its text alone, so that whoever looks later can tell whether the two belong together.
-WRITER = f"""
-    import random, sys, zlib
-    import numpy as np
-    from simcse_engine import Index
-    from simcse_engine.index.view import SearchLimits
-
-    def vector(text):
-        return np.random.default_rng(zlib.crc32(text.encode())).standard_normal({DIMENSION})
-
-    folder, seed = sys.argv[1], int(sys.argv[2])
-    chance = random.Random(seed)
-    limits = SearchLimits(exact_rows=30, absorb_rows=10, save_share=0.1, window_texts=7)
-    with Index(folder, limits=limits) as index:
-        for step in range(100_000):
-            what = chance.random()
-            if what < 0.75:
-                keys = chance.sample(range(400), chance.randint(1, 20))
-                texts = [f"{{key}} {{seed}} {{step}}" for key in keys]
-                print("add", step, *keys, flush=True)
-                index.add_vectors(np.array([vector(text) for text in texts]), texts, keys=keys)
-            elif what < 0.97:
-                keys = chance.sample(range(400), chance.randint(1, 10))
-                print("remove", step, *keys, flush=True)
-                index.remove(keys)
-            else:
-                print("compact", step, flush=True)
-                index.compact()
-            print("done", flush=True)
-"""
-
-
-def vector_of(text: str) -> np.ndarray:
-    import zlib
-
-    return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIMENSION)
-
-
-def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+KILLS = Path(__file__).resolve().parents[3] / "benchmarks/kills.py"
 
 
 def test_nothing_acknowledged_is_lost_to_kill(tmp_path: Path, artifact: Path) -> None:
+    """What the script does a thousand times, and more beside it."""
+    spec = importlib.util.spec_from_file_location("kills", KILLS)
+    assert spec is not None
+    assert spec.loader is not None
+    kills = importlib.util.module_from_spec(spec)
+    # A dataclass looks its module up.
+    sys.modules["kills"] = kills
+    spec.loader.exec_module(kills)
     folder = tmp_path / "index"
     Index.create(folder, artifact).close()
-    expected: dict[int, str] = {}
-    chance = random.Random(0)
-    for seed in range(25):
-        with start(WRITER, folder, seed) as process:
-            assert process.stdout is not None
-            lines = [process.stdout.readline()]
-            time.sleep(chance.random() * 0.3)
-            process.kill()
-            lines += process.stdout.readlines()
-            assert process.stderr is not None
-            assert process.stderr.read() == ""
-        # What was announced and not acknowledged may have happened or not, an addition by windows.
-        maybe: dict[int, set[str | None]] = {}
-        announced = [line.split() for line in lines if line.endswith("\n") and line != "done\n"]
-        acknowledged = sum(line == "done\n" for line in lines)
-        for position, (what, step, *keys) in enumerate(announced):
-            for key in map(int, keys):
-                text = f"{key} {seed} {step}" if what == "add" else None
-                if position >= acknowledged:
-                    maybe[key] = {expected.get(key), text}
-                elif text is None:
-                    expected.pop(key, None)
-                else:
-                    expected[key] = text
-        with Index.open(folder, read_only=True) as index:
-            expected = check(index, expected, maybe)
-    assert len(expected) > 100
+    tally = kills.kill_often(folder, 25)
+    assert tally.kills == sum(tally.interrupted.values()) == 25
+    assert tally.acknowledged["add"] > 100
+    with Index.open(folder, read_only=True) as index:
+        before = index.get(range(kills.KEYS))
+        assert len(index) > 0
     with Index(folder, limits=SMALL) as index:
-        check(index, expected, {})
         index.compact()
-        check(index, expected, {})
+        assert index.get(range(kills.KEYS)) == before
     left = sorted(path.name.partition("-")[0] for path in folder.iterdir())
-    assert left == ["graph", "index.db", "lock", "vectors"]
-
-
-def check(index: Index, expected: dict[int, str], maybe: dict[int, set[str | None]]) -> dict[int, str]:
-    found = {entry.key: entry.text for entry in index.get(range(400)) if entry is not None}
-    assert len(index) == len(found)
-    for key in range(400):
-        if key in maybe:
-            assert found.get(key) in maybe[key]
-        else:
-            assert found.get(key) == expected.get(key)
-    if found:
-        queries = np.array([vector_of(text) for text in found.values()])
-        for exact in (True, False):
-            hits = index.search(queries, k=1, exact=exact)
-            assert [each[0].key for each in hits] == [*found]
-            assert all(each[0].text == found[each[0].key] for each in hits)
-    return found
+    assert set(left) <= {"graph", "index.db", "lock", "vectors"}
+    # Where something is lost, it is noticed.
+    expected = {entry.key: entry.text for entry in before if entry is not None}
+    with pytest.raises(kills.LostError, match="under"):
+        kills.check(folder, {**expected, min(expected): "another text"}, {})
 
 
 def test_readers_beside_a_writer(tmp_path: Path, artifact: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from indexes import nearest_keys, unit_vectors
 from simcse_engine.errors import IndexDamagedError, OutputError
-from simcse_engine.index.neighbours import DTYPES, Neighbours, Saved, Scheme
+from simcse_engine.index.neighbours import Neighbours
+from simcse_engine.index.saved import Saved
+from simcse_engine.index.scheme import DTYPES, Scheme
 
 LEAST_RECALL = {"f32": 0.999, "f16": 0.999, "bf16": 0.99, "i8": 0.98, "b1": 0.5}
 

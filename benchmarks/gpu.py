@@ -1,0 +1,146 @@
+"""Is our work on a GPU right, and how fast is it? One command for a machine with an NVIDIA GPU.
+
+First of every artifact (float16 and float32 for CUDA, and TensorRT's engines where its libraries are): its own check
+texts, cosines to float32 on the CPU, STS, where each node runs, and memory over 10,000 batches. Then beside
+transformers on torch and sentence-transformers, on the same sentences, everybody in turns: bulk work from texts, token
+ids by length and as a share of the matrix peak of the same run, and one sentence at a time.
+
+    benchmarks/gpu.py                        all of it, to benchmarks/results/gpu-MODEL.json
+    benchmarks/gpu.py --models minilm
+    benchmarks/gpu.py --checks               correctness alone
+    BENCH_RESULTS=/tmp/trial benchmarks/gpu.py --device cpu --trial   on any machine: that the script itself works
+
+Wants the extras [export], [gpu] and sentence-transformers, in an environment without the CPU's onnxruntime.
+"""
+
+import argparse
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gpu_checks as checks
+import gpu_torch
+from gpu_speed import TRIAL, Work, speed
+from harness import ROOT, write_result
+from inputs import BENCH, bert_base, bert_base_checkpoint, minilm, minilm_checkpoint, sentences
+from simcse_engine import Encoder, UnverifiedWarning
+from simcse_engine.artifact import Manifest
+from simcse_engine.compiling import CompileOptions, compile_artifact
+from simcse_engine.errors import SimCSEError
+
+_STS = ROOT.parent / "shared/sts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model and its artifacts: ``artifact(precision, target)`` makes one, where it is not there."""
+
+    checkpoint: Callable[[], Path]
+    artifact: Callable[..., Path]
+    pooler: str
+
+
+MODELS = {
+    "minilm": Model(checkpoint=minilm_checkpoint, artifact=minilm, pooler="avg"),
+    "bert-base": Model(checkpoint=bert_base_checkpoint, artifact=bert_base, pooler="cls"),
+}
+
+
+def main() -> None:
+    asked = arguments()
+    work = TRIAL if asked.trial else Work()
+    gpu = gpu_torch.device_name(asked.device)
+    for name in asked.models:
+        model = MODELS[name]
+        print(f"\n{name} on {gpu}", flush=True)
+        artifacts, absent = prepared(name, asked.device)
+        exact = model.artifact("fp32", "cpu")
+        checked = {key: check(artifact, exact, asked, work) for key, artifact in artifacts.items()}
+        result: dict[str, Any] = {"gpu": gpu, "model": name, "checks": checked, "not_made": absent}
+        if not asked.checks:
+            with contextlib.ExitStack() as stack:
+                ours = {key: stack.enter_context(opened(artifacts[key], asked.device)) for key in artifacts}
+                result |= speed(ours, model.checkpoint(), model.pooler, asked.device, work)
+        write_result(f"gpu-{name}", result)
+
+
+def prepared(name: str, device: str) -> tuple[dict[str, Path], dict[str, str]]:
+    """Our artifacts by name, the one that ratios are of first, and why others could not be made."""
+    model = MODELS[name]
+    if device == "cpu":
+        # In a trial it stands in for those of a GPU.
+        return {"ours": model.artifact("fp32", "cpu")}, {}
+    found = {"ours": model.artifact("fp16", "cuda"), "ours-fp32": model.artifact("fp32", "cuda")}
+    absent = {}
+    for precision in ("fp16", "int8"):
+        key = f"ours-tensorrt-{precision}"
+        output = BENCH / f"{name}-{precision}-tensorrt-compiled"
+        try:
+            compile_artifact(
+                model.artifact(precision, "tensorrt"), output, CompileOptions(device=device, force=True), say=print
+            )
+            found[key] = output
+        except SimCSEError as error:
+            absent[key] = str(error)
+            print(f"  {key}: not made: {error}", flush=True)
+    return found, absent
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--device", default="cuda:0", help="cuda:N, or cpu with --trial")
+    parser.add_argument("--checks", action="store_true", help="no timing")
+    parser.add_argument("--trial", action="store_true", help="a little of everything")
+    parser.add_argument("--sts", type=Path, default=_STS if _STS.is_dir() else None, metavar="FOLDER")
+    asked = parser.parse_args()
+    if asked.device == "cpu" and not asked.trial:
+        parser.error("--device cpu goes with --trial: figures of a CPU say nothing here")
+    return asked
+
+
+def check(artifact: Path, exact: Path, asked: argparse.Namespace, work: Work) -> dict[str, Any]:
+    """Every check of one artifact; what fails is told, and the others go on."""
+    device = asked.device
+    texts = sentences().texts[: work.sentences]
+    found: dict[str, Any] = {"identity": Manifest.read(artifact).identity}
+    questions: dict[str, Callable[[], dict[str, Any]]] = {
+        "verified": lambda: checks.verified(artifact, device),
+    }
+    # An engine is one node, and what opens it takes no other.
+    if Manifest.read(artifact).target in ("cpu", "cuda"):
+        questions["placement"] = lambda: checks.placement(artifact, device)
+    with Encoder(exact, device="cpu", truncate="silent") as reference:
+
+        def on_device(ask: Callable[..., dict[str, Any]], *given: Any, **more: Any) -> dict[str, Any]:
+            with opened(artifact, device) as encoder:
+                return ask(encoder, *given, **more)
+
+        questions["agreement"] = lambda: on_device(checks.agreement, reference, texts)
+        if asked.sts is not None and not asked.trial:
+            questions["spearman"] = lambda: on_device(checks.spearman, reference, asked.sts)
+        questions["memory"] = lambda: on_device(checks.memory, batches=work.batches, device=device)
+        for name, ask in questions.items():
+            try:
+                found[name] = ask()
+            except (SimCSEError, RuntimeError) as error:
+                found[name] = {"error": str(error), "met": False}
+            print(f"  {artifact.name}: {name}: {'ok' if found[name]['met'] else 'NOT MET'}  {found[name]}", flush=True)
+    return found
+
+
+@contextlib.contextmanager
+def opened(artifact: Path, device: str) -> Iterator[Encoder]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnverifiedWarning)
+        encoder = Encoder(artifact, device=device, truncate="silent")
+    with encoder:
+        yield encoder
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""A saved graph as the database remembers it, and what tells its file from any other."""
+
+import json
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+_PIECE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A saved graph, as the database remembers it.
+
+    Attributes:
+        file: its name.
+        size_bytes: its size.
+        pieces: CRC-32 of each 16 MiB of it.
+        covered: rows of the vector file below this are in it, but those that were gone when it was built.
+        members: how many are in it.
+        strays: rows that its links do not lead to.
+    """
+
+    file: str
+    size_bytes: int
+    pieces: tuple[int, ...]
+    covered: int
+    members: int
+    strays: tuple[int, ...]
+
+    def to_json(self) -> str:
+        """As text for the database."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` wrote."""
+        facts = json.loads(text)
+        return cls(**{**facts, "pieces": tuple(facts["pieces"]), "strays": tuple(facts["strays"])})
+
+
+def measure(path: Path, threads: int) -> tuple[int, tuple[int, ...]]:
+    """A file's size, and the CRC-32 of its pieces, computed side by side."""
+    size_bytes = path.stat().st_size
+
+    def checksum(start: int) -> int:
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            return zlib.crc32(file.read(_PIECE_BYTES))
+
+    with ThreadPoolExecutor(threads) as pool:
+        return size_bytes, tuple(pool.map(checksum, range(0, size_bytes, _PIECE_BYTES)))

@@ -1,0 +1,90 @@
+"""Tokenized sentences → the arrays that a graph of each layout takes: pure functions.
+
+Every caller has sentences laid end to end: ``ids`` int64 [tokens] and ``lengths`` int64 [sentences].
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .buckets import Size
+
+Ints = NDArray[np.int64]
+Feed = Callable[[Ints, Ints, int | None], dict[str, NDArray[Any]]]
+
+
+def ragged(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[Any]]:  # noqa: ARG001 - as others
+    """As they come: the graph finds out where each sentence begins. Layouts "ragged" and "even"."""
+    return {"input_ids": ids, "lengths": lengths}
+
+
+def packed(ids: Ints, lengths: Ints, padding_id: int | None, size: Size | None = None) -> dict[str, NDArray[Any]]:
+    """End to end, with what fused attention over sentences without padding asks for: layout "packed".
+
+    Args:
+        ids: [tokens].
+        lengths: [sentences].
+        padding_id: see `positions`.
+        size: the shape to pad to, at least as large as these sentences are: with tokens of id 0 and position 0, and
+            sentences of no tokens, all of them at the end.
+
+    Returns:
+        int32 ``input_ids`` [tokens], ``position_ids`` [tokens], ``cumulative_lengths`` [sentences + 1] (where each
+        sentence begins, and the end) and ``token_offset`` [sentences, longest] (the place on the padded grid of each
+        token, then those of the padding).
+    """
+    if size is None:
+        size = Size(len(lengths), int(lengths.max()), len(ids))
+    input_ids, position_ids = np.zeros(size.tokens, np.int32), np.zeros(size.tokens, np.int32)
+    input_ids[: len(ids)] = ids
+    position_ids[: len(ids)] = positions(ids, lengths, padding_id)
+    boundaries = np.full(size.sentences + 1, len(ids), np.int32)
+    boundaries[0] = 0
+    np.cumsum(lengths, out=boundaries[1 : len(lengths) + 1])
+    filled = np.zeros((size.sentences, size.longest), bool)
+    filled[: len(lengths)] = np.arange(size.longest) < lengths[:, None]
+    places = np.arange(filled.size, dtype=np.int32).reshape(filled.shape)
+    return {
+        "input_ids": input_ids,
+        "position_ids": position_ids,
+        "cumulative_lengths": boundaries,
+        "token_offset": np.concatenate([places[filled], places[~filled]]).reshape(filled.shape),
+    }
+
+
+def grid(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[Any]]:
+    """A row a sentence, padded at the right: layout "grid".
+
+    Returns:
+        int32 [sentences, longest] ``input_ids``, ``position_ids`` and ``attention_mask`` (1 where there is a token).
+        Padding has id 0 and position 0; the mask keeps it out of every result.
+    """
+    filled = np.arange(int(lengths.max())) < lengths[:, None]
+    arrays = {"attention_mask": filled.astype(np.int32)}
+    for name, flat in (("input_ids", ids), ("position_ids", positions(ids, lengths, padding_id))):
+        arrays[name] = np.zeros(filled.shape, np.int32)
+        arrays[name][filled] = flat
+    return arrays
+
+
+def positions(ids: Ints, lengths: Ints, padding_id: int | None) -> NDArray[np.int32]:
+    """Each token's row of the position table: int32 [tokens].
+
+    Args:
+        ids: [tokens].
+        lengths: [sentences].
+        padding_id: None for BERT, whose positions count from 0. RoBERTa's count from ``padding_id`` + 1, and a padding
+            token, as someone may have typed it into a text, is not counted and has ``padding_id`` itself.
+    """
+    starts = np.cumsum(lengths) - lengths
+    if padding_id is None:
+        return (np.arange(len(ids)) - np.repeat(starts, lengths)).astype(np.int32)
+    real = ids != padding_id
+    counted = np.cumsum(real)
+    before = counted[starts] - real[starts]
+    return np.where(real, counted - np.repeat(before, lengths) + padding_id, padding_id).astype(np.int32)
+
+
+FEEDS: Mapping[str, Feed] = {"ragged": ragged, "even": ragged, "packed": packed, "grid": grid}

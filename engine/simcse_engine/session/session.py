@@ -1,0 +1,57 @@
+"""What a session is: one graph on one device, whichever provider runs it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ProviderError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """How a session runs.
+
+    Attributes:
+        device: "cpu", "cuda" or "cuda:N".
+        threads: threads that share one run's work on the CPU, the caller's among them.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        name, colon, index = self.device.partition(":")
+        if name not in ("cpu", "cuda") or (colon and (name == "cpu" or not index.isdecimal())):
+            raise ProviderError(f"device {self.device!r} is unknown; 'cpu', 'cuda' and 'cuda:N' are known")
+
+    @property
+    def device_index(self) -> int:
+        """Which of the devices of its kind."""
+        return int(self.device.partition(":")[2] or 0)
+
+
+class Session(Protocol):
+    """One graph on one device; `run` may be called from many threads at once."""
+
+    @property
+    def dimension(self) -> int:
+        """Floats a vector, as the graph states it."""
+
+    def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Run the graph on sentences laid end to end.
+
+        Args:
+            input_ids: [tokens], the token ids of all sentences, one after the other, special tokens included.
+            lengths: [sentences], each sentence's count of tokens, at least 1; they add up to ``tokens``.
+
+        Returns:
+            float32 [sentences, dimension].
+        """
+
+    def abandon(self) -> None:
+        """Never destroy this session. For a forked child, which has the session but not its threads.
+
+        The destructor would wait for threads that did not survive the fork, for ever.
+        """

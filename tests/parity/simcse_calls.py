@@ -1,0 +1,94 @@
+"""The original `simcse` asked call by call; what it answered about a small checkpoint is in `simcse_goldens.json`.
+
+`python tests/parity/simcse_calls.py PYTHON` asks again and rewrites the file, PYTHON being an interpreter that has
+simcse 0.4 beside the torch and transformers of here; `SIMCSE` in `benchmarks/peers/environment.py` lists its packages.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+GOLDENS = Path(__file__).with_name("simcse_goldens.json")
+POOLERS = ("cls", "cls_before_pooler")
+QUERIES = [
+    "A man is playing a guitar.",
+    "Rain fell all day.",
+    "Kids play football in a park, and nobody minds the rain.",
+]
+KEYS = ["Someone makes music.", "It was a wet day.", "The stock market fell.", "Children are playing soccer.", ""]
+# Lines end as Windows and Unix end them, with spaces before; one is blank, and the last has no end.
+FILE = "A man plays a guitar.  \r\n\r\nRain fell.\n  Indented, and kept so.\t\nA man plays a guitar."
+THRESHOLD = 0.2
+
+
+def ask(python: Path, checkpoint: Path, pooler: str) -> dict[str, Any]:
+    """What the original returns for each call of `original.py`.
+
+    Args:
+        python: has `simcse` installed.
+        checkpoint: what its class is given.
+        pooler: one of `POOLERS`.
+
+    Raises:
+        RuntimeError: it failed; the text is what it said.
+    """
+    given = json.dumps({"queries": QUERIES, "keys": KEYS, "threshold": THRESHOLD, "file": FILE})
+    # Without what this process adds to the path: the original's environment has packages of its own.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [python, Path(__file__).with_name("original.py"), checkpoint, pooler]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
+def small_checkpoint(folder: Path) -> Path:
+    """The checkpoint that the goldens are of: the same to the bit wherever it is made."""
+    from checkpoints import edit_weights, make_checkpoint
+
+    # torch may draw other numbers in another version; this generator of NumPy's is frozen.
+    random = np.random.RandomState(0)
+
+    def drawn(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {
+            name: torch.from_numpy(
+                (0.3 * random.standard_normal(state[name].shape) + ("LayerNorm.weight" in name)).astype(np.float32)
+            )
+            for name in sorted(state)
+        }
+
+    return edit_weights(make_checkpoint(folder), drawn)
+
+
+def main() -> None:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = small_checkpoint(Path(folder, "checkpoint"))
+        found = {pooler: ask(Path(sys.argv[1]), checkpoint, pooler) for pooler in POOLERS}
+    lines = [
+        f"  {json.dumps(pooler)}: {{\n"
+        + ",\n".join(f"    {json.dumps(name)}: {json.dumps(_short(value))}" for name, value in answers.items())
+        + "\n  }"
+        for pooler, answers in found.items()
+    ]
+    GOLDENS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    print(f"→ {GOLDENS}")
+
+
+def _short(value: Any) -> Any:
+    """Numbers with the digits that a float32 has."""
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
