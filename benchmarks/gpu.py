@@ -26,7 +26,8 @@ import gpu_checks as checks
 import gpu_torch
 from gpu_speed import TRIAL, Work, speed
 from harness import ROOT, write_result
-from inputs import BENCH, bert_base, bert_base_checkpoint, minilm, minilm_checkpoint, sentences
+from inputs import BENCH, bert_base, minilm, sentences
+from peers.models import BERT_BASE, MINILM, Model
 from simcse_engine import Encoder, UnverifiedWarning
 from simcse_engine.artifact import Manifest
 from simcse_engine.compiling import CompileOptions, compile_artifact
@@ -36,18 +37,14 @@ _STS = ROOT.parent / "shared/sts"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Match:
     """A model and its artifacts: ``artifact(precision, target)`` makes one, where it is not there."""
 
-    checkpoint: Callable[[], Path]
+    model: Model
     artifact: Callable[..., Path]
-    pooler: str
 
 
-MODELS = {
-    "minilm": Model(checkpoint=minilm_checkpoint, artifact=minilm, pooler="avg"),
-    "bert-base": Model(checkpoint=bert_base_checkpoint, artifact=bert_base, pooler="cls"),
-}
+MATCHES = {"minilm": Match(model=MINILM, artifact=minilm), "bert-base": Match(model=BERT_BASE, artifact=bert_base)}
 
 
 def main() -> None:
@@ -55,33 +52,33 @@ def main() -> None:
     work = TRIAL if asked.trial else Work()
     gpu = gpu_torch.device_name(asked.device)
     for name in asked.models:
-        model = MODELS[name]
+        match = MATCHES[name]
         print(f"\n{name} on {gpu}", flush=True)
         artifacts, absent = prepared(name, asked.device)
-        exact = model.artifact("fp32", "cpu")
+        exact = match.artifact("fp32", "cpu")
         checked = {key: check(artifact, exact, asked, work) for key, artifact in artifacts.items()}
         result: dict[str, Any] = {"gpu": gpu, "model": name, "checks": checked, "not_made": absent}
         if not asked.checks:
             with contextlib.ExitStack() as stack:
                 ours = {key: stack.enter_context(opened(artifacts[key], asked.device)) for key in artifacts}
-                result |= speed(ours, model.checkpoint(), model.pooler, asked.device, work)
+                result |= speed(ours, match.model, asked.device, work)
         write_result(f"gpu-{name}", result)
 
 
 def prepared(name: str, device: str) -> tuple[dict[str, Path], dict[str, str]]:
     """Our artifacts by name, the one that ratios are of first, and why others could not be made."""
-    model = MODELS[name]
+    match = MATCHES[name]
     if device == "cpu":
         # In a trial it stands in for those of a GPU.
-        return {"ours": model.artifact("fp32", "cpu")}, {}
-    found = {"ours": model.artifact("fp16", "cuda"), "ours-fp32": model.artifact("fp32", "cuda")}
+        return {"ours": match.artifact("fp32", "cpu")}, {}
+    found = {"ours": match.artifact("fp16", "cuda"), "ours-fp32": match.artifact("fp32", "cuda")}
     absent = {}
     for precision in ("fp16", "int8"):
         key = f"ours-tensorrt-{precision}"
         output = BENCH / f"{name}-{precision}-tensorrt-compiled"
         try:
             compile_artifact(
-                model.artifact(precision, "tensorrt"), output, CompileOptions(device=device, force=True), say=print
+                match.artifact(precision, "tensorrt"), output, CompileOptions(device=device, force=True), say=print
             )
             found[key] = output
         except SimCSEError as error:
@@ -92,7 +89,7 @@ def prepared(name: str, device: str) -> tuple[dict[str, Path], dict[str, str]]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=MATCHES, default=list(MATCHES))
     parser.add_argument("--device", default="cuda:0", help="cuda:N, or cpu with --trial")
     parser.add_argument("--checks", action="store_true", help="no timing")
     parser.add_argument("--trial", action="store_true", help="a little of everything")

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -12,6 +11,7 @@ import numpy as np
 import gpu_torch
 from harness import Ratio, Spread, alternate, timed
 from inputs import sentences
+from peers.models import Model
 from simcse_engine import Encoder
 from simcse_engine.flops import Flops
 from simcse_engine.session import buckets
@@ -45,20 +45,19 @@ class Work:
 TRIAL = Work(sentences=40, tokens=256, ones=5, rounds=2, batches=2, peak_size=256)
 
 
-def speed(ours: Mapping[str, Encoder], checkpoint: Path, pooler: str, device: str, work: Work) -> dict[str, Any]:
+def speed(ours: Mapping[str, Encoder], model: Model, device: str, work: Work) -> dict[str, Any]:
     """Everybody's figures, in turns.
 
     Args:
         ours: our contestants; the first, "ours", is the one that ratios are of.
-        checkpoint: what the field runs.
-        pooler: "avg" or "cls".
+        model: what the field runs.
         device: "cuda:N", or "cpu" for a trial.
         work: how much.
     """
     texts, encoder = sentences().texts, ours["ours"]
     absent: dict[str, str] = {}
     contestants: dict[str, Any] = dict(ours)
-    for peer, make in gpu_torch.field(checkpoint, pooler, device).items():
+    for peer, make in gpu_torch.field(model, device).items():
         try:
             contestants[peer] = make()
             contestants[peer].encode(texts[:8])

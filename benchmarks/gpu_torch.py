@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
+from peers.models import Model, sentence_folder
+
 MAX_TOKENS = 128
 
 
@@ -82,16 +84,11 @@ class Torch:
 class SentenceTransformer:
     """The same checkpoint in sentence-transformers, with its own sorting and batches."""
 
-    def __init__(self, checkpoint: Path, pooler: str, device: str, *, dtype: torch.dtype, batch: int = 256) -> None:
+    def __init__(self, folder: Path, device: str, *, dtype: torch.dtype, batch: int = 256) -> None:
+        """Load a folder with sentence-transformers' modules, pooler included."""
         from sentence_transformers import SentenceTransformer as Library
-        from sentence_transformers import models
 
-        transformer = models.Transformer(
-            str(checkpoint), max_seq_length=MAX_TOKENS, model_args={"torch_dtype": dtype, "local_files_only": True}
-        )
-        # Its CLS pooling has no head, which is one small product of the work.
-        pooling = models.Pooling(transformer.get_word_embedding_dimension(), "mean" if pooler == "avg" else "cls")
-        self._model = Library(modules=[transformer, pooling, models.Normalize()], device=device)
+        self._model = Library(str(folder), device=device, local_files_only=True, model_kwargs={"torch_dtype": dtype})
         self._batch = batch
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -102,16 +99,16 @@ class SentenceTransformer:
         return found
 
 
-def field(checkpoint: Path, pooler: str, device: str) -> dict[str, Callable[[], Torch | SentenceTransformer]]:
+def field(model: Model, device: str) -> dict[str, Callable[[], Torch | SentenceTransformer]]:
     """Everybody, by name; made when called, which may fail."""
     half = torch.float16
     settings = {"torch-fp16": Setting(dtype=half), "torch-bf16": Setting(dtype=torch.bfloat16)}
     if device != "cpu":  # for a CPU it takes a compiler and minutes
         settings["torch-fp16-compiled"] = Setting(dtype=half, compiled=True)
     made: dict[str, Callable[[], Torch | SentenceTransformer]] = {
-        name: partial(Torch, checkpoint, pooler, setting, device) for name, setting in settings.items()
+        name: partial(Torch, model.checkpoint(), model.pooler, setting, device) for name, setting in settings.items()
     }
-    made["sentence-transformers-fp16"] = partial(SentenceTransformer, checkpoint, pooler, device, dtype=half)
+    made["sentence-transformers-fp16"] = partial(SentenceTransformer, sentence_folder(model), device, dtype=half)
     return made
 
 
