@@ -175,7 +175,7 @@ def test_a_bad_calibration_is_refused_and_the_old_artifact_stays(
     checkpoint: Path, int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls", max_tokens=32))
-    monkeypatch.setattr("simcse_export.job.quantize", lambda *given, **options: forget(given, **options))
+    monkeypatch.setattr("simcse_export.targets.quantize", lambda *given, **options: forget(given, **options))
     for target, options in (("artifact", replace(int8, force=True)), ("new", int8)):
         with pytest.raises(QualityError, match="mean cosine to float32 is"):
             export(checkpoint, tmp_path / target, options)
@@ -217,7 +217,7 @@ def test_models_of_optimum_are_refused_before_the_work(
     checkpoint = make_checkpoint(tmp_path / "checkpoint", **config)
     monkeypatch.setattr("simcse_export.job.load_weights", lambda _: pytest.fail("began to work"))
     lines: list[str] = []
-    with pytest.raises(UnsupportedModelError, match="int8 is for BERT and RoBERTa"):
+    with pytest.raises(UnsupportedModelError, match="int8 for cpu is for BERT and RoBERTa"):
         export(checkpoint, tmp_path / "artifact", int8, say=lines.append)
     assert len(lines) == 1
     assert names(tmp_path) == {"checkpoint"}
