@@ -17,7 +17,7 @@ from simcse_engine.errors import ClosedError, ProviderError
 from simcse_engine.inputs import OptimizeFor
 from simcse_engine.runner import Runner
 from simcse_engine.schedule import Limits
-from simcse_engine.session import Session
+from simcse_engine.session import CpuSession, Session
 
 SMALL = Limits(batch_tokens=40, full_batch_tokens=15, window_texts=16, window_chars=500)
 
@@ -100,13 +100,13 @@ Runs = list[tuple[Session, threading.Thread, list[int]]]
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     """The session, thread and lengths of every run."""
     seen: Runs = []
-    run = Session.run
+    run = CpuSession.run
 
-    def watched(self: Session, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    def watched(self: CpuSession, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         seen.append((self, threading.current_thread(), lengths.tolist()))
         return run(self, input_ids, lengths)
 
-    monkeypatch.setattr(Session, "run", watched)
+    monkeypatch.setattr(CpuSession, "run", watched)
     return seen
 
 
