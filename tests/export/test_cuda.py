@@ -25,6 +25,7 @@ from simcse_export.graph import Architecture, author
 from simcse_export.weights import load_weights
 
 from .forward import TEXTS, forward
+from .maker import Maker
 
 # The CUDA provider's kernels, of those that graphs may need: (domain, operator) → the types of its first input. From
 # docs/OperatorKernels.md of ONNX Runtime 1.31. An operator without a kernel for its type would go to the CPU.
@@ -54,16 +55,10 @@ Make = Callable[..., Path]
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """A small model's artifact for CUDA, made once: ``make(family, pooler, precision)``; beside it its checkpoint."""
-    made: dict[tuple[str, ...], Path] = {}
+    maker = Maker(tmp_path_factory)
 
-    def make(family: str, pooler: str, precision: str = "fp16") -> Path:
-        if (family,) not in made:
-            made[family,] = make_checkpoint(tmp_path_factory.mktemp(family) / "checkpoint", model_type=family)
-        key = (family, pooler, precision)
-        if key not in made:
-            made[key] = made[family,].parent / f"{pooler}-{precision}"
-            export(made[family,], made[key], ExportOptions(pooler=pooler, precision=precision, target="cuda"))
-        return made[key]
+    def make(family: str, pooler: str, precision: str = "fp16", target: str = "cuda") -> Path:
+        return maker.artifact(family, ExportOptions(pooler=pooler, precision=precision, target=target))
 
     return make
 
@@ -135,20 +130,12 @@ def test_vectors_are_those_of_transformers(
     make: Make, on_cpu: Callable[..., CpuSession], family: str, pooler: str, precision: str, within: float
 ) -> None:
     session = on_cpu(family, pooler, precision)
-    with Encoder(_cpu_artifact(make, family, pooler), truncate="silent") as encoder:
+    with Encoder(make(family, pooler, "fp32", "cpu"), truncate="silent") as encoder:
         ids = encoder._tokenizer.encode(TEXTS).ids
     lengths = np.array([len(each) for each in ids])
     found = session.run(np.concatenate([np.array(each) for each in ids]), lengths)
     expected = forward(make(family, pooler, precision).parent / "checkpoint", pooler)
     assert np.abs(found - expected).max() < within
-
-
-def _cpu_artifact(make: Make, family: str, pooler: str) -> Path:
-    cuda = make(family, pooler)
-    folder = cuda.parent / f"{pooler}-cpu"
-    if not folder.exists():
-        export(cuda.parent / "checkpoint", folder, ExportOptions(pooler=pooler))
-    return folder
 
 
 @pytest.mark.parametrize(("family", "pooler"), KINDS)

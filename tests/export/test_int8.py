@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from checkpoints import CORPUS, make_checkpoint
+from checkpoints import make_checkpoint
 from simcse_engine import Encoder, parity
 from simcse_engine.artifact import ARTIFACT_FILES, GRAPH, POOLERS, WEIGHTS, Manifest, open_artifact
 from simcse_export import ExportOptions, export
@@ -18,6 +18,7 @@ from simcse_export.calibration import built_in
 from simcse_export.dialect import ACTIVATIONS
 
 from .forward import TEXTS, forward
+from .maker import Maker, short_calibration
 
 LAYERS = 3
 # Family, pooler.
@@ -30,25 +31,18 @@ Make = Callable[..., Path]
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> ExportOptions:
     """Calibrated on less than the built-in sentences, for the time it takes."""
-    path = tmp_path_factory.mktemp("calibration") / "mine.txt"
-    path.write_text("\n".join([*dict.fromkeys(CORPUS), *built_in("calibration")[::8]]), encoding="utf-8")
-    return ExportOptions(precision="int8", calibration=path)
+    return ExportOptions(precision="int8", calibration=short_calibration(tmp_path_factory))
 
 
 @pytest.fixture(scope="module")
 def make(options: ExportOptions, tmp_path_factory: pytest.TempPathFactory) -> Make:
     """The artifact of a small model, made once: ``make(family, pooler, precision)``; beside it its checkpoint."""
-    made: dict[tuple[str, ...], Path] = {}
+    maker = Maker(tmp_path_factory)
 
     def make(family: str, pooler: str, precision: str = "int8") -> Path:
-        if (family,) not in made:
-            made[family,] = make_checkpoint(tmp_path_factory.mktemp(family) / "checkpoint", model_type=family)
-        key = (family, pooler, precision)
-        if key not in made:
-            made[key] = made[family,].parent / f"{pooler}-{precision}"
-            own = replace(options, pooler=pooler) if precision == "int8" else ExportOptions(pooler=pooler)
-            export(made[family,], made[key], own)
-        return made[key]
+        return maker.artifact(
+            family, replace(options, pooler=pooler) if precision == "int8" else ExportOptions(pooler=pooler)
+        )
 
     return make
 

@@ -16,10 +16,10 @@ from simcse_engine.errors import InputValueError, ProviderError
 from simcse_engine.parity import LIMITS, compare
 from simcse_engine.session import feeds
 from simcse_export import ExportOptions, export
-from simcse_export.calibration import built_in
 from simcse_export.dialect import ACTIVATIONS
 
 from .forward import TEXTS
+from .maker import Maker, short_calibration
 
 PRECISIONS = ("fp32", "fp16", "int8")
 KINDS = [*(("bert", pooler) for pooler in POOLERS), ("roberta", "cls"), ("roberta", "avg_first_last")]
@@ -34,23 +34,15 @@ Make = Callable[..., Path]
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """The artifact of a small model for TensorRT, made once; ``make(family, pooler)`` is its float32 one for CPUs."""
-    calibration = tmp_path_factory.mktemp("calibration") / "mine.txt"
-    calibration.write_text("\n".join([*dict.fromkeys(CORPUS), *built_in("calibration")[::8]]), encoding="utf-8")
-    made: dict[tuple[str, ...], Path] = {}
+    maker, calibration = Maker(tmp_path_factory), short_calibration(tmp_path_factory)
 
     def make(family: str, pooler: str, precision: str = "") -> Path:
-        if (family,) not in made:
-            made[family,] = make_checkpoint(tmp_path_factory.mktemp(family) / "checkpoint", model_type=family)
-        key = (family, pooler, precision)
-        if key not in made:
-            made[key] = made[family,].parent / f"{pooler}-{precision}"
-            options = ExportOptions(pooler=pooler)
-            if precision:
-                options = replace(options, target="tensorrt", precision=precision)
-            if precision == "int8":
-                options = replace(options, calibration=calibration)
-            export(made[family,], made[key], options)
-        return made[key]
+        options = ExportOptions(pooler=pooler)
+        if precision:
+            options = replace(options, target="tensorrt", precision=precision)
+        if precision == "int8":
+            options = replace(options, calibration=calibration)
+        return maker.artifact(family, options)
 
     return make
 
