@@ -111,7 +111,7 @@ def _info(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from .artifact import HUB_FILES
     from .encoder import Encoder
-    from .errors import UnverifiedWarning
+    from .errors import OutputError, UnverifiedWarning
     from .hub import locate
     from .parity import LIMITS, record, verify
     from .printout import parity_lines
@@ -126,7 +126,12 @@ def _verify(args: argparse.Namespace) -> int:
         manifest = encoder.manifest
         recorded = manifest.verified is None and encoder.device != "cpu"
         if recorded:
-            record(folder, manifest, parity)
+            try:
+                record(folder, manifest, parity)
+            except OutputError as error:
+                # It has passed all the same, as in a container that only reads its artifact.
+                print(f"{PROGRAM}: warning: passed, and the manifest cannot say so: {error}", file=sys.stderr)
+                recorded = False
     if args.json:
         passed = {"passed": True, "recorded": recorded, "precision": manifest.precision, **parity.to_json()}
         print_json(passed)

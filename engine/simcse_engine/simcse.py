@@ -94,7 +94,7 @@ class SimCSE:
             )
         self._encoder = Encoder(self._folder, device=device)
         self.manifest = self._encoder.manifest
-        self.device = device or ("cpu" if self.manifest.target == "cpu" else "cuda")
+        self.device = self._encoder.device
         self.pooler = self.manifest.pooler
         # Of another max_length than the artifact's: opened when it is asked for, and the last one kept.
         self._shorter: Encoder | None = None

@@ -141,6 +141,28 @@ def test_leaves_no_thread(path: Path) -> None:
     assert run_script(script, path, TOKENIZERS_PARALLELISM=os.environ.get("TOKENIZERS_PARALLELISM", "true")) == "0\n"
 
 
+def test_together_is_as_one_by_one(path: Path) -> None:
+    # In a process of its own: the library's threads stay.
+    script = """
+        import sys
+        from pathlib import Path
+        from simcse_engine.tokenizer import Tokenizer
+
+        texts = ["", "a", "the cat sat on the mat", "一个男人在弹吉他。", "the " * 40, "[SEP] </s>"]
+        texts.append("unbelievable" * 400)
+        # Short ones, ones at the limit, and ones so long that only a part is read, in every order of the two ways.
+        texts = [*(" ".join(["dog"] * n) for n in range(40)), *texts * 3, "a dog " * 5000, *texts]
+        for max_tokens in (3, 8, 20):
+            alone = Tokenizer(Path(sys.argv[1]), max_tokens).encode(texts)
+            together = Tokenizer(Path(sys.argv[1]), max_tokens, together=True).encode(texts)
+            assert together.ids == alone.ids
+            assert together.cut == alone.cut
+            assert 0 < len(alone.cut) < len(texts)
+        print("alike")
+    """
+    assert run_script(script, path) == "alike\n"
+
+
 @given(
     words=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=8),
     max_tokens=st.integers(3, 12),
