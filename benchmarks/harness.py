@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -24,7 +25,10 @@ RESULTS = ROOT / "benchmarks/results"
 # Where results go instead, for a trial: its figures shall not take the place of measured ones.
 RESULTS_VARIABLE = "BENCH_RESULTS"
 
-_PACKAGES = ("simcse-engine", "onnxruntime", "numpy", "tokenizers", "torch", "transformers", "optimum-onnx", "onnx")
+_PACKAGES = (
+    *("simcse-engine", "onnxruntime", "numpy", "tokenizers", "usearch"),
+    *("torch", "transformers", "optimum-onnx", "onnx"),
+)
 _RESAMPLES = 10_000
 _DIGITS = 4
 
@@ -77,10 +81,11 @@ class Ratio:
 
 
 def alternate(contestants: Mapping[str, Callable[[Input], Output]], rounds: Iterable[Input]) -> dict[str, list[Output]]:
-    """Let contestants take turns, A B A B …, so that what else the machine does meets all of them alike.
+    """Let contestants take turns, so that what else the machine does meets all of them alike.
 
     Args:
-        contestants: each is called once a round.
+        contestants: each is called once a round, in an order that is drawn for it: who always came after the same one
+            would find the caches as that one leaves them, or its threads still spinning.
         rounds: what the contestants are called with, a round an item; the first is run once more before, unrecorded,
             for caches to fill and memory to be allocated.
 
@@ -91,9 +96,10 @@ def alternate(contestants: Mapping[str, Callable[[Input], Output]], rounds: Iter
     for contestant in contestants.values():
         contestant(inputs[0])
     outputs: dict[str, list[Output]] = {name: [] for name in contestants}
+    drawn = random.Random(0)
     for given in inputs:
-        for name, contestant in contestants.items():
-            outputs[name].append(contestant(given))
+        for name in drawn.sample(list(contestants), len(contestants)):
+            outputs[name].append(contestants[name](given))
     return outputs
 
 

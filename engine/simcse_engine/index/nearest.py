@@ -17,6 +17,9 @@ from .vectors import VectorMap
 # What a float32 product of unit vectors can be off by, with room to spare.
 _DOUBT = 1e-5
 _SCAN_BYTES = 16 << 20
+# Rows that are picked here and there are copied to be compared. A copy that stays in the processor's cache is compared
+# in a fifth of the time of one that is read back from memory.
+_PICK_BYTES = 384 << 10
 _SCORES_BYTES = 32 << 20
 
 
@@ -145,7 +148,7 @@ def scored(vectors: VectorMap, queries: NDArray[np.float32], rows: NDArray[np.in
     if count == 0:
         return Found.nothing()
     scores = np.empty(rows.shape, np.float32)
-    size = max(1, _SCAN_BYTES // (4 * count * queries.shape[1]))
+    size = max(1, _PICK_BYTES // (4 * count * queries.shape[1]))
     for first, last in _spans(0, len(rows), size):
         cube = vectors.take(np.maximum(rows[first:last], 0))
         np.matmul(cube, queries[first:last, :, None], out=scores[first:last, :, None])
@@ -163,7 +166,7 @@ def settle(found: Found, vectors: VectorMap, queries: NDArray[np.float32], k: in
         Best first within each query; more than k where the k-th's score is shared.
     """
     scores = np.empty(len(found.rows), np.float32)
-    size = max(1, _SCAN_BYTES // (8 * queries.shape[1]))
+    size = max(1, _PICK_BYTES // (8 * queries.shape[1]))
     exact = queries.astype(np.float64)
     squares = np.einsum("ij,ij->i", exact, exact)
     for first, last in _spans(0, len(scores), size):

@@ -26,11 +26,12 @@ def lists(found: Found, queries: int) -> list[list[int]]:
     return [found.rows[found.queries == i].tolist() for i in range(queries)]
 
 
-@pytest.mark.parametrize("scan_bytes", [1, 1000, 1 << 20])
+@pytest.mark.parametrize("at_once", [1, 1000, 1 << 20])
 @pytest.mark.parametrize("k", [1, 3, 40, 500])
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.9, 1.0])
-def test_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: int, share: float, scan_bytes: int) -> None:
-    monkeypatch.setattr(nearest, "_SCAN_BYTES", scan_bytes)
+def test_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: int, share: float, at_once: int) -> None:
+    monkeypatch.setattr(nearest, "_SCAN_BYTES", at_once)
+    monkeypatch.setattr(nearest, "_PICK_BYTES", at_once)
     vectors, queries = unit_vectors(200), unit_vectors(9, 1)
     chosen = np.random.default_rng(2).random(200) < share
     for start, end in ((0, 200), (30, 150), (200, 200)):
@@ -51,8 +52,8 @@ def test_candidates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, queries = unit_vectors(200), unit_vectors(9, 1)
     rows = np.array([np.random.default_rng(i).permutation(200)[:50] for i in range(9)])
     rows[rows % 7 == 0] = -1
-    for scan_bytes in (1, 1 << 20):
-        monkeypatch.setattr(nearest, "_SCAN_BYTES", scan_bytes)
+    for at_once in (1, 1000, 1 << 20):
+        monkeypatch.setattr(nearest, "_PICK_BYTES", at_once)
         kept = stored_once(tmp_path, vectors)
         settled = settle(scored(kept, queries, rows, 5), kept, queries, 5, None)
         for query, found in enumerate(lists(settled, 9)):
