@@ -49,6 +49,8 @@ class Process:
             stderr=errors,
             text=True,
             cwd=BENCHMARKS,
+            # It ends itself with its whole group, and Ctrl-C is not for it: the asker decides what that means.
+            process_group=0,
             # NumPy's own threads would take the CPUs from the batches that run while it pools.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
@@ -95,10 +97,10 @@ class Process:
     def close(self) -> None:
         """End the process, if it runs."""
         if self._running is not None:
-            process, errors = self._running
-            self._running, self.loaded = None, None
-            process.communicate()
-            errors.close()
+            (process, errors), self._running, self.loaded = self._running, None, None
+            # Closes its pipes, and waits for its end; not for that of the pipes, which others may hold.
+            with process, errors:
+                pass
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         self.start()

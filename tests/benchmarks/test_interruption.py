@@ -32,6 +32,24 @@ if __name__ == "__main__":
     serve(load)
 """
 
+# A worker that forks while its requests are read, as OpenVINO's telemetry does: the child waits for stdin's lock.
+FORKING = """
+import multiprocessing, os, time
+from pathlib import Path
+from peers.workers.protocol import serve
+
+def load(what):
+    def encode(texts):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+        child.start()
+        Path(texts[0]).write_text(str(child.pid))
+        return [texts]
+    return encode
+
+if __name__ == "__main__":
+    serve(load)
+"""
+
 ASKER = """
 import sys
 from pathlib import Path
@@ -39,9 +57,10 @@ from peers.process import Process
 from peers.workers.protocol import Load, Setting
 
 setting = Setting(batch=1, equal=False, workers=1, threads=1)
-process = Process(Path(sys.executable), "endless")
+process = Process(Path(sys.executable), "worker")
 process.load(Load(model="", folder="", pooler="avg", precision=None, setting=setting))
 process.encode([sys.argv[1]])
+process.close()
 """
 
 # The suite itself, over two scripts of the test's.
@@ -97,13 +116,24 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def test_a_peer_does_not_outlive_its_asker(
     number: signal.Signals, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    (tmp_path / "endless.py").write_text(WORKER, encoding="utf-8")
+    (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
     asker = start(ASKER, tmp_path / "pid")
     worker = number_in(tmp_path / "pid")
     assert runs(worker)
     asker.send_signal(number)
     asker.communicate(timeout=PATIENCE)
     until(lambda: not runs(worker))
+
+
+def test_what_a_peer_started_neither_outlives_it_nor_keeps_its_asker(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "worker.py").write_text(FORKING, encoding="utf-8")
+    asker = start(ASKER, tmp_path / "pid")
+    asker.communicate(timeout=PATIENCE)
+    assert asker.returncode == 0
+    child = number_in(tmp_path / "pid")
+    until(lambda: not runs(child))
 
 
 @pytest.mark.parametrize("number", SIGNALS)

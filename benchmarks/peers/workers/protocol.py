@@ -11,8 +11,8 @@ encodes them, so that what the transport costs is in no figure.
     {"do": "save", ..., "alone": true}           the same, each encoded alone    → {}
     {"do": "peak"}                               most memory it ever held        → {"mb": 130.5}
 
-Where something fails, the answer is {"error": why}. When requests end, so does the process, whatever it is doing: its
-asker has closed it, or was killed.
+Where something fails, the answer is {"error": why}. When requests end, so does the process, whatever it is doing, and
+with it whatever the library has started: its asker has closed it, or was killed.
 """
 
 import gc
@@ -76,9 +76,7 @@ class Load:
 
 
 def serve(load: Callable[[Load], Encode]) -> None:
-    """Answer requests until there are no more."""
-    # Ctrl-C reaches everybody in the terminal; the asker decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Answer requests until there are no more. The process leads a group of its own."""
     # Libraries print; what they say shall not stand between the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -120,7 +118,8 @@ def _lines() -> Iterator[str]:
         for line in sys.stdin:
             lines.put(line)
         # At once: the work in hand is nobody's, and some libraries abort when they are torn down with the interpreter.
-        os._exit(0)
+        # The whole group: OpenVINO's telemetry forks a process that waits for the lock of this very thread's stdin.
+        os.killpg(0, signal.SIGKILL)
 
     # In a thread of its own, so that the end is seen in the midst of work.
     threading.Thread(target=read, daemon=True).start()
