@@ -53,7 +53,7 @@ def ask(field: Field, *, rounds: int = BLOCKS) -> None:
             "question": "milliseconds of one sentence alone, text to vector; each at its best settings",
             **field.facts(),
             "sentences_a_contestant": rounds * BLOCK_SENTENCES,
-            "order": "rotated by one each round",
+            "order": "drawn each round",
             "one_sentence_ms": ms,
             "p50_ms_by_block": {name: Spread.of(each) for name, each in medians.items()},
             "p50_peer_over_ours": ratios,

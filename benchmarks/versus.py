@@ -57,7 +57,7 @@ def ask(field: Field, *, rounds: int = ROUNDS) -> None:
             "question": "sentences a second in bulk, texts to vectors; each at its best settings",
             **field.facts(),
             "sentences_in_a_round": field.sentences,
-            "order": "rotated by one each round",
+            "order": "drawn each round",
             "flops_per_token": field.flops.per_token,
             "peak_operations_per_s": peaks.facts(),
             "bulk_sentences_per_second": rates,

@@ -178,7 +178,7 @@ class Field:
         first: Callable[[], object] = lambda: None,
         beside: Mapping[str, Contestant] | None = None,
     ) -> dict[str, list[Output]]:
-        """Everybody runs each round, with another one first in each; what they returned, a round an item.
+        """Everybody runs each round, in an order that is drawn for it; what they returned, a round an item.
 
         What they warm up with comes before and is not recorded: libraries prepare kernels when they first see a shape.
         A peer that fails takes no further part, in this question or a later one.
@@ -191,16 +191,15 @@ class Field:
             beside: others that take turns with the field.
         """
         outputs: dict[str, list[Output]] = {name: [] for name in (*self.contestants, *(beside or {}))}
-        begun = time.monotonic()
+        begun, drawn = time.monotonic(), random.Random(0)
         for number, given in enumerate([warm_up, *rounds]):
             left = (time.monotonic() - begun) / max(number, 1) * (len(rounds) + 1 - number)
             said = f"round {number} of {len(rounds)}, {left:.0f} s left" if number else "warming up"
             print(said, flush=True)
             if number:
                 first()
-            names = list(outputs)
-            begin = number % len(names)
-            for name in names[begin:] + names[:begin]:
+            # Drawn, as in `harness.alternate`: nobody always comes after the same one. Two runs draw alike.
+            for name in drawn.sample(list(outputs), len(outputs)):
                 time.sleep(SETTLE_SECONDS)
                 contestant = (beside or {}).get(name) or self.contestants[name]
                 try:
