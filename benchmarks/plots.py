@@ -4,6 +4,8 @@ The background is transparent and the greys lie halfway, so that a plot reads on
 """
 
 import io
+import itertools
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -65,15 +67,14 @@ def svg(name: str, title: str, data: Any) -> str:
 
 def _throughput_quality(axes: Axes, data: Mapping[str, list[float]]) -> None:
     # Several score alike, so names stand in a column beside the points, spread until none covers another.
-    # Of equal scores the slowest stands highest, so that lines to it run above the faster ones' points.
-    names = sorted(data, key=lambda name: (round(data[name][1], 2), -data[name][0]))
-    low, high = data[names[0]][1], data[names[-1]][1]
+    scores = [score for _, score in data.values()]
+    low, high = min(scores), max(scores)
     room = max(high - low, 0.1)
-    step = 1.35 * room / max(len(names) - 1, 1)
+    step = 1.35 * room / max(len(data) - 1, 1)
     right = 1.12 * max(rate for rate, _ in data.values())
-    for i, name in enumerate(names):
+    levels = [low - 0.175 * room + i * step for i in range(len(data))]
+    for name, level in _untangled(data, right, levels, room).items():
         rate, score = data[name]
-        level = low - 0.175 * room + i * step
         axes.plot([rate], [score], "o", markersize=8, color=_color(name), zorder=3)
         label = axes.annotate(
             f"{LABELS[name]}  {rate:,.0f}",
@@ -99,6 +100,26 @@ def _throughput_quality(axes: Axes, data: Mapping[str, list[float]]) -> None:
     axes.set_xlabel("sentences a second")
     axes.set_ylabel(f"STS Spearman x 100 (the axis spans {1.5 * room:.1f} of 100)")
     axes.grid()
+
+
+def _untangled(data: Mapping[str, list[float]], right: float, levels: list[float], room: float) -> dict[str, float]:
+    """A level in the column for each name, so that no two lines from points to names cross."""
+
+    def length(name: str, level: float) -> float:
+        rate, score = data[name]
+        return math.hypot(1 - rate / right, (level - score) / room)
+
+    found = dict(zip(sorted(data, key=lambda name: (data[name][1], name)), levels, strict=True))
+    # Two lines that cross are longer together than with their ends exchanged, so the shortest cross nowhere.
+    exchanged = True
+    while exchanged:
+        exchanged = False
+        for one, other in itertools.combinations(found, 2):
+            now = length(one, found[one]) + length(other, found[other])
+            if length(one, found[other]) + length(other, found[one]) < now - 1e-9:
+                found[one], found[other] = found[other], found[one]
+                exchanged = True
+    return found
 
 
 def _latency(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:

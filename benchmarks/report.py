@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import tables
+import tables_search
 from charts import CHARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README, ASSETS = ROOT / "benchmarks/results", ROOT / "README.md", ROOT / "docs/assets"
 
+TABLES = {**tables.TABLES, **tables_search.TABLES}
 _BLOCK = re.compile(r"<!-- benchmark:([\w-]+) -->\n(.*?)<!-- /benchmark -->", re.DOTALL)
 
 
@@ -53,7 +55,7 @@ def filled(text: str, results: Mapping[str, Any]) -> str:
     """
 
     def block(found: re.Match[str]) -> str:
-        return f"<!-- benchmark:{found[1]} -->\n{tables.TABLES[found[1]](results)}\n<!-- /benchmark -->"
+        return f"<!-- benchmark:{found[1]} -->\n{TABLES[found[1]](results)}\n<!-- /benchmark -->"
 
     return _BLOCK.sub(block, text)
 

@@ -72,7 +72,7 @@ def measure(
         print(f"ours {dtype}: {facts[f'ours {dtype}']}", flush=True)
     indexes = {dtype: Index(folder, read_only=True, limits=LIMITS) for dtype, folder in folders.items()}
     ways: dict[str, Way] = {}
-    # Their recall alone is of interest, or their time.
+    # USearch's own k nearest, of which recall alone is of interest; and what is timed alone.
     judged: dict[str, Way] = {}
     parts: dict[str, Callable[[Vectors], object]] = {}
     try:
@@ -91,7 +91,10 @@ def measure(
         ways["ours exact"] = lambda queries: scores_of(exact, queries, exact=True)
         ways["numpy exact"] = lambda queries: best(queries @ data.vectors.T)
         ways |= contestants
-        recalls = {name: data.recall(np.concatenate([way(q) for q in data.batches()])) for name, way in ways.items()}
+        recalls = {
+            name: data.recall(np.concatenate([way(q) for q in data.batches()]))
+            for name, way in {**ways, **judged}.items()
+        }
         timed_ways = {name: timed(way) for name, way in {**ways, **parts}.items()}
         # Exact search of many vectors takes as long as all else together, and needs no rounds to be told from it.
         slow = {
