@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..errors import IndexDamagedError
 from .nearest import Found
 from .records import Reader
@@ -29,18 +31,18 @@ def hits_of(reader: Reader, found: Found, queries: int, k: int) -> list[list[Hit
     Raises:
         IndexDamagedError: a row has no entry, or one that is not as it was written.
     """
-    records = reader.records(sorted(set(found.rows.tolist())))
-    entries = {record.row: record.entry() for record in records}
-    hits: list[list[Hit]] = [[] for _ in range(queries)]
-    for query, row, score in zip(found.queries.tolist(), found.rows.tolist(), found.scores.tolist(), strict=True):
-        if row not in entries:
+    rows = np.unique(found.rows)
+    records = {record.row: record for record in reader.records(rows.tolist())}
+    for row in rows.tolist():
+        if row not in records:
             raise IndexDamagedError(f"{reader.path}: vector {row} has no entry; restore the database from a backup")
-        hits[query].append(Hit(entries[row].key, score, *entries[row][1:]))
-    for each in hits:
-        each.sort(key=_best_first)
-        del each[k:]
+    keys = np.array([records[row].key for row in rows.tolist()], np.uint64)
+    # In arrays, as thousands may share a score: of equal texts all have been found, and the lowest keys are wanted.
+    order = np.lexsort((keys[np.searchsorted(rows, found.rows)], -found.scores, found.queries))
+    asked = found.queries[order]
+    best = found.at(order[np.arange(len(order)) - np.searchsorted(asked, asked) < k])
+    hits: list[list[Hit]] = [[] for _ in range(queries)]
+    for query, row, score in zip(best.queries.tolist(), best.rows.tolist(), best.scores.tolist(), strict=True):
+        key, text, metadata = records[row].entry()
+        hits[query].append(Hit(key, score, text, metadata))
     return hits
-
-
-def _best_first(hit: Hit) -> tuple[float, int]:
-    return -hit.score, hit.key

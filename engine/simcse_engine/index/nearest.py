@@ -16,11 +16,14 @@ from .vectors import VectorMap
 
 # What a float32 product of unit vectors can be off by, with room to spare.
 _DOUBT = 1e-5
-_SCAN_BYTES = 16 << 20
-# Rows that are picked here and there are copied to be compared. A copy that stays in the processor's cache is compared
-# in a fifth of the time of one that is read back from memory.
+# What is computed at once, so that it is still in the processor's cache when it is looked at: scores of a scan; copies
+# of rows that are picked here and there, for all queries or for one, which are then compared in a fifth of the time of
+# such as are read back from memory.
+_SCORES_BYTES = 1 << 20
+_COPY_BYTES = 2 << 20
 _PICK_BYTES = 384 << 10
-_SCORES_BYTES = 32 << 20
+# So many times k that may still be among the best are put in order, before more are looked at.
+_MANY = 4
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,22 @@ class Found:
         """Each pair once."""
         pairs = self.queries * (self.rows.max(initial=0) + 1) + self.rows
         _, firsts = np.unique(pairs, return_index=True)
-        return Found(self.queries[firsts], self.rows[firsts], self.scores[firsts])
+        return self.at(firsts)
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Found":
-        """The pairs that ``chosen`` names."""
+    def ordered(self) -> "Found":
+        """By query, best first."""
+        return self.at(np.lexsort((-self.scores, self.queries)))
+
+    def kth(self, queries: int, k: int) -> NDArray[np.float32]:
+        """The k-th best score of each of so many queries, -inf where fewer were found; of what is `ordered`."""
+        lasts = np.searchsorted(self.queries, np.arange(queries)) + k - 1
+        ends = np.searchsorted(self.queries, np.arange(queries), side="right")
+        scores = np.full(queries, -np.inf, np.float32)
+        scores[lasts < ends] = self.scores[lasts[lasts < ends]]
+        return scores
+
+    def at(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Found":
+        """The pairs that a mask chooses, or those at these places, in their order."""
         return Found(self.queries[chosen], self.rows[chosen], self.scores[chosen])
 
 
@@ -80,7 +95,7 @@ def scan(
     if 2 * len(rows) < end - start:
         return scan_rows(vectors, queries, k, rows)
     best = _Best(len(queries), k)
-    for first, last in _spans(start, end, _scan_rows_at_once(queries)):
+    for first, last in _spans(start, end, _SCORES_BYTES // (4 * len(queries))):
         scores = queries @ vectors.block(first, last).T
         left_out = ~chosen[first - start : last - start]
         if left_out.any():
@@ -92,18 +107,13 @@ def scan(
 def scan_rows(vectors: VectorMap, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
     """Compare each query with these rows, int64 [n]; else as `scan`."""
     best = _Best(len(queries), k)
-    for first, last in _spans(0, len(rows), _scan_rows_at_once(queries)):
+    for first, last in _spans(0, len(rows), _COPY_BYTES // (4 * queries.shape[1])):
         best.add(queries @ vectors.take(rows[first:last]).T, rows[first:last])
     return best.found()
 
 
-def _scan_rows_at_once(queries: NDArray[np.float32]) -> int:
-    count, dimension = queries.shape
-    at_once: int = max(1, min(_SCAN_BYTES // (4 * dimension), _SCORES_BYTES // (4 * count)))
-    return at_once
-
-
 def _spans(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+    size = max(1, size)
     for first in range(start, end, size):
         yield first, min(first + size, end)
 
@@ -113,26 +123,40 @@ class _Best:
 
     def __init__(self, queries: int, k: int) -> None:
         self._k = k
-        self._top = np.full((queries, k), -np.inf, np.float32)
+        self._queries = queries
+        # Finite, so that -inf is below it.
+        self._floor = np.full(queries, -2, np.float32)
         self._parts: list[Found] = []
+        self._pairs = 0
+        self._most = self._many = _MANY * k * queries
 
     def add(self, scores: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
         """Take in scores float32 [queries, rows]; -inf is left out."""
-        k = self._k
-        top = scores if scores.shape[1] <= k else np.partition(scores, scores.shape[1] - k, axis=1)[:, -k:]
-        self._top = np.partition(np.concatenate([self._top, top], axis=1), top.shape[1], axis=1)[:, -k:]
-        queries, columns = np.nonzero(scores >= self._floor()[:, None])
+        width = scores.shape[1]
+        above = scores >= self._floor[:, None]
+        # Of the very first rows, or where they come in rising order, it is quicker to find their own k-th best first.
+        if width > self._k and np.count_nonzero(above) > self._many:
+            self._raise(np.partition(scores, -self._k, axis=1)[:, -self._k])
+            above = scores >= self._floor[:, None]
+        # Flat, as NumPy walks through two dimensions six times as slowly.
+        queries, columns = np.divmod(np.flatnonzero(above), width)
         self._parts.append(Found(queries, rows[columns], scores[queries, columns]))
+        self._pairs += len(queries)
+        if self._pairs > self._most:
+            self.found()
 
     def found(self) -> Found:
-        """What is left at the end."""
-        found = Found.joined(self._parts)
-        return found.where(found.scores >= self._floor()[found.queries])
+        """What is left of all that came."""
+        found = Found.joined(self._parts).ordered()
+        self._raise(found.kth(self._queries, self._k))
+        found = found.at(found.scores >= self._floor[found.queries])
+        self._parts, self._pairs = [found], len(found.rows)
+        # Where many are equal, all of them are left, and are not put in order again for each that joins them.
+        self._most = max(self._many, 2 * self._pairs)
+        return found
 
-    def _floor(self) -> NDArray[np.float32]:
-        # Finite, so that -inf is below it.
-        floor: NDArray[np.float32] = np.maximum(self._top.min(axis=1) - np.float32(_DOUBT), np.float32(-2))
-        return floor
+    def _raise(self, kth: NDArray[np.float32]) -> None:
+        self._floor = np.maximum(self._floor, kth - np.float32(_DOUBT))
 
 
 def scored(vectors: VectorMap, queries: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Found:
@@ -148,14 +172,13 @@ def scored(vectors: VectorMap, queries: NDArray[np.float32], rows: NDArray[np.in
     if count == 0:
         return Found.nothing()
     scores = np.empty(rows.shape, np.float32)
-    size = max(1, _PICK_BYTES // (4 * count * queries.shape[1]))
-    for first, last in _spans(0, len(rows), size):
+    for first, last in _spans(0, len(rows), _PICK_BYTES // (4 * count * queries.shape[1])):
         cube = vectors.take(np.maximum(rows[first:last], 0))
         np.matmul(cube, queries[first:last, :, None], out=scores[first:last, :, None])
     scores[rows < 0] = -np.inf
     best = np.partition(scores, -k, axis=1)[:, -k] if count > k else np.full(len(rows), -np.inf, np.float32)
     floor = np.maximum(best - np.float32(_DOUBT), np.float32(-2))
-    where, columns = np.nonzero(scores >= floor[:, None])
+    where, columns = np.divmod(np.flatnonzero(scores >= floor[:, None]), count)
     return Found(where, rows[where, columns], scores[where, columns])
 
 
@@ -166,20 +189,14 @@ def settle(found: Found, vectors: VectorMap, queries: NDArray[np.float32], k: in
         Best first within each query; more than k where the k-th's score is shared.
     """
     scores = np.empty(len(found.rows), np.float32)
-    size = max(1, _PICK_BYTES // (8 * queries.shape[1]))
     exact = queries.astype(np.float64)
     squares = np.einsum("ij,ij->i", exact, exact)
-    for first, last in _spans(0, len(scores), size):
+    for first, last in _spans(0, len(scores), _PICK_BYTES // (8 * queries.shape[1])):
         left, asked = vectors.take(found.rows[first:last]).astype(np.float64), found.queries[first:last]
         lengths = np.sqrt(np.einsum("ij,ij->i", left, left) * squares[asked])
         scores[first:last] = np.einsum("ij,ij->i", left, exact[asked]) / lengths
-    order = np.lexsort((-scores, found.queries))
-    settled = Found(found.queries[order], found.rows[order], scores[order])
-    if not len(order):
-        return settled
-    firsts = np.searchsorted(settled.queries, np.arange(len(queries)))
-    last = np.minimum(firsts + k - 1, np.append(firsts[1:], len(order)) - 1)
-    kept = settled.scores >= settled.scores[last][settled.queries]
+    settled = Found(found.queries, found.rows, scores).ordered()
+    least = settled.kth(len(queries), k)
     if threshold is not None:
-        kept &= settled.scores >= np.float32(threshold)
-    return settled.where(kept)
+        least = np.maximum(least, np.float32(threshold))
+    return settled.at(settled.scores >= least[settled.queries])

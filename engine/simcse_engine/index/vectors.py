@@ -21,6 +21,7 @@ _MAGIC = b"SimCSEv1"
 _HEADER = struct.Struct("<8sIQ16sI")
 _HEADER_BYTES = 64
 _WRITE_ROWS = 4096
+_CHECK_ROWS = 1024
 
 
 def create_vector_file(path: Path, *, dimension: int, generation: int, name: bytes) -> None:
@@ -149,15 +150,12 @@ class VectorMap:
         """
         records = self._records[start:end]
         unchecked = np.flatnonzero(~self._checked[start:end])
-        if len(unchecked) == end - start:
-            self._check(records, unchecked + start)
-        elif len(unchecked):
-            self._check(records[unchecked], unchecked + start)
+        for first in range(0, len(unchecked), _CHECK_ROWS):
+            some = unchecked[first : first + _CHECK_ROWS]
+            self._check(records[some], some + start)
         return records[:, :-1]
 
     def _check(self, records: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
-        if not len(rows):
-            return
         stated = records[:, -1:].view("<u4")[:, 0].tolist()
         vectors = records[:, :-1]
         for vector, checksum, row in zip(vectors, stated, rows.tolist(), strict=True):

@@ -244,6 +244,13 @@ def test_equal_scores_by_key(index: Index) -> None:
     assert keys_of(index.search(one, k=100)) == [expected]
 
 
+def test_metadata_are_each_hit_s_own(index: Index) -> None:
+    index.add(["a"], metadata=[{"tags": ["x"]}])
+    (one,), (other,) = index.search(["a", "a"], k=1)
+    one.metadata["tags"].append("y")
+    assert other.metadata == {"tags": ["x"]}
+
+
 def test_threshold(index: Index) -> None:
     vectors = unit_vectors(40)
     index.add_vectors(vectors, names(40))

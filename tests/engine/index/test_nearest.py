@@ -30,8 +30,8 @@ def lists(found: Found, queries: int) -> list[list[int]]:
 @pytest.mark.parametrize("k", [1, 3, 40, 500])
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.9, 1.0])
 def test_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: int, share: float, at_once: int) -> None:
-    monkeypatch.setattr(nearest, "_SCAN_BYTES", at_once)
-    monkeypatch.setattr(nearest, "_PICK_BYTES", at_once)
+    for limit in ("_SCORES_BYTES", "_COPY_BYTES", "_PICK_BYTES"):
+        monkeypatch.setattr(nearest, limit, at_once)
     vectors, queries = unit_vectors(200), unit_vectors(9, 1)
     chosen = np.random.default_rng(2).random(200) < share
     for start, end in ((0, 200), (30, 150), (200, 200)):
@@ -46,6 +46,16 @@ def stored_once(folder: Path, vectors: np.ndarray) -> VectorMap:
     if not (folder / "v").exists():
         return stored(folder, vectors)
     return VectorMap(folder / "v", rows=len(vectors), dimension=vectors.shape[1], generation=1, name=bytes(16))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_scan_of_rows_in_rising_and_falling_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: int) -> None:
+    monkeypatch.setattr(nearest, "_SCORES_BYTES", 512)
+    vectors, queries = unit_vectors(2000), unit_vectors(4, 1)
+    vectors = vectors[np.argsort(order * (vectors @ queries[0]))]
+    kept = stored(tmp_path, vectors)
+    found = settle(scan(kept, queries, 7, start=0, end=2000, chosen=np.ones(2000, np.bool_)), kept, queries, 7, None)
+    assert lists(found, 4) == nearest_keys(vectors, queries, 7)
 
 
 def test_candidates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +93,9 @@ def test_a_score_is_the_same_however_it_was_found(tmp_path: Path) -> None:
     assert set(one.rows[:11]) == {5, *range(100, 110)}
 
 
-def test_all_that_share_the_last_score_are_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [64, 1 << 20])
+def test_all_that_share_the_last_score_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(nearest, "_SCORES_BYTES", at_once)
     vectors = np.tile(unit_vectors(1), (50, 1))
     kept = stored(tmp_path, vectors)
     found = settle(
