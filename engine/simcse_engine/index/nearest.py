@@ -96,10 +96,10 @@ def scan(
         return scan_rows(vectors, queries, k, rows)
     best = _Best(len(queries), k)
     for first, last in _spans(start, end, _SCORES_BYTES // (4 * len(queries))):
-        scores = queries @ vectors.block(first, last).T
+        scores = vectors.block(first, last) @ queries.T
         left_out = ~chosen[first - start : last - start]
         if left_out.any():
-            scores[:, left_out] = -np.inf
+            scores[left_out] = -np.inf
         best.add(scores, np.arange(first, last))
     return best.found()
 
@@ -108,7 +108,7 @@ def scan_rows(vectors: VectorMap, queries: NDArray[np.float32], k: int, rows: ND
     """Compare each query with these rows, int64 [n]; else as `scan`."""
     best = _Best(len(queries), k)
     for first, last in _spans(0, len(rows), _COPY_BYTES // (4 * queries.shape[1])):
-        best.add(queries @ vectors.take(rows[first:last]).T, rows[first:last])
+        best.add(vectors.take(rows[first:last]) @ queries.T, rows[first:last])
     return best.found()
 
 
@@ -131,16 +131,17 @@ class _Best:
         self._most = self._many = _MANY * k * queries
 
     def add(self, scores: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
-        """Take in scores float32 [queries, rows]; -inf is left out."""
-        width = scores.shape[1]
-        above = scores >= self._floor[:, None]
+        """Take in scores float32 [rows, queries]; -inf is left out."""
+        above = scores >= self._floor
         # Of the very first rows, or where they come in rising order, it is quicker to find their own k-th best first.
-        if width > self._k and np.count_nonzero(above) > self._many:
-            self._raise(np.partition(scores, -self._k, axis=1)[:, -self._k])
-            above = scores >= self._floor[:, None]
+        if len(scores) > self._k and np.count_nonzero(above) > self._many:
+            by_query = scores.T.copy()
+            by_query.partition(-self._k, axis=1)
+            self._raise(by_query[:, -self._k])
+            above = scores >= self._floor
         # Flat, as NumPy walks through two dimensions six times as slowly.
-        queries, columns = np.divmod(np.flatnonzero(above), width)
-        self._parts.append(Found(queries, rows[columns], scores[queries, columns]))
+        places, queries = np.divmod(np.flatnonzero(above), self._queries)
+        self._parts.append(Found(queries, rows[places], scores[places, queries]))
         self._pairs += len(queries)
         if self._pairs > self._most:
             self.found()
