@@ -46,7 +46,7 @@ class SimCSE:
     - An empty list is fine, and gives [0, dimension]. A zero vector stays zero, and has cosine 0 to all.
     - `search` heeds ``threshold`` and ``top_k`` for a list of queries too; upstream's, without faiss, forgets them.
       Scores are Python floats throughout, where upstream's are NumPy's with faiss.
-    - `search` compares every vector up to 10,000, and asks a graph beyond. So ``num_cells``, ``num_cells_in_search``,
+    - `search` compares every vector up to 20,000, and asks a graph beyond. So ``num_cells``, ``num_cells_in_search``,
       ``use_faiss`` and ``faiss_fast`` are accepted and change nothing; nor does ``batch_size``.
     - The caller's list is never changed: upstream's `add_to_index` appends to what `build_index` was given.
     - Files are read as UTF-8, whatever the locale.
@@ -100,6 +100,7 @@ class SimCSE:
         self._shorter: Encoder | None = None
         self._index: Index | None = None
         self._temporary: weakref.finalize[Any, Any] | None = None
+        self._closed = False
 
     def encode(
         self,
@@ -319,7 +320,7 @@ class SimCSE:
         return self._index
 
     def _open_encoder(self) -> Encoder:
-        if getattr(self, "_closed", False):
+        if self._closed:
             raise ClosedError("this SimCSE is closed; open a new one")
         return self._encoder
 

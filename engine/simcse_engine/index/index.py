@@ -357,7 +357,7 @@ class Index:
             where: what a hit's metadata must fulfil, as in ``{"year": {"$gte": 2020}, "lang": "en"}``; all that can
                 be said is in `simcse_engine.index.where.compile_where`.
             exact: True compares every vector; False asks the graph however small the index is; None asks it from
-                10,000 entries (that fulfil ``where``) on.
+                20,000 entries, or 10,000 that fulfil ``where``, on.
 
         Returns:
             For each query its hits, best first; equal scores by key.

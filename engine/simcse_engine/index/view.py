@@ -20,7 +20,8 @@ class SearchLimits:
     """The sizes that an index works to.
 
     Attributes:
-        exact_rows: up to so many vectors are compared one by one; there is no graph before.
+        exact_rows: up to so many vectors are compared one by one, and half as many that a filter chose, as those are
+            copied to be compared; there is no graph before.
         absorb_rows: the graph takes in new vectors when there are so many; until then each search scans them.
         absorb_share: or this share of what is in the graph, whichever is more.
         save_share: the graph is saved when it has grown by this share since, as long as that is `absorb_rows`.
@@ -30,7 +31,7 @@ class SearchLimits:
         masks: filters whose result is remembered.
     """
 
-    exact_rows: int = 10_000
+    exact_rows: int = 20_000
     absorb_rows: int = 4096
     absorb_share: float = 1 / 256
     save_share: float = 1 / 8
@@ -92,8 +93,9 @@ def nearest(
     """
     alive = view.alive if chosen is None else view.alive & chosen
     live = view.live if chosen is None else int(np.count_nonzero(alive))
+    few = limits.exact_rows if chosen is None else limits.exact_rows // 2
     found = None
-    if view.graph is not None and not exact and (exact is False or live > limits.exact_rows):
+    if view.graph is not None and not exact and (exact is False or live > few):
         found = _by_graph(view, view.graph, queries, k, alive, live, limits, threads)
     if found is None:
         found = scan(view.vectors, queries, k, start=0, end=view.rows, chosen=alive)
