@@ -50,4 +50,4 @@ $(VENV)/.ready: pyproject.toml Makefile
 	touch $@
 
 clean:
-	rm -rf $(VENV) .demo .bench build dist site
+	rm -rf $(VENV) .demo .bench .pytest_cache build dist site

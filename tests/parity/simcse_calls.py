@@ -1,14 +1,15 @@
 """The original `simcse` asked call by call; what it answered about a small checkpoint is in `simcse_goldens.json`.
 
-`python tests/parity/simcse_calls.py PYTHON` asks again and rewrites the file, PYTHON being an interpreter that has
-simcse 0.4 beside the torch and transformers of here; `SIMCSE` in `benchmarks/peers/environment.py` lists its packages.
+`python tests/parity/simcse_calls.py` asks again and rewrites the file.
 """
 
 import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,33 @@ KEYS = ["Someone makes music.", "It was a wet day.", "The stock market fell.", "
 # Lines end as Windows and Unix end them, with spaces before; one is blank, and the last has no end.
 FILE = "A man plays a guitar.  \r\n\r\nRain fell.\n  Indented, and kept so.\t\nA man plays a guitar."
 THRESHOLD = 0.2
+
+
+def install(folder: Path) -> Path:
+    """Make an environment with the original of the registry beside the torch and transformers of here.
+
+    Args:
+        folder: where; one that is there already is taken as it is.
+
+    Returns:
+        Its interpreter.
+
+    Raises:
+        subprocess.CalledProcessError: pip could not; its ``stderr`` says why.
+    """
+    python, ready = folder / "bin/python", folder / "ready"
+    if ready.is_file():
+        return python
+    venv.create(folder, clear=True)
+    # What this environment has, it sees; what it installs, only it has.
+    paths = {"base": str(folder), "platbase": str(folder)}
+    Path(sysconfig.get_path("purelib", "venv", vars=paths), "here.pth").write_text(sysconfig.get_path("purelib"))
+    # The package itself asks for numpy and scipy of 2020.
+    for asked in (["scikit-learn"], ["--no-deps", "simcse==0.4"]):
+        pip = [sys.executable, "-m", "pip", "--python", python, "--quiet", "install", "--retries", "1", *asked]
+        subprocess.run(pip, check=True, capture_output=True, text=True)
+    ready.touch()
+    return python
 
 
 def ask(python: Path, checkpoint: Path, pooler: str) -> dict[str, Any]:
@@ -71,8 +99,8 @@ def small_checkpoint(folder: Path) -> Path:
 def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = small_checkpoint(Path(folder, "checkpoint"))
-        found = {pooler: ask(Path(sys.argv[1]), checkpoint, pooler) for pooler in POOLERS}
+        checkpoint, python = small_checkpoint(Path(folder, "checkpoint")), install(Path(folder, "environment"))
+        found = {pooler: ask(python, checkpoint, pooler) for pooler in POOLERS}
     lines = [
         f"  {json.dumps(pooler)}: {{\n"
         + ",\n".join(f"    {json.dumps(name)}: {json.dumps(_short(value))}" for name, value in answers.items())

@@ -1,12 +1,13 @@
-"""The drop-in class beside the original, call by call: on its recorded answers, and live where it is installed.
+"""The drop-in class beside the original, call by call: live where pip can install that, and on its recorded answers.
 
-`benchmarks/versus.py --model bert-base --peers simcse` makes an environment with the original; `SIMCSE_ORIGINAL` names
-the Python of another. Where there is none, `simcse_goldens.json` has what it answered.
+The original gets an environment of its own, which pytest's cache keeps. Where there is no network,
+`simcse_goldens.json` has what it answered.
 """
 
 import importlib.util
 import json
-import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,6 @@ import pytest
 
 from simcse_engine import SimCSE
 from simcse_export import ExportOptions, export
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def _load_calls() -> ModuleType:
@@ -55,6 +54,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return calls.small_checkpoint(tmp_path_factory.mktemp("goldens") / "checkpoint")
 
 
+@pytest.fixture(scope="module")
+def original(request: pytest.FixtureRequest) -> Path:
+    """The interpreter of an environment with the original."""
+    major, minor, *_ = sys.version_info
+    try:
+        return calls.install(request.config.cache.mkdir(f"simcse-original-{major}.{minor}"))
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the original simcse cannot be installed: {error.stderr.strip().splitlines()[-1]}")
+
+
 @pytest.fixture(
     scope="module", params=[(w, p) for w in ("goldens", "small", "real") for p in calls.POOLERS], ids="-".join
 )
@@ -63,10 +72,8 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if which == "goldens":
         checkpoint, theirs = request.getfixturevalue("small"), json.loads(calls.GOLDENS.read_text("utf-8"))[pooler]
     else:
-        python = Path(os.environ.get("SIMCSE_ORIGINAL", ROOT / ".bench/simcse/bin/python"))
-        if not python.is_file():
-            pytest.skip("no environment with the original simcse")
         checkpoint = request.getfixturevalue("small" if which == "small" else "real_checkpoint")
+        python = request.getfixturevalue("original")
         theirs = calls.ask(python, checkpoint, pooler)
     folder = tmp_path_factory.mktemp("original")
     export(checkpoint, folder / "unit", ExportOptions(pooler=pooler))
