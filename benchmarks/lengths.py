@@ -14,7 +14,7 @@ from simcse_engine.artifact import TOKENIZER
 from simcse_engine.tokenizer import Tokenizer
 
 LENGTHS = (8, 16, 32, 64, 128)
-TOKENS_A_ROUND, ROUNDS = 4_096, 2
+TOKENS_A_ROUND, ROUNDS = 4_096, 5
 SPECIAL_TOKENS = 2
 
 

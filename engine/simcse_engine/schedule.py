@@ -29,12 +29,12 @@ class Limits:
 
     Attributes:
         batch_tokens: most tokens a run, which bounds its memory (one longer text runs alone). Activations of 512
-            tokens stay in a core's cache: 256 measures alike, 128 and 2048 are 9 % slower, 1024 is 6 %.
+            tokens stay in a core's cache: 256 measures alike, 128 is a tenth slower, 1024 up to 6 %, 2048 up to 9 %.
         full_batch_tokens: a batch of one length runs as such from here on; with fewer tokens it is joined with
             others, since a run below it reads the weights for too few rows.
         mixed_padding: most scores of attention that padding adds to a mixed batch, for each of its tokens (only
             attention is padded, to sentences x longest²). So short texts of any lengths run together, and long ones
-            with their like: 16 short texts beside one of 120 tokens take two thirds of the time of one run for all.
+            with their like: 16 short texts beside one of 120 tokens take half to two thirds of one run's time.
         window_texts: texts in memory at once (twice: one window is tokenized while the last one runs).
         window_chars: the same in characters, for long texts.
         padded: whether a run is a grid, all of whose places count as tokens.
