@@ -15,6 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Self
 
+from .atomic import refuse_existing
 from .errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError, OutputError
 
 FORMAT = 3
@@ -292,12 +293,14 @@ def _is_checkpoint(folder: Path) -> bool:
     return (folder / "config.json").is_file() or (folder / "modules.json").is_file()
 
 
-def refuse_other_folders(target: Path) -> None:
-    """Raise where replacing ``target`` would delete what is no artifact, such as the checkpoint or a home folder.
+def refuse_place(target: Path, *, force: bool) -> None:
+    """Raise where an artifact cannot go, before hours of work.
 
     Raises:
-        OutputError: names a file that lies in it.
+        OutputError: something is there and ``force`` was not given; or it is no artifact, such as the checkpoint or a
+            home folder, which nothing shall delete.
     """
+    refuse_existing(target, replace=force, advice="choose another name, or replace it with --force")
     try:
         found = {path.name for path in target.iterdir()} if target.is_dir() else set()
     except OSError as error:

@@ -97,7 +97,7 @@ def whole_file(target: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def refuse_existing(target: Path, *, replace: bool) -> None:
+def refuse_existing(target: Path, *, replace: bool, advice: str = "choose another name") -> None:
     """Raise OutputError where ``whole_folder`` would, so that a caller can ask before hours of work."""
     if not os.path.lexists(target):
         return
@@ -105,7 +105,7 @@ def refuse_existing(target: Path, *, replace: bool) -> None:
         raise OutputError(f"{target}: exists and is not a folder")
     with said_as_output_error(target):
         if not replace and any(target.iterdir()):
-            raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
+            raise OutputError(f"{target}: exists already; {advice}")
 
 
 def _exchange(new: Path, old: Path) -> None:

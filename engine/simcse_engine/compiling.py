@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .artifact import ENGINE_FILES, GRAPH, Engine, Manifest, open_artifact, refuse_other_folders
-from .atomic import refuse_existing, whole_folder
+from .artifact import ENGINE_FILES, GRAPH, Engine, Manifest, open_artifact, refuse_place
+from .atomic import whole_folder
 from .encoder import Encoder
 from .errors import InputValueError
 from .inputs import checked_device
@@ -69,8 +69,7 @@ def compile_artifact(
         OutputError: ``output`` exists (without ``force``), is a folder of other things, or cannot be written.
     """
     options = options or CompileOptions()
-    refuse_existing(output, replace=options.force)
-    refuse_other_folders(output)
+    refuse_place(output, force=options.force)
     manifest = open_artifact(artifact)
     if manifest.max_batch is None:
         raise InputValueError(

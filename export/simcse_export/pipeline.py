@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from simcse_engine.artifact import Manifest, refuse_other_folders
-from simcse_engine.atomic import refuse_existing, whole_folder
+from simcse_engine.artifact import Manifest, refuse_place
+from simcse_engine.atomic import whole_folder
 from simcse_engine.session import import_runtime
 
 from .job import Job
@@ -45,8 +45,7 @@ def export(
     """
     options = options or ExportOptions()
     target = Path(artifact)
-    refuse_existing(target, replace=options.force)
-    refuse_other_folders(target)
+    refuse_place(target, force=options.force)
     import_runtime()
     steps = 6 + bool(options.compute_capability) if not options.first_on_cpu else 5 if options.sts else 4
     step = itertools.count(1)

@@ -116,7 +116,7 @@ def test_a_folder_with_something_in_it_is_refused_at_once(tmp_path: Path) -> Non
     target = tmp_path / "out"
     write_folder(target, "old")
     entered = False
-    with pytest.raises(OutputError, match=r"exists already.*--force"), whole_folder(target):
+    with pytest.raises(OutputError, match=r"exists already; choose another name$"), whole_folder(target):
         entered = True
     assert not entered
     assert (target / "content").read_text() == "old"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..artifact import HUB_FILES, Manifest
 from ..encoder import Encoder
-from ..errors import ArtifactNotFoundError, IndexMismatchError, InputTypeError
+from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError
 from ..hub import hub_id_of, locate
 from ..inputs import check_texts, checked_sequence
 from .entries import checked_vectors
@@ -52,6 +52,9 @@ class Binding:
         self._same_model = same_model
         self._opening = threading.Lock()
         self._encoder: Encoder | None = None
+        # What was opened here, and is to be closed here.
+        self._owned: Encoder | None = None
+        self._closed = False
         self._artifact: str | os.PathLike[str] | None = None
         if isinstance(artifact, Encoder):
             self._check(artifact.manifest, artifact.max_tokens, str(artifact.artifact))
@@ -66,9 +69,12 @@ class Binding:
 
         Raises:
             ArtifactNotFoundError: the artifact is not where it was.
+            ClosedError: the index was closed.
             IndexMismatchError: it is another one now.
         """
         with self._opening:
+            if self._closed:
+                raise ClosedError("this index is closed; open it again")
             if self._encoder is None:
                 self._encoder = self._open()
             return self._encoder
@@ -137,9 +143,10 @@ class Binding:
 
     def close(self) -> None:
         """Close the encoder, if it was opened here."""
-        owned = getattr(self, "_owned", None)
-        if owned is not None:
-            owned.close()
+        with self._opening:
+            self._closed = True
+            if self._owned is not None:
+                self._owned.close()
 
     def after_fork(self) -> None:
         """In a forked child: another thread may have held the lock."""

@@ -447,8 +447,10 @@ def test_one_writer_many_readers(index: Index) -> None:
     Index.open(index.folder).close()
 
 
-def test_closed(index: Index) -> None:
-    index.add(TEXTS)
+@pytest.mark.parametrize("used", [True, False])
+def test_closed(index: Index, used: bool) -> None:
+    if used:
+        index.add(TEXTS)
     index.close()
     index.close()
     for use in (
@@ -458,7 +460,7 @@ def test_closed(index: Index) -> None:
         index.compact,
         lambda: len(index),
     ):
-        with pytest.raises(ClosedError):
+        with pytest.raises(ClosedError, match="this index is closed"):
             use()
 
 
