@@ -60,8 +60,10 @@ def _refuse_index(args: argparse.Namespace) -> None:
         return
     if args.file is None:
         raise OutputError(f"{args.index}: is an index already; `{PROGRAM} index add` adds to it")
-    own_keys = args.keys is not None or (has_vectors(args.file) and args.texts is None)
-    raise OutputError(f"{args.index}: is an index already. {_go_on(args, own_keys=own_keys, first_key=0)}")
+    # A file of vectors may have keys or not.
+    unknown = args.texts is None and has_vectors(args.file)
+    said = _go_on(args, own_keys=args.keys is not None, first_key=None if unknown else 0)
+    raise OutputError(f"{args.index}: is an index already. {said}")
 
 
 def _check_file(args: argparse.Namespace) -> None:
@@ -182,6 +184,7 @@ def _go_on(args: argparse.Namespace, *, own_keys: bool, first_key: int | None) -
     command += ["--keys", args.keys] if args.keys is not None else []
     command += [] if own_keys else ["--first-key", str(first_key)]
     command += ["--artifact", args.artifact] if args.index_command == "add" and args.artifact is not None else []
+    command += ["--same-model"] if args.index_command == "add" and args.same_model else []
     return f"What is safe is not encoded again by\n  {shlex.join(command)}"
 
 

@@ -1,5 +1,6 @@
 """SimCSE: the class of the `simcse` package (0.4), on an exported artifact instead of a checkpoint in torch."""
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -267,12 +268,12 @@ class SimCSE:
         """
         source = self._built()
         target = Path(folder).expanduser().absolute()
-        with whole_folder(target) as staging:
-            # The lock keeps other writers off while files are copied, and closing leaves all of it in them.
-            with Index.open(source.folder, artifact=self._encoder):
-                pass
-            for path in source.folder.iterdir():
-                shutil.copyfile(path, staging / path.name)
+        # The lock keeps writers off while files are copied. A reader that ends may still move SQLite's log into the
+        # database: so the log comes first, and is either whole or not needed.
+        with whole_folder(target) as staging, Index.open(source.folder, artifact=self._encoder):
+            for path in sorted(source.folder.iterdir(), reverse=True):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(path, staging / path.name)
         self._use(Index.open(target, read_only=True, artifact=self._encoder), None)
 
     def load_index(self, folder: str | os.PathLike[str]) -> None:

@@ -13,6 +13,7 @@ from simcse_engine import Encoder, Index, SimCSE, TruncationWarning
 from simcse_engine.errors import (
     ArtifactNotFoundError,
     ClosedError,
+    IndexLockedError,
     IndexMismatchError,
     IndexNotFoundError,
     InputTypeError,
@@ -24,6 +25,23 @@ from simcse_engine.errors import (
 from simcse_export import ExportOptions, export
 
 TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "some one is walking"]
+
+
+def test_nobody_writes_while_an_index_is_saved(model: SimCSE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.build_index(TEXTS)
+    model.save_index(tmp_path / "first")
+    copy, refused = shutil.copyfile, []
+
+    def beside_a_writer(source: Path, target: Path) -> None:
+        with pytest.raises(IndexLockedError):
+            Index.open(tmp_path / "first")
+        refused.append(source.name)
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", beside_a_writer)
+    model.save_index(tmp_path / "second")
+    assert {"index.db", "vectors-1.f32"} <= {*refused}
+    assert model.search("the cat is on the mat")[0][0] == "the cat is on the mat"
 
 
 @pytest.fixture

@@ -55,13 +55,17 @@ class Binding:
         # What was opened here, and is to be closed here.
         self._owned: Encoder | None = None
         self._closed = False
+        # Of the same model, where that will do: its vectors are welcome besides.
+        self._twin: str | None = None
         self._artifact: str | os.PathLike[str] | None = None
         if isinstance(artifact, Encoder):
             self._check(artifact.manifest, artifact.max_tokens, str(artifact.artifact))
+            self._twin = artifact.manifest.identity if same_model else None
             self._encoder = artifact
         elif artifact is not None:
             where, manifest = facts_of(artifact)
             self._check(manifest, manifest.max_tokens, where)
+            self._twin = manifest.identity if same_model else None
             self._artifact = artifact
 
     def encoder(self) -> Encoder:
@@ -114,8 +118,8 @@ class Binding:
             )
 
     def check_identity(self, identity: str | None) -> None:
-        """Raise IndexMismatchError if vectors state another identity than the index's."""
-        if identity is not None and identity != self._about.identity:
+        """Raise IndexMismatchError if vectors state another identity than the index's, or that of its accepted twin."""
+        if identity is not None and identity not in (self._about.identity, self._twin):
             raise IndexMismatchError(
                 f"the vectors are of artifact {identity!s:.12}…, those of {self._folder} of "
                 f"{self._about.identity:.12}…; encode the texts with {self._about.artifact}"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..atomic import whole_folder
 from ..cpu import usable_cpus
+from ..encoder import Encoder
 from ..errors import ClosedError, IndexDamagedError, InputTypeError, InputValueError, SearchIndexError
 from ..inputs import check_texts, checked_count, checked_sequence
 from .binding import Artifact, Binding, Portions, facts_of
@@ -124,11 +125,16 @@ class Index:
         Raises:
             ArtifactError: the artifact is missing, damaged or newer than this engine.
             OutputError: the folder exists, or cannot be made.
-            InputValueError: an unknown dtype.
+            InputValueError: an unknown dtype, or an encoder with another ``max_tokens`` than its artifact's.
         """
         if dtype not in DTYPES:
             raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, DTYPES))}")
         where, manifest = facts_of(artifact)
+        if isinstance(artifact, Encoder) and artifact.max_tokens != manifest.max_tokens:
+            raise InputValueError(
+                f"this encoder cuts at {artifact.max_tokens} tokens, its artifact at {manifest.max_tokens}, as an "
+                "index does; give one without max_tokens"
+            )
         about = About(
             name=secrets.token_hex(16),
             artifact=where,
@@ -225,7 +231,8 @@ class Index:
             OutputError: the disk is full. What was committed stays.
             SearchIndexError: opened for reading alone.
         """
-        texts = checked_sequence(texts)
+        # By position from here on: what pandas has is read by label.
+        texts = list(checked_sequence(texts))
         check_texts(texts)
         numbers = None if keys is None else checked_keys(keys, len(texts))
         written = checked_metadata(metadata, len(texts))
@@ -276,7 +283,7 @@ class Index:
             IndexMismatchError: another identity or dimension than the index's.
             InputTypeError, InputValueError: as for `add`; also vectors with NaN, or of length zero.
         """
-        texts = checked_sequence(texts)
+        texts = list(checked_sequence(texts))
         check_texts(texts)
         self._binding.check_identity(identity)
         unit = checked_vectors(vectors, self.about.dimension, count=len(texts))

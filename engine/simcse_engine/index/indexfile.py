@@ -225,9 +225,12 @@ def _arrow_block(batch: Any, source: Path, identity: str | None) -> Block:
     for name in ("text", "vector", "key"):
         if name in columns and columns[name].null_count:
             raise InputValueError(f'{source}: column "{name}" holds nulls')
-    flat = columns["vector"].flatten().to_numpy(zero_copy_only=False)
-    if flat.size % batch.num_rows or flat.dtype.kind != "f":
-        raise InputValueError(f'{source}: column "vector" is {columns["vector"].type}; lists of floats of one length')
+    vector = columns["vector"]
+    # Lists of a fixed size have no lengths of their own; what is no list has nothing to flatten.
+    lengths = set(vector.value_lengths().to_pylist()) if hasattr(vector, "value_lengths") else {None}
+    flat = vector.flatten().to_numpy(zero_copy_only=False) if hasattr(vector, "flatten") else np.empty(0, np.bool_)
+    if len(lengths) > 1 or flat.size % batch.num_rows or flat.dtype.kind != "f":
+        raise InputValueError(f'{source}: column "vector" is {vector.type}; lists of floats of one length are wanted')
     metadata = columns["metadata"].to_pylist() if "metadata" in columns else None
     return Block(
         vectors=flat.reshape(batch.num_rows, -1),

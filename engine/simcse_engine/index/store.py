@@ -9,11 +9,13 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import ClosedError, IndexDamagedError, IndexLockedError, IndexNotFoundError, OutputError
+from ..errors import ClosedError, IndexDamagedError, IndexLockedError, IndexNotFoundError, OutputError, SearchIndexError
 from .records import About, Change, Reader, create_tables
 
 DATABASE = "index.db"
 _BUSY_SECONDS = 30.0
+# A fork waits so long for what is under way in other threads.
+_FORK_SECONDS = 5.0
 
 
 def create_store(folder: Path, about: About, *, generation: int) -> None:
@@ -41,9 +43,11 @@ class Store:
             IndexVersionError: of a format that this engine does not read.
         """
         self._path = folder / DATABASE
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._idle: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
+        # How many connections are in use.
+        self._busy = 0
         self._closed = False
         if not folder.is_dir():
             what = "is a file, not an index's folder" if folder.exists() else "does not exist"
@@ -62,7 +66,7 @@ class Store:
     @contextlib.contextmanager
     def reading(self) -> "Iterator[Reader]":
         """Yield one state of the database, whatever writers do meanwhile."""
-        with _said(self._path):
+        with _said(self._path), self._used():
             connection = self._borrow()
             try:
                 connection.execute("BEGIN")
@@ -75,13 +79,7 @@ class Store:
     @contextlib.contextmanager
     def writing(self) -> "Iterator[Change]":
         """Yield the database for changes, which are on disk when the block ends, or undone if it ends with an error."""
-        with _said(self._path):
-            if self._writer is None:
-                self._refuse_if_closed()
-                self._writer = self._connect()
-                # On disk at the end of every commit, not only whole.
-                self._writer.execute("PRAGMA synchronous = FULL")
-            connection = self._writer
+        with self._to_write() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Change(connection, self._path)
@@ -92,24 +90,44 @@ class Store:
 
     def shrink(self) -> None:
         """Give back to the system what deleted entries took."""
-        with _said(self._path):
+        with self._to_write() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextlib.contextmanager
+    def _to_write(self) -> Iterator[sqlite3.Connection]:
+        with _said(self._path), self._used():
             if self._writer is None:
-                with self.writing():
-                    pass
-            assert self._writer is not None
-            self._writer.execute("VACUUM")
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._writer = self._connect()
+                # On disk at the end of every commit, not only whole.
+                self._writer.execute("PRAGMA synchronous = FULL")
+            yield self._writer
+
+    @contextlib.contextmanager
+    def _used(self) -> Iterator[None]:
+        """Something is under way, which a fork waits for."""
+        with self._lock:
+            self._refuse_if_closed()
+            self._busy += 1
+            here = self._lock
+        try:
+            yield
+        finally:
+            # In a forked child the lock is another one, and nothing was under way there.
+            if here is self._lock:
+                with here:
+                    self._busy -= 1
+                    here.notify_all()
 
     def _borrow(self) -> sqlite3.Connection:
         with self._lock:
-            self._refuse_if_closed()
             if self._idle:
                 return self._idle.pop()
         return self._connect()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:
-            if not self._closed:
+            if not self._closed and not isinstance(connection, _Fixed):
                 self._idle.append(connection)
                 return
         connection.close()
@@ -119,13 +137,23 @@ class Store:
             raise ClosedError("this index is closed; open it again")
 
     def _connect(self) -> sqlite3.Connection:
+        if self._path in _torn:
+            raise SearchIndexError(
+                f"{self._path}: was in use in another thread when this process was forked, and SQLite cannot open it "
+                "here; fork earlier, or start the process by spawn"
+            )
         quoted = self._path.absolute().as_uri()
         writable = os.access(self._path.parent, os.W_OK) and os.access(self._path, os.W_OK)
-        # Readers share a small file with the writer. Where they cannot make it, nobody writes, unless it is there.
-        shared = self._path.with_name(f"{DATABASE}-wal").exists()
+        # Readers share a small file with the writer. Where they cannot make it, nobody writes now, unless it is there.
+        shared = writable or self._path.with_name(f"{DATABASE}-wal").exists()
         how = "mode=rw" if writable else "mode=ro" if shared else "mode=ro&immutable=1"
         connection = sqlite3.connect(
-            f"{quoted}?{how}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False
+            f"{quoted}?{how}",
+            uri=True,
+            isolation_level=None,
+            timeout=_BUSY_SECONDS,
+            check_same_thread=False,
+            factory=sqlite3.Connection if shared else _Fixed,
         )
         connection.execute("PRAGMA cell_size_check = ON")
         return connection
@@ -140,14 +168,37 @@ class Store:
             if connection is not None:
                 connection.close()
 
-    def _abandon(self) -> None:
-        """In a forked child: SQLite's connections do not survive a fork, not even to be closed.
+    def before_fork(self) -> None:
+        """Close all connections, and let nobody open one.
 
-        So each gets a reference that nobody gives back, and is not destroyed when the interpreter ends either.
+        Those that are open do not survive a fork, not even to be closed; worse, SQLite goes on believing in a child
+        that it has locked the database, and then locks nothing. What is closed leaves nothing behind, and is opened
+        again when it is needed.
         """
-        for connection in [*self._idle, self._writer]:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        self._lock, self._idle, self._writer = threading.Lock(), [], None
+        self._lock.acquire()
+        self._lock.wait_for(lambda: not self._busy, _FORK_SECONDS)
+        if not self._busy:
+            for connection in [*self._idle, self._writer]:
+                if connection is not None:
+                    connection.close()
+            self._idle, self._writer = [], None
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, or where something was under way all the same, open nothing of this database any more."""
+        if self._busy:
+            _torn.add(self._path)
+            # A reference that nobody gives back, so that it is not destroyed when the interpreter ends either.
+            for connection in [*self._idle, self._writer]:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._lock, self._idle, self._writer, self._busy = threading.Condition(), [], None, 0
+
+
+class _Fixed(sqlite3.Connection):
+    """Sees a database that nobody writes as it is now, and is not used again: somebody may write later."""
 
 
 @contextlib.contextmanager
@@ -169,11 +220,29 @@ def _said(path: Path) -> Iterator[None]:
 
 
 _stores: "weakref.WeakSet[Store]" = weakref.WeakSet()
+# Databases that were in use when this process was forked from another.
+_torn: set[Path] = set()
+_forking: list[Store] = []
+
+
+def _before_fork() -> None:
+    # In one order, as two threads may fork at once.
+    stores = sorted(_stores, key=id)
+    for store in stores:
+        store.before_fork()
+    _forking[:] = stores
+
+
+def _after_fork_in_parent() -> None:
+    stores, _forking[:] = [*_forking], []
+    for store in stores:
+        store.after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
-    for store in list(_stores):
-        store._abandon()
+    stores, _forking[:] = [*_forking], []
+    for store in stores:
+        store.after_fork_in_child()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

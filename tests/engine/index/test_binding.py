@@ -45,6 +45,11 @@ def test_the_same_model(tmp_path: Path, artifact: Path, others: Path) -> None:
         Index.open(tmp_path / "index", artifact=others / "twin")
     with Index.open(tmp_path / "index", artifact=others / "twin", same_model=True) as index:
         assert index.search(["a man"])[0][0].score == pytest.approx(1, abs=1e-6)
+        twin = Manifest.read(others / "twin").identity
+        assert twin != index.about.identity
+        index.add_vectors(unit_vectors(1), ["b"], identity=twin)
+    with Index.open(tmp_path / "index", same_model=True) as index, pytest.raises(IndexMismatchError):
+        index.add_vectors(unit_vectors(1), ["b"], identity=twin)
 
 
 def test_the_artifact_is_another_one_now(tmp_path: Path, artifact_copy: Path, others: Path) -> None:

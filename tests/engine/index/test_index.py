@@ -244,6 +244,23 @@ def test_equal_scores_by_key(index: Index) -> None:
     assert keys_of(index.search(one, k=100)) == [expected]
 
 
+def test_texts_count_by_position(index: Index) -> None:
+    class Labelled(list):
+        """As a pandas Series whose labels are in another order."""
+
+        def __getitem__(self, at):
+            return super().__getitem__(-1 - at) if isinstance(at, int) else super().__getitem__(at)
+
+    index.add(Labelled(["a", "b", "c"]), keys=[10, 11, 12])
+    assert [entry.text for entry in index.get([10, 11, 12])] == ["a", "b", "c"]
+
+
+def test_an_encoder_that_cuts_elsewhere_makes_no_index(tmp_path: Path, artifact: Path) -> None:
+    with Encoder(artifact, max_tokens=16) as encoder, pytest.raises(InputValueError, match="cuts at 16 tokens"):
+        Index.create(tmp_path / "index", encoder)
+    assert not (tmp_path / "index").exists()
+
+
 def test_metadata_are_each_hit_s_own(index: Index) -> None:
     index.add(["a"], metadata=[{"tags": ["x"]}])
     (one,), (other,) = index.search(["a", "a"], k=1)

@@ -138,6 +138,67 @@ def test_fork(tmp_path: Path, artifact: Path) -> None:
     assert run_script(script, tmp_path / "index") == ""
 
 
+@needs_fork
+def test_a_child_writes_after_its_parent_has_closed(tmp_path: Path, artifact: Path) -> None:
+    Index.create(tmp_path / "index", artifact).close()
+    script = """
+        import os, subprocess, sys, warnings
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        import numpy as np
+        from simcse_engine import Index
+        vectors = np.random.default_rng(0).standard_normal((200, 32))
+        read = "import sys; from simcse_engine import Index; print(len(Index.open(sys.argv[1], read_only=True)))"
+        def seen():
+            return int(subprocess.check_output([sys.executable, "-c", read, sys.argv[1]]))
+        index = Index.open(sys.argv[1])
+        index.add_vectors(vectors[:100], [str(i) for i in range(100)])
+        end, start = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.read(end, 1)
+            with Index.open(sys.argv[1]) as own:
+                own.add_vectors(vectors[100:150], [str(i) for i in range(50)])
+                assert seen() == len(index) == 150
+                own.add_vectors(vectors[150:], [str(i) for i in range(50)])
+            os._exit(7)
+        index.close()
+        os.write(start, b"x")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        assert seen() == 200
+    """
+    assert run_script(script, tmp_path / "index") == ""
+
+
+@needs_fork
+def test_a_fork_amid_a_search_refuses_in_the_child(tmp_path: Path, artifact: Path) -> None:
+    Index.create(tmp_path / "index", artifact).close()
+    script = """
+        import os, sys, warnings
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        from simcse_engine import Index
+        from simcse_engine.errors import SearchIndexError
+        from simcse_engine.index import store
+        store._FORK_SECONDS = 0.1
+        index = Index.open(sys.argv[1])
+        index.add(["a man"])
+        with index._store.reading():
+            pid = os.fork()
+            if pid == 0:
+                for use in (lambda: len(index), lambda: Index.open(sys.argv[1], read_only=True)):
+                    try:
+                        use()
+                    except SearchIndexError as error:
+                        assert "forked" in str(error)
+                    else:
+                        os._exit(1)
+                os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        assert len(index) == 1
+        index.close()
+    """
+    assert run_script(script, tmp_path / "index") == ""
+
+
 def test_what_is_imported(tmp_path: Path, artifact: Path) -> None:
     Index.create(tmp_path / "index", artifact).close()
     script = """

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,6 +70,16 @@ def test_what_encode_writes(tmp_path: Path, artifact: Path) -> None:
         assert index.add_from(tmp_path / "v.parquet") == [*range(5)]
         assert index.add_from(tmp_path / "v.npy", texts=names(5), keys=range(10, 15)) == [*range(10, 15)]
         assert [hit.key for hit in index.search(vectors[[2]], k=2)[0]] == [2, 12]
+
+
+@pytest.mark.parametrize("vectors", [[[1.0] * 31, [1.0] * 33], [[], [1.0] * 64], [1.0, 2.0], ["a", "b"]])
+def test_vectors_of_unlike_lengths(tmp_path: Path, artifact: Path, vectors: list[Any]) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"text": ["a", "b"], "vector": vectors}), tmp_path / "v.parquet")
+    with Index.create(tmp_path / "index", artifact) as index:
+        with pytest.raises(InputValueError, match="lists of floats of one length are wanted"):
+            index.add_from(tmp_path / "v.parquet")
+        assert len(index) == 0
 
 
 def test_another_artifact_s_vectors(tmp_path: Path, artifact: Path, target: Path) -> None:
