@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..atomic import whole_file
 from ..errors import InputTypeError, InputValueError
+from ..inputs import checked_sequence
 from ..textfile import import_pyarrow
 from .entries import checked_keys
 
@@ -146,10 +148,13 @@ def read_entries(
 def _read_npy(source: Path, texts: Sequence[str] | None, keys: Iterable[int] | None) -> Iterator[Block]:
     if texts is None:
         raise InputValueError(f"{source}: an .npy file holds no texts; give texts=…")
+    texts = list(checked_sequence(texts))
     try:
         vectors = np.load(source, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputValueError(f"{source}: is no .npy file of numbers ({error})") from error
+    if not isinstance(vectors, np.ndarray):
+        raise InputValueError(f"{source}: is an .npz archive; an .npy file is wanted")
     if vectors.ndim != 2 or len(vectors) != len(texts):
         raise InputValueError(f"{source}: of shape {list(vectors.shape)}; [{len(texts)}, dimension] is wanted")
     numbers = None if keys is None else checked_keys(keys, len(texts))

@@ -66,6 +66,9 @@ class _Compiler:
         if not isinstance(where, Mapping):
             raise InputTypeError(f"a filter is {type(where).__name__}; a dict of fields is wanted")
         _check_depth(depth)
+        if not where:
+            # True of everything, and a part of the expression all the same; so are empty lists.
+            self._count()
         return self._all(self._entry(name, wanted, depth) for name, wanted in where.items())
 
     def _entry(self, name: object, wanted: object, depth: int) -> str:
@@ -73,6 +76,8 @@ class _Compiler:
             raise InputTypeError(f"a filter names the field {name!r:.40}; a str is wanted")
         if name in ("$and", "$or"):
             parts = [self.filter(part, depth + 1) for part in _checked_list(name, wanted)]
+            if not parts:
+                self._count()
             return _joined(parts, " AND " if name == "$and" else " OR ", empty=name == "$and")
         if name == "$not":
             return f"NOT {self.filter(wanted, depth + 1)}"
@@ -117,6 +122,8 @@ class _Compiler:
         listed = _checked_list("$in", values)
         if len(listed) > _MOST_VALUES:
             raise InputValueError(f"$in has {len(listed)} values; at most {_MOST_VALUES} are taken")
+        if not listed:
+            self._count()
         parts = []
         groups: dict[tuple[str, ...], list[object]] = {}
         for value in listed:

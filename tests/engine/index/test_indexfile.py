@@ -94,6 +94,8 @@ def test_another_artifact_s_vectors(tmp_path: Path, artifact: Path, target: Path
 def test_refused(tmp_path: Path, artifact: Path) -> None:
     np.save(tmp_path / "v.npy", unit_vectors(5))
     np.save(tmp_path / "flat.npy", np.ones(5))
+    with (tmp_path / "archive.npy").open("wb") as file:
+        np.savez(file, a=np.ones(5))
     np.save(tmp_path / "objects.npy", np.array([None]), allow_pickle=True)
     for name in ("x.npy", "x.parquet", "x.arrow", "x.jsonl"):
         (tmp_path / name).write_bytes(b"garbage\n")
@@ -104,6 +106,7 @@ def test_refused(tmp_path: Path, artifact: Path) -> None:
         ("v.npy", {}, "holds no texts"),
         ("v.npy", {"texts": ["a"]}, "of shape"),
         ("flat.npy", {"texts": ["a"]}, "of shape"),
+        ("archive.npy", {"texts": ["a"]}, "npz archive"),
         ("objects.npy", {"texts": ["a"]}, "no .npy file"),
         ("x.npy", {"texts": ["a"]}, "no .npy file"),
         ("x.jsonl", {}, "line 1: not JSON"),

@@ -140,6 +140,13 @@ def test_nothing_of_the_caller_s_is_in_the_sql() -> None:
     assert matching({"a": {"$in": [evil]}}, [{"a": 1}, {"a": evil}]) == [1]
 
 
+@pytest.mark.parametrize("part", [{}, {"$or": []}, {"$and": []}, {"a": {"$in": []}}])
+def test_parts_without_a_comparison_count_too(part: dict[str, Any]) -> None:
+    assert compile_where({"$or": [part] * 500})
+    with pytest.raises(InputValueError, match="more than 500 conditions"):
+        compile_where({"$or": [part] * 501})
+
+
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
