@@ -3,15 +3,15 @@
 benchmarks/exact.py                   the first ones of the 100,000 made-up vectors of search.py
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness import Ratio, Spread, alternate, timed, write_result
+from harness import Ratio, Spread, alternate, no_options, timed, write_result
 from inputs import minilm
 from search_built import LIMITS
 from search_data import BATCH, Data, K, Vectors, load
@@ -24,7 +24,7 @@ ROUNDS = 40
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    no_options(__doc__)
     data = load("100k")
     found = {str(size): _measure(data, size) for size in SIZES}
     question = f"seconds of a search for {K} among so many vectors, for so many queries at once, by graph and exactly"
@@ -51,9 +51,8 @@ def _compare(index: Index, data: Data, queries: int) -> dict[str, Any]:
     def way(exact: bool) -> Callable[[Vectors], float]:
         return timed(lambda asked: index.search(asked, K, exact=exact))
 
-    rounds = [data.queries[start : start + queries] for start in range(0, ROUNDS * queries, queries)]
-    rounds = [each if len(each) == queries else data.queries[:queries] for each in rounds]
-    seconds = alternate({"graph": way(False), "exact": way(True)}, rounds)
+    groups = [data.queries[start : start + queries] for start in range(0, len(data.queries) - queries + 1, queries)]
+    seconds = alternate({"graph": way(False), "exact": way(True)}, islice(cycle(groups), ROUNDS))
     return {
         "seconds": {name: Spread.of(each) for name, each in seconds.items()},
         "graph_over_exact": Ratio.of(seconds["graph"], seconds["exact"]),

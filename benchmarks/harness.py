@@ -1,5 +1,6 @@
 """What every benchmark needs: contestants that take turns, figures with their spread, and the machine they hold for."""
 
+import argparse
 import datetime
 import json
 import math
@@ -78,6 +79,11 @@ class Ratio:
 
     def __str__(self) -> str:
         return f"{self.median:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def no_options(about: str | None) -> None:
+    """Let ``--help`` tell what a script measures, and refuse what it would not heed."""
+    argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
 
 
 def alternate(contestants: Mapping[str, Callable[[Input], Output]], rounds: Iterable[Input]) -> dict[str, list[Output]]:

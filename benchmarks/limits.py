@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Ratio, Spread, alternate, timed, write_result
+from harness import Ratio, Spread, alternate, no_options, timed, write_result
 from inputs import minilm, sentences
 from simcse_engine.artifact import TOKENIZER
 from simcse_engine.cpu import usable_cpus
@@ -26,6 +26,7 @@ Ids = Sequence[list[int]]
 
 
 def main() -> None:
+    no_options(__doc__)
     texts = sentences()
     artifact = minilm()
     ids = Tokenizer(artifact / TOKENIZER, 128).encode(texts.texts).ids

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from harness import write_result
+from harness import no_options, write_result
 from inputs import bert_base, minilm
 from simcse_engine.artifact import GRAPH, Manifest
 from simcse_engine.flops import Flops
@@ -32,6 +32,7 @@ PRODUCTS = ("MatMulIntegerToFloat", "Gemm")
 
 
 def main() -> None:
+    no_options(__doc__)
     found: dict[str, Any] = {}
     for model, make in MODELS.items():
         for precision in PRECISIONS:

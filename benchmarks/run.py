@@ -52,6 +52,7 @@ class Question:
         minutes: that it takes on two cores, with all peers.
         model: of the field; None for a script that needs none.
         given: arguments of its `ask`.
+        arguments: of its command line, where it has no model.
         trial: arguments that make it short; None where there are none, and it is no part of a trial.
         always: whether it is asked without `--all` or `--only`.
     """
@@ -61,6 +62,7 @@ class Question:
     minutes: float
     model: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
     trial: Mapping[str, Any] | None = None
     always: bool = True
 
@@ -105,7 +107,13 @@ QUESTIONS = [
         script="memory", about="memory of 100,000", minutes=25, model="minilm", given={"count": 100_000}, always=False
     ),
     Question(script="quality", about="quality, all tasks", minutes=15, model="minilm", always=False),
-    Question(script="search", about="search in an index, beside bare USearch and FAISS", minutes=15, always=False),
+    Question(
+        script="search",
+        about="search in an index, beside bare USearch and FAISS",
+        minutes=30,
+        arguments=("real", "100k", "1m"),
+        always=False,
+    ),
     # Our own choices.
     Question(script="speed", about="ours beside transformers in one process", minutes=2, always=False),
     Question(script="small_calls", about="how calls of a few sentences run", minutes=3, always=False),
@@ -207,7 +215,7 @@ class Suite:
         given = {**question.given, **((question.trial or {}) if self._trial else {})}
         if question.model is None:
             self._leave()
-            command = [sys.executable, SCRIPTS / f"{question.script}.py"]
+            command = [sys.executable, SCRIPTS / f"{question.script}.py", *question.arguments]
             peers = ["--peers", *self._peers] if question.script == "size" else []
             tether.run([*command, *peers]).check_returncode()
             return

@@ -7,7 +7,7 @@ fetching texts.
 
     benchmarks/search.py real             real sentences
     benchmarks/search.py 100k             100,000 made-up vectors in clusters
-    benchmarks/search.py 1m               1,000,000 of them; building takes most of an hour on two cores
+    benchmarks/search.py 1m               1,000,000 of them; building takes half an hour on two cores
     benchmarks/search.py 1m --build-only  builds what is missing, and measures nothing else
 """
 
@@ -32,7 +32,7 @@ from simcse_engine.index.view import SearchLimits, nearest
 # Of the largest, what is most and what is least likely to be used on it: each graph takes minutes.
 DTYPES = {"real": ("f16", "i8", "f32", "bf16"), "100k": ("f16", "i8", "f32"), "1m": ("f16", "i8")}
 ROUNDS = {"real": 10, "100k": 5, "1m": 3}
-# Candidates that FAISS looks at; the middle one is ours.
+# Candidates that FAISS looks at; our graph is asked for 128.
 WIDTHS = (32, 64, 128, 256)
 
 Way = Callable[[Vectors], Vectors]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import Ratio, Spread, alternate, timed, write_result
+from harness import Ratio, Spread, alternate, no_options, timed, write_result
 from inputs import bert_base, bert_base_checkpoint, minilm, minilm_checkpoint, sentences
 from padded import run_padded, write_padded
 from simcse_engine.artifact import TOKENIZER
@@ -33,6 +33,7 @@ Way = Callable[[Ids], NDArray[np.float32]]
 
 
 def main() -> None:
+    no_options(__doc__)
     texts = sentences()
     models = {
         "minilm": measure(minilm(), minilm_checkpoint(), texts.texts, pooler="avg", repeat=2),

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from harness import Ratio, Spread, alternate, timed, write_result
+from harness import Ratio, Spread, alternate, no_options, timed, write_result
 from inputs import minilm, minilm_checkpoint, sentences
 from simcse_engine import Encoder
 from simcse_engine.artifact import TOKENIZER
@@ -32,6 +32,7 @@ Encode = Callable[[list[str]], NDArray[np.float32]]
 
 
 def main() -> None:
+    no_options(__doc__)
     threads = usable_cpus()
     torch.set_num_threads(threads)
     texts = sentences()

@@ -66,7 +66,8 @@ class Index:
 
     What a method has acknowledged by returning survives whatever happens to the process. One process may write at a
     time, any number may read meanwhile, and a search finds all that was acknowledged before it began, wherever. An
-    index may be used from many threads at once. After a fork, the child can read; to write, it opens its own.
+    index may be used from many threads at once. After a fork, the child can read; to write, it opens its own. A fork
+    waits up to five seconds for what other threads do with an index; if they take longer, the child cannot open it.
 
     Attributes:
         folder: where it is.

@@ -49,6 +49,8 @@ class Store:
         # How many connections are in use.
         self._busy = 0
         self._closed = False
+        # From now on, so that no connection of its is unknown to a fork.
+        _stores.add(self)
         if not folder.is_dir():
             what = "is a file, not an index's folder" if folder.exists() else "does not exist"
             raise IndexNotFoundError(f"{folder}: {what}; Index.create(folder, artifact) makes one")
@@ -61,7 +63,6 @@ class Store:
         except BaseException:
             self.close()
             raise
-        _stores.add(self)
 
     @contextlib.contextmanager
     def reading(self) -> "Iterator[Reader]":
@@ -106,6 +107,11 @@ class Store:
     @contextlib.contextmanager
     def _used(self) -> Iterator[None]:
         """Something is under way, which a fork waits for."""
+        if self._path in _torn:
+            raise SearchIndexError(
+                f"{self._path}: was in use when this process was forked, and SQLite cannot open it here; fork at "
+                "another time, or start the process by spawn"
+            )
         with self._lock:
             self._refuse_if_closed()
             self._busy += 1
@@ -137,11 +143,6 @@ class Store:
             raise ClosedError("this index is closed; open it again")
 
     def _connect(self) -> sqlite3.Connection:
-        if self._path in _torn:
-            raise SearchIndexError(
-                f"{self._path}: was in use in another thread when this process was forked, and SQLite cannot open it "
-                "here; fork earlier, or start the process by spawn"
-            )
         quoted = self._path.absolute().as_uri()
         writable = os.access(self._path.parent, os.W_OK) and os.access(self._path, os.W_OK)
         # Readers share a small file with the writer. Where they cannot make it, nobody writes now, unless it is there.
@@ -162,11 +163,15 @@ class Store:
         """Close the database. Closing twice is fine."""
         with self._lock:
             self._closed = True
-            connections, self._idle = [*self._idle, self._writer], []
-            self._writer = None
-        for connection in connections:
-            if connection is not None:
-                connection.close()
+            self._close_all()
+
+    def _close_all(self) -> None:
+        """Close what is not in use."""
+        while self._idle:
+            self._idle.pop().close()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def before_fork(self) -> None:
         """Close all connections, and let nobody open one.
@@ -178,10 +183,7 @@ class Store:
         self._lock.acquire()
         self._lock.wait_for(lambda: not self._busy, _FORK_SECONDS)
         if not self._busy:
-            for connection in [*self._idle, self._writer]:
-                if connection is not None:
-                    connection.close()
-            self._idle, self._writer = [], None
+            self._close_all()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -189,10 +191,11 @@ class Store:
 
     def after_fork_in_child(self) -> None:
         """Begin anew, or where something was under way all the same, open nothing of this database any more."""
-        if self._busy:
+        inherited = [*self._idle, self._writer]
+        if self._busy or any(inherited):
             _torn.add(self._path)
             # A reference that nobody gives back, so that it is not destroyed when the interpreter ends either.
-            for connection in [*self._idle, self._writer]:
+            for connection in inherited:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         self._lock, self._idle, self._writer, self._busy = threading.Condition(), [], None, 0
 
@@ -222,27 +225,31 @@ def _said(path: Path) -> Iterator[None]:
 _stores: "weakref.WeakSet[Store]" = weakref.WeakSet()
 # Databases that were in use when this process was forked from another.
 _torn: set[Path] = set()
-_forking: list[Store] = []
+# What a thread that forks holds meanwhile; each has its own, as two may fork at once.
+_forking = threading.local()
 
 
 def _before_fork() -> None:
-    # In one order, as two threads may fork at once.
-    stores = sorted(_stores, key=id)
-    for store in stores:
-        store.before_fork()
-    _forking[:] = stores
+    _forking.stores = []
+    # In one order, so that two threads do not wait for each other.
+    for store in sorted(_stores, key=id):
+        try:
+            store.before_fork()
+        finally:
+            # Interrupted as it waited, it holds its lock all the same.
+            _forking.stores.append(store)
 
 
 def _after_fork_in_parent() -> None:
-    stores, _forking[:] = [*_forking], []
-    for store in stores:
+    for store in _forking.stores:
         store.after_fork_in_parent()
+    _forking.stores = []
 
 
 def _after_fork_in_child() -> None:
-    stores, _forking[:] = [*_forking], []
-    for store in stores:
+    for store in _forking.stores:
         store.after_fork_in_child()
+    _forking.stores = []
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

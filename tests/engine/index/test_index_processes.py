@@ -183,15 +183,16 @@ def test_a_fork_amid_a_search_refuses_in_the_child(tmp_path: Path, artifact: Pat
         index.add(["a man"])
         with index._store.reading():
             pid = os.fork()
-            if pid == 0:
-                for use in (lambda: len(index), lambda: Index.open(sys.argv[1], read_only=True)):
-                    try:
-                        use()
-                    except SearchIndexError as error:
-                        assert "forked" in str(error)
-                    else:
-                        os._exit(1)
-                os._exit(7)
+        # In the child the connection of that block has been given back, and is not to be used either.
+        if pid == 0:
+            for use in (lambda: len(index), lambda: Index.open(sys.argv[1], read_only=True)):
+                try:
+                    use()
+                except SearchIndexError as error:
+                    assert "forked" in str(error)
+                else:
+                    os._exit(1)
+            os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
         assert len(index) == 1
         index.close()
