@@ -26,7 +26,11 @@ def lengths(results: Results) -> Any:
         return None
     columns = found["lengths"]
     names = next(iter(columns.values()))["tokens_per_second"]
-    return {name: {n: at["tokens_per_second"][name]["median"] for n, at in columns.items()} for name in names}
+    # A peer that failed on the way has figures of the lengths before.
+    return {
+        name: {n: rates[name]["median"] for n, at in columns.items() if name in (rates := at["tokens_per_second"])}
+        for name in names
+    }
 
 
 def memory(results: Results) -> Any:

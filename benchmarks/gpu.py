@@ -8,6 +8,7 @@ ids by length and as a share of the matrix peak of the same run, and one sentenc
     benchmarks/gpu.py                        all of it, to benchmarks/results/gpu-MODEL.json
     benchmarks/gpu.py --models minilm
     benchmarks/gpu.py --checks               correctness alone
+    benchmarks/gpu.py --short                a fraction of the work, in two minutes a model
     BENCH_RESULTS=/tmp/trial benchmarks/gpu.py --device cpu --trial   on any machine: that the script itself works
 
 Wants the extras [export], [gpu] and sentence-transformers, in an environment without the CPU's onnxruntime.
@@ -24,7 +25,7 @@ from typing import Any
 
 import gpu_checks as checks
 import gpu_torch
-from gpu_speed import TRIAL, Work, speed
+from gpu_speed import SHORT, TRIAL, Work, speed
 from harness import ROOT, write_result
 from inputs import BENCH, bert_base, minilm, sentences
 from peers.models import BERT_BASE, MINILM, Model
@@ -32,51 +33,70 @@ from simcse_engine import Encoder, UnverifiedWarning
 from simcse_engine.artifact import Manifest
 from simcse_engine.compiling import CompileOptions, compile_artifact
 from simcse_engine.errors import SimCSEError
+from simcse_engine.session.nvinfer import load_tensorrt
 
 _STS = ROOT.parent / "shared/sts"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """A model and its artifacts: ``artifact(precision, target)`` makes one, where it is not there."""
+    """A model and its artifacts.
+
+    Attributes:
+        artifact: of a precision and target, makes one where it is not there.
+        trained: whether it has a quality to lose.
+    """
 
     model: Model
     artifact: Callable[..., Path]
+    trained: bool
 
 
-MATCHES = {"minilm": Match(model=MINILM, artifact=minilm), "bert-base": Match(model=BERT_BASE, artifact=bert_base)}
+MATCHES = {
+    "minilm": Match(model=MINILM, artifact=minilm, trained=True),
+    "bert-base": Match(model=BERT_BASE, artifact=bert_base, trained=False),
+}
 
 
 def main() -> None:
     asked = arguments()
-    work = TRIAL if asked.trial else Work()
+    work = TRIAL if asked.trial else SHORT if asked.short else Work()
     gpu = gpu_torch.device_name(asked.device)
     for name in asked.models:
         match = MATCHES[name]
         print(f"\n{name} on {gpu}", flush=True)
-        artifacts, absent = prepared(name, asked.device)
+        artifacts, absent = prepared(name, asked)
         exact = match.artifact("fp32", "cpu")
-        checked = {key: check(artifact, exact, asked, work) for key, artifact in artifacts.items()}
-        result: dict[str, Any] = {"gpu": gpu, "model": name, "checks": checked, "not_made": absent}
+        result: dict[str, Any] = {"gpu": gpu, "model": name, "work": work, "not_made": absent, "checks": {}}
+        # Written after each question: a GPU may be lent for minutes.
+        for key, artifact in artifacts.items():
+            sts = asked.sts if match.trained and not asked.trial else None
+            result["checks"][key] = check(artifact, exact, asked.device, work, sts)
+            write_result(f"gpu-{name}", result)
         if not asked.checks:
             with contextlib.ExitStack() as stack:
                 ours = {key: stack.enter_context(opened(artifacts[key], asked.device)) for key in artifacts}
-                result |= speed(ours, match.model, asked.device, work)
-        write_result(f"gpu-{name}", result)
+                for answer in speed(ours, match.model, asked.device, work):
+                    result |= answer
+                    write_result(f"gpu-{name}", result)
 
 
-def prepared(name: str, device: str) -> tuple[dict[str, Path], dict[str, str]]:
+def prepared(name: str, asked: argparse.Namespace) -> tuple[dict[str, Path], dict[str, str]]:
     """Our artifacts by name, the one that ratios are of first, and why others could not be made."""
-    match = MATCHES[name]
+    match, device = MATCHES[name], asked.device
     if device == "cpu":
         # In a trial it stands in for those of a GPU.
         return {"ours": match.artifact("fp32", "cpu")}, {}
-    found = {"ours": match.artifact("fp16", "cuda"), "ours-fp32": match.artifact("fp32", "cuda")}
+    found = {"ours": match.artifact("fp16", "cuda")}
+    if not asked.fp16:
+        found["ours-fp32"] = match.artifact("fp32", "cuda")
     absent = {}
     for precision in ("fp16", "int8"):
         key = f"ours-tensorrt-{precision}"
         output = BENCH / f"{name}-{precision}-tensorrt-compiled"
         try:
+            # Before the export, which takes minutes.
+            load_tensorrt()
             compile_artifact(
                 match.artifact(precision, "tensorrt"), output, CompileOptions(device=device, force=True), say=print
             )
@@ -91,8 +111,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=MATCHES, default=list(MATCHES))
     parser.add_argument("--device", default="cuda:0", help="cuda:N, or cpu with --trial")
+    parser.add_argument("--fp16", action="store_true", help="without ours in float32")
     parser.add_argument("--checks", action="store_true", help="no timing")
-    parser.add_argument("--trial", action="store_true", help="a little of everything")
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--short", action="store_true", help="a fraction of the work")
+    amount.add_argument("--trial", action="store_true", help="a little of everything")
     parser.add_argument("--sts", type=Path, default=_STS if _STS.is_dir() else None, metavar="FOLDER")
     asked = parser.parse_args()
     if asked.device == "cpu" and not asked.trial:
@@ -100,9 +123,8 @@ def arguments() -> argparse.Namespace:
     return asked
 
 
-def check(artifact: Path, exact: Path, asked: argparse.Namespace, work: Work) -> dict[str, Any]:
+def check(artifact: Path, exact: Path, device: str, work: Work, sts: Path | None) -> dict[str, Any]:
     """Every check of one artifact; what fails is told, and the others go on."""
-    device = asked.device
     texts = sentences().texts[: work.sentences]
     found: dict[str, Any] = {"identity": Manifest.read(artifact).identity}
     questions: dict[str, Callable[[], dict[str, Any]]] = {
@@ -118,8 +140,9 @@ def check(artifact: Path, exact: Path, asked: argparse.Namespace, work: Work) ->
                 return ask(encoder, *given, **more)
 
         questions["agreement"] = lambda: on_device(checks.agreement, reference, texts)
-        if asked.sts is not None and not asked.trial:
-            questions["spearman"] = lambda: on_device(checks.spearman, reference, asked.sts)
+        if sts is not None:
+            questions["spearman"] = lambda: on_device(checks.spearman, reference, sts)
+        questions["threads"] = lambda: on_device(checks.threads, texts)
         questions["memory"] = lambda: on_device(checks.memory, batches=work.batches, device=device)
         for name, ask in questions.items():
             try:

@@ -1,6 +1,7 @@
 """Is what a GPU computes right, all of it on the GPU, and no hungrier with time? Asked of one artifact."""
 
 import collections
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,23 @@ def placement(artifact: Path, device: str) -> dict[str, Any]:
     return {"onnxruntime": ort.__version__, "nodes": dict(nodes), "elsewhere": elsewhere, "met": not elsewhere}
 
 
+def threads(encoder: Encoder, texts: list[str], *, count: int = 8) -> dict[str, Any]:
+    """Cosines of what many threads get that ask at once, bulk and single sentences, to what one alone gets."""
+    shares = [texts[start::count] for start in range(count)]
+
+    def ask(number: int) -> np.ndarray:
+        share = shares[number]
+        if number % 2:
+            return np.concatenate([encoder.encode([text]) for text in share[:200]])
+        return encoder.encode(share)
+
+    with ThreadPoolExecutor(count) as pool:
+        found = list(pool.map(ask, range(count)))
+    alone = [encoder.encode(share[: len(each)]) for share, each in zip(shares, found, strict=True)]
+    least = parity.compare(np.concatenate(found), np.concatenate(alone)).min_cosine
+    return {"threads": count, "min_cosine": least, "met": least >= LEAST["alone_and_in_company"]}
+
+
 def memory(encoder: Encoder, *, batches: int, device: str) -> dict[str, Any]:
     """Whether the GPU's memory grows over many batches of varied sizes and lengths."""
     draw = np.random.default_rng(0)
@@ -72,7 +90,8 @@ def memory(encoder: Encoder, *, batches: int, device: str) -> dict[str, Any]:
             ids = [draw.integers(1000, 20_000, length).tolist() for length in lengths]
             runner.submit(ids).write(np.empty((len(ids), encoder.dimension), np.float32))
 
-    settled = max(1, batches // 10)
+    # The runtime takes memory in growing pieces, the last of them for the least likely mixture.
+    settled = max(1, batches // 4)
     run(settled)
     before = _used(device)
     run(batches - settled)

@@ -1,7 +1,7 @@
 """How fast is our work on a GPU beside the field's? Everybody's figures, in turns, on one model."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
@@ -42,11 +42,12 @@ class Work:
     peak_size: int = 8192
 
 
+SHORT = Work(tokens=1 << 17, ones=100, rounds=5, batches=1_000)
 TRIAL = Work(sentences=40, tokens=256, ones=5, rounds=2, batches=2, peak_size=256)
 
 
-def speed(ours: Mapping[str, Encoder], model: Model, device: str, work: Work) -> dict[str, Any]:
-    """Everybody's figures, in turns.
+def speed(ours: Mapping[str, Encoder], model: Model, device: str, work: Work) -> Iterator[dict[str, Any]]:
+    """Everybody's figures, in turns; one question's after the other.
 
     Args:
         ours: our contestants; the first, "ours", is the one that ratios are of.
@@ -69,23 +70,21 @@ def speed(ours: Mapping[str, Encoder], model: Model, device: str, work: Work) ->
     seconds = alternate({key: timed(encode) for key, encode in encoders.items()}, bulk)
     count = min(work.sentences, len(texts))
     rates = {key: Spread.of([count / s for s in each]) for key, each in seconds.items()}
-    print("  bulk, sentences/s:", {key: round(rate.median) for key, rate in rates.items()}, flush=True)
-    by_length = lengths(encoder, contestants, device, work)
-    sized = sizes(encoder, device, work)
+    shown = {key: f"{rate.median:,.0f} ({rate.min:,.0f} to {rate.max:,.0f})" for key, rate in rates.items()}
+    print("  bulk, sentences/s:", shown, flush=True)
+    yield {
+        "absent": absent,
+        "bulk_sentences_per_second": rates,
+        "bulk_ours_over_peer": ours_over(seconds),
+    }
     blocks = [texts[i * work.ones :][: work.ones] for i in range(work.rounds)]
     waits = alternate({key: alone(encode) for key, encode in encoders.items()}, blocks)
     medians = {key: [float(np.median(block)) for block in each] for key, each in waits.items()}
     one = {key: percentiles_ms(each) for key, each in waits.items()}
     print("  one sentence, ms:", one, flush=True)
-    return {
-        "absent": absent,
-        "bulk_sentences_per_second": rates,
-        "bulk_ours_over_peer": ours_over(seconds),
-        "lengths": by_length,
-        "sizes": sized,
-        "one_sentence_ms": one,
-        "one_sentence_p50_peer_over_ours": ours_over(medians),
-    }
+    yield {"one_sentence_ms": one, "one_sentence_p50_peer_over_ours": ours_over(medians)}
+    yield {"lengths": lengths(encoder, contestants, device, work)}
+    yield {"sizes": sizes(encoder, device, work)}
 
 
 def lengths(encoder: Encoder, contestants: Mapping[str, Any], device: str, work: Work) -> dict[int, Any]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -66,12 +67,11 @@ class Torch:
         return out
 
     def _batch(self, ids: list[Sequence[int]], longest: int) -> torch.Tensor:
-        given = torch.zeros(len(ids), longest, dtype=torch.int64)
-        mask = torch.zeros(len(ids), longest, dtype=torch.int64)
-        for row, each in enumerate(ids):
-            given[row, : len(each)] = torch.tensor(each)
-            mask[row, : len(each)] = 1
-        on_gpu = [tensor.to(self._device, non_blocking=True) for tensor in (given, mask)]
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        mask = np.arange(longest) < lengths[:, None]
+        given = np.zeros(mask.shape, np.int64)
+        given[mask] = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
+        on_gpu = [torch.from_numpy(each).to(self._device) for each in (given, mask.astype(np.int64))]
         found = self._run(input_ids=on_gpu[0], attention_mask=on_gpu[1])
         if self._mean:
             weights = on_gpu[1].unsqueeze(2).to(found.last_hidden_state.dtype)

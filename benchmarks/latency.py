@@ -4,13 +4,17 @@ Everybody runs in a process of its own and takes blocks of sentences in turns, o
 """
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
 from harness import Spread, write_result
 from peers.field import Field, options
+from peers.workers.grid import MAX_TOKENS
+from simcse_engine.artifact import TOKENIZER
+from simcse_engine.tokenizer import Tokenizer
 
-BLOCKS, BLOCK_SENTENCES = 20, 50
+BLOCKS, BLOCK_SENTENCES = 40, 50
 
 # Sentences before each block that count for nothing: a process that has waited starts with cold caches.
 FIRST_OF_BLOCK = 5
@@ -34,8 +38,7 @@ def ask(field: Field, *, rounds: int = BLOCKS) -> None:
     waits = field.take_turns(
         blocks,
         lambda each, given: each.process.each(given)[FIRST_OF_BLOCK:],
-        # Enough of them for all lengths that will be seen.
-        warm_up=list(itertools.chain(*blocks[:2])),
+        warm_up=one_of_each_length(blocks, Tokenizer(next(iter(field.artifacts.values())) / TOKENIZER, MAX_TOKENS)),
     )
 
     medians = {name: [float(np.median(block)) * 1e3 for block in each] for name, each in waits.items()}
@@ -59,6 +62,12 @@ def ask(field: Field, *, rounds: int = BLOCKS) -> None:
             "p50_peer_over_ours": ratios,
         },
     )
+
+
+def one_of_each_length(blocks: Sequence[Sequence[str]], tokenizer: Tokenizer) -> list[str]:
+    """Of all texts, one of each number of tokens: some libraries prepare kernels for each."""
+    texts = list(itertools.chain(*blocks))
+    return list({len(ids): text for ids, text in zip(tokenizer.encode(texts).ids, texts, strict=True)}.values())
 
 
 def percentiles_ms(blocks: list[list[float]]) -> dict[str, float]:

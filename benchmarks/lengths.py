@@ -1,7 +1,7 @@
 """How does bulk work go with the length of the texts? Ours against the peers.
 
-Peers keep the settings that are best for sentences as they come. Texts of each length are words of real sentences, cut
-so that all have exactly that many tokens.
+Peers have the batch size that a search found best for the length, and otherwise the settings that are best for
+sentences as they come. Texts of each length are words of real sentences, cut so that all have exactly that many tokens.
 """
 
 import random
@@ -9,13 +9,18 @@ from collections.abc import Sequence
 
 from harness import Spread, write_result
 from peers.efficiency import Peaks
-from peers.field import Field, options
+from peers.environment import PeerError
+from peers.field import SEVERAL_WORKERS, Field, options
+from peers.workers.protocol import Load
 from simcse_engine.artifact import TOKENIZER
 from simcse_engine.tokenizer import Tokenizer
 
 LENGTHS = (8, 16, 32, 64, 128)
 TOKENS_A_ROUND, ROUNDS = 4_096, 5
 SPECIAL_TOKENS = 2
+
+# In a round, at least: fewer would leave workers of some peers without a batch.
+LEAST_TEXTS = 64
 
 
 def main() -> None:
@@ -31,25 +36,27 @@ def main() -> None:
 def ask(field: Field, *, rounds: int = ROUNDS, tokens: int = TOKENS_A_ROUND) -> None:
     """Measure, and write the result."""
     tokenizer = Tokenizer(next(iter(field.artifacts.values())) / TOKENIZER, max(LENGTHS))
-    for each in field.contestants.values():
-        each.process.load(each.bulk)
     arithmetic = {name: each.arithmetic for name, each in field.contestants.items()}
-    # Fewer texts would leave workers of some peers without a batch.
-    full = max(each.bulk.setting.batch * each.bulk.setting.workers for each in field.contestants.values())
     found = {}
     for length in LENGTHS:
         print(f"{length} tokens a text", flush=True)
         peaks = Peaks(field.threads)
-        count = max(tokens // length, full)
-        texts = texts_of(length, (1 + rounds) * count, field.texts, tokenizer)
-        warm_up, *given = (texts[start : start + count] for start in range(0, len(texts), count))
+        count = max(tokens // length, LEAST_TEXTS)
+        texts = texts_of(length, (2 + rounds) * count, field.texts, tokenizer)
+        sample, warm_up, *given = (texts[start : start + count] for start in range(0, len(texts), count))
+        loads = loaded(field, f"{length} tokens", sample)
         seconds = field.take_turns(
-            given, lambda each, texts: each.process.encode(texts), warm_up=warm_up, first=peaks.measure
+            given,
+            lambda each, texts: each.process.encode(texts),
+            warm_up=warm_up,
+            warm_ups_of_several=SEVERAL_WORKERS,
+            first=peaks.measure,
         )
         rates = {name: [count * length / s for s in each] for name, each in seconds.items()}
         work = {name: [rate * field.flops.per_token for rate in each] for name, each in rates.items()}
         found[length] = {
             "texts_in_a_round": count,
+            "settings": {name: str(loads[name].setting) for name in field.contestants if name not in field.ours},
             "tokens_per_second": {name: Spread.of(each) for name, each in rates.items()},
             "peak_operations_per_s": peaks.facts(),
             "share_of_peak": peaks.shares(arithmetic, work),
@@ -63,11 +70,23 @@ def ask(field: Field, *, rounds: int = ROUNDS, tokens: int = TOKENS_A_ROUND) -> 
         {
             "question": "tokens a second in bulk, texts to vectors, by the tokens of each text",
             **field.facts(),
-            "settings": "for peers, the best ones of sentences as they come",
+            "settings": "for peers, the best of sentences as they come, with the best batch for the length",
             "flops_per_token": field.flops.per_token,
             "lengths": found,
         },
     )
+
+
+def loaded(field: Field, what: str, sample: Sequence[str]) -> dict[str, Load]:
+    """Everybody loads what is best for texts like these; what that is."""
+    loads = {}
+    for name, each in list(field.contestants.items()):
+        try:
+            loads[name] = each.bulk_for(what, sample)
+            each.process.load(loads[name])
+        except PeerError as error:
+            field.leave(name, str(error))
+    return loads
 
 
 def texts_of(length: int, count: int, sentences: Sequence[str], tokenizer: Tokenizer) -> list[str]:

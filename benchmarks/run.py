@@ -88,7 +88,6 @@ QUESTIONS = [
         about="bulk work, BERT-base",
         minutes=4,
         model="bert-base",
-        given={"rounds": 3},
         trial={"rounds": 1},
     ),
     Question(
@@ -96,7 +95,7 @@ QUESTIONS = [
         about="one sentence, BERT-base",
         minutes=4,
         model="bert-base",
-        given={"rounds": 4},
+        given={"rounds": 8},
         trial={"rounds": 1},
     ),
     Question(

@@ -62,11 +62,18 @@ def lengths(results: Results) -> str:
     rows = [
         (
             LABELS[name],
-            *(f"{at['tokens_per_second'][name]['median'] / int(length):,.0f}" for length, at in columns.items()),
+            *(
+                f"{at['tokens_per_second'][name]['median'] / int(length):,.0f}"
+                if name in at["tokens_per_second"]
+                else ""
+                for length, at in columns.items()
+            ),
         )
         for name in names
     ]
-    return "\n".join([table(("texts/s of … tokens", *columns), rows), *elsewhere(results, "lengths-minilm")])
+    return "\n".join(
+        [table(("texts/s of … tokens", *columns), rows), *absent(found), *elsewhere(results, "lengths-minilm")]
+    )
 
 
 def footprint(results: Results) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tables import MISSING, elsewhere, table
+from tables import MISSING, elsewhere, table, times
 
 Results = Mapping[str, Any]
 
@@ -13,6 +13,7 @@ _LABELS = {
     "ours i8": "ours, i8",
     "usearch f16": "USearch alone, f16, unscored",
     "usearch i8": "USearch alone, i8, unscored",
+    "faiss hnsw, 32 candidates": "FAISS HNSW, f32, 32 candidates",
     "faiss hnsw, 64 candidates": "FAISS HNSW, f32, 64 candidates",
     "faiss hnsw, 128 candidates": "FAISS HNSW, f32, 128 candidates",
     "ours exact": "ours, exact",
@@ -56,8 +57,8 @@ def layer(results: Results) -> str:
             rows.append(
                 (
                     f"{_SIZES[size]}, {dtype}",
-                    f"{ratios['scored, without texts']['ratio']['median']:.2f}",
-                    f"{ratios['all']['ratio']['median']:.2f}",
+                    times(ratios["scored, without texts"]["ratio"]),
+                    times(ratios["all"]["ratio"]),
                     f"{built['build_seconds']:,.1f}",
                     f"{built['vectors_mb']:,.0f} + {built['graph_mb']:,.0f}",
                     f"{1e3 * opened['open_seconds']:.1f}",

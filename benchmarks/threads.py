@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from harness import Spread, write_result
 from peers.contestant import Contestant
-from peers.field import Field, options
+from peers.field import SEVERAL_WORKERS, Field, options
 from peers.workers.protocol import Load
 from simcse_engine.cpu import usable_cpus
 
@@ -28,13 +28,18 @@ def main() -> None:
 
 def ask(field: Field, *, counts: Sequence[int] | None = None, rounds: int = ROUNDS) -> None:
     """Measure, and write the result."""
-    given = field.draw("threads", rounds, field.sentences)
+    (texts,) = field.draw("threads", 1, field.sentences)
     rates = {}
     for count in counts or powers_of_two():
         print(f"{count} threads", flush=True)
         for each in field.contestants.values():
             each.process.load(on_threads(each, count))
-        seconds = field.take_turns(given, lambda each, texts: each.process.encode(texts), warm_up=given[0])
+        seconds = field.take_turns(
+            [texts] * rounds,
+            lambda each, given: each.process.encode(given),
+            warm_up=texts,
+            warm_ups_of_several=SEVERAL_WORKERS,
+        )
         rates[count] = {name: Spread.of([field.sentences / s for s in each]) for name, each in seconds.items()}
         for name, rate in rates[count].items():
             print(f"  {name:32} {rate.median:8.0f} sentences/s")

@@ -1,7 +1,7 @@
 """Those who take part: ours and the peers, each loaded, checked and in a process that waits for its turn."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from .environment import Installed, PeerError
 from .models import Model, optimum_graph
 from .process import Process
 from .reference import largest_cosine_difference
-from .search import SETTINGS, Found, first_setting, remembered, search
+from .search import SETTINGS, Best, best_alone, best_batch, best_bulk, first_setting, remembered
 from .workers.protocol import Load
 
 
@@ -43,6 +43,7 @@ class Contestant:
     Attributes:
         arithmetic: see `catalog.Peer`.
         facts: for the result's file.
+        tuned: under what its settings are remembered; None where there are none to search.
     """
 
     process: Process
@@ -50,6 +51,18 @@ class Contestant:
     one: Load
     arithmetic: str
     facts: dict[str, Any]
+    tuned: str | None = None
+
+    def bulk_for(self, what: str, sample: Sequence[str]) -> Load:
+        """What it loads for texts like these, ``what`` in a word: as for bulk, with the best batch size for them."""
+        if self.tuned is None:
+            return self.bulk
+
+        def find() -> Best:
+            print(f"searching the best batch of {self.process.module} for {what}", flush=True)
+            return _searched(self.process, lambda: best_batch(self.process, self.bulk, sample))
+
+        return replace(self.bulk, setting=remembered(SETTINGS, f"{self.tuned}, {what}", find).setting)
 
     @property
     def source(self) -> str:
@@ -126,20 +139,27 @@ def peer_contestant(
     if tuning is None:
         return Contestant(process=process, bulk=first, one=first, arithmetic=peer.arithmetic, facts=facts)
 
-    def find() -> Found:
+    def find_bulk() -> Best:
         print(f"searching the best settings of {name}", flush=True)
-        found = search(process, first, own_batches=peer.own_batches, sample=tuning.bulk, singles=tuning.singles)
-        # It has loaded the model a dozen times, and not every library gives back what it took.
-        process.close()
-        return found
+        return _searched(process, lambda: best_bulk(process, first, own_batches=peer.own_batches, sample=tuning.bulk))
 
     key = f"{model.name}, {name}, {installed.packages}, {len(tuning.bulk)} sentences, {threads} threads"
-    found = remembered(SETTINGS, key, find)
-    bulk, one = replace(first, setting=found.bulk), replace(first, setting=found.one)
+    found = {
+        "bulk": remembered(SETTINGS, f"{key}, bulk", find_bulk),
+        "one": remembered(SETTINGS, f"{key}, one", lambda: best_alone(process, first, tuning.singles)),
+    }
+    bulk, one = (replace(first, setting=each.setting) for each in found.values())
     # Again: other batches are other kernels.
     difference = max(difference, _checked(process, bulk, check, peer.least_cosine))
     facts |= {"settings": found, "largest_cosine_difference": difference}
-    return Contestant(process=process, bulk=bulk, one=one, arithmetic=peer.arithmetic, facts=facts)
+    return Contestant(process=process, bulk=bulk, one=one, arithmetic=peer.arithmetic, facts=facts, tuned=key)
+
+
+def _searched(process: Process, search: Callable[[], Best]) -> Best:
+    """Search, and end the process: it has loaded the model a dozen times, and not every library gives back all."""
+    found = search()
+    process.close()
+    return found
 
 
 def _checked(process: Process, load: Load, check: Check, least_cosine: float | None) -> float:

@@ -112,11 +112,10 @@ FASTEMBED = Environment(
     requirements=("fastembed==0.9.1",),
     also=("onnxruntime", "tokenizers", "numpy", "huggingface_hub"),
 )
-OPENVINO = Environment(
-    name="openvino",
-    requirements=("openvino==2026.4.1", "nncf==3.4.0", "tokenizers==0.22.2"),
-    also=("numpy",),
-)
+_OPENVINO = ("openvino==2026.4.1", "tokenizers==0.22.2")
+OPENVINO = Environment(name="openvino", requirements=_OPENVINO, also=("numpy",))
+# What quantizes for it, and is not there when it runs.
+NNCF = Environment(name="openvino-nncf", requirements=(*_OPENVINO, "nncf==3.4.0"), also=("numpy",))
 CTRANSLATE2 = Environment(
     name="ctranslate2",
     requirements=("ctranslate2==4.8.5", "tokenizers==0.22.2"),

@@ -29,6 +29,10 @@ SINGLES = 50
 # Threads of OpenMP spin for 0.2 s after their work, and would do so in the next one's turn.
 SETTLE_SECONDS = 0.3
 
+# Unrecorded runs of who has several workers, before bulk work is timed: each worker prepares kernels of its own, and
+# which one gets a batch is chance.
+SEVERAL_WORKERS = 8
+
 Given = TypeVar("Given")
 Output = TypeVar("Output")
 
@@ -175,6 +179,7 @@ class Field:
         run: Callable[[Contestant, Given], Output],
         *,
         warm_up: Given,
+        warm_ups_of_several: int = 1,
         first: Callable[[], object] = lambda: None,
         beside: Mapping[str, Contestant] | None = None,
     ) -> dict[str, list[Output]]:
@@ -187,6 +192,7 @@ class Field:
             rounds: what everybody is given.
             run: what to do with it.
             warm_up: given before.
+            warm_ups_of_several: how often to who has several workers, of which each must be warm.
             first: called at the beginning of each round.
             beside: others that take turns with the field.
         """
@@ -202,8 +208,11 @@ class Field:
             for name in drawn.sample(list(outputs), len(outputs)):
                 time.sleep(SETTLE_SECONDS)
                 contestant = (beside or {}).get(name) or self.contestants[name]
+                loaded = contestant.process.loaded
+                several = not number and loaded is not None and loaded.setting.workers > 1
                 try:
-                    output = run(contestant, given)
+                    for _ in range(warm_ups_of_several if several else 1):
+                        output = run(contestant, given)
                 except PeerError as error:
                     if name in self.ours or name not in self.contestants:
                         raise

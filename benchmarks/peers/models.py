@@ -17,7 +17,7 @@ from inputs import BENCH, bert_base_checkpoint, minilm_checkpoint, sentences
 from simcse_engine import cpu
 
 from . import tether
-from .environment import CTRANSLATE2, OPENVINO, SENTENCE_TRANSFORMERS_ONNX, PeerError
+from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, PeerError
 from .workers.grid import MAX_TOKENS
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -72,12 +72,15 @@ def optimum_graph(model: Model) -> Path:
 def openvino_int8(model: Model) -> Path:
     """The folder of the graph that NNCF quantizes after training, as model.xml."""
     source = optimum_graph(model)
+    installed = NNCF.install()
+    if installed.error is not None:
+        raise PeerError(installed.error)
 
     def make(folder: Path) -> None:
-        command = [OPENVINO.python, "-m", "peers.workers.quantize", source, folder]
+        command = [NNCF.python, "-m", "peers.workers.quantize", source, folder]
         _run(command, given=json.dumps(calibration_texts()))
 
-    return _once(OPENVINO.folder / f"models/{model.name}-int8", make)
+    return _once(NNCF.folder / f"models/{model.name}-int8", make)
 
 
 def ctranslate2(model: Model) -> Path:

@@ -89,7 +89,7 @@ def _add_file(to: argparse.ArgumentParser, *, optional: bool = False) -> None:
         "file",
         metavar="FILE",
         nargs="?" if optional else None,
-        help="UTF-8 lines; .jsonl with text, key, metadata; .parquet; - for stdin; or with vectors: .npy, and "
+        help="UTF-8 lines; .jsonl and .parquet with text, key, metadata; - for stdin; or with vectors: .npy, and "
         ".parquet, .arrow or .jsonl as index export writes them",
     )
     to.add_argument("--texts", metavar="FILE", help="the texts of an .npy file's vectors, one a line")

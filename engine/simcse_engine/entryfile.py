@@ -1,6 +1,7 @@
 """Files that an index is filled from: texts as plain lines, `.jsonl` with keys and metadata, `.parquet`; and keys."""
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def open_entries(source: str) -> Iterator[Iterator[NewEntry]]:
 
     Args:
         source: as for `textfile.open_texts`; in `.jsonl`, an object may have a "key" and "metadata" beside its
-            "text".
+            "text", and `.parquet` columns of these names, the metadata as JSON or as a struct.
 
     Yields:
         The entries.
@@ -65,7 +66,47 @@ def open_entries(source: str) -> Iterator[Iterator[NewEntry]]:
             yield _json_entries(file, source)
         return
     with open_texts(source) as texts:
-        yield map(NewEntry, texts)
+        if source != STDIN and Path(source).suffix.lower() == ".parquet":
+            yield map(NewEntry._make, _with_columns(texts, source))
+        else:
+            yield map(NewEntry, texts)
+
+
+def _with_columns(texts: Iterator[str], source: str) -> Iterator[tuple[str, int | None, dict[str, Any] | None]]:
+    arrow, parquet = import_pyarrow(source)
+    with _opened(source) as file:
+        table = parquet.ParquetFile(file)
+        names = [name for name in ("key", "metadata") if name in table.schema_arrow.names]
+        if not names:
+            yield from ((text, None, None) for text in texts)
+            return
+        try:
+            batches = table.iter_batches(columns=names, use_threads=False)
+            rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+            for number, (text, row) in enumerate(zip(texts, rows, strict=True), 1):
+                name = f"{source}, row {number}"
+                if isinstance(row.get("metadata"), str):
+                    row["metadata"] = _parsed(row["metadata"], name)
+                yield text, *_beside(row, name)
+        except arrow.ArrowException as error:
+            raise InputValueError(f"{source}: not a readable Parquet file ({error})") from error
+
+
+def _parsed(metadata: str, name: str) -> Any:
+    try:
+        return json.loads(metadata)
+    except (ValueError, RecursionError) as error:
+        raise InputValueError(f"{name}: the metadata is no JSON ({error})") from error
+
+
+def _beside(row: dict[str, Any], name: str) -> tuple[int | None, dict[str, Any] | None]:
+    """The key and the metadata of a row or of a line's object."""
+    key, metadata = row.get("key"), row.get("metadata")
+    if key is not None and (isinstance(key, bool) or not isinstance(key, int)):
+        raise InputValueError(f"{name}: the key is {key!r:.40}; a whole number is wanted")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise InputValueError(f"{name}: the metadata is {type(metadata).__name__}; an object is wanted")
+    return key, metadata
 
 
 def read_keys(source: str) -> list[int]:
@@ -121,9 +162,4 @@ def _json_entries(file: BinaryIO, source: str) -> Iterator[NewEntry]:
         if set(row) - _ENTRY_NAMES:
             unknown = ", ".join(sorted(set(row) - _ENTRY_NAMES))
             raise InputValueError(f"{name}: has {unknown}; text, key and metadata are read (put the rest in metadata)")
-        key, metadata = row.get("key"), row.get("metadata")
-        if key is not None and (isinstance(key, bool) or not isinstance(key, int)):
-            raise InputValueError(f"{name}: the key is {key!r}; a whole number is wanted")
-        if metadata is not None and not isinstance(metadata, dict):
-            raise InputValueError(f"{name}: the metadata is {type(metadata).__name__}; an object is wanted")
-        yield NewEntry(row["text"], key, metadata)
+        yield NewEntry(row["text"], *_beside(row, name))

@@ -56,6 +56,8 @@ _GPU_BATCH = 16_384
 GPU_LIMITS = Limits(
     batch_tokens=_GPU_BATCH, full_batch_tokens=_GPU_BATCH, mixed_padding=4096, window_texts=8192, window_chars=8_000_000
 )
+# In float32 attention has no kernel but one that fills the grid, scores and all, which is memory.
+_GPU_FP32_LIMITS = replace(GPU_LIMITS, mixed_padding=512)
 _GRID_LIMITS = Limits(padded=True)
 
 
@@ -66,7 +68,9 @@ def limits_for(manifest: Manifest, device: str) -> Limits:
             return _GRID_LIMITS
         largest = manifest.max_batch * manifest.max_tokens
         return replace(GPU_LIMITS, padded=True, batch_tokens=largest, batch_sentences=manifest.max_batch)
-    return Limits() if device == "cpu" else GPU_LIMITS
+    if device == "cpu":
+        return Limits()
+    return _GPU_FP32_LIMITS if manifest.precision == "fp32" else GPU_LIMITS
 
 
 def plan(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[list[int]]:

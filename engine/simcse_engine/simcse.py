@@ -16,7 +16,15 @@ from tqdm import tqdm
 from .artifact import HUB_FILES, MANIFEST, Manifest
 from .atomic import whole_folder
 from .encoder import Encoder
-from .errors import ArtifactNotFoundError, ClosedError, InputTypeError, InputValueError, ProviderError, SearchIndexError
+from .errors import (
+    ArtifactNotFoundError,
+    ClosedError,
+    InputTypeError,
+    InputValueError,
+    OutputError,
+    ProviderError,
+    SearchIndexError,
+)
 from .hub import hub_id_of, locate
 from .index import Index
 
@@ -268,6 +276,8 @@ class SimCSE:
         """
         source = self._built()
         target = Path(folder).expanduser().absolute()
+        if source.folder.resolve() in target.resolve().parents:
+            raise OutputError(f"{target}: lies within the index that is to be saved; name a folder outside of it")
         # The lock keeps writers off while files are copied. A reader that ends may still move SQLite's log into the
         # database: so the log comes first, and is either whole or not needed.
         with whole_folder(target) as staging, Index.open(source.folder, artifact=self._encoder):

@@ -159,6 +159,22 @@ def test_add_texts_of_a_parquet_file(index: Path, tmp_path: Path) -> None:
     assert entries(index) == dict(enumerate([*TEXTS, "one", "two"]))
 
 
+def test_add_a_parquet_file_with_keys_and_metadata(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = {"text": ["one", "two"], "key": [7, 9], "metadata": ['{"n": 1}', None]}
+    parquet.write_table(arrow.table(columns), tmp_path / "texts.parquet")
+    assert run("index", "add", index, tmp_path / "texts.parquet") == 0
+    assert entries(index) == {**dict(enumerate(TEXTS)), 7: "one", 9: "two"}
+    with Index.open(index, read_only=True) as opened:
+        assert [entry.metadata for entry in opened.get([7, 9])] == [{"n": 1}, None]
+    for wrong, message in (({"metadata": ["{", None]}, "row 1: the metadata is no JSON"), ({"key": ["a", "b"]}, "key")):
+        parquet.write_table(arrow.table({**columns, **wrong}), tmp_path / "wrong.parquet")
+        assert message in failure(capsys, "index", "add", index, tmp_path / "wrong.parquet")
+
+
 def test_add_vectors(
     index: Path, artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

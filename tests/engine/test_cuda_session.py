@@ -30,6 +30,7 @@ def test_float32_is_float32() -> None:
 
 def test_the_gpu_that_was_asked_for() -> None:
     assert provider_options(3, precision="fp16")["device_id"] == "3"
+    assert "device_id" not in provider_options(0, precision="fp16")
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -41,7 +42,9 @@ def test_what_is_missing_is_named() -> None:
 def test_limits(artifact: Path) -> None:
     manifest = open_artifact(artifact)
     assert limits_for(manifest, "cpu") == Limits()
-    assert limits_for(replace(manifest, layout="packed", target="cuda"), "cuda:1") == GPU_LIMITS
+    packed = replace(manifest, layout="packed", target="cuda", precision="fp16")
+    assert limits_for(packed, "cuda:1") == GPU_LIMITS
+    assert limits_for(replace(packed, precision="fp32"), "cuda") == replace(GPU_LIMITS, mixed_padding=512)
     compiled = replace(manifest, layout="grid", target="tensorrt", max_batch=64, max_tokens=128)
     limits = limits_for(compiled, "cuda")
     assert (limits.padded, limits.batch_sentences, limits.batch_tokens) == (True, 64, 8192)

@@ -180,6 +180,8 @@ def test_saved_and_loaded(model: SimCSE, artifact: Path, tmp_path: Path) -> None
     assert model.search(TEXTS, threshold=-1) == before
     with pytest.raises(OutputError):
         model.save_index(tmp_path / "index")
+    with pytest.raises(OutputError, match="lies within"):
+        model.save_index(tmp_path / "index/again")
     with SimCSE(artifact) as other:
         other.load_index(str(tmp_path / "index"))
         assert other.search(TEXTS, threshold=-1) == before

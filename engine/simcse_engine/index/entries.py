@@ -13,6 +13,8 @@ from ..errors import IndexMismatchError, InputTypeError, InputValueError
 
 # The next one has its use too: as the next automatic key, when none is left.
 MOST_KEY = (1 << 64) - 2
+# Python writes no longer numbers, by default.
+_MOST_BITS = 4096
 # SQLite reads no JSON that is nested deeper than 1000.
 _MOST_DEPTH = 100
 # Unit vectors, as encoders round them, are kept to the bit.
@@ -103,6 +105,8 @@ def _check_json(value: object, name: str, depth: int) -> None:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise InputValueError(f"{name[:60]} is {value}, which JSON does not have")
+    elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise InputValueError(f"{name[:60]} has {value.bit_length():,} bits; {_MOST_BITS:,} are the most")
     elif value is not None and not isinstance(value, str | bool | int):
         raise InputTypeError(
             f"{name[:60]} is {type(value).__name__}; JSON has str, int, float, bool, None, and lists and dicts of them"
@@ -134,6 +138,8 @@ def checked_vectors(vectors: object, dimension: int, *, count: int | None = None
         raise IndexMismatchError(f"vectors are of dimension {given.shape[1]}, this index's of {dimension}")
     if count is not None:
         _check_count("vectors", len(given), count)
+    if given.dtype.itemsize > 8:
+        given = given.astype(np.float64)  # longdouble, which einsum would not narrow
     # Lengths in float64: the squares of large or small floats do not fit into 32 bits.
     with np.errstate(over="ignore"):
         lengths = np.sqrt(np.einsum("ij,ij->i", given, given, dtype=np.float64))
@@ -154,9 +160,13 @@ def checked_threshold(threshold: object) -> float | None:
         return None
     if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.floating | np.integer):
         raise InputTypeError(f"threshold is {type(threshold).__name__}; a number is wanted")
-    if math.isnan(threshold):
+    try:
+        number = float(threshold)
+    except OverflowError:
+        number = math.inf if threshold > 0 else -math.inf
+    if math.isnan(number):
         raise InputValueError("threshold is NaN; a cosine, from -1 to 1, is wanted")
-    return float(threshold)
+    return number
 
 
 def _check_count(name: str, found: int, wanted: int) -> None:

@@ -200,7 +200,7 @@ class Index:
             dead=state.deaths,
             in_graph=0 if state.graph is None else Saved.from_json(state.graph).covered,
             about=self.about,
-            size_bytes=sum(path.stat().st_size for path in self.folder.iterdir()),
+            size_bytes=sum(map(_size, self.folder.iterdir())),
         )
 
     def add(
@@ -486,7 +486,18 @@ class Index:
 def _checked_folder(folder: object) -> Path:
     if not isinstance(folder, str | os.PathLike):
         raise InputTypeError(f"an index is named by a path, not by {type(folder).__name__}")
-    return Path(os.fspath(folder)).expanduser().absolute()
+    name = os.fspath(folder)
+    if not isinstance(name, str) or "\0" in name:
+        raise InputValueError(f"{name!r:.80} is no path")
+    return Path(name).expanduser().absolute()
+
+
+def _size(path: Path) -> int:
+    """A file's size; none where a compaction has removed it meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 _open_indexes: "weakref.WeakSet[Index]" = weakref.WeakSet()

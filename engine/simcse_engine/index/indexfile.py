@@ -188,13 +188,13 @@ def _json_row(line: bytes, name: str) -> dict[str, Any]:
 def _block(rows: list[dict[str, Any]], name: str) -> Block:
     try:
         vectors = np.array([row["vector"] for row in rows], np.float32)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputValueError(f"{name}: the vectors are not all lists of numbers of one length") from error
     if any("key" in row for row in rows) != all("key" in row for row in rows):
         raise InputValueError(f'{name}: some have a "key" and some have none')
-    identities = {row.get("identity") for row in rows}
-    if len(identities) > 1:
-        raise InputValueError(f"{name}: vectors of several artifacts")
+    identities = {row.get("identity") for row in rows if isinstance(row.get("identity"), str | None)}
+    if len(identities) != 1:
+        raise InputValueError(f"{name}: vectors of several artifacts, or of what is none")
     return Block(
         vectors=vectors,
         texts=[row["text"] for row in rows],

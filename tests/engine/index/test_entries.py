@@ -72,6 +72,7 @@ def nested(depth: int) -> dict[str, Any]:
         ([{"a": math.inf}], InputValueError, "is inf"),
         ([{"a": "\udc00"}], InputValueError, "lone surrogate"),
         ([{"\udc00": 1}], InputValueError, "lone surrogate"),
+        ([{"a": 10**5000}], InputValueError, "16,610 bits"),
         ([nested(101)], InputValueError, "100 deep"),
         ([nested(5000)], InputValueError, "100 deep"),
     ],
@@ -97,6 +98,7 @@ def test_vectors() -> None:
     unit = np.array([[0.6, 0.8000001]], np.float32)
     np.testing.assert_array_equal(checked_vectors(unit, 2), unit)
     assert checked_vectors([[1, 0]], 2).tolist() == [[1, 0]]
+    assert checked_vectors(np.array([[3, 4]], np.longdouble), 2).tolist() == found[:1].tolist()
     assert checked_vectors(np.ones((1, 2), np.float16), 2).dtype == np.float32
     assert checked_vectors(np.empty((0, 2)), 2).shape == (0, 2)
     assert checked_vectors(unit, 2) is not unit
@@ -133,6 +135,7 @@ def test_threshold() -> None:
     assert checked_threshold(None) is None
     assert checked_threshold(1) == 1
     assert checked_threshold(np.float32(0.5)) == 0.5
+    assert checked_threshold(-(10**400)) == -math.inf
     for wrong in ("0.5", True, [0.5]):
         with pytest.raises(InputTypeError):
             checked_threshold(wrong)

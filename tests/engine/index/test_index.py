@@ -50,6 +50,11 @@ def test_from_texts_to_hits(index: Index, artifact: Path) -> None:
     assert all(isinstance(hit.score, float) and isinstance(hit.key, int) for hit in hits[0])
 
 
+def test_no_path() -> None:
+    with pytest.raises(InputValueError, match="is no path"):
+        Index.open("a\0b")
+
+
 def test_it_is_there_when_opened_again(index: Index) -> None:
     index.add(TEXTS)
     before = index.search(["a cat"])

@@ -102,6 +102,8 @@ def test_refused(tmp_path: Path, artifact: Path) -> None:
     (tmp_path / "y.jsonl").write_text('{"text": "a"}\n')
     (tmp_path / "z.jsonl").write_text('{"text": "a", "vector": [1, 2]}\n{"text": "a", "vector": [1]}\n')
     (tmp_path / "k.jsonl").write_text('{"text": "a", "vector": [1], "key": 1}\n{"text": "a", "vector": [1]}\n')
+    (tmp_path / "i.jsonl").write_text('{"text": "a", "vector": [1], "identity": []}\n')
+    (tmp_path / "n.jsonl").write_text(f'{{"text": "a", "vector": [1{"0" * 400}]}}\n')
     cases = [
         ("v.npy", {}, "holds no texts"),
         ("v.npy", {"texts": ["a"]}, "of shape"),
@@ -113,6 +115,8 @@ def test_refused(tmp_path: Path, artifact: Path) -> None:
         ("y.jsonl", {}, '"text" and "vector"'),
         ("z.jsonl", {}, "of one length"),
         ("k.jsonl", {}, "some have none"),
+        ("i.jsonl", {}, "of what is none"),
+        ("n.jsonl", {}, "lists of numbers"),
         ("none.jsonl", {}, "No such file"),
         ("v.txt", {}, "must end with"),
         ("x.jsonl", {"texts": ["a"]}, "of its own"),
