@@ -64,7 +64,10 @@ def made_up(names: list[str]) -> dict[str, Any]:
             "sentences_a_contestant": 1_000,
             "p50_peer_over_ours": {"ours-int8": {name: {**ratio, "median": 0.5} for name in peers}},
         },
-        "lengths-minilm": {"lengths": {"8": {"tokens_per_second": rate}, "16": {"tokens_per_second": rate}}},
+        "lengths-minilm": {
+            "lengths": {"8": {"tokens_per_second": rate}, "16": {"tokens_per_second": rate}},
+            "absent": {},
+        },
         "quality-minilm": {"tasks": {"stsb": 10}, "quality": dict.fromkeys(names, sts)},
         **{
             f"memory-{count}-minilm": {
@@ -142,7 +145,7 @@ def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, An
     assert "Absent: simcse, torch FP32: it computes pooler cls" in once
     assert "| ours, f16 (the default) | 0.9998 | 2,000 |" in once
     assert "| USearch alone, f16, unscored | 0.9991 | 3,000 |" in once
-    assert "| 100,000, f16 | 1.25 | 2.00 | 34.1 | 154 + 104 | 1.2 | 96 | 61 |" in once
+    assert "| 100,000, f16 | 1.25 [1.50, 2.50] | 2.00 [1.50, 2.50] | 34.1 | 154 + 104 | 1.2 | 96 | 61 |" in once
     assert once.startswith("before\n")
     assert once.endswith("after\n")
 
@@ -166,6 +169,17 @@ def test_another_figure_is_seen(report: ModuleType, results: dict[str, Any], rea
         "README.md: the block speed-minilm is not what the results say",
         "latency.svg: drawn from other figures",
     ]
+
+
+def test_a_peer_that_failed_on_the_way(report: ModuleType, results: dict[str, Any], readme: Path) -> None:
+    found = results["lengths-minilm"]
+    rates = found["lengths"]["16"]["tokens_per_second"]
+    found["lengths"]["16"] = {"tokens_per_second": {name: rates[name] for name in rates if name != "fastembed"}}
+    found["absent"] = {"fastembed": "its process ended with -9"}
+    text = report.filled(readme.read_text(encoding="utf-8"), results)
+    assert "| FastEmbed | 375 |  |" in text
+    assert "Absent: FastEmbed: its process ended with -9." in text
+    assert report.CHARTS["lengths"][0](results)["fastembed"] == {"8": 3000.0}
 
 
 def test_what_was_not_measured_says_so(report: ModuleType, readme: Path, tmp_path: Path) -> None:
