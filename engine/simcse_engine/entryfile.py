@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from .errors import InputValueError
-from .textfile import STDIN, import_pyarrow, open_texts
+from .textfile import STDIN, import_pyarrow, open_texts, parsed_metadata
 
 _ENTRY_NAMES = {"text", "key", "metadata"}
 
@@ -85,18 +85,9 @@ def _with_columns(texts: Iterator[str], source: str) -> Iterator[tuple[str, int 
             rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             for number, (text, row) in enumerate(zip(texts, rows, strict=True), 1):
                 name = f"{source}, row {number}"
-                if isinstance(row.get("metadata"), str):
-                    row["metadata"] = _parsed(row["metadata"], name)
-                yield text, *_beside(row, name)
+                yield text, *_beside({**row, "metadata": parsed_metadata(row.get("metadata"), name)}, name)
         except arrow.ArrowException as error:
             raise InputValueError(f"{source}: not a readable Parquet file ({error})") from error
-
-
-def _parsed(metadata: str, name: str) -> Any:
-    try:
-        return json.loads(metadata)
-    except (ValueError, RecursionError) as error:
-        raise InputValueError(f"{name}: the metadata is no JSON ({error})") from error
 
 
 def _beside(row: dict[str, Any], name: str) -> tuple[int | None, dict[str, Any] | None]:

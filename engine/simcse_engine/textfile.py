@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
-from .errors import InputValueError
+from .errors import InputTypeError, InputValueError
 
 STDIN = "-"
 _BOM = b"\xef\xbb\xbf"
@@ -122,6 +122,26 @@ def import_pyarrow(name: str) -> tuple[ModuleType, ModuleType]:
             f"{name}: Parquet files need pyarrow ({error}); pip install 'simcse-engine[arrow]'"
         ) from error
     return pyarrow, pyarrow.parquet
+
+
+def parsed_metadata(given: object, name: str) -> dict[str, Any] | None:
+    """What a column "metadata" holds, a struct or JSON; ``name`` is the file or its row.
+
+    Raises:
+        InputValueError: no JSON.
+        InputTypeError: JSON, and no object.
+    """
+    if given is None or isinstance(given, dict):
+        return given
+    try:
+        if not isinstance(given, str):
+            raise TypeError(f"is {type(given).__name__}")
+        found = json.loads(given)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputValueError(f'{name}: column "metadata" holds what is no JSON ({error})') from error
+    if not isinstance(found, dict):
+        raise InputTypeError(f'{name}: column "metadata" holds {given:.40}; JSON objects are wanted')
+    return found
 
 
 def _parquet(file: BinaryIO, name: str) -> Iterator[str]:

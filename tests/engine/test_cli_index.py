@@ -170,7 +170,10 @@ def test_add_a_parquet_file_with_keys_and_metadata(
     assert entries(index) == {**dict(enumerate(TEXTS)), 7: "one", 9: "two"}
     with Index.open(index, read_only=True) as opened:
         assert [entry.metadata for entry in opened.get([7, 9])] == [{"n": 1}, None]
-    for wrong, message in (({"metadata": ["{", None]}, "row 1: the metadata is no JSON"), ({"key": ["a", "b"]}, "key")):
+    for wrong, message in (
+        ({"metadata": ["{", None]}, 'row 1: column "metadata" holds what is no JSON'),
+        ({"key": ["a", "b"]}, "key"),
+    ):
         parquet.write_table(arrow.table({**columns, **wrong}), tmp_path / "wrong.parquet")
         assert message in failure(capsys, "index", "add", index, tmp_path / "wrong.parquet")
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic import whole_file
-from ..errors import InputTypeError, InputValueError
+from ..errors import InputValueError
 from ..inputs import checked_sequence
-from ..textfile import import_pyarrow
+from ..textfile import import_pyarrow, parsed_metadata
 from .entries import checked_keys
 
 # Appends a block: keys, texts, metadata as JSON or None, and vectors float32 [entries, dimension].
@@ -241,20 +241,6 @@ def _arrow_block(batch: Any, source: Path, identity: str | None) -> Block:
         vectors=flat.reshape(batch.num_rows, -1),
         texts=columns["text"].to_pylist(),
         keys=columns["key"].to_pylist() if "key" in columns else None,
-        metadata=None if metadata is None else [_metadata(given, source) for given in metadata],
+        metadata=None if metadata is None else [parsed_metadata(given, str(source)) for given in metadata],
         identity=identity,
     )
-
-
-def _metadata(given: object, source: Path) -> dict[str, Any] | None:
-    if given is None or isinstance(given, dict):
-        return given
-    try:
-        if not isinstance(given, str):
-            raise TypeError(f"is {type(given).__name__}")
-        found = json.loads(given)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputValueError(f'{source}: column "metadata" holds what is no JSON ({error})') from error
-    if not isinstance(found, dict):
-        raise InputTypeError(f'{source}: column "metadata" holds {given:.40}; JSON objects are wanted')
-    return found
