@@ -30,10 +30,10 @@ from harness import ROOT, write_result
 from inputs import BENCH, bert_base, minilm, sentences
 from peers.models import BERT_BASE, MINILM, Model
 from simcse_engine import Encoder, UnverifiedWarning
-from simcse_engine.artifact import Manifest
+from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.compiling import CompileOptions, compile_artifact
 from simcse_engine.errors import SimCSEError
-from simcse_engine.session.nvinfer import load_tensorrt
+from simcse_engine.session.tensorrt.nvinfer import load_tensorrt
 
 _STS = ROOT.parent / "shared/sts"
 

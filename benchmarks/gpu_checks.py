@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from simcse_engine import Encoder, parity
-from simcse_engine.artifact import GRAPH, Manifest
-from simcse_engine.quality import measure
-from simcse_engine.session.cudart import CudaRuntime
+from simcse_engine import Encoder
+from simcse_engine.artifact.manifest import GRAPH, Manifest
+from simcse_engine.measure import parity
+from simcse_engine.measure.quality import measure
+from simcse_engine.measure.sts import read_tasks
+from simcse_engine.session.cuda.cudart import CudaRuntime
 from simcse_engine.session.library import CPU, CUDA, import_runtime
 from simcse_engine.session.opening import open_graph, settings
-from simcse_engine.sts import read_tasks
 
 LEAST = {"mean_cosine": 0.99999, "min_cosine": 0.9999, "alone_and_in_company": 0.99999}
 MOST_SPEARMAN_LOSS = 0.02

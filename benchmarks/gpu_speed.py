@@ -13,8 +13,8 @@ from harness import Ratio, Spread, alternate, timed
 from inputs import sentences
 from peers.models import Model
 from simcse_engine import Encoder
-from simcse_engine.flops import Flops
-from simcse_engine.session import buckets
+from simcse_engine.measure.flops import Flops
+from simcse_engine.session.cuda import buckets
 
 LENGTHS = (16, 32, 64, 128)
 # Batches, in quarters of the usual one; and tokens of the runs that are recorded.

@@ -18,8 +18,8 @@ from usearch.index import Index as USearch
 
 from harness import Ratio, Spread, alternate, write_result
 from search_data import Data, K, clustered
-from simcse_engine.cpu import usable_cpus
-from simcse_engine.index.scheme import Scheme, quantized
+from simcse_engine.index.ann.scheme import Scheme, quantized
+from simcse_engine.machine.cpu import usable_cpus
 
 _ROWS, _CLUSTERS = 20_000, 40
 _ADDED_AT_ONCE = 1024

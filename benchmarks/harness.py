@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from simcse_engine import cpu
+from simcse_engine.machine import cpu
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")

@@ -30,7 +30,7 @@ import numpy as np
 
 from simcse_engine import Index
 from simcse_engine.errors import IndexWarning
-from simcse_engine.index.view import SearchLimits
+from simcse_engine.index.search.view import SearchLimits
 
 KEYS = 400
 _MOST_CALLS = 25
@@ -43,7 +43,7 @@ _WRITER = """
     import json, random, sys, zlib
     import numpy as np
     from simcse_engine import Index
-    from simcse_engine.index.view import SearchLimits
+    from simcse_engine.index.search.view import SearchLimits
 
     folder, seed, keys_there = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     limits = SearchLimits(**json.loads(sys.argv[4]))

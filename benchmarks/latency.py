@@ -11,7 +11,7 @@ import numpy as np
 from harness import Spread, write_result
 from peers.field import Field, options
 from peers.workers.grid import MAX_TOKENS
-from simcse_engine.artifact import TOKENIZER
+from simcse_engine.artifact.manifest import TOKENIZER
 from simcse_engine.tokenizer import Tokenizer
 
 BLOCKS, BLOCK_SENTENCES = 40, 50

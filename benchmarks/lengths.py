@@ -12,7 +12,7 @@ from peers.efficiency import Peaks
 from peers.environment import PeerError
 from peers.field import SEVERAL_WORKERS, Field, options
 from peers.workers.protocol import Load
-from simcse_engine.artifact import TOKENIZER
+from simcse_engine.artifact.manifest import TOKENIZER
 from simcse_engine.tokenizer import Tokenizer
 
 LENGTHS = (8, 16, 32, 64, 128)

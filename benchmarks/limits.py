@@ -11,8 +11,8 @@ import numpy as np
 
 from harness import Ratio, Spread, alternate, no_options, timed, write_result
 from inputs import minilm, sentences
-from simcse_engine.artifact import TOKENIZER
-from simcse_engine.cpu import usable_cpus
+from simcse_engine.artifact.manifest import TOKENIZER
+from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.runner import Runner
 from simcse_engine.schedule import Limits
 from simcse_engine.tokenizer import Tokenizer

@@ -10,14 +10,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from simcse_engine.artifact import GRAPH
+from simcse_engine.artifact.manifest import GRAPH
 from simcse_engine.session import CpuSession
-from simcse_export import graph as authored
-from simcse_export.checkpoint import open_checkpoint
-from simcse_export.dialect import CpuFp32
-from simcse_export.nodes import FLOAT, INT32, Graph
-from simcse_export.ragged import Ragged, RaggedView
-from simcse_export.weights import load_weights, select
+from simcse_export.checkpoint.checkpoint import open_checkpoint
+from simcse_export.checkpoint.weights import load_weights, select
+from simcse_export.graph import bert as authored
+from simcse_export.graph.dialects.dialect import CpuFp32
+from simcse_export.graph.layouts.ragged import Ragged, RaggedView
+from simcse_export.graph.nodes import FLOAT, INT32, Graph
 
 
 class _PaddedView(RaggedView):

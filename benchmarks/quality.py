@@ -17,8 +17,8 @@ from peers.environment import PeerError
 from peers.field import Field, options
 from peers.finished import Finished
 from peers.reference import reference_vectors
-from simcse_engine.quality import measure
-from simcse_engine.sts import Task, read_tasks
+from simcse_engine.measure.quality import measure
+from simcse_engine.measure.sts import Task, read_tasks
 
 COMPARED, ALONE = 500, 100
 _SHARED = ROOT.parent / "shared/sts"

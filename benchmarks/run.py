@@ -32,7 +32,7 @@ from peers import tether
 from peers.catalog import PEERS, named
 from peers.finished import FOLDER as UNFINISHED
 from peers.search import SETTINGS
-from simcse_engine.cpu import usable_cpus
+from simcse_engine.machine.cpu import usable_cpus
 
 if TYPE_CHECKING:
     from peers.field import Field

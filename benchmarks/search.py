@@ -25,9 +25,9 @@ from harness import Ratio, Spread, alternate, timed, write_result
 from search_built import LIMITS, built, opened
 from search_data import BATCH, NAMES, Data, K, Vectors, load
 from simcse_engine import Index
-from simcse_engine.cpu import usable_cpus
-from simcse_engine.index.scheme import Scheme, quantized
-from simcse_engine.index.view import SearchLimits, nearest
+from simcse_engine.index.ann.scheme import Scheme, quantized
+from simcse_engine.index.search.view import SearchLimits, nearest
+from simcse_engine.machine.cpu import usable_cpus
 
 # Of the largest, what is most and what is least likely to be used on it: each graph takes minutes.
 DTYPES = {"real": ("f16", "i8", "f32", "bf16"), "100k": ("f16", "i8", "f32"), "1m": ("f16", "i8")}

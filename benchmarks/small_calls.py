@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from harness import Ratio, Spread, alternate, no_options, timed, write_result
 from inputs import bert_base, bert_base_checkpoint, minilm, minilm_checkpoint, sentences
 from padded import run_padded, write_padded
-from simcse_engine.artifact import TOKENIZER
-from simcse_engine.cpu import usable_cpus
+from simcse_engine.artifact.manifest import TOKENIZER
+from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.runner import Runner, run_batch
 from simcse_engine.session import CpuSession, SessionOptions
 from simcse_engine.tokenizer import Tokenizer

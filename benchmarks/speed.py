@@ -16,8 +16,8 @@ from transformers import AutoModel, AutoTokenizer
 from harness import Ratio, Spread, alternate, no_options, timed, write_result
 from inputs import minilm, minilm_checkpoint, sentences
 from simcse_engine import Encoder
-from simcse_engine.artifact import TOKENIZER
-from simcse_engine.cpu import usable_cpus
+from simcse_engine.artifact.manifest import TOKENIZER
+from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.runner import Runner, run_batch
 from simcse_engine.schedule import Limits, plan
 from simcse_engine.tokenizer import Tokenizer

@@ -18,18 +18,18 @@ import onnx
 
 from harness import Ratio, Spread, alternate, timed, write_result
 from inputs import BENCH, minilm, minilm_checkpoint
-from simcse_engine.artifact import GRAPH, TOKENIZER, WEIGHTS
-from simcse_engine.cpu import usable_cpus
+from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS
+from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.session import CpuSession, SessionOptions
 from simcse_engine.tokenizer import Tokenizer
-from simcse_export.calibration import built_in
-from simcse_export.checkpoint import open_checkpoint
-from simcse_export.dialect import Heads, Layout
-from simcse_export.graph import TOKEN_TYPES, Architecture, author
-from simcse_export.int8 import CpuInt8
-from simcse_export.nodes import Graph
-from simcse_export.quantize import QuantizedInput, quantize
-from simcse_export.weights import load_weights, select
+from simcse_export.checkpoint.checkpoint import open_checkpoint
+from simcse_export.checkpoint.weights import load_weights, select
+from simcse_export.graph.bert import TOKEN_TYPES, Architecture, author
+from simcse_export.graph.dialects.dialect import Heads, Layout
+from simcse_export.graph.dialects.int8 import CpuInt8
+from simcse_export.graph.nodes import Graph
+from simcse_export.int8.calibration import built_in
+from simcse_export.int8.quantize import QuantizedInput, quantize
 
 LENGTHS = (8, 16, 32, 64, 128)
 BATCH_TOKENS = 512

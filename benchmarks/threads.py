@@ -8,7 +8,7 @@ from harness import Spread, write_result
 from peers.contestant import Contestant
 from peers.field import SEVERAL_WORKERS, Field, options
 from peers.workers.protocol import Load
-from simcse_engine.cpu import usable_cpus
+from simcse_engine.machine.cpu import usable_cpus
 
 ROUNDS = 3
 

@@ -11,7 +11,7 @@ prepare kernels for each shape of a batch, which is no part of bulk work that go
 from harness import Spread, write_result
 from peers.efficiency import Peaks
 from peers.field import SEVERAL_WORKERS, Field, options
-from simcse_engine.artifact import TOKENIZER
+from simcse_engine.artifact.manifest import TOKENIZER
 from simcse_engine.tokenizer import Tokenizer
 
 ROUNDS = 6

@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from checkpoints import make_checkpoint
 from simcse_export import ExportOptions, export
+from support.checkpoints import make_checkpoint
 
 # No test measures time, so none fails for being slow on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcse_engine.artifact import Manifest
+from simcse_engine.artifact.manifest import Manifest
 
 from .catalog import FP32, PEERS
 from .environment import Installed, PeerError

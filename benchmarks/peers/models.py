@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from harness import ROOT
 from inputs import BENCH, bert_base_checkpoint, minilm_checkpoint, sentences
-from simcse_engine import cpu
+from simcse_engine.machine import cpu
 
 from . import tether
 from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, PeerError

@@ -8,7 +8,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .artifact import Manifest
+from .artifact.manifest import Manifest
 from .encoder import Encoder
 from .errors import IndexWarning, SimCSEError, TruncationWarning, UnverifiedWarning
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .artifact import ENGINE_FILES, GRAPH, Engine, Manifest, open_artifact, refuse_place
-from .atomic import whole_folder
+from .artifact.manifest import ENGINE_FILES, GRAPH, Engine, Manifest, open_artifact, refuse_place
 from .encoder import Encoder
 from .errors import InputValueError
+from .files.atomic import whole_folder
 from .inputs import checked_device
-from .nvidia import gpu
-from .parity import verify
+from .machine.nvidia import gpu
+from .measure.parity import verify
 from .session import SessionOptions
-from .session.compiled import profile
-from .session.tensorrt import builder, compile_graph
+from .session.tensorrt.compiled import profile
+from .session.tensorrt.session import builder, compile_graph
 
 Say = Callable[[str], object]
 

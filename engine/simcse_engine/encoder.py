@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifact import HUB_FILES, TOKENIZER, Manifest, loading_artifact
-from .cpu import usable_cpus
+from .artifact.hub import locate
+from .artifact.manifest import HUB_FILES, TOKENIZER, Manifest, loading_artifact
 from .errors import (
     ClosedError,
     IntegrityError,
@@ -20,7 +20,6 @@ from .errors import (
     TruncationWarning,
     UnverifiedWarning,
 )
-from .hub import locate
 from .inputs import (
     OptimizeFor,
     Truncate,
@@ -33,6 +32,7 @@ from .inputs import (
     checked_truncate,
     not_texts,
 )
+from .machine.cpu import usable_cpus
 from .runner import Pending, Runner
 from .schedule import Distinct, limits_for, windows
 from .tokenizer import Tokenizer
@@ -69,7 +69,7 @@ class Encoder:
         """Load, check and warm up an artifact.
 
         Args:
-            artifact: its folder, or a hub id ``user/name[@revision]`` (see `simcse_engine.hub.locate`).
+            artifact: its folder, or a hub id ``user/name[@revision]`` (see `simcse_engine.artifact.hub.locate`).
             device: "cpu", "cuda" or "cuda:N"; None for the artifact's target. What cannot run raises.
             threads: threads to keep busy; None for what affinity and the cgroup quota allow.
             truncate: what to do with texts longer than ``max_tokens``: "warn" (cut, and count them in a

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Literal
 
-from .artifact import Manifest
+from .artifact.manifest import Manifest
 from .errors import InputTypeError, InputValueError, ProviderError
 
 Truncate = Literal["warn", "error", "silent"]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifact import Manifest
+from .artifact.manifest import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .schedule import Limits, plan

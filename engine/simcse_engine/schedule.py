@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifact import Manifest
+from .artifact.manifest import Manifest
 
 # Rows moved at once where vectors are spread, which bounds the memory for it.
 _SPREAD_ROWS = 1024

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .artifact import HUB_FILES, MANIFEST, Manifest
-from .atomic import whole_folder
+from .artifact.hub import hub_id_of, locate
+from .artifact.manifest import HUB_FILES, MANIFEST, Manifest
 from .encoder import Encoder
 from .errors import (
     ArtifactNotFoundError,
@@ -25,7 +25,7 @@ from .errors import (
     ProviderError,
     SearchIndexError,
 )
-from .hub import hub_id_of, locate
+from .files.atomic import whole_folder
 from .index import Index
 
 Result = tuple[str, float]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simcse_engine import __version__
-from simcse_engine.artifact import POOLERS
-from simcse_engine.cpu import usable_cpus
+from simcse_engine.artifact.manifest import POOLERS
+from simcse_engine.cli.printout import escape_unprintable, quality_line
 from simcse_engine.errors import InputValueError, PoolerError, SimCSEError
-from simcse_engine.printout import escape_unprintable, quality_line
+from simcse_engine.machine.cpu import usable_cpus
 
 from .options import MAX_BATCH, MAX_QUALITY_DROP, PRECISIONS, TARGETS, ExportOptions
 

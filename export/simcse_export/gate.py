@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simcse_engine import Encoder, quality
+from simcse_engine import Encoder
 from simcse_engine.errors import QualityError
-from simcse_engine.parity import compare
-from simcse_engine.sts import Task, read_tasks
+from simcse_engine.measure import quality
+from simcse_engine.measure.parity import compare
+from simcse_engine.measure.sts import Task, read_tasks
 
-from .calibration import built_in
+from .int8.calibration import built_in
 from .options import MAX_QUALITY_DROP
 
 # Least mean cosine to float32 where there is no STS to measure by.
@@ -36,7 +37,7 @@ class Gate:
         """The built-in sentences, and the STS folder's tasks.
 
         Raises:
-            SimCSEError: the folder cannot be read, as `simcse_engine.sts.read_tasks` says.
+            SimCSEError: the folder cannot be read, as `simcse_engine.measure.sts.read_tasks` says.
         """
         tasks = read_tasks(sts) if sts is not None else ()
         return cls(texts=built_in("gate"), tasks=tasks, max_quality_drop=max_quality_drop)

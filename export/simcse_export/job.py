@@ -13,25 +13,26 @@ from typing import Any
 import numpy as np
 import onnx
 
-from simcse_engine import Encoder, parity
-from simcse_engine.artifact import CHECK, GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
+from simcse_engine import Encoder
+from simcse_engine.artifact.manifest import CHECK, GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
 from simcse_engine.errors import UnsupportedModelError
+from simcse_engine.measure import parity
 from simcse_engine.session import save_optimized
 from simcse_engine.tokenizer import Tokenizer
 
-from .calibration import built_in, read_texts, thinned
-from .checkpoint import choose_max_tokens, choose_pooler, open_checkpoint
-from .dialect import CpuFp32, Dialect
+from .check_texts import check_texts
+from .checkpoint.checkpoint import choose_max_tokens, choose_pooler, open_checkpoint
+from .checkpoint.overflow import watched, wide_layers
+from .checkpoint.reference import Reference
+from .checkpoint.weights import digest, load_weights, select
 from .gate import Gate
-from .graph import TOKEN_TYPES, Architecture, Weights, author
-from .optimum import author_through_optimum
+from .graph.bert import TOKEN_TYPES, Architecture, Weights, author
+from .graph.dialects.dialect import CpuFp32, Dialect
+from .graph.dialects.targets import Model, Spelling, spell
+from .graph.optimum import author_through_optimum
+from .int8.calibration import built_in, read_texts, thinned
 from .options import ExportOptions
-from .overflow import watched, wide_layers
-from .reference import Reference
-from .rtx import check_capabilities, compile_engines
-from .targets import Model, Spelling, spell
-from .texts import check_texts
-from .weights import digest, load_weights, select
+from .tensorrt.rtx import check_capabilities, compile_engines
 
 # Smaller tensors stay in the graph's file; larger ones go beside it, where the runtime maps them into memory.
 _EXTERNAL_BYTES = 1024

@@ -27,7 +27,7 @@ class ExportOptions:
 
     Attributes:
         revision: branch, tag or commit, for a hub id.
-        pooler: one of `simcse_engine.artifact.POOLERS`; None for what the checkpoint's files state.
+        pooler: one of `simcse_engine.artifact.manifest.POOLERS`; None for what the checkpoint's files state.
         precision: one that the target has, see `PRECISIONS`; all but "fp32" on CPUs are for BERT and RoBERTa.
         target: one of `TARGETS`.
         max_tokens: longest text; None for what the checkpoint's files state, else 128.
@@ -36,7 +36,7 @@ class ExportOptions:
         normalize: give unit vectors.
         calibration: a file of sentences, one a line, to choose int8's numbers by; None for the built-in ones.
         sts: a folder of STS tasks to score the artifact on, and judge a cheaper precision by, see
-            `simcse_engine.sts.read_tasks`.
+            `simcse_engine.measure.sts.read_tasks`.
         max_quality_drop: largest fall of the tasks' average Spearman x 100.
         force: replace an artifact that is there already.
 

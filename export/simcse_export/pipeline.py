@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from simcse_engine.artifact import Manifest, refuse_place
-from simcse_engine.atomic import whole_folder
+from simcse_engine.artifact.manifest import Manifest, refuse_place
+from simcse_engine.files.atomic import whole_folder
 from simcse_engine.session import import_runtime
 
 from .job import Job

@@ -16,7 +16,12 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Modules whose docstrings have examples that run as they stand.
-MODULES = ("simcse_engine", "simcse_engine.encoder", "simcse_engine.quality", "simcse_engine.session.compiled")
+MODULES = (
+    "simcse_engine",
+    "simcse_engine.encoder",
+    "simcse_engine.measure.quality",
+    "simcse_engine.session.tensorrt.compiled",
+)
 
 
 def blocks() -> Iterator[Any]:

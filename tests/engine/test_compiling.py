@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from simcse_engine import Manifest
-from simcse_engine.cli import main
+from simcse_engine.cli.main import main
 from simcse_engine.compiling import CompileOptions, compile_artifact
 from simcse_engine.errors import InputValueError, IntegrityError, OutputError, ProviderError
 from simcse_export import ExportOptions, export

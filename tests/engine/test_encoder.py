@@ -16,9 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from checkpoints import make_checkpoint
 from simcse_engine import Encoder, TruncationWarning
-from simcse_engine.cpu import usable_cpus
 from simcse_engine.errors import (
     ArtifactError,
     ClosedError,
@@ -28,8 +26,10 @@ from simcse_engine.errors import (
     TruncationError,
 )
 from simcse_engine.inputs import OptimizeFor
+from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.schedule import Limits
 from simcse_export import ExportOptions, export
+from support.checkpoints import make_checkpoint
 
 LONG = "the man plays guitar " * 20
 

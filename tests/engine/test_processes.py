@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from child import run_script
 from simcse_engine import Encoder
 from simcse_engine.errors import ArtifactNotFoundError
+from support.child import run_script
 
 TEXTS = [" ".join(["the", "man", "plays", "guitar"][(i * j) % 4] for j in range(i % 30)) for i in range(300)]
 

@@ -251,7 +251,7 @@ def test_a_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_on_the_hub(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simcse_engine.hub.fetch", lambda *_, **__: checkpoint)
+    monkeypatch.setattr("simcse_engine.artifact.hub.fetch", lambda *_, **__: checkpoint)
     with pytest.raises(ArtifactNotFoundError) as caught:
         SimCSE("princeton-nlp/unsup-simcse@v1")
     assert str(caught.value).endswith("simcse-export princeton-nlp/unsup-simcse -o unsup-simcse-artifact --revision v1")

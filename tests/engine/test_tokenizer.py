@@ -10,11 +10,11 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpoints import make_checkpoint
-from child import run_script
 from simcse_engine.errors import InputTypeError, InputValueError, IntegrityError
 from simcse_engine.inputs import check_texts
 from simcse_engine.tokenizer import Tokenizer
+from support.checkpoints import make_checkpoint
+from support.child import run_script
 
 
 @pytest.fixture(scope="module", params=["bert", "roberta"])

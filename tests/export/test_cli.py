@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import edit_weights, make_checkpoint
 from simcse_engine import Encoder, __version__
-from simcse_engine.artifact import POOLERS, Manifest, open_artifact
+from simcse_engine.artifact.manifest import POOLERS, Manifest, open_artifact
 from simcse_engine.errors import ArtifactNotFoundError
-from simcse_export.calibration import built_in
 from simcse_export.cli import main
+from simcse_export.int8.calibration import built_in
+from support.checkpoints import edit_weights, make_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 import simcse_export
-from checkpoints import edit_weights, make_checkpoint, make_sentence_transformers
-from simcse_engine import Encoder, parity
-from simcse_engine.artifact import GRAPH, WEIGHTS, Manifest, open_artifact
+from simcse_engine import Encoder
+from simcse_engine.artifact.manifest import GRAPH, WEIGHTS, Manifest, open_artifact
 from simcse_engine.errors import CheckpointError, OutputError, ParityError
+from simcse_engine.measure import parity
 from simcse_export import ExportOptions, export
-
-from .forward import forward
+from support.checkpoints import edit_weights, make_checkpoint, make_sentence_transformers
+from support.forward import forward
 
 AVG = ExportOptions(pooler="avg")
 FORCE = replace(AVG, force=True)

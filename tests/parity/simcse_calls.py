@@ -80,7 +80,7 @@ def ask(python: Path, checkpoint: Path, pooler: str) -> dict[str, Any]:
 
 def small_checkpoint(folder: Path) -> Path:
     """The checkpoint that the goldens are of: the same to the bit wherever it is made."""
-    from checkpoints import edit_weights, make_checkpoint
+    from support.checkpoints import edit_weights, make_checkpoint
 
     # torch may draw other numbers in another version; this generator of NumPy's is frozen.
     random = np.random.RandomState(0)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from conftest import SHARED
 from simcse_engine import Encoder
-from simcse_engine.artifact import Manifest, open_artifact
-from simcse_engine.cli import main
-from simcse_engine.parity import Parity, compare
-from simcse_engine.quality import Quality, measure
-from simcse_engine.sts import read_tasks
+from simcse_engine.artifact.manifest import Manifest, open_artifact
+from simcse_engine.cli.main import main
+from simcse_engine.measure.parity import Parity, compare
+from simcse_engine.measure.quality import Quality, measure
+from simcse_engine.measure.sts import read_tasks
 from simcse_export import ExportOptions, export
 
 STS = SHARED / "sts"

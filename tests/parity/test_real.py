@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from simcse_engine import Encoder
-from simcse_engine.parity import load_check
+from simcse_engine.measure.parity import load_check
 from simcse_export import ExportOptions, export
 
 TEXTS = [

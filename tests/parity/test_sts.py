@@ -11,8 +11,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from conftest import SHARED
 from simcse_engine import Encoder
-from simcse_engine.quality import measure, spearman
-from simcse_engine.sts import Task, read_tasks
+from simcse_engine.measure.quality import measure, spearman
+from simcse_engine.measure.sts import Task, read_tasks
 
 STS = SHARED / "sts"
 NAMES = ["stsb-dev", "sts12", "sts14"]

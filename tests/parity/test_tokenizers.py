@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from checkpoints import make_checkpoint
-from simcse_engine.artifact import TOKENIZER, Manifest
+from simcse_engine.artifact.manifest import TOKENIZER, Manifest
 from simcse_engine.tokenizer import Tokenizer
 from simcse_export import ExportOptions, export
+from support.checkpoints import make_checkpoint
 
 # (text, at most so many tokens) → ids
 Ids = Callable[[str, int], list[int]]

@@ -1,6 +1,6 @@
 """Index: sentences, metadata and vectors in one folder, and the search in them."""
 
-from .hits import Hit
 from .index import Index, IndexInfo
+from .search.hits import Hit
 
 __all__ = ["Hit", "Index", "IndexInfo"]

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact import HUB_FILES, Manifest
+from ..artifact.hub import hub_id_of, locate
+from ..artifact.manifest import HUB_FILES, Manifest
 from ..encoder import Encoder
 from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError
-from ..hub import hub_id_of, locate
 from ..inputs import check_texts, checked_sequence
-from .entries import checked_vectors
-from .records import About
+from .checks import checked_vectors
+from .storage.records import About
 
 Artifact = str | os.PathLike[str] | Encoder
 

@@ -16,23 +16,23 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import whole_folder
-from ..cpu import usable_cpus
 from ..encoder import Encoder
 from ..errors import ClosedError, IndexDamagedError, InputTypeError, InputValueError, SearchIndexError
+from ..files.atomic import whole_folder
+from ..files.entries import create_entries, read_entries
 from ..inputs import check_texts, checked_count, checked_sequence
+from ..machine.cpu import usable_cpus
+from .ann.saved import Saved
+from .ann.scheme import DTYPES, Scheme
 from .binding import Artifact, Binding, Portions, facts_of
-from .entries import checked_keys, checked_metadata, checked_threshold, checked_vectors
-from .hits import Hit, hits_of
-from .indexfile import create_entries, read_entries
-from .records import About, Entry
-from .saved import Saved
-from .scheme import DTYPES, Scheme
-from .snapshots import Snapshots, vector_file
-from .store import Store, create_store
-from .vectors import create_vector_file
-from .view import Masks, SearchLimits, nearest
-from .where import compile_where
+from .checks import checked_keys, checked_metadata, checked_threshold, checked_vectors
+from .search.hits import Hit, hits_of
+from .search.snapshots import Snapshots, vector_file
+from .search.view import Masks, SearchLimits, nearest
+from .storage.records import About, Entry
+from .storage.store import Store, create_store
+from .storage.vectors import create_vector_file
+from .storage.where import compile_where
 from .writer import IndexWriter, Progress
 
 
@@ -318,7 +318,9 @@ class Index:
         """
         added: list[int] = []
         self._writing()
-        for block in read_entries(Path(path), texts=texts, keys=keys):
+        own_texts = None if texts is None else list(checked_sequence(texts))
+        numbers = None if keys is None else checked_keys(keys, None if own_texts is None else len(own_texts))
+        for block in read_entries(Path(path), texts=own_texts, keys=numbers):
             added += self.add_vectors(
                 block.vectors,
                 block.texts,
@@ -363,7 +365,7 @@ class Index:
             k: most hits a query.
             threshold: least score of a hit, itself included.
             where: what a hit's metadata must fulfil, as in ``{"year": {"$gte": 2020}, "lang": "en"}``; all that can
-                be said is in `simcse_engine.index.where.compile_where`.
+                be said is in `simcse_engine.index.storage.where.compile_where`.
             exact: True compares every vector; False asks the graph however small the index is; None asks it from
                 20,000 entries, or 10,000 that fulfil ``where``, on.
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import said_as_output_error
 from ..errors import IndexDamagedError
-from .neighbours import Neighbours
-from .records import State
-from .saved import Saved
-from .scheme import Scheme
-from .snapshots import Snapshots, vector_file
-from .store import Store
-from .vectors import VectorWriter, create_vector_file
-from .view import SearchLimits, View
+from ..files.atomic import said_as_output_error
+from .ann.neighbours import Neighbours
+from .ann.saved import Saved
+from .ann.scheme import Scheme
+from .search.snapshots import Snapshots, vector_file
+from .search.view import SearchLimits, View
+from .storage.records import State
+from .storage.store import Store
+from .storage.vectors import VectorWriter, create_vector_file
 
 
 class Upkeep:

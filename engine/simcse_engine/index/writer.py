@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import said_as_output_error
 from ..errors import InputValueError, SearchIndexError
-from .entries import MOST_KEY
-from .lock import WriterLock
-from .records import Record, State
-from .scheme import Scheme
-from .snapshots import Snapshots, vector_file
-from .store import Store
+from ..files.atomic import said_as_output_error
+from .ann.scheme import Scheme
+from .checks import MOST_KEY
+from .search.snapshots import Snapshots, vector_file
+from .search.view import SearchLimits
+from .storage.lock import WriterLock
+from .storage.records import Record, State
+from .storage.store import Store
+from .storage.vectors import VectorWriter
 from .upkeep import Upkeep, spans
-from .vectors import VectorWriter
-from .view import SearchLimits
 
 Progress = Callable[[int], Any]
 

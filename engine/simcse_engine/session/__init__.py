@@ -14,7 +14,7 @@ tensorrt  the session on either's engines, and how they are made
 
 from pathlib import Path
 
-from ..artifact import Manifest
+from ..artifact.manifest import Manifest
 from .cpu import CpuSession
 from .library import (
     available_providers,
@@ -53,9 +53,9 @@ def open_session(artifact: Path, manifest: Manifest, options: SessionOptions) ->
         return CpuSession(artifact, options, layout=manifest.layout, padding_id=manifest.padding_id)
     # Imported by those who have a GPU: a process that encodes one sentence on a CPU starts without.
     if manifest.target == "cuda":
-        from .cuda import open_cuda
+        from .cuda.session import open_cuda
 
         return open_cuda(artifact, manifest, options)
-    from .tensorrt import TensorRtSession
+    from .tensorrt.session import TensorRtSession
 
     return TensorRtSession(artifact, manifest, options)

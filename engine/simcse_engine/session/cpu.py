@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact import GRAPH
+from ..artifact.manifest import GRAPH
 from .feeds import FEEDS
 from .library import CPU
 from .opening import open_graph, settings

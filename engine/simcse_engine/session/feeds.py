@@ -4,15 +4,23 @@ Every caller has sentences laid end to end: ``ids`` int64 [tokens] and ``lengths
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .buckets import Size
-
 Ints = NDArray[np.int64]
 Feed = Callable[[Ints, Ints, int | None], dict[str, NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class Size:
+    """The shape of a run: how many sentences, tokens of the longest, and tokens of all, padding included."""
+
+    sentences: int
+    longest: int
+    tokens: int
 
 
 def ragged(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[Any]]:  # noqa: ARG001 - as others

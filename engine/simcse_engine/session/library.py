@@ -36,7 +36,7 @@ def preload(ort: ModuleType, provider: str) -> None:
     if provider in (CUDA, TENSORRT):
         ort.preload_dlls()
     if provider == TENSORRT:
-        from .nvinfer import load_tensorrt
+        from .tensorrt.nvinfer import load_tensorrt
 
         load_tensorrt()
 

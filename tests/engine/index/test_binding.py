@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexes import unit_vectors
 from simcse_engine import Encoder, Index
-from simcse_engine.artifact import Manifest
+from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.errors import ArtifactNotFoundError, IndexMismatchError
 from simcse_export import ExportOptions, export
+from support.indexes import unit_vectors
 
 
 @pytest.fixture(scope="module")

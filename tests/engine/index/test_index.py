@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexes import DIMENSION, SMALL, filled, names, nearest_keys, unit_vectors
 from simcse_engine import Encoder, Hit, Index, TruncationWarning
 from simcse_engine.errors import (
     ClosedError,
@@ -20,8 +19,9 @@ from simcse_engine.errors import (
     OutputError,
     SearchIndexError,
 )
-from simcse_engine.index.neighbours import Neighbours
-from simcse_engine.index.records import Entry
+from simcse_engine.index.ann.neighbours import Neighbours
+from simcse_engine.index.storage.records import Entry
+from support.indexes import DIMENSION, SMALL, filled, names, nearest_keys, unit_vectors
 
 TEXTS = ["a man plays a guitar", "the cat is on the mat", "a woman runs", "music"]
 
@@ -543,7 +543,7 @@ def test_full_disk(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*_: object) -> int:
             raise OSError(28, "No space left on device")
 
-        patch.setattr("simcse_engine.index.vectors.os.pwrite", full)
+        patch.setattr("simcse_engine.index.storage.vectors.os.pwrite", full)
         with pytest.raises(OutputError, match="disk is full"):
             index.add(["more"])
     writer = index._store._writer
@@ -559,7 +559,7 @@ def test_full_disk(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_program_holds_the_database(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simcse_engine.index.store._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("simcse_engine.index.storage.store._BUSY_SECONDS", 0.05)
     other = sqlite3.connect(index.folder / "index.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(IndexLockedError, match="another program"):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from indexes import SMALL, filled, unit_vectors
 from simcse_engine import Hit, Index, IndexWarning
 from simcse_engine.errors import (
     IndexDamagedError,
@@ -18,6 +17,7 @@ from simcse_engine.errors import (
     OutputError,
     SearchIndexError,
 )
+from support.indexes import SMALL, filled, unit_vectors
 
 ROWS = 120
 

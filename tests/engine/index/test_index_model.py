@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from indexes import DIMENSION, unit_vectors
 from simcse_engine import Hit, Index
-from simcse_engine.index.records import Entry
-from simcse_engine.index.view import SearchLimits
+from simcse_engine.index.search.view import SearchLimits
+from simcse_engine.index.storage.records import Entry
+from support.indexes import DIMENSION, unit_vectors
 
 # So small that the graph comes and goes within a few steps.
 TINY = SearchLimits(exact_rows=8, absorb_rows=4, save_share=0.2, most_candidates=64, window_texts=5, group_queries=3)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from child import run_script
-from indexes import SMALL, names, unit_vectors
 from simcse_engine import Index
+from support.child import run_script
+from support.indexes import SMALL, names, unit_vectors
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -55,7 +55,7 @@ def test_readers_beside_a_writer(tmp_path: Path, artifact: Path) -> None:
         import sys
         import numpy as np
         from simcse_engine import Index
-        from simcse_engine.index.view import SearchLimits
+        from simcse_engine.index.search.view import SearchLimits
         vectors = np.load(sys.argv[2])
         limits = SearchLimits(exact_rows=50, absorb_rows=20, save_share=0.2)
         with Index(sys.argv[1], read_only=True, limits=limits) as index:
@@ -109,7 +109,7 @@ def test_fork(tmp_path: Path, artifact: Path) -> None:
         import numpy as np
         from simcse_engine import Index
         from simcse_engine.errors import SearchIndexError
-        from simcse_engine.index.view import SearchLimits
+        from simcse_engine.index.search.view import SearchLimits
         vectors = np.random.default_rng(0).standard_normal((200, 32))
         index = Index(sys.argv[1], limits=SearchLimits(exact_rows=50, absorb_rows=20))
         index.add_vectors(vectors, [str(i) for i in range(200)])
@@ -177,7 +177,7 @@ def test_a_fork_amid_a_search_refuses_in_the_child(tmp_path: Path, artifact: Pat
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         from simcse_engine import Index
         from simcse_engine.errors import SearchIndexError
-        from simcse_engine.index import store
+        from simcse_engine.index.storage import store
         store._FORK_SECONDS = 0.1
         index = Index.open(sys.argv[1])
         index.add(["a man"])

@@ -1,0 +1,71 @@
+"""Where an artifact (or, for export, a checkpoint) lies: a local folder, or a repository on the Hugging Face hub."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ArtifactNotFoundError, InputTypeError
+
+# "user/name" or "user/name@revision", in the characters that the hub allows in names.
+_HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
+
+
+def locate(where: str | os.PathLike[str], *, files: Sequence[str] | None = None) -> Path:
+    """The local folder that ``where`` names, fetched from the hub if it is a hub id.
+
+    A hub id is a `str` of the form ``user/name`` or ``user/name@revision`` where neither that path nor a folder
+    ``user`` exists here. So a mistyped path (``artifacts/minilm`` beside a folder ``artifacts``), a `Path`, or
+    anything that starts with ``./``, ``/`` or ``~`` never turns into a download.
+
+    Args:
+        where: a path or a hub id.
+        files: glob patterns of what to fetch; None for the whole repository.
+
+    Raises:
+        InputTypeError: ``where`` is neither `str` nor a path.
+        ArtifactNotFoundError: it is a hub id, and the hub cannot give it (unknown, private, or no connection and
+            nothing in the cache).
+    """
+    if not isinstance(where, str | os.PathLike):
+        raise InputTypeError(f"an artifact is named by a path or a hub id, not by {type(where).__name__}")
+    hub_id = hub_id_of(where)
+    if hub_id is not None:
+        return fetch(*hub_id, files=files)
+    try:
+        return Path(where).expanduser()
+    except RuntimeError as error:
+        raise ArtifactNotFoundError(f"{where}: {error}") from error
+
+
+def hub_id_of(where: str | os.PathLike[str]) -> tuple[str, str | None] | None:
+    """Repository and revision if ``where`` is a hub id as `locate` says, else None."""
+    # os.path.exists, as Path.exists raises for names that the system finds too long.
+    if not isinstance(where, str) or os.path.exists(where):  # noqa: PTH110
+        return None
+    match = _HUB_ID.fullmatch(where)
+    if match is None or Path(where.split("/", 1)[0]).exists():
+        return None
+    return match["repo"], match["revision"]
+
+
+def fetch(repo: str, revision: str | None = None, *, files: Sequence[str] | None = None) -> Path:
+    """Fetch a hub repository into huggingface_hub's cache and return its folder there.
+
+    Honours that library's settings (``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN`` …); what is in the cache already
+    is not fetched again, and is used when there is no connection.
+    """
+    # Imported here: it costs a tenth of a second that no local artifact shall pay.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files) if files else None))
+    except LocalEntryNotFoundError as error:
+        raise ArtifactNotFoundError(
+            f"{repo}: no such folder here; taken as a hub id, the hub cannot be reached and its cache "
+            f"does not hold {revision or 'it'}"
+        ) from error
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ArtifactNotFoundError(f"{repo}: no such folder here, and as a hub id: {reason}") from error

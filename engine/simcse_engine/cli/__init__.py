@@ -1,0 +1,1 @@
+"""The command line, `simcse-engine`; nothing in here is public."""

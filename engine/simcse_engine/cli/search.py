@@ -1,0 +1,104 @@
+"""The command `search`: queries from the command line, a file, or a prompt."""
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import SimCSEError
+from .output import counted_cuts, one_line, print_json
+
+if TYPE_CHECKING:
+    from ..index import Hit, Index
+
+# So many queries are encoded and searched for together.
+_GROUP_QUERIES = 1024
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit code."""
+    from ..index import Index
+
+    with (
+        counted_cuts() as cuts,
+        Index.open(args.index, read_only=True, same_model=args.same_model, artifact=args.artifact) as index,
+    ):
+        if args.query is None and args.file is None and not args.json and _at_terminal():
+            _prompt(index, args)
+            return 0
+        results, bold = [], _is_bold()
+        with _queries(args) as queries:
+            while group := list(itertools.islice(queries, _GROUP_QUERIES)):
+                for query, hits in zip(group, _search(index, args, group), strict=True):
+                    if args.json:
+                        results.append({"query": query, "hits": [hit._asdict() for hit in hits]})
+                        continue
+                    if args.query is None:
+                        print(f"> {one_line(query)}")
+                    print(_lines(hits, bold=bold))
+    if args.json:
+        print_json({"index": args.index, "results": results, "truncated": sum(cuts)})
+    return 0
+
+
+def _is_bold() -> bool:
+    """Whether ranks and scores are set off: on a terminal that can, unless its user has said no (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _at_terminal() -> bool:
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+@contextlib.contextmanager
+def _queries(args: argparse.Namespace) -> Iterator[Iterator[str]]:
+    from ..files.texts import STDIN, open_texts
+
+    if args.query is not None:
+        yield iter([args.query])
+        return
+    with open_texts(STDIN if args.file is None else args.file) as texts:
+        yield texts
+
+
+def _search(index: "Index", args: argparse.Namespace, queries: list[str]) -> "list[list[Hit]]":
+    return index.search(queries, args.k, threshold=args.threshold, where=args.where, exact=True if args.exact else None)
+
+
+def _prompt(index: "Index", args: argparse.Namespace) -> None:
+    """Ask for queries until Ctrl-D."""
+    print(f"{args.index}: {len(index):,} entries; a query a line, Ctrl-D ends", file=sys.stderr)
+    bold = _is_bold()
+    # input() edits lines with it, and remembers them; some Pythons have none.
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401
+    while True:
+        try:
+            query = input("> ")
+        except EOFError:
+            print()
+            return
+        if not query.strip():
+            continue
+        try:
+            print(_lines(_search(index, args, [query])[0], bold=bold))
+        except SimCSEError as error:
+            # One query that cannot be searched for, such as bytes that are no UTF-8, is no reason to leave.
+            print(f"error: {error}", file=sys.stderr)
+
+
+def _lines(hits: "list[Hit]", *, bold: bool) -> str:
+    """A hit a line: rank, score, key, text, metadata; the first two in bold where ``bold`` says so."""
+    if not hits:
+        return "   nothing found"
+    width = max(len(str(hit.key)) for hit in hits)
+    begin, end = ("\x1b[1m", "\x1b[0m") if bold else ("", "")
+    return "\n".join(
+        f"{begin}{rank:>4}  {hit.score:7.4f}{end}  [{hit.key:>{width}}]  {one_line(hit.text)}"
+        + (f"  {one_line(json.dumps(hit.metadata, ensure_ascii=False))}" if hit.metadata is not None else "")
+        for rank, hit in enumerate(hits, 1)
+    )

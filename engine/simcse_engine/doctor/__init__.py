@@ -1,0 +1,1 @@
+"""`simcse-engine doctor`: facts of an installation and machine, and what to do about them."""

@@ -1,0 +1,199 @@
+"""Files and folders that appear whole or not at all.
+
+Work goes into a hidden sibling of the target (same file system, so a rename is atomic), is flushed to disk and takes
+the target's name at the very end. Whatever interrupts it (an error, Ctrl-C, a full disk, ``kill -9``) leaves the
+target as it was; what a killed process left behind is removed by the next one that writes there.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import OutputError
+
+_SUFFIX = ".partial-"
+
+# What a full disk answers. Only these are ours to explain while the caller's own code runs inside the block.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_REFUSALS = _FULL | {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY),
+    errno.ENAMETOOLONG,
+}
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``target`` when the block ends without an error.
+
+    Args:
+        target: where the folder shall be. Its parents are made.
+        replace: swap out a folder that exists there; without it, one that is not empty raises OutputError.
+
+    Raises:
+        OutputError: ``target`` exists, cannot be made, or the disk is full.
+    """
+    refuse_existing(target, replace=replace)
+    # A link stays, and what it names is replaced; "." gets a name and a parent.
+    target = target.resolve()
+    with said_as_output_error(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(target)
+        staging, lock = _stage(target, folder=True)
+    try:
+        with said_as_output_error(target, _FULL):
+            yield staging
+        with said_as_output_error(target):
+            # mkdtemp, and some writers, make things private; the folder gets what mkdir and open would have given.
+            for path in staging.iterdir():
+                path.chmod(0o666 & ~_umask())
+                _fsync(path)
+            staging.chmod(0o777 & ~_umask())
+            _fsync(staging)
+            refuse_existing(target, replace=replace)
+            if target.exists():
+                _exchange(staging, target)
+            else:
+                staging.rename(target)
+            _fsync(target.parent)
+    finally:
+        # After an exchange this is the replaced folder; after a plain rename there is nothing left to remove.
+        shutil.rmtree(staging, ignore_errors=True)
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Yield a path to write to that becomes ``target``, replacing a file there, when the block ends without an error.
+
+    Raises:
+        OutputError: ``target`` is a folder or a device, its folder does not exist, or the disk is full.
+    """
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder; name a file")
+    target = target.resolve()
+    if target.exists() and not target.is_file():
+        # Root could replace /dev/null for the whole machine.
+        raise OutputError(f"{target}: is a device or a pipe; name a file")
+    with said_as_output_error(target):
+        _remove_abandoned(target)
+        staging, lock = _stage(target, folder=False)
+    try:
+        with said_as_output_error(target, _FULL):
+            yield staging
+        with said_as_output_error(target):
+            staging.chmod(0o666 & ~_umask())
+            _fsync(staging)
+            staging.replace(target)
+            _fsync(target.parent)
+    finally:
+        staging.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def refuse_existing(target: Path, *, replace: bool, advice: str = "choose another name") -> None:
+    """Raise OutputError where ``whole_folder`` would, so that a caller can ask before hours of work."""
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise OutputError(f"{target}: exists and is not a folder")
+    with said_as_output_error(target):
+        if not replace and any(target.iterdir()):
+            raise OutputError(f"{target}: exists already; {advice}")
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Swap two folders' names in one step; afterwards ``new``'s content lies at ``old`` and the reverse."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        # renameat2(2) since Linux 3.15, glibc 2.28. musl and older systems take the two-step way below.
+        if hasattr(libc, "renameat2"):
+            at_fdcwd, rename_exchange = -100, 2
+            if libc.renameat2(at_fdcwd, os.fsencode(new), at_fdcwd, os.fsencode(old), rename_exchange) == 0:
+                return
+            if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(old))
+    aside = new.with_name(new.name + "-old")
+    old.rename(aside)
+    try:
+        new.rename(old)
+    except BaseException:
+        aside.rename(old)
+        raise
+    aside.rename(new)
+
+
+def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:
+    """Make a hidden sibling of ``target``; its path, and the open file that holds the lock on it.
+
+    The lock tells a living writer's work from what a killed process left: the system drops it at death.
+    """
+    prefix = f".{target.name}{_SUFFIX}"
+    while True:
+        if folder:
+            path = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+            try:
+                lock = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+        else:
+            lock, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+            path = Path(name)
+        # Network file systems may refuse locks; then nobody can take one, and nothing is ever taken for abandoned.
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Before it was locked, another writer may have taken it for abandoned.
+        if path.exists():
+            return path, lock
+        os.close(lock)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what killed writers of ``target`` left behind: partial outputs that nobody holds a lock on."""
+    for path in target.parent.glob(f".{_escape(target.name)}{_SUFFIX}*"):
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            finally:
+                os.close(handle)
+
+
+def _escape(name: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def said_as_output_error(target: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
+    """Turn the system's refusals to write into OutputError; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errors or _REFUSALS):
+            raise
+        reason = "the disk is full" if error.errno in _FULL else f"cannot be written ({error.strerror})"
+        raise OutputError(f"{target}: {reason}; nothing there was changed") from error

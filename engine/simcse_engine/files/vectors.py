@@ -1,0 +1,133 @@
+"""Vector files, written block by block for the command line: `.npy`, `.jsonl` and `.parquet`.
+
+A file is there whole or not at all (see `simcse_engine.files.atomic`), and no more than a block or two is held in
+memory.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputValueError
+from .atomic import whole_file
+from .texts import import_pyarrow
+
+# Appends a block: texts, and their vectors as float32 [texts, dimension].
+Write = Callable[[Sequence[str], NDArray[np.float32]], None]
+
+# A Parquet row group ends at so many rows, or sooner where texts are long.
+_GROUP_ROWS = 4096
+_GROUP_BYTES = 64_000_000
+
+
+def check_suffix(target: Path) -> None:
+    """Raise unless ``target``'s name ends with a suffix that says how to write it.
+
+    Raises:
+        InputValueError: names the suffixes that do.
+    """
+    if target.suffix.lower() not in _WRITERS:
+        raise InputValueError(f"{target}: the name must end with {', '.join([*_WRITERS][:-1])} or {[*_WRITERS][-1]}")
+
+
+def check_target(target: Path) -> None:
+    """Raise if `create_vectors` cannot write such a file here, so that a caller can ask before it loads a model.
+
+    Raises:
+        InputValueError: an unknown suffix, or one that needs pyarrow, which is not installed.
+    """
+    check_suffix(target)
+    if target.suffix.lower() == ".parquet":
+        import_pyarrow(str(target))
+
+
+@contextlib.contextmanager
+def create_vectors(target: Path, dimension: int) -> Iterator[Write]:
+    """Yield a function that appends texts and their vectors to a file, which becomes ``target`` when the block ends.
+
+    Args:
+        target: `.npy` is float32 [rows, dimension], without the texts; `.jsonl` is an object with "text" and "vector"
+            a line; `.parquet` has a column "text" of strings and a column "vector" of float32 lists of fixed size.
+            A file that exists there is replaced; if the block ends with an error, it stays as it was.
+        dimension: floats a vector.
+
+    Raises:
+        InputValueError: as `check_target` says.
+        OutputError: the file cannot be written there, or the disk is full.
+    """
+    check_target(target)
+    writer = _WRITERS[target.suffix.lower()]
+    with whole_file(target) as path, path.open("wb") as file, writer(file, dimension) as write:
+        yield write
+
+
+@contextlib.contextmanager
+def _npy(file: BinaryIO, dimension: int) -> Iterator[Write]:
+    rows = 0
+
+    def write(_: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        nonlocal rows
+        file.write(np.ascontiguousarray(vectors, "<f4").data)
+        rows += len(vectors)
+
+    _write_npy_header(file, rows, dimension)
+    yield write
+    # How many rows there are is known only now. NumPy pads a header so that the first axis can grow in place.
+    file.seek(0)
+    _write_npy_header(file, rows, dimension)
+
+
+def _write_npy_header(file: BinaryIO, rows: int, dimension: int) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, dimension)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+@contextlib.contextmanager
+def _jsonl(file: BinaryIO, dimension: int) -> Iterator[Write]:
+    # Nine digits tell every float32 from its neighbours; as Python floats they would take twice as many, and thrice
+    # the time.
+    numbers = ", ".join(["%.9g"] * dimension)
+
+    def write(texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        for text, vector in zip(texts, vectors, strict=True):
+            quoted = json.dumps(text, ensure_ascii=False)
+            file.write(f'{{"text": {quoted}, "vector": [{numbers % tuple(vector.tolist())}]}}\n'.encode())
+
+    yield write
+
+
+@contextlib.contextmanager
+def _parquet(file: BinaryIO, dimension: int) -> Iterator[Write]:
+    arrow, parquet = import_pyarrow("this file")
+    vector_type = arrow.list_(arrow.float32(), dimension)
+    schema = arrow.schema([arrow.field("text", arrow.string(), nullable=False), arrow.field("vector", vector_type)])
+    rest = schema.empty_table()
+
+    def write(texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        nonlocal rest
+        flat = arrow.array(np.ascontiguousarray(vectors).reshape(-1))
+        lists = arrow.FixedSizeListArray.from_arrays(flat, type=vector_type)
+        block = arrow.table([arrow.array(texts, arrow.string()), lists], schema=schema)
+        rest = arrow.concat_tables([rest, block])
+        while rest.num_rows >= _GROUP_ROWS or rest.nbytes >= _GROUP_BYTES:
+            output.write_table(rest.slice(0, _GROUP_ROWS))
+            rest = rest.slice(_GROUP_ROWS)
+
+    # Neither texts nor floats repeat, so a dictionary of them would only cost.
+    with parquet.ParquetWriter(file, schema, use_dictionary=False) as output:
+        yield write
+        if rest.num_rows:
+            output.write_table(rest)
+
+
+_WRITERS: dict[str, Callable[[BinaryIO, int], AbstractContextManager[Write]]] = {
+    ".npy": _npy,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
+}

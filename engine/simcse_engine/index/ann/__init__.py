@@ -1,0 +1,1 @@
+"""Approximate nearest neighbours: USearch's graph, which proposes candidates."""

@@ -1,0 +1,1 @@
+"""The search in one state of an index."""

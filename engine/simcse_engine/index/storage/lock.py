@@ -1,0 +1,94 @@
+"""One writer at a time: a lock that the system drops when its holder dies, and that says who holds it."""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import socket
+import weakref
+from pathlib import Path
+
+from ...errors import IndexLockedError, OutputError
+
+
+class WriterLock:
+    """The right to write a folder, held until `release` or the process's death.
+
+    >>> lock = WriterLock(folder / "lock")
+    >>> WriterLock(folder / "lock")
+    IndexLockedError: index/lock: process 4711 on castor has it open for writing since 2026-01-31T12:00:00+00:00; …
+
+    A forked child does not hold it: see `held`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock on the file at ``path``, which is made.
+
+        Raises:
+            IndexLockedError: another holds it, be it in this process.
+            OutputError: the folder cannot be written, or its file system has no locks.
+        """
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror}); open with read_only=True") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = _holder(handle)
+            os.close(handle)
+            raise IndexLockedError(
+                f"{path}: {holder}; close it there, or open with read_only=True, which sees what it adds"
+            ) from error
+        except OSError as error:
+            os.close(handle)
+            raise OutputError(f"{path}: cannot be locked ({error.strerror}); use a file system with locks") from error
+        since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        about = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+        # For people alone: what holds is the lock, not the text. So a full disk shall not stand in the way.
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, about.encode(), 0)
+        self._handle: int | None = handle
+        _locks.add(self)
+
+    @property
+    def held(self) -> bool:
+        """Whether this process may write."""
+        return self._handle is not None
+
+    def release(self) -> None:
+        """Let others write. Releasing twice is fine."""
+        if self._handle is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, 0)
+            # Said, not left to closing: a child that was forked just now may not have closed its copy yet.
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            os.close(self._handle)
+            self._handle = None
+
+    def _leave_to_parent(self) -> None:
+        # The child's copy of the handle would hold the lock beyond the parent's end. Closing it leaves the parent's.
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _holder(handle: int) -> str:
+    try:
+        about = json.loads(os.pread(handle, 4096, 0))
+        return f"process {about['pid']} on {about['host']} has it open for writing since {about['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process has it open for writing"
+
+
+_locks: "weakref.WeakSet[WriterLock]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for lock in list(_locks):
+        lock._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,174 @@
+"""The vectors themselves: one append-only file of float32 rows, each with its checksum, read through a memory map.
+
+A header says whose file it is; then come records of one size, row i's being its vector and a CRC-32 over the vector and
+i. Nothing here says how many rows count: the database does, after they are on disk, so whatever lies beyond is what an
+interrupted writer left, and the next one writes over it.
+"""
+
+import mmap
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import IndexDamagedError
+
+_MAGIC = b"SimCSEv1"
+# Magic, dimension, generation, the index's own name; then a CRC-32 over them. Rows begin at a multiple of 64 bytes.
+_HEADER = struct.Struct("<8sIQ16sI")
+_HEADER_BYTES = 64
+_WRITE_ROWS = 4096
+_CHECK_ROWS = 1024
+
+
+def create_vector_file(path: Path, *, dimension: int, generation: int, name: bytes) -> None:
+    """Write the file without rows and flush it.
+
+    Args:
+        path: must not exist.
+        dimension: floats a vector.
+        generation: each compaction begins a file of the next one.
+        name: 16 bytes that tell this index from all others.
+    """
+    head = _HEADER.pack(_MAGIC, dimension, generation, name, 0)[:-4]
+    header = head + struct.pack("<I", zlib.crc32(head))
+    with path.open("xb") as file:
+        file.write(header.ljust(_HEADER_BYTES, b"\0"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class VectorWriter:
+    """Writes rows into a vector file."""
+
+    def __init__(self, path: Path, dimension: int) -> None:
+        self._handle = os.open(path, os.O_RDWR)
+        self._record_bytes = _record_bytes(dimension)
+
+    def write(self, start: int, vectors: NDArray[np.float32]) -> None:
+        """Write rows ``start``, ``start + 1``, … and flush them to the disk.
+
+        Args:
+            start: how many rows the file has.
+            vectors: float32 [rows, dimension].
+
+        Raises:
+            OSError: the disk is full; the rows before ``start`` are untouched.
+        """
+        for first in range(0, len(vectors), _WRITE_ROWS):
+            part = _records(start + first, vectors[first : first + _WRITE_ROWS])
+            left, offset = memoryview(part), _HEADER_BYTES + (start + first) * self._record_bytes
+            while left:
+                written = os.pwrite(self._handle, left, offset)
+                left, offset = left[written:], offset + written
+        os.fdatasync(self._handle) if hasattr(os, "fdatasync") else os.fsync(self._handle)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
+
+
+def _record_bytes(dimension: int) -> int:
+    return 4 * dimension + 4
+
+
+def _records(start: int, vectors: NDArray[np.float32]) -> bytes:
+    out = np.empty((len(vectors), vectors.shape[1] + 1), "<f4")
+    out[:, :-1] = vectors
+    out[:, -1:].view("<u4")[:, 0] = [_checksum(row, start + i) for i, row in enumerate(out[:, :-1])]
+    return out.tobytes()
+
+
+def _checksum(vector: NDArray[np.float32], row: int) -> int:
+    # The row is in it: a record in another one's place does not pass.
+    return zlib.crc32(vector.data, row & 0xFFFFFFFF)
+
+
+class VectorMap:
+    """The first rows of a vector file, mapped into memory; each row is checked when it is first read.
+
+    >>> vectors = VectorMap(path, rows=2, dimension=384, generation=1, name=name)
+    >>> vectors.take(np.array([1, 0])).shape
+    (2, 384)
+
+    May be used from many threads at once.
+    """
+
+    def __init__(self, path: Path, *, rows: int, dimension: int, generation: int, name: bytes) -> None:
+        """Map the file at ``path``.
+
+        Args:
+            path: the file.
+            rows: how many count; there may be more.
+            dimension, generation, name: what the header must say.
+
+        Raises:
+            FileNotFoundError: it is not there; after a compaction, whoever asks with an older state meets this.
+            IndexDamagedError: it is no vector file, another index's, or shorter than its rows.
+        """
+        self.path = path
+        self.rows = rows
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(_HEADER.size)
+            _check_header(path, head, dimension, generation, name)
+            needed = _HEADER_BYTES + rows * _record_bytes(dimension)
+            if size < needed:
+                raise IndexDamagedError(f"{path}: {size} bytes, {rows} vectors need {needed}; restore it from a backup")
+            self._map = mmap.mmap(file.fileno(), needed, access=mmap.ACCESS_READ)
+        # A search reads a few rows here and there: what the system would read ahead is not wanted.
+        if hasattr(mmap, "MADV_RANDOM"):
+            self._map.madvise(mmap.MADV_RANDOM)
+        records = np.frombuffer(self._map, "<f4", rows * (dimension + 1), _HEADER_BYTES)
+        self._records = records.reshape(rows, dimension + 1)
+        self._checked = np.zeros(rows, np.bool_)
+
+    def trust(self, earlier: "VectorMap") -> None:
+        """Do not check again what an earlier map of this file has checked."""
+        self._checked[: earlier.rows] = earlier._checked
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of these rows, int64 of any shape: float32 [*shape, dimension], a copy.
+
+        Raises:
+            IndexDamagedError: a row is not as it was written.
+        """
+        records = self._records.take(rows, axis=0)
+        unchecked = ~self._checked[rows]
+        if unchecked.any():
+            self._check(records[unchecked], rows[unchecked])
+        return records[..., :-1]
+
+    def block(self, start: int, end: int) -> NDArray[np.float32]:
+        """The vectors of rows ``start`` to ``end`` (without): float32 [end - start, dimension], not a copy.
+
+        Raises:
+            IndexDamagedError: a row is not as it was written.
+        """
+        records = self._records[start:end]
+        unchecked = np.flatnonzero(~self._checked[start:end])
+        for first in range(0, len(unchecked), _CHECK_ROWS):
+            some = unchecked[first : first + _CHECK_ROWS]
+            self._check(records[some], some + start)
+        return records[:, :-1]
+
+    def _check(self, records: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+        stated = records[:, -1:].view("<u4")[:, 0].tolist()
+        vectors = records[:, :-1]
+        for vector, checksum, row in zip(vectors, stated, rows.tolist(), strict=True):
+            if _checksum(vector, row) != checksum:
+                raise IndexDamagedError(f"{self.path}: vector {row} was altered; restore the file from a backup")
+        self._checked[rows] = True
+
+
+def _check_header(path: Path, header: bytes, dimension: int, generation: int, name: bytes) -> None:
+    if len(header) < _HEADER.size or header[:6] != _MAGIC[:6]:
+        raise IndexDamagedError(f"{path}: is no vector file; restore it from a backup")
+    magic, *found, checksum = _HEADER.unpack(header)
+    if magic != _MAGIC or zlib.crc32(header[:-4]) != checksum:
+        raise IndexDamagedError(f"{path}: its header was altered; restore it from a backup")
+    if found != [dimension, generation, name]:
+        raise IndexDamagedError(f"{path}: belongs to another index; restore this one's own")

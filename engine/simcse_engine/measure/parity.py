@@ -1,0 +1,162 @@
+"""Parity: how closely an artifact's vectors agree with the reference model's, on the texts kept in the artifact.
+
+Export writes ``check.npz`` with about 40 texts and the vectors that transformers' forward pass gives them, and
+publishes nothing that disagrees; `verify` repeats the comparison on any machine, without torch.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact.manifest import CHECK, MANIFEST, Manifest
+from ..errors import IntegrityError, ParityError
+from ..files.atomic import whole_file
+
+if TYPE_CHECKING:
+    from ..encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What a precision may cost.
+
+    Attributes:
+        max_abs_difference: largest difference of two components of the unit vectors.
+        min_cosine: smallest cosine between a text's vector and its reference.
+    """
+
+    max_abs_difference: float
+    min_cosine: float
+
+
+# int8 has its quality measured at export (`Manifest.quality`); the limit here finds what is broken, such as a CPU that
+# sums wrongly, on texts that are chosen for being odd.
+LIMITS = {
+    "fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999),
+    "fp16": Limit(max_abs_difference=5e-3, min_cosine=0.9999),
+    "int8": Limit(max_abs_difference=0.1, min_cosine=0.97),
+}
+
+# A vector's length, where the graph does not normalize: its relative error is of the size of the components'.
+_MAX_NORM_ERROR = {"fp32": 1e-4, "fp16": 5e-3, "int8": 0.2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """Measured agreement; differences are of unit vectors, whether or not the artifact gives such.
+
+    Attributes:
+        vectors: how many were compared, each text's alone and in company.
+        max_abs_difference: of any two components.
+        min_cosine, mean_cosine: over the vectors.
+        max_norm_error: of the vectors' lengths, relative to the reference's.
+    """
+
+    vectors: int
+    max_abs_difference: float
+    min_cosine: float
+    mean_cosine: float
+    max_norm_error: float
+
+    def to_json(self) -> dict[str, float]:
+        """The figures, for the manifest and for `--json`."""
+        return asdict(self)
+
+    def require(self, precision: str) -> None:
+        """Raise unless the figures are within the precision's limit.
+
+        Raises:
+            ParityError: says which figure exceeds which limit.
+        """
+        limit = LIMITS.get(precision)
+        if limit is None:
+            raise ParityError(f"this engine knows no limit for precision {precision!r}; upgrade simcse-engine")
+        faults = []
+        # Written so that a NaN is a fault.
+        if not self.max_abs_difference <= limit.max_abs_difference:
+            faults.append(f"max abs difference {self.max_abs_difference:.3g} > {limit.max_abs_difference:g}")
+        if not self.min_cosine >= limit.min_cosine:
+            faults.append(f"cosine {self.min_cosine:.7f} < {limit.min_cosine}")
+        if not self.max_norm_error <= _MAX_NORM_ERROR[precision]:
+            faults.append(
+                f"relative error of a vector's length {self.max_norm_error:.3g} > {_MAX_NORM_ERROR[precision]:g}"
+            )
+        if faults:
+            raise ParityError(f"vectors differ from the reference model's: {', '.join(faults)} ({precision})")
+
+
+def compare(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Parity:
+    """Compare two float32 [texts, dimension] arrays row by row, in float64."""
+    ours, theirs = vectors.astype(np.float64), reference.astype(np.float64)
+    our_norms, their_norms = np.linalg.norm(ours, axis=1), np.linalg.norm(theirs, axis=1)
+    # A vector of length 0 gives NaN, which `Parity.require` refuses.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ours /= our_norms[:, None]
+        theirs /= their_norms[:, None]
+        norm_errors = np.abs(our_norms / their_norms - 1)
+    cosines = np.sum(ours * theirs, axis=1)
+    return Parity(
+        vectors=len(vectors),
+        max_abs_difference=float(np.max(np.abs(ours - theirs))),
+        min_cosine=float(cosines.min()),
+        mean_cosine=float(cosines.mean()),
+        max_norm_error=float(np.max(norm_errors)),
+    )
+
+
+def save_check(folder: Path, texts: list[str], vectors: NDArray[np.float32]) -> None:
+    """Write ``check.npz`` into ``folder``.
+
+    The texts are kept as UTF-8 JSON, since NumPy's string arrays would drop a text's trailing NULs.
+    """
+    encoded = np.frombuffer(json.dumps(texts, ensure_ascii=False).encode(), np.uint8)
+    np.savez_compressed(folder / CHECK, texts=encoded, vectors=vectors)
+
+
+def load_check(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """Read ``check.npz``: texts, and the reference model's float32 [texts, dimension]."""
+    try:
+        with (folder / CHECK).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            texts: list[str] = json.loads(arrays["texts"].tobytes())
+            vectors: NDArray[np.float32] = arrays["vectors"]
+    except Exception as error:  # zipfile, zlib and NumPy each raise their own
+        raise IntegrityError(f"{folder / CHECK}: cannot be read ({error}); export again") from error
+    return texts, vectors
+
+
+def record(folder: Path, manifest: Manifest, parity: Parity) -> Manifest:
+    """Say in the manifest in ``folder`` that the artifact was verified on its device.
+
+    Raises:
+        OutputError: the folder cannot be written to; the manifest there is untouched.
+    """
+    verified = replace(manifest, parity=parity.to_json(), verified=True)
+    with whole_file(folder / MANIFEST) as staged:
+        verified.write_to(staged)
+    return verified
+
+
+def verify(encoder: "Encoder", folder: Path) -> Parity:
+    """Encode the artifact's check texts with ``encoder`` and require the precision's parity.
+
+    The texts run in one call and one by one as well, so that both of the encoder's ways to run are compared.
+
+    Raises:
+        ParityError: the vectors differ by more than the artifact's precision allows.
+        IntegrityError: ``check.npz`` cannot be read.
+    """
+    texts, reference = load_check(folder)
+    if not texts or reference.shape != (len(texts), encoder.dimension):
+        raise IntegrityError(
+            f"{folder / CHECK}: {len(texts)} texts and vectors of shape {reference.shape}, where this artifact's "
+            f"have {encoder.dimension} floats; export again"
+        )
+    together = encoder.encode(texts, truncate="silent")
+    alone = np.concatenate([encoder.encode([text], truncate="silent") for text in texts])
+    parity = compare(np.concatenate([together, alone]), np.concatenate([reference, reference]))
+    parity.require(encoder.manifest.precision)
+    return parity

@@ -1,0 +1,1 @@
+"""The session on a GPU, through ONNX Runtime's CUDA provider."""

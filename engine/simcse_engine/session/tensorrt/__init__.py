@@ -1,0 +1,1 @@
+"""The session on compiled engines: TensorRT, and TensorRT for RTX."""

@@ -1,0 +1,96 @@
+"""NVIDIA's compilers of networks: TensorRT and TensorRT for RTX, found and loaded, with their versions.
+
+The runtime's TensorRT provider is linked to ``libnvinfer.so.10``, which pip packages put where the system's loader does
+not look, so it is loaded by its path first. TensorRT for RTX comes with its provider, in a package that registers with
+the runtime as a plugin.
+"""
+
+import contextlib
+import ctypes
+import importlib.util
+from pathlib import Path
+
+from ...errors import RuntimeMissingError
+
+INSTALL_TENSORRT = "pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu13>=10.13,<11'"
+INSTALL_RTX = "pip install 'simcse-engine[tensorrt-rtx]'"
+
+_PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
+# What onnxruntime's provider is linked to, in the order in which they need each other.
+_TENSORRT = ("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10")
+_TENSORRT_PACKAGE = "tensorrt_libs"
+
+
+def load_tensorrt() -> str:
+    """Load the libraries that onnxruntime's TensorRT provider needs, and return their version, such as "10.13.3.9".
+
+    Raises:
+        RuntimeMissingError: they are not here, or of another major version.
+    """
+    folder = _package(_TENSORRT_PACKAGE)
+    try:
+        loaded = [_load(name, folder) for name in _TENSORRT]
+    except OSError as error:
+        others = sorted(path.name for path in folder.glob("libnvinfer.so.*")) if folder else []
+        beside = f"; {', '.join(others)} lies in {folder}" if others else ""
+        raise RuntimeMissingError(
+            f"TensorRT 10 cannot be loaded ({error}){beside}; onnxruntime's TensorRT provider takes no other version: "
+            f"{INSTALL_TENSORRT}"
+        ) from error
+    return _version(loaded[0])
+
+
+def load_rtx() -> str:
+    """Load TensorRT for RTX from its provider's package, and return its version, such as "1.7.1.116".
+
+    Raises:
+        RuntimeMissingError: the package is not installed, or does not load.
+    """
+    folder = _package(_PLUGIN)
+    if folder is None:
+        raise RuntimeMissingError(f"TensorRT for RTX is not installed; {INSTALL_RTX}")
+    try:
+        # Each by the path of its only version: the names that the loader knows are made at the plugin's first import.
+        loaded = [
+            _load(max(path.name for path in folder.glob(f"{name}.so.*")), folder)
+            for name in ("libcudart", "libtensorrt_rtx", "libtensorrt_onnxparser_rtx")
+        ]
+    except (OSError, ValueError) as error:
+        raise RuntimeMissingError(
+            f"TensorRT for RTX in {folder} cannot be loaded ({error}); {INSTALL_RTX} --force-reinstall"
+        ) from error
+    return _version(loaded[1])
+
+
+def rtx_plugin() -> tuple[str, str]:
+    """The name and the library of the provider of TensorRT for RTX, to be registered with onnxruntime.
+
+    Raises:
+        RuntimeMissingError: the package is not installed.
+    """
+    if _package(_PLUGIN) is None:
+        raise RuntimeMissingError(f"TensorRT for RTX is not installed; {INSTALL_RTX}")
+    # Links its libraries under the names that they look for each other by, and loads them.
+    import onnxruntime_ep_nv_tensorrt_rtx as plugin
+
+    return plugin.get_ep_name(), plugin.get_library_path()
+
+
+def _package(name: str) -> Path | None:
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _load(name: str, folder: Path | None) -> ctypes.CDLL:
+    """Load a library from ``folder`` if it is there, else from where the system looks."""
+    if folder is not None and (folder / name).is_file():
+        return ctypes.CDLL(str(folder / name))
+    return ctypes.CDLL(name)
+
+
+def _version(library: ctypes.CDLL) -> str:
+    number = library.getInferLibVersion()
+    parts = [number // 10_000, number // 100 % 100, number % 100]
+    with contextlib.suppress(AttributeError):  # the first releases of 10 do not tell it
+        parts.append(library.getInferLibBuildVersion())
+    return ".".join(map(str, parts))

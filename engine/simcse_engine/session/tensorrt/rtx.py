@@ -1,0 +1,63 @@
+"""TensorRT for RTX as onnxruntime's plugin: registered, its devices, a graph on one of them. Not run on a GPU yet."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import IntegrityError, ProviderError, RuntimeMissingError
+from ..library import RTX, first_line, import_runtime
+from ..session import SessionOptions
+from .nvinfer import INSTALL_RTX, rtx_plugin
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+def open_rtx(
+    graph: Path, made: "onnxruntime.SessionOptions", provider_options: Mapping[str, str], options: SessionOptions
+) -> "onnxruntime.InferenceSession":
+    """Open ``graph`` on the GPU of the options, with TensorRT for RTX and nothing else.
+
+    Raises:
+        RuntimeMissingError: the plugin is not installed, or onnxruntime takes none.
+        ProviderError: the plugin does not load, or does not run on this GPU.
+        IntegrityError: the runtime cannot read the graph.
+    """
+    ort = import_runtime()
+    found = [each for each in rtx_devices() if each.ep_options.get("device_id") == str(options.device_index)]
+    if not found:
+        raise ProviderError(
+            f"asked for {options.device}, and {RTX} finds no GPU there that it runs on (compute capability 8.6, 8.9, "
+            "or 12.0 and later); run simcse-engine doctor"
+        )
+    made.add_provider_for_devices(found[:1], dict(provider_options))
+    try:
+        # As named, links unresolved: the engine is looked for beside the graph.
+        session = ort.InferenceSession(str(graph), made, enable_fallback=0)
+    except Exception as error:  # onnxruntime's exceptions have no common base of their own
+        raise IntegrityError(f"{graph}: onnxruntime {ort.__version__} cannot open it: {first_line(error)}") from error
+    if session.get_providers()[0] != RTX:
+        raise ProviderError(f"asked for {options.device}, got {session.get_providers()[0]}; run simcse-engine doctor")
+    return session
+
+
+def rtx_devices() -> "list[onnxruntime.OrtEpDevice]":
+    """Register the plugin, unless that is done, and return the GPUs that it runs on.
+
+    Raises:
+        RuntimeMissingError: the plugin is not installed, or onnxruntime takes none.
+        ProviderError: the plugin does not load.
+    """
+    ort = import_runtime()
+    if not hasattr(ort, "register_execution_provider_library"):
+        raise RuntimeMissingError(f"onnxruntime {ort.__version__} takes no plugins; pip install 'onnxruntime>=1.24'")
+    name, library = rtx_plugin()
+    if not (devices := [each for each in ort.get_ep_devices() if each.ep_name == name]):
+        try:
+            ort.register_execution_provider_library(name, library)
+        except Exception as error:  # onnxruntime's exceptions have no common base of their own
+            raise ProviderError(
+                f"{name} does not load: {first_line(error)}; see that nvidia-smi answers, then {INSTALL_RTX}"
+            ) from error
+        devices = [each for each in ort.get_ep_devices() if each.ep_name == name]
+    return devices

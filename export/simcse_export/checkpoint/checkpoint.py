@@ -1,0 +1,203 @@
+"""A trained checkpoint as it lies there: a local folder or a hub id, plain transformers or sentence-transformers.
+
+Reads what the files say and refuses what they leave out or contradict; nothing is guessed from a name.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simcse_engine.artifact.hub import fetch, hub_id_of
+from simcse_engine.artifact.manifest import POOLERS
+from simcse_engine.errors import ArtifactNotFoundError, CheckpointError, PoolerError, UnsupportedModelError
+
+# What is fetched of a hub repository: never other frameworks' weights, nor ready-made exports.
+_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin", "*/pytorch_model*.bin"]
+
+# SimCSE was trained on 32 tokens and encodes up to this many where nobody says otherwise.
+DEFAULT_MAX_TOKENS = 128
+
+# Two special tokens and a piece of a word.
+_LEAST_TOKENS = 3
+
+# Position ids that begin behind the padding id leave so many fewer of them for tokens.
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "data2vec-text", "longformer"}
+
+# How sentence-transformers names what it pools, and what that is here.
+_POOLING = {"pooling_mode_cls_token": "cls_before_pooler", "pooling_mode_mean_tokens": "avg"}
+_POOLING_NAMES = {"cls": "cls_before_pooler", "mean": "avg"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Where a checkpoint lies and what its small files say.
+
+    Attributes:
+        folder: config, weights and tokenizer (for sentence-transformers the transformer module's folder).
+        id: hub id, or the folder's name.
+        revision: the hub's commit, None for a local folder.
+        config: ``config.json``.
+        pooler: the pooler that the files state, None where they state none.
+        max_tokens: the length that the files state, None where they state none.
+        lowercase: whether texts are lowercased before the tokenizer sees them.
+    """
+
+    folder: Path
+    id: str
+    revision: str | None
+    config: dict[str, Any]
+    pooler: str | None
+    max_tokens: int | None
+    lowercase: bool
+
+    @property
+    def positions(self) -> int | None:
+        """Most tokens that the model has positions for; None where its positions have no end."""
+        count = self.config.get("max_position_embeddings")
+        if not isinstance(count, int) or count <= 0:
+            return None
+        offset = self.config["model_type"] in _OFFSET_POSITIONS
+        return count - (self.config.get("pad_token_id", 1) + 1 if offset else 0)
+
+
+def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) -> Checkpoint:
+    """Find a checkpoint and read its small files.
+
+    Args:
+        where: a folder, or a hub id.
+        revision: branch, tag or commit on the hub.
+
+    Raises:
+        CheckpointError: not found, or a file is missing or broken.
+        UnsupportedModelError: a sentence-transformers pipeline that does more than transform, pool and normalize.
+    """
+    hub_id = hub_id_of(where)
+    if hub_id is None:
+        root, name, commit = Path(where).expanduser(), Path(where).expanduser().resolve().name, None
+        if revision is not None:
+            raise CheckpointError(f"{where}: a revision goes with a hub id, and this is a local path")
+        if not root.is_dir():
+            raise CheckpointError(f"{where}: {'is a file; name its folder' if root.exists() else 'no such folder'}")
+    else:
+        name, stated = hub_id
+        if revision and stated and revision != stated:
+            raise CheckpointError(f"{where}: names revision {stated}, and {revision} was asked for; name one")
+        try:
+            root = fetch(name, revision or stated, files=_HUB_FILES)
+        except ArtifactNotFoundError as error:
+            raise CheckpointError(str(error)) from error
+        commit = root.name  # the cache names a snapshot's folder by its commit
+    modules = _modules(root)
+    folder = root / modules.get("Transformer", "")
+    config = _read_json(folder / "config.json")
+    if not isinstance(config.get("model_type"), str):
+        raise CheckpointError(f'{folder / "config.json"}: has no model_type; add it, such as "model_type": "bert"')
+    padding = config.get("pad_token_id", 1)
+    if config["model_type"] in _OFFSET_POSITIONS and not isinstance(padding, int):
+        raise CheckpointError(f"{folder / 'config.json'}: pad_token_id is {padding!r}, and positions count from it")
+    settings = _read_json(folder / "sentence_bert_config.json") if modules else {}
+    stated = settings.get("max_seq_length")
+    if stated is not None and not (isinstance(stated, int) and stated >= _LEAST_TOKENS):
+        raise CheckpointError(f"{folder / 'sentence_bert_config.json'}: max_seq_length is {stated!r}")
+    return Checkpoint(
+        folder=folder,
+        id=name,
+        revision=commit,
+        config=config,
+        pooler=_stated_pooler(root / modules["Pooling"]) if "Pooling" in modules else None,
+        max_tokens=stated,
+        lowercase=bool(settings.get("do_lower_case")),
+    )
+
+
+def choose_pooler(checkpoint: Checkpoint, asked: str | None, *, has_head: bool) -> str:
+    """The pooler to export: the one asked for, else the one that the checkpoint's files state.
+
+    Raises:
+        PoolerError: neither, or "cls" where the checkpoint has no weights for its head.
+    """
+    pooler = asked or checkpoint.pooler
+    if pooler is None:
+        usual = "cls for supervised SimCSE, cls_before_pooler for unsupervised"
+        without = "" if has_head else "; it has no weights for cls"
+        raise PoolerError(
+            f"{checkpoint.id}: its files do not say which pooler it was trained with{without}; "
+            f"say --pooler, one of {', '.join(POOLERS)} ({usual})"
+        )
+    if pooler not in POOLERS:
+        raise PoolerError(f"pooler {pooler!r} is unknown; choose one of {', '.join(POOLERS)}")
+    if pooler == "cls" and not has_head:
+        raise PoolerError(
+            f"{checkpoint.id}: pooler cls needs the trained head (pooler.dense or mlp.dense), and the checkpoint has "
+            "none; transformers would fill in random weights. cls_before_pooler goes without"
+        )
+    return pooler
+
+
+def choose_max_tokens(checkpoint: Checkpoint, asked: int | None) -> int:
+    """The longest text to export for: as asked, else as the checkpoint's files state, else `DEFAULT_MAX_TOKENS`.
+
+    Raises:
+        CheckpointError: more than the model has positions for, or less than one word.
+    """
+    most = checkpoint.positions
+    if asked is None:
+        stated = checkpoint.max_tokens if checkpoint.max_tokens is not None else DEFAULT_MAX_TOKENS
+        asked = stated if most is None else min(stated, most)
+    if asked < _LEAST_TOKENS or (most is not None and asked > most):
+        raise CheckpointError(
+            f"max_tokens={asked}: {checkpoint.id} takes from {_LEAST_TOKENS} to {most or 'any number of'} tokens"
+        )
+    return asked
+
+
+def _modules(root: Path) -> dict[str, str]:
+    """Module kind → its folder, from sentence-transformers' ``modules.json``; empty for a plain checkpoint."""
+    path = root / "modules.json"
+    if not path.is_file():
+        return {}
+    modules = _read_json(path, list)
+    try:
+        kinds = [(module["type"].rsplit(".", 1)[-1], Path(module["path"]).as_posix()) for module in modules]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path}: not a list of modules with type and path") from error
+    if [kind for kind, _ in kinds] not in (
+        ["Transformer", "Pooling"],
+        ["Transformer", "Pooling", "Normalize"],
+    ):
+        raise UnsupportedModelError(
+            f"{path}: modules {', '.join(kind for kind, _ in kinds)}; only Transformer, Pooling and Normalize, in this "
+            "order, can be exported"
+        )
+    prompts = root / "config_sentence_transformers.json"
+    if prompts.is_file() and _read_json(prompts).get("default_prompt_name"):
+        raise UnsupportedModelError(f"{prompts}: texts get a prompt prepended by default, which no artifact does")
+    return dict(kinds)
+
+
+def _stated_pooler(folder: Path) -> str:
+    config = _read_json(folder / "config.json")
+    modes = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+    if not modes and isinstance(config.get("pooling_mode"), str):
+        modes = [config["pooling_mode"]]
+    poolers = [_POOLING.get(mode) or _POOLING_NAMES.get(mode) for mode in modes]
+    if len(poolers) != 1 or poolers[0] is None:
+        raise UnsupportedModelError(
+            f"{folder / 'config.json'}: pools by {' + '.join(modes) or 'nothing'}; "
+            "of sentence-transformers' ways, the first token and the mean can be exported"
+        )
+    return poolers[0]
+
+
+def _read_json(path: Path, kind: type = dict) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: missing") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, kind):
+        raise CheckpointError(f"{path}: a JSON {kind.__name__} is wanted, found {type(content).__name__}")
+    return content

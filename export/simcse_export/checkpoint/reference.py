@@ -1,0 +1,193 @@
+"""The reference: the checkpoint run by transformers itself, through its own loading code, in float32.
+
+Nothing here shares code with the graph writers, so what they get wrong shows as a difference.
+"""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.activations import ACT2FN
+from transformers.utils import logging as transformers_logging
+
+from simcse_engine.errors import CheckpointError, UnsupportedModelError
+
+from .checkpoint import Checkpoint
+
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+
+# transformers looks through its own wrapping (bert.) and not through torch's DataParallel around it.
+_WRAPPING = {r"^module\.((bert|roberta)\.)?": ""}
+
+
+class Reference:
+    """A checkpoint's model and tokenizer as transformers loads them."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Load the tokenizer; the model follows when it is asked for.
+
+        Raises:
+            CheckpointError: transformers cannot load the tokenizer.
+        """
+        self._checkpoint = checkpoint
+        self.tokenizer = _load_tokenizer(checkpoint)
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The encoder in float32.
+
+        Raises:
+            CheckpointError: transformers cannot load it, or the tokenizer does not fit it.
+            UnsupportedModelError: the config names an activation that transformers does not have.
+        """
+        model = _load_model(self._checkpoint)
+        rows = model.get_input_embeddings().weight.shape[0]
+        most = max(self.tokenizer.get_vocab().values())
+        if most >= rows:
+            raise CheckpointError(
+                f"{self._checkpoint.folder}: the tokenizer gives ids up to {most}, the model has embeddings for {rows}"
+            )
+        return model
+
+    def encode(
+        self,
+        text: str,
+        *,
+        pooler: str,
+        head: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+        max_tokens: int,
+        normalize: bool,
+    ) -> NDArray[np.float32]:
+        """One text's vector, float32 [dimension], as SimCSE's ``evaluation.py`` computes it.
+
+        Args:
+            text: run alone, so that no padding is involved.
+            pooler: one of `simcse_engine.artifact.manifest.POOLERS`.
+            head: weight [out, in] and bias of the dense layer, for pooler "cls".
+            max_tokens: cut longer texts.
+            normalize: scale to unit length.
+        """
+        batch = self.tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")
+        with torch.inference_mode():
+            output = self.model(**batch, output_hidden_states=True, return_dict=True)
+            states = output.hidden_states
+            first, last = output.last_hidden_state[:, 0], output.last_hidden_state
+            if pooler == "cls":
+                weight, bias = (torch.from_numpy(part) for part in head or ())
+                vector = torch.tanh(torch.nn.functional.linear(first, weight, bias))
+            elif pooler == "cls_before_pooler":
+                vector = first
+            elif pooler == "avg":
+                vector = last.mean(1)
+            elif pooler == "avg_top2":
+                vector = ((states[-2] + states[-1]) / 2).mean(1)
+            else:
+                vector = ((states[1] + states[-1]) / 2).mean(1)
+            if normalize:
+                vector = torch.nn.functional.normalize(vector, dim=1)
+        result: NDArray[np.float32] = vector[0].numpy()
+        return result
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, special ones included, without a limit."""
+        with quiet():
+            return len(self.tokenizer(text)["input_ids"])
+
+    def save_tokenizer(self, path: Path) -> None:
+        """Write the tokenizer as ``tokenizer.json``, without padding or truncation of its own."""
+        backend = self.tokenizer.backend_tokenizer
+        backend.no_padding()
+        backend.no_truncation()
+        path.write_text(backend.to_str(pretty=False), encoding="utf-8")
+
+
+def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
+    """Load the fast tokenizer: ``tokenizer.json``, or built from ``vocab.txt`` or ``vocab.json`` + ``merges.txt``."""
+    folder = checkpoint.folder
+    if not any((folder / name).is_file() for name in _TOKENIZERS) and not any(folder.glob("*.model")):
+        raise CheckpointError(f"{folder}: no tokenizer; tokenizer.json, vocab.txt or vocab.json + merges.txt wanted")
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, use_fast=True, local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:  # transformers lets through whatever its parsers raise
+        raise CheckpointError(f"{folder}: transformers cannot load its tokenizer ({_first_line(error)})") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise CheckpointError(f"{folder}: {type(tokenizer).__name__} has no fast version, which the engine runs")
+    for setting, kept in (("truncation_side", "right"), ("split_special_tokens", False)):
+        found = getattr(tokenizer, setting, kept)
+        if found != kept:
+            raise CheckpointError(
+                f"{folder / 'tokenizer_config.json'}: {setting} is {found!r}; the engine has {kept!r}"
+            )
+    if not tokenizer("")["input_ids"]:
+        raise CheckpointError(f"{folder}: the tokenizer adds no special tokens; an empty text would have no token")
+    if (
+        checkpoint.lowercase
+        and tokenizer.backend_tokenizer.encode("A").ids != tokenizer.backend_tokenizer.encode("a").ids
+    ):
+        raise CheckpointError(
+            f"{folder}: sentence_bert_config.json asks for lowercase and the tokenizer keeps case; "
+            "set do_lower_case in tokenizer_config.json instead"
+        )
+    return tokenizer
+
+
+def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
+    folder, activation = checkpoint.folder, checkpoint.config.get("hidden_act", "gelu")
+    if not isinstance(activation, str) or activation not in ACT2FN:
+        raise UnsupportedModelError(f"{folder / 'config.json'}: hidden_act {activation!r} is unknown to transformers")
+    try:
+        with quiet():
+            model, info = AutoModel.from_pretrained(
+                folder,
+                torch_dtype=torch.float32,
+                attn_implementation="eager",
+                local_files_only=True,
+                trust_remote_code=False,
+                key_mapping=_WRAPPING,
+                chunk_size_feed_forward=0,  # saves memory in training, and refuses lengths that it does not divide
+                output_loading_info=True,
+            )
+    except Exception as error:
+        raise CheckpointError(f"{folder}: transformers cannot load it ({_first_line(error)})") from error
+    # What is missing is random now. Only the pooler may be: its head is read from the weights, never from this model.
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise CheckpointError(
+            f"{folder}: the weights lack {missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}; "
+            "they are not those of this config, or incomplete"
+        )
+    return model.eval()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers, optimum and torch from talking of their own affairs while they work for us."""
+    loggers = [logging.getLogger(name) for name in ("transformers", "optimum", "torch.onnx")]
+    levels = [logger.level for logger in loggers]
+    bars = transformers_logging.is_progress_bar_enabled()
+    try:
+        transformers_logging.disable_progress_bar()
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

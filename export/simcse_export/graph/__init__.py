@@ -1,0 +1,1 @@
+"""The ONNX graph: BERT and RoBERTa written once, in layouts and dialects."""

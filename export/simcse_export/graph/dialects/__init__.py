@@ -1,0 +1,1 @@
+"""Dialects: how a target spells embedding, linear, attention, activation and layer norm."""

@@ -1,0 +1,97 @@
+"""What the dialects of GPUs share: one float type for all tensors but those that it is too narrow for."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from ..layouts.layout import Layout, mean
+from ..nodes import FLOAT, FLOAT16, Graph
+from ..pooling import halfway
+from .dialect import Array, CpuFp32, Linear, Norm
+
+# What a hidden token's score becomes: nothing is left of it after softmax, and float16 can hold it.
+HIDDEN_SCORE = -1e4
+
+
+class Gpu(CpuFp32):
+    """Plain operators in float16 or float32.
+
+    In float16, products accumulate in float32 (the libraries' default), and norms compute in float32. Linear layers
+    whose results float16 cannot hold (`overflow.wide_layers`) stay in float32, results included.
+    """
+
+    def __init__(self, precision: str, wide: Collection[str] = ()) -> None:
+        """Spell the graph in "fp16" or "fp32", and the linear layers named in ``wide`` in float32."""
+        self._half = precision == "fp16"
+        self._wide = frozenset(wide)
+        self._singles: set[str] = set()  # tensors that are float32 in a float16 graph
+
+    def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
+        """See `Dialect`."""
+        return graph.op("Gather", self.constant(graph, name, table), rows)
+
+    def linear(self, graph: Graph, x: str, layer: Linear) -> str:
+        """See `Dialect`."""
+        y = self.product(graph, x, layer)
+        return self._as_wide(layer, graph.op("Add", y, self.bias(graph, layer))) if layer.bias.any() else y
+
+    def product(self, graph: Graph, x: str, layer: Linear) -> str:
+        """The linear layer without its bias."""
+        single = layer.name in self._wide
+        weight = self.constant(graph, f"{layer.name}.weight", layer.weight.T, single=single)
+        return self._as_wide(layer, graph.op("MatMul", self.cast(graph, x, single=single), weight))
+
+    def bias(self, graph: Graph, layer: Linear) -> str:
+        """The linear layer's bias."""
+        return self.constant(graph, f"{layer.name}.bias", layer.bias, single=layer.name in self._wide)
+
+    def activated(self, graph: Graph, x: str, layer: Linear, activation: str) -> str:
+        """See `Dialect`."""
+        return self._as_wide(layer, super().activated(graph, x, layer, activation))
+
+    def add_norm(self, graph: Graph, x: str, skip: str, norm: Norm, *, after: Linear | None = None) -> str:
+        """See `Dialect`: sum and norm in float32."""
+        if after is not None:
+            x = self.linear(graph, x, after)
+        total = graph.op("Add", *(self.cast(graph, each, single=True) for each in (x, skip)))
+        weights = graph.weight(f"{norm.name}.weight", norm.gamma), graph.weight(f"{norm.name}.bias", norm.beta)
+        y = graph.op("LayerNormalization", total, *weights, axis=-1, epsilon=norm.epsilon)
+        self._singles.add(y)
+        return self.cast(graph, y)
+
+    def vectors(self, graph: Graph, x: str) -> str:
+        """See `Dialect`."""
+        return self.cast(graph, x, single=True)
+
+    def halfway(self, graph: Graph, states: Sequence[str]) -> str:
+        """The average of one or two tensors, in float32."""
+        y = halfway(graph, [self.vectors(graph, each) for each in states])
+        self._singles.add(y)
+        return y
+
+    def mean(self, layout: Layout, states: Sequence[str], hidden: int) -> str:
+        """See `Dialect`."""
+        return mean(layout, self.halfway(layout.graph, states), hidden)
+
+    def number(self, graph: Graph, value: float, *, single: bool = False) -> str:
+        """A constant of rank 0 in the graph's type, or with ``single`` in float32."""
+        kind = "float32" if single or not self._half else "float16"
+        return self.constant(graph, f"{kind} {value:.9g}", np.array(value, np.float32), single=single)
+
+    def constant(self, graph: Graph, name: str, array: Array, *, single: bool = False) -> str:
+        """Weights in the graph's type, or with ``single`` in float32."""
+        return graph.weight(name, array.astype(np.float16) if self._half and not single else array)
+
+    def cast(self, graph: Graph, x: str, *, single: bool = False) -> str:
+        """``x`` in the graph's type, or with ``single`` in float32."""
+        if not self._half or (x in self._singles) is single:
+            return x
+        y = graph.op("Cast", x, to=FLOAT if single else FLOAT16)
+        if single:
+            self._singles.add(y)
+        return y
+
+    def _as_wide(self, layer: Linear, x: str) -> str:
+        if layer.name in self._wide:
+            self._singles.add(x)
+        return x

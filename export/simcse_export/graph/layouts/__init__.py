@@ -1,0 +1,1 @@
+"""Layouts: how a run's sentences lie in a graph's inputs."""

@@ -1,0 +1,141 @@
+"""Any other encoder that optimum can export: its graph, between our inputs and our pooler.
+
+optimum's graph wants a padded grid and a mask, so here padding is computed; batches of equal length have none.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper
+from optimum.exporters.onnx import export as optimum_export
+from optimum.exporters.tasks import TasksManager
+from transformers import PreTrainedModel
+
+from simcse_engine.errors import UnsupportedModelError
+
+from ..checkpoint.reference import quiet
+from .layouts.layout import View, mean
+from .layouts.ragged import Ragged
+from .nodes import INT64, OPSETS, Graph, output
+from .pooling import AVERAGED, halfway, unit
+
+_PREFIX = "model/"
+# What transformers implements; of other values it takes no notice, and leaves the positions out.
+_POSITIONS = ("absolute", "relative_key", "relative_key_query")
+
+_ZERO = helper.make_tensor("zero", TensorProto.INT64, [1], [0])
+
+Head = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def author_through_optimum(
+    model: PreTrainedModel, *, pooler: str, head: Head | None, normalize: bool, folder: Path | None = None
+) -> onnx.ModelProto:
+    """Write a graph with the interface of `graph.author` around the one that optimum exports.
+
+    Args:
+        model: the encoder as transformers loads it.
+        pooler: one of `simcse_engine.artifact.manifest.POOLERS`.
+        head: weight [out, in] and bias of the dense layer, for pooler "cls".
+        normalize: scale to unit length inside the graph.
+        folder: where optimum may write for a while; None for the system's temporary folder.
+
+    Raises:
+        UnsupportedModelError: optimum does not know the model type, its graph wants other inputs than token ids, or
+            the config asks for positions of an unknown kind.
+    """
+    positions = getattr(model.config, "position_embedding_type", "absolute")
+    if positions not in _POSITIONS:
+        raise UnsupportedModelError(
+            f"position_embedding_type {positions!r} is unknown; {', '.join(_POSITIONS)} can be exported"
+        )
+    count = model.config.num_hidden_layers
+    averaged = AVERAGED.get(pooler, ())
+    exported = compose.add_prefix(_export(model, folder, hidden_states=len(averaged) > 1), _PREFIX)
+    graph = Graph()
+    layout = Ragged(graph)
+    hidden = model.config.hidden_size
+    with graph.scope("inputs"):
+        ids = layout.each(lambda view: view.grid("input_ids"), INT64)
+        feeds = {"input_ids": ids, "attention_mask": layout.each(_mask, INT64)}
+        feeds["token_type_ids"] = graph.op("ConstantOfShape", graph.op("Shape", ids), value=_ZERO)
+    for info in exported.graph.input:
+        name = info.name.removeprefix(_PREFIX)
+        if name not in feeds:
+            raise UnsupportedModelError(f"{model.config.model_type}: its graph asks for {name}, not token ids alone")
+        graph.rename(feeds[name], info.name)
+    graph.nodes.extend(exported.graph.node)
+    graph.initializers.update({tensor.name: tensor for tensor in exported.graph.initializer})
+
+    def states(name: str) -> str:
+        return layout.each(lambda view: view.flat(f"{_PREFIX}{name}", hidden))
+
+    with graph.scope("pooler"):
+        last = states("last_hidden_state")
+        if pooler in ("cls", "cls_before_pooler"):
+            vectors = layout.first_tokens(last)
+            if head is not None:
+                weights = graph.weight("pooler.weight", head[0].T), graph.weight("pooler.bias", head[1])
+                vectors = graph.op("Tanh", graph.op("Gemm", vectors, *weights))
+        else:
+            # The last one is the last of them, under a name of its own.
+            others = [states(f"hidden_states.{i % (count + 1)}") for i in averaged[:-1]]
+            vectors = mean(layout, halfway(graph, [*others, last]), hidden)
+        if normalize:
+            vectors = unit(graph, vectors)
+    graph.rename(vectors, "sentence_embedding")
+    return graph.model(layout.inputs(), output(hidden))
+
+
+def _mask(view: View) -> str:
+    if view.mask:
+        return view.graph.op("Cast", view.mask, to=INT64)
+    ones = helper.make_tensor("one", TensorProto.INT64, [1], [1])
+    return view.graph.op("ConstantOfShape", view.graph.op("Shape", view.grid("input_ids")), value=ones)
+
+
+def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool) -> onnx.ModelProto:
+    kind = model.config.model_type
+    try:
+        make_config = TasksManager.get_exporter_config_constructor(
+            "onnx", model=model, task="feature-extraction", library_name="transformers"
+        )
+    except (KeyError, ValueError, NotImplementedError) as error:
+        raise UnsupportedModelError(f"model type {kind}: neither we nor optimum can write its graph") from error
+    config = make_config(model.config)
+    if hidden_states:
+        config = _with_hidden_states(config, model.config.num_hidden_layers)
+    with tempfile.TemporaryDirectory(dir=folder) as passing:
+        path = Path(passing) / "model.onnx"
+        try:
+            with quiet():
+                optimum_export(
+                    model=model,
+                    config=config,
+                    output=path,
+                    opset=OPSETS[""],
+                    model_kwargs={"output_hidden_states": True} if hidden_states else None,
+                )
+        except OSError:
+            raise  # a full disk is no fault of the model
+        except Exception as error:  # tracing may fail in any layer of torch
+            raise UnsupportedModelError(f"model type {kind}: optimum cannot export it ({error})") from error
+        return onnx.load(path)
+
+
+def _with_hidden_states(config: object, layers: int) -> object:
+    """The same export configuration, with ``hidden_states.0`` … as outputs beside the last one."""
+    base = type(config)
+
+    class WithHiddenStates(base):  # type: ignore[misc,valid-type]
+        @property
+        def outputs(self) -> dict[str, dict[int, str]]:
+            axes = {0: "batch_size", 1: "sequence_length"}
+            names = ["last_hidden_state", *(f"hidden_states.{i}" for i in range(layers + 1))]
+            return dict.fromkeys(names, axes)
+
+    config.__class__ = WithHiddenStates
+    return config

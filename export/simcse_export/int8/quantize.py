@@ -1,0 +1,262 @@
+"""Chooses the int8 numbers of a BERT or RoBERTa encoder: scales of activations, and weights rounded to fit.
+
+Activations are quantized per tensor with constants that calibration finds, so a row's result depends on no other row.
+What makes that good enough:
+
+- SmoothQuant (Xiao et al. 2022, arXiv:2211.10438): a channel's range moves from the activations into the weights by a
+  factor max|x|^α / max|w|^(1-α) a channel. The factors of the attention's output go into the value projection, which
+  costs nothing at run time.
+- The activation function's few wide channels are computed in steps (`steps`), so that the narrow ones keep a fine grid.
+- Weights are rounded with GPTQ against the activations as the quantized layers before deliver them (`rounding`).
+- What quantization shifts on average is taken out of each bias.
+- With a CLS pooler, the last layer's attention output and feed-forward output stay in float32: they run on one row a
+  sentence, and no later layer evens their errors out. What runs on that row alone is calibrated on such rows alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers.activations import ACT2FN
+
+from ..graph.bert import TOKEN_TYPES, Architecture, Weights
+from .calibration import Sample
+from .rounding import quantized_rows, round_weights, scales
+from .steps import Steps
+
+# How much of a channel's range moves into the weights, for each of a layer's inputs.
+_ALPHA = {"attention": 0.8, "output": 0.8, "up": 0.7}
+_LEAST = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedInput:
+    """How a tensor becomes uint8: round(x · smooth / scale) + zero, clipped.
+
+    Attributes:
+        smooth: float32 [features], or None where there are no factors, or what computes the tensor has taken them.
+        scale: the step.
+        zero: what 0.0 becomes.
+    """
+
+    smooth: NDArray[np.float32] | None
+    scale: float
+    zero: int
+
+    def seen(self, x: torch.Tensor) -> torch.Tensor:
+        """What the integers of ``x``, factors included, stand for."""
+        return ((x / self.scale).round() + self.zero).clamp(0, 255).sub(self.zero).mul(self.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedLinear:
+    """One linear layer in integers.
+
+    Attributes:
+        given: how its input is quantized; layers of one input share the object.
+        weight: int8 [out, in]; of a feed-forward layer's two, the width between them may exceed the checkpoint's.
+        scale: float32 [out].
+        bias: float32 [out].
+    """
+
+    given: QuantizedInput
+    weight: NDArray[np.int8]
+    scale: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """What a target takes.
+
+    Attributes:
+        symmetric: whether activations' zero is the middle of their integers, as TensorRT wants it.
+        int8_embeddings: whether the graph's embedding tables are int8 too.
+    """
+
+    symmetric: bool = False
+    int8_embeddings: bool = True
+
+
+@torch.inference_mode()
+def quantize(
+    architecture: Architecture,
+    weights: Weights,
+    sentences: Sequence[Sequence[int]],
+    *,
+    first_only: bool,
+    scheme: Scheme | None = None,
+) -> dict[str, QuantizedLinear]:
+    """Run calibration sentences through the model, layer by layer, and quantize each layer on what reaches it.
+
+    Args:
+        architecture: the model's numbers.
+        weights: as for `graph.author`.
+        sentences: token ids, special ones included.
+        first_only: whether the pooler reads the first token alone.
+        scheme: what the target takes; None for CPUs.
+
+    Returns:
+        A layer's name → its integers; the linear layers that are not in it stay as they are.
+    """
+    return _Quantizer(architecture, weights, Sample(sentences), scheme or Scheme()).run(first_only)
+
+
+class _Quantizer:
+    """Carries the calibration tokens through the model twice: in float, and as the quantized layers will see them."""
+
+    def __init__(self, architecture: Architecture, weights: Weights, sample: Sample, scheme: Scheme) -> None:
+        self.architecture = architecture
+        self.weights: Mapping[str, torch.Tensor] = {name: torch.from_numpy(array) for name, array in weights.items()}
+        self.sample = sample
+        self.scheme = scheme
+        self.found: dict[str, QuantizedLinear] = {}
+
+    def run(self, first_only: bool) -> dict[str, QuantizedLinear]:
+        layers = self.architecture.layers
+        pair = self.embeddings()
+        for i in range(layers):
+            pair = self.layer(f"encoder.layer.{i}", pair, first_only=first_only and i == layers - 1)
+        return self.found
+
+    def embeddings(self) -> Pair:
+        places = self.sample.places
+        if self.architecture.family == "roberta":
+            places = places + self.architecture.padding_id + 1
+        words, positions = (self.weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position"))
+        if TOKEN_TYPES in self.weights:
+            positions = positions + self.weights[TOKEN_TYPES][0]
+        x = words[self.sample.ids] + positions[places]
+        if self.scheme.int8_embeddings:
+            words, positions = _through_int8(words), _through_int8(positions)
+        y = words[self.sample.ids] + positions[places]
+        return self.norm(x, "embeddings.LayerNorm"), self.norm(y, "embeddings.LayerNorm")
+
+    def layer(self, name: str, x: Pair, *, first_only: bool) -> Pair:
+        """One layer's output; with ``first_only`` the sentences' first tokens', as in `graph`."""
+        attend, heads = self.sample.attend, self.architecture.heads
+        parts = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
+        query, key, value = self.linear(parts, x, "attention")
+        y = attend(query[0], key[0], value[0], heads), attend(query[1], key[1], value[1], heads)
+        output, down = f"{name}.attention.output.dense", f"{name}.output.dense"
+        if first_only:
+            firsts = self.sample.firsts
+            x, y = (x[0][firsts], x[1][firsts]), self.float(output, (y[0][firsts], y[1][firsts]))
+        else:
+            (y,) = self.linear([output], y, "output", folded=parts[2])
+        x = self.add(x, y, f"{name}.attention.output.LayerNorm")
+        up = f"{name}.intermediate.dense"
+        (y,) = self.linear([up], x, "up")
+        if first_only:
+            act = ACT2FN[self.architecture.activation]
+            y = self.float(down, (act(y[0]), act(y[1])))
+        else:
+            y = self.down(down, up, y)
+        return self.add(x, y, f"{name}.output.LayerNorm")
+
+    def float(self, name: str, x: Pair) -> Pair:
+        """What a layer that stays in float32 gives."""
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return x[0] @ weight.T + bias, x[1] @ weight.T + bias
+
+    def linear(self, names: list[str], x: Pair, place: str, folded: str | None = None) -> list[Pair]:
+        """Quantize the layers of one input; what they give in float and in integers.
+
+        Args:
+            names: the layers.
+            x: their input, in float and as the quantized layers before give it.
+            place: where in the layer they stand, a key of `_ALPHA`.
+            folded: the layer that gives the input and takes the smoothing factors into its own scale.
+        """
+        exact, given = x
+        weights = [self.weights[f"{name}.weight"] for name in names]
+        smooth = _smoothing(exact, weights, _ALPHA[place])
+        given = given * smooth
+        factors = smooth.numpy()
+        if folded:
+            before = self.found[folded]
+            self.found[folded] = replace(before, scale=before.scale * factors, bias=before.bias * factors)
+        low, high = float(given.min()), float(given.max())
+        described = self.grid(low, high, smooth=None if folded else factors)
+        return [
+            self.fit(name, (exact @ weight.T, given), weight / smooth, described)
+            for name, weight in zip(names, weights, strict=True)
+        ]
+
+    def down(self, name: str, up: str, x: Pair) -> Pair:
+        """Quantize the product after the activation function, whose input ``x`` the layer ``up`` gives."""
+        act = ACT2FN[self.architecture.activation]
+        exact = act(x[0])
+        steps = Steps.of(exact, act)
+        before, channels = self.found[up], steps.channels.numpy()
+        self.found[up] = replace(
+            before,
+            weight=before.weight[channels],
+            scale=before.scale[channels],
+            bias=before.bias[channels] - steps.shifts.numpy(),
+        )
+        given = act(x[1][:, steps.channels] - steps.shifts)
+        weight = self.weights[f"{name}.weight"]
+        return self.fit(
+            name, (exact @ weight.T, given), steps.spread(weight), self.grid(float(given.min()), steps.height)
+        )
+
+    def fit(self, name: str, x: Pair, weight: torch.Tensor, given: QuantizedInput) -> Pair:
+        """Choose a layer's integers.
+
+        Args:
+            name: the layer.
+            x: what its product shall be in float, without the bias, and its input as it is quantized.
+            weight: float [out, in], to be rounded for that input.
+            given: how the input is quantized.
+
+        Returns:
+            The layer's output in float and in integers, bias included.
+        """
+        wanted, seen = x[0], given.seen(x[1])
+        scale = scales(weight)
+        integers = round_weights(weight, seen.T @ seen, scale)
+        got = seen @ (integers * scale[:, None]).T
+        shift = (wanted - got).mean(0)
+        bias = self.weights[f"{name}.bias"]
+        self.found[name] = QuantizedLinear(
+            given=given, weight=integers.numpy(), scale=scale.numpy(), bias=(bias + shift).numpy()
+        )
+        return wanted + bias, got + shift + bias
+
+    def grid(self, low: float, high: float, smooth: NDArray[np.float32] | None = None) -> QuantizedInput:
+        """A uint8 that covers all from ``low`` to ``high``: clipping even rare outliers costs more than it saves."""
+        low, high = min(0.0, low), max(0.0, high)
+        if self.scheme.symmetric:
+            step, zero = max(high, -low, _LEAST) / 127, 128
+        else:
+            step = max(high - low, _LEAST) / 255
+            zero = min(255, max(0, round(-low / step)))
+        # As the graph has it: a float32 of its own.
+        return QuantizedInput(smooth=smooth, scale=float(np.float32(step)), zero=zero)
+
+    def add(self, x: Pair, y: Pair, name: str) -> Pair:
+        return self.norm(x[0] + y[0], name), self.norm(x[1] + y[1], name)
+
+    def norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        gamma, beta = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return torch.nn.functional.layer_norm(x, gamma.shape, gamma, beta, self.architecture.epsilon)
+
+
+def _smoothing(x: torch.Tensor, weights: Sequence[torch.Tensor], alpha: float) -> torch.Tensor:
+    """What each input channel is multiplied with before it is quantized: float [in], 1 on geometric average."""
+    wide = x.abs().amax(0).clamp(min=_LEAST)
+    heavy = torch.stack([weight.abs().amax(0) for weight in weights]).amax(0).clamp(min=_LEAST)
+    factors = heavy ** (1 - alpha) / wide**alpha
+    return factors / factors.log().mean().exp()
+
+
+def _through_int8(table: torch.Tensor) -> torch.Tensor:
+    """An embedding table [entries, hidden] as the graph reads it."""
+    integers, scale = quantized_rows(table.numpy())
+    return torch.from_numpy(integers * scale)

@@ -1,0 +1,1 @@
+"""Plans of TensorRT for RTX, compiled ahead of time."""

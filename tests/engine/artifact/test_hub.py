@@ -1,0 +1,222 @@
+"""A path stays a path; only what is written as a hub id is fetched, from the cache where it lies there."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from simcse_engine import Encoder
+from simcse_engine.artifact.hub import hub_id_of, locate
+from simcse_engine.errors import ArtifactNotFoundError, InputTypeError
+from support.child import run_script
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+# Prints what became of Encoder(argv[1]); argv[2] is where it must have been loaded from.
+OPEN = """
+    import sys
+    from simcse_engine import Encoder
+    from simcse_engine.errors import SimCSEError
+    try:
+        encoder = Encoder(sys.argv[1], threads=1)
+    except SimCSEError as error:
+        print(f"{type(error).__name__}: {error}")
+    else:
+        assert sys.argv[2] in repr(encoder), repr(encoder)
+        print(encoder.encode(["A man plays a guitar."]).tolist())
+"""
+
+# Nothing listens there.
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("where", "hub_id"),
+    [
+        ("user/name", ("user/name", None)),
+        ("princeton-nlp/sup-simcse-bert-base-uncased", ("princeton-nlp/sup-simcse-bert-base-uncased", None)),
+        ("user/name.v1_2-x", ("user/name.v1_2-x", None)),
+        ("user/name@main", ("user/name", "main")),
+        ("user/name@refs/pr/1", ("user/name", "refs/pr/1")),
+        (f"user/name@{COMMIT}", ("user/name", COMMIT)),
+    ],
+)
+def test_hub_ids(elsewhere: Path, where: str, hub_id: tuple[str, str | None]) -> None:
+    assert hub_id_of(where) == hub_id
+    # The same name is a path where something of that name, or only its folder, lies here.
+    (elsewhere / where.split("/")[0]).mkdir()
+    assert hub_id_of(where) is None
+    assert locate(where) == Path(where)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(
+            "name",
+            "./user/name",
+            "../user/name",
+            "/user/name",
+            "a/b/c",
+            "user/name/",
+            "user/",
+            "/name",
+            ".",
+            "",
+            "@main",
+        ),
+        *("user/", "user//name", ".user/name", "user/.name", "user/na me", "user/name@", "user\\name", "user/name\n"),
+        *(Path("user/name"), Path("user/name@main")),
+    ],
+)
+@pytest.mark.usefixtures("elsewhere")
+def test_paths(where: str | Path) -> None:
+    assert hub_id_of(where) is None
+    assert locate(where) == Path(where)
+
+
+def test_home_is_expanded(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(elsewhere))
+    assert locate("~/artifact") == elsewhere / "artifact"
+    assert locate(Path("~/artifact")) == elsewhere / "artifact"
+    with pytest.raises(ArtifactNotFoundError, match="~nobody-of-this-name/x"):
+        locate("~nobody-of-this-name/x")
+
+
+@pytest.mark.parametrize("where", [None, 5, b"user/name", ["user/name"]])
+def test_neither_path_nor_id(where: object) -> None:
+    with pytest.raises(InputTypeError, match=f"not by {type(where).__name__}"):
+        locate(where)  # type: ignore[arg-type]
+
+
+def test_a_mistyped_path_is_not_fetched(elsewhere: Path) -> None:
+    (elsewhere / "artifacts").mkdir()
+    for where in ("artifacts/minilm", "./user/name", Path("user/name")):
+        with pytest.raises(ArtifactNotFoundError, match="does not exist"):
+            Encoder(where)
+
+
+def test_from_the_cache_offline(artifact: Path, tmp_path: Path) -> None:
+    _fill_cache(tmp_path / "home", artifact)
+    settings = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": NOWHERE}
+    expected = Encoder(artifact).encode(["A man plays a guitar."]).tolist()
+    for where in ("user/name", "user/name@main", f"user/name@{COMMIT}"):
+        assert json.loads(run_script(OPEN, where, f"snapshots/{COMMIT}", **settings)) == expected
+    for where in ("user/other", "user/name@v2"):
+        said = run_script(OPEN, where, "", **settings)
+        assert said.startswith(f"ArtifactNotFoundError: {where.split('@')[0]}: no such folder here; taken as a hub id,")
+
+
+def test_from_the_cache_without_a_connection(artifact: Path, tmp_path: Path) -> None:
+    _fill_cache(tmp_path / "home", artifact)
+    settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": NOWHERE}
+    assert run_script(OPEN, "user/name", f"snapshots/{COMMIT}", **settings).startswith("[[")
+    said = run_script(OPEN, "user/other", "", seconds=30, **settings)
+    assert said.startswith(
+        "ArtifactNotFoundError: user/other: no such folder here; taken as a hub id, the hub cannot be"
+    )
+
+
+def test_a_damaged_cache(artifact: Path, tmp_path: Path) -> None:
+    snapshot = _fill_cache(tmp_path / "home", artifact)
+    blob = (snapshot / "model.onnx.data").resolve()
+    blob.write_bytes(blob.read_bytes()[:-1])
+    settings = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    assert run_script(OPEN, "user/name", "", **settings).startswith("IntegrityError: ")
+
+
+def test_from_a_hub(artifact: Path, tmp_path: Path, hub: "Hub") -> None:
+    settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    expected = Encoder(artifact).encode(["A man plays a guitar."]).tolist()
+    for _ in range(2):
+        assert json.loads(run_script(OPEN, "user/name", f"snapshots/{COMMIT}", **settings)) == expected
+    # The second time, the files were in the cache.
+    assert sorted(hub.fetched) == sorted(path.name for path in artifact.iterdir())
+    said = run_script(OPEN, "user/other", "", **settings)
+    assert said.startswith("ArtifactNotFoundError: user/other: no such folder here, and as a hub id: 404")
+    said = run_script(OPEN, "user/na--me", "", **settings)
+    assert said.startswith("ArtifactNotFoundError: user/na--me: no such folder here, and as a hub id: Cannot have --")
+
+
+class Hub(ThreadingHTTPServer):
+    """As much of the hub's HTTP as a download needs: one repository, user/name, with an artifact's files."""
+
+    def __init__(self, artifact: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.artifact = artifact
+        self.fetched: list[str] = []
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, *, body: bool) -> None:
+        api, resolve = "/api/models/user/name/revision/main", f"/user/name/resolve/{COMMIT}/"
+        if self.path == api:
+            files = [{"rfilename": path.name} for path in self.server.artifact.iterdir()]
+            content = json.dumps({"id": "user/name", "modelId": "user/name", "sha": COMMIT, "siblings": files}).encode()
+            self._send(200, content, body=body)
+        elif self.path.startswith(resolve):
+            name = self.path.removeprefix(resolve)
+            if body:
+                self.server.fetched.append(name)
+            content = (self.server.artifact / name).read_bytes()
+            etag = hashlib.sha256(content).hexdigest()
+            self._send(200, content, body=body, ETag=f'"{etag}"', X_Repo_Commit=COMMIT)
+        else:
+            self._send(404, b'{"error": "Repository not found"}', body=body, X_Error_Code="RepoNotFound")
+
+    def _send(self, status: int, content: bytes, *, body: bool, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def hub(artifact: Path) -> Iterator[Hub]:
+    """A hub on this machine."""
+    with Hub(artifact) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def _fill_cache(home: Path, artifact: Path) -> Path:
+    """Lay an artifact into a hub cache as huggingface_hub does: links into a folder of blobs."""
+    repository = home / "hub/models--user--name"
+    snapshot, blobs, refs = repository / "snapshots" / COMMIT, repository / "blobs", repository / "refs"
+    for folder in (snapshot, blobs, refs):
+        folder.mkdir(parents=True)
+    (refs / "main").write_text(COMMIT)
+    for path in artifact.iterdir():
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        (blobs / digest).write_bytes(path.read_bytes())
+        (snapshot / path.name).symlink_to(f"../../blobs/{digest}")
+    return snapshot

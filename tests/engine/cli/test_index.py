@@ -1,0 +1,379 @@
+"""The commands `index …` and `search` as their users meet them."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simcse_engine import Encoder, Index
+from simcse_engine.cli.main import main
+
+TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "some one is walking"]
+# The child takes SIGINT as from a terminal, whatever the test run itself inherited.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from simcse_engine.cli.main import main; sys.exit(main())"
+)
+
+
+def run(*args: str | Path) -> int:
+    return main([str(arg) for arg in args])
+
+
+def wrong_use(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
+    with pytest.raises(SystemExit) as caught:
+        run(*args)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+def failure(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
+    """Run what must fail; returns the message."""
+    capsys.readouterr()
+    assert run(*args) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("simcse-engine: error: ")
+    return captured.err
+
+
+def answer(capsys: pytest.CaptureFixture[str], *args: str | Path) -> Any:
+    """Run with --json and return what it says."""
+    capsys.readouterr()
+    assert run(*args, "--json") == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return json.loads(captured.out)
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(text + "\n" for text in TEXTS))
+    return path
+
+
+@pytest.fixture
+def index(artifact: Path, lines: Path, tmp_path: Path) -> Path:
+    """An index of `TEXTS` under the keys 0 to 3."""
+    assert run("index", "create", tmp_path / "index", artifact, lines) == 0
+    return tmp_path / "index"
+
+
+def entries(index: Path) -> dict[int, str]:
+    with Index.open(index, read_only=True) as opened:
+        return {key: entry.text for key in range(100) if (entry := opened.get([key])[0]) is not None}
+
+
+def test_create(artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = answer(capsys, "index", "create", tmp_path / "empty", artifact, "--dtype", "i8")
+    assert made["entries"] == 0
+    with Index.open(tmp_path / "empty") as opened:
+        assert (opened.about.dtype, opened.about.identity) == ("i8", made["identity"])
+    filled = answer(capsys, "index", "create", tmp_path / "full", artifact, lines)
+    assert filled == {"index": str(tmp_path / "full"), "added": 4, "entries": 4, "truncated": 0}
+    assert entries(tmp_path / "full") == dict(enumerate(TEXTS))
+    assert "is an index already" in failure(capsys, "index", "create", tmp_path / "full", artifact)
+    assert "exists" in failure(capsys, "index", "create", tmp_path, artifact)
+    # Nothing is made for a file that is not there.
+    assert "no such file" in failure(capsys, "index", "create", tmp_path / "new", artifact, tmp_path / "none.txt")
+    assert not (tmp_path / "new").exists()
+    assert "invalid choice" in wrong_use(capsys, "index", "create", tmp_path / "new", artifact, "--dtype", "f64")
+
+
+def test_add_lines(index: Path, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("index", "add", index, lines) == 0
+    assert capsys.readouterr().err.endswith("4 texts added; it has 8\n")
+    assert entries(index) == dict(enumerate(TEXTS * 2))
+    # With keys of one's own, the same command changes nothing.
+    assert answer(capsys, "index", "add", index, lines, "--first-key", "4")["entries"] == 8
+    assert answer(capsys, "index", "info", index)["dead"] == 0
+
+
+def test_add_stdin(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo\n")))
+    assert run("index", "add", index, "-") == 0
+    assert entries(index) == dict(enumerate([*TEXTS, "one", "two"]))
+
+
+def test_add_json_lines(index: Path, tmp_path: Path) -> None:
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"text": "one", "key": 1, "metadata": {"n": 1}}\n{"text": "two", "key": 20}\n')
+    assert run("index", "add", index, file) == 0
+    assert entries(index) == {0: TEXTS[0], 1: "one", 2: "", 3: TEXTS[3], 20: "two"}
+    with Index.open(index, read_only=True) as opened:
+        assert [entry.metadata for entry in opened.get([1, 20]) if entry] == [{"n": 1}, None]
+    file.write_text('"three"\n{"text": "four", "metadata": {"n": 4}}\n')
+    assert run("index", "add", index, file) == 0
+    assert {key: text for key, text in entries(index).items() if key > 20} == {21: "three", 22: "four"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1]\n", "line 1: a string"),
+        ('"a"\n{"text": 3}\n', "line 2: a string"),
+        ('"a"\n{\n', "line 2: not JSON"),
+        ('{"text": "a", "meta": {}}\n', "line 1: has meta"),
+        ('{"text": "a", "key": "b"}\n', "line 1: the key is 'b'"),
+        ('{"text": "a", "metadata": 3}\n', "line 1: the metadata is int"),
+        ('{"text": "a", "key": 9}\n"b"\n', "some lines have"),
+    ],
+)
+def test_bad_json_lines(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
+) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text(content)
+    assert message in failure(capsys, "index", "add", index, file)
+    assert entries(index) == dict(enumerate(TEXTS))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".arrow"])
+def test_export_and_add_again(
+    index: Path, artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    if suffix != ".jsonl":
+        pytest.importorskip("pyarrow")
+    file = tmp_path / f"out{suffix}"
+    assert answer(capsys, "index", "export", index, file) == {"output": str(file), "entries": 4}
+    assert answer(capsys, "index", "create", tmp_path / "other", artifact, file)["added"] == 4
+    assert entries(tmp_path / "other") == dict(enumerate(TEXTS))
+    assert "--first-key" in failure(capsys, "index", "add", index, file, "--first-key", "3")
+    assert "end with" in failure(capsys, "index", "export", index, tmp_path / "out.csv")
+
+
+def test_add_texts_of_a_parquet_file(index: Path, tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"text": ["one", "two"]}), tmp_path / "texts.parquet")
+    assert run("index", "add", index, tmp_path / "texts.parquet") == 0
+    assert entries(index) == dict(enumerate([*TEXTS, "one", "two"]))
+
+
+def test_add_a_parquet_file_with_keys_and_metadata(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = {"text": ["one", "two"], "key": [7, 9], "metadata": ['{"n": 1}', None]}
+    parquet.write_table(arrow.table(columns), tmp_path / "texts.parquet")
+    assert run("index", "add", index, tmp_path / "texts.parquet") == 0
+    assert entries(index) == {**dict(enumerate(TEXTS)), 7: "one", 9: "two"}
+    with Index.open(index, read_only=True) as opened:
+        assert [entry.metadata for entry in opened.get([7, 9])] == [{"n": 1}, None]
+    for wrong, message in (
+        ({"metadata": ["{", None]}, 'row 1: column "metadata" holds what is no JSON'),
+        ({"key": ["a", "b"]}, "key"),
+    ):
+        parquet.write_table(arrow.table({**columns, **wrong}), tmp_path / "wrong.parquet")
+        assert message in failure(capsys, "index", "add", index, tmp_path / "wrong.parquet")
+
+
+def test_add_vectors(
+    index: Path, artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Encoder(artifact) as encoder:
+        np.save(tmp_path / "vectors.npy", encoder.encode(TEXTS))
+    file = tmp_path / "vectors.npy"
+    assert "--texts" in failure(capsys, "index", "add", index, file)
+    assert "--texts is for" in failure(capsys, "index", "add", index, lines, "--texts", lines)
+    assert answer(capsys, "index", "add", index, file, "--texts", lines, "--first-key", "50")["entries"] == 8
+    assert sorted(entries(index)) == [0, 1, 2, 3, 50, 51, 52, 53]
+
+
+def test_add_vectors_with_keys(
+    index: Path, artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Encoder(artifact) as encoder:
+        np.save(tmp_path / "vectors.npy", encoder.encode(TEXTS))
+    add = ("index", "add", index, tmp_path / "vectors.npy", "--texts", lines, "--keys")
+    keys = tmp_path / "keys.txt"
+    keys.write_text("17\n3\n18446744073709551614\n9\n")
+    np.save(tmp_path / "keys.npy", np.array([17, 3, 2**64 - 2, 9], np.uint64))
+    for file in (keys, tmp_path / "keys.npy"):
+        assert run(*add, file) == 0
+        with Index.open(index, read_only=True) as opened:
+            assert [entry.text for entry in opened.get([17, 3, 2**64 - 2, 9]) if entry] == TEXTS
+    for content, said in (("1\nx\n3\n4\n", "line 2: 'x' is no key"), ("1\n1\n2\n3\n", "again"), ("1\n", "keys")):
+        keys.write_text(content)
+        assert said in failure(capsys, *add, keys)
+    np.save(tmp_path / "keys.npy", np.ones((2, 2)))
+    assert "whole numbers" in failure(capsys, *add, tmp_path / "keys.npy")
+    assert "no such file" in failure(capsys, *add, tmp_path / "none.txt")
+    assert "exclude each other" in failure(capsys, *add, keys, "--first-key", "3")
+    assert "--keys is for .npy" in failure(capsys, "index", "add", index, lines, "--keys", keys)
+
+
+def test_create_where_an_index_is(index: Path, artifact: Path, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = entries(index)
+    assert "`simcse-engine index add` adds to it" in failure(capsys, "index", "create", index, artifact)
+    said = failure(capsys, "index", "create", index, artifact, lines)
+    assert said.endswith(f"encoded again by\n  simcse-engine index add {index} {lines} --first-key 0\n")
+    assert entries(index) == before
+
+
+def test_remove_info_compact(index: Path, artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "index", "remove", index, "0", "3", "77") == {
+        "index": str(index),
+        "removed": 2,
+        "entries": 2,
+    }
+    info = answer(capsys, "index", "info", index)
+    assert (info["entries"], info["dead"], info["artifact"]) == (2, 2, str(artifact))
+    assert run("index", "info", index) == 0
+    assert "  entries       2\n  removed       2 (index compact" in capsys.readouterr().out
+    assert answer(capsys, "index", "compact", index)["entries"] == 2
+    assert answer(capsys, "index", "info", index)["dead"] == 0
+    assert "whole number" in wrong_use(capsys, "index", "remove", index, "x")
+    assert "no such" in failure(capsys, "index", "info", index / "none") or True
+
+
+def test_search(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "search", index, TEXTS[1], "-k", "2", "--exact")
+    (result,) = found["results"]
+    assert result["query"] == TEXTS[1]
+    assert result["hits"][0] == {"key": 1, "score": 1.0, "text": TEXTS[1], "metadata": None}
+    assert len(result["hits"]) == 2
+    assert run("search", index, TEXTS[1], "-k", "1") == 0
+    assert capsys.readouterr().out == f"   1   1.0000  [1]  {TEXTS[1]}\n"
+    assert run("search", index, "a", "--threshold", "1") == 0
+    assert capsys.readouterr().out == "   nothing found\n"
+
+
+def test_search_what_metadata_say(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"text": "a\\u001b[31m b\\n c", "metadata": {"year": 2021}}\n')
+    assert run("index", "add", index, file) == 0
+    capsys.readouterr()
+    assert run("search", index, "a", "--where", '{"year": {"$gte": 2020}}') == 0
+    printed = capsys.readouterr().out
+    # One line, and nothing in it that a terminal obeys.
+    assert printed.endswith('  [4]  a\\x1b[31m b c  {"year": 2021}\n')
+    assert "not JSON" in wrong_use(capsys, "search", index, "a", "--where", "{")
+    assert "no JSON object" in wrong_use(capsys, "search", index, "a", "--where", "3")
+    assert "-1 to 1" in wrong_use(capsys, "search", index, "a", "--threshold", "2")
+    assert "from 1 on" in wrong_use(capsys, "search", index, "a", "-k", "0")
+    assert "$near" in failure(capsys, "search", index, "a", "--where", '{"year": {"$near": 3}}')
+
+
+def test_search_many(
+    index: Path, lines: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = answer(capsys, "search", index, "--file", lines, "-k", "1")["results"]
+    assert [(result["query"], result["hits"][0]["key"]) for result in results] == list(
+        zip(TEXTS, range(4), strict=True)
+    )
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the cat is on the mat\n")))
+    assert run("search", index, "-k", "1") == 0
+    assert capsys.readouterr().out == f"> {TEXTS[1]}\n   1   1.0000  [1]  {TEXTS[1]}\n"
+    assert "not allowed with" in wrong_use(capsys, "search", index, "a", "--file", lines)
+
+
+def test_prompt(index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = iter([TEXTS[1], " ", "\ud800", TEXTS[0]])
+
+    def ask(_: str) -> str:
+        try:
+            return next(asked)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("simcse_engine.cli.search._at_terminal", lambda: True)
+    monkeypatch.setattr("builtins.input", ask)
+    assert run("search", index, "-k", "1") == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"   1   1.0000  [1]  {TEXTS[1]}\n   1   1.0000  [0]  {TEXTS[0]}\n\n"
+    assert "error: " in captured.err
+    assert "surrogate" in captured.err
+
+
+def test_ranks_stand_out_on_a_terminal(
+    index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert run("search", index, TEXTS[1], "-k", "1") == 0
+    assert capsys.readouterr().out == f"\x1b[1m   1   1.0000\x1b[0m  [1]  {TEXTS[1]}\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run("search", index, TEXTS[1], "-k", "1") == 0
+    assert capsys.readouterr().out == f"   1   1.0000  [1]  {TEXTS[1]}\n"
+
+
+def test_an_artifact_that_has_moved(
+    artifact_copy: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "index"
+    assert run("index", "create", index, artifact_copy, lines) == 0
+    moved = artifact_copy.rename(tmp_path / "moved")
+    assert "not where it was" in failure(capsys, "search", index, "a")
+    assert run("search", index, "a", "--artifact", moved) == 0
+    assert run("index", "add", index, lines, "--artifact", moved) == 0
+
+
+def test_help_is_quick() -> None:
+    program = (
+        "import sys; from simcse_engine.cli.main import main\n"
+        "try: main(['index', 'add', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print({'onnxruntime', 'usearch', 'sqlite3'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "set()"
+
+
+def test_dtypes_of_the_command_line_are_the_index_s() -> None:
+    from simcse_engine.cli import arguments_index
+    from simcse_engine.index.ann import scheme
+
+    assert set(arguments_index.DTYPES) == set(scheme.DTYPES)
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["create", "add"])
+def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, made: bool) -> None:
+    index = tmp_path / "index"
+    file = tmp_path / "many.txt"
+    texts = [f"the cat {i} is on the mat {i * 7 % 1009} and {i % 3}" for i in range(60_000)]
+    file.write_text("".join(text + "\n" for text in texts))
+    if made:
+        Index.create(index, artifact).close()
+        args = ["index", "add", index, file]
+    else:
+        args = ["index", "create", index, artifact, file]
+    child = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, args)], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    while child.poll() is None and count(index) < 2:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate()
+    assert child.returncode == 130
+    assert "Traceback" not in said
+    safe = count(index)
+    assert 0 < safe < len(texts)
+    assert f"interrupted; {safe:,} texts are safe" in said
+    command = said.splitlines()[-1].split()
+    assert command == ["simcse-engine", "index", "add", str(index), str(file), "--first-key", "0"]
+    # A file that ends sooner, so that the test does: what is safe, and some more.
+    file.write_text("".join(text + "\n" for text in texts[: safe + 10]))
+    assert run(*command[1:]) == 0
+    with Index.open(index, read_only=True) as opened:
+        assert len(opened) == safe + 10
+        assert opened.info().dead == 0
+        assert [entry.text for entry in opened.get(range(safe + 10)) if entry] == texts[: safe + 10]
+
+
+def count(index: Path) -> int:
+    if not (index / "index.db").exists():
+        return 0
+    with Index.open(index, read_only=True) as opened:
+        return len(opened)

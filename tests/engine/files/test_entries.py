@@ -1,0 +1,155 @@
+"""Entries out to files and in again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simcse_engine import Index
+from simcse_engine.errors import IndexMismatchError, InputTypeError, InputValueError, OutputError
+from support.indexes import filled, names, unit_vectors
+
+KINDS = ["e.parquet", "e.arrow", "e.jsonl"]
+
+
+@pytest.fixture(params=KINDS)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if not request.param.endswith(".jsonl"):
+        pytest.importorskip("pyarrow")
+    return tmp_path / request.param
+
+
+def test_out_and_in_again(tmp_path: Path, artifact: Path, target: Path) -> None:
+    vectors = filled(tmp_path / "index", artifact, 100)
+    with Index.open(tmp_path / "index") as index:
+        index.add_vectors(vectors[:2], ["\0 odd\n", ""], keys=[2**64 - 2, 5], metadata=[{"ü": [None]}, None])
+        index.remove([7])
+        assert index.export(target) == 100
+        keys = [*range(100), 2**64 - 2]
+        entries = index.get(keys)
+    with Index.create(tmp_path / "other", artifact) as other:
+        done: list[int] = []
+        added = other.add_from(target, progress=done.append)
+        assert sorted(added) == sorted({*keys} - {7})
+        assert sum(done) == 100
+        assert other.get(keys) == entries
+        # To the bit.
+        found = other.search(vectors[[3]], k=1)[0][0]
+        assert (found.key, found.score) == (3, 1.0)
+        assert other.add_from(target) == added
+        assert len(other) == 100
+
+
+def test_parquet_for_others(tmp_path: Path, artifact: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    vectors = filled(tmp_path / "index", artifact, 30)
+    with Index.open(tmp_path / "index", read_only=True) as index:
+        index.export(tmp_path / "e.parquet")
+    table = parquet.read_table(tmp_path / "e.parquet")
+    assert [str(kind) for kind in table.schema.types] == [
+        "uint64",
+        "string",
+        "string",
+        "fixed_size_list<element: float>[32]",
+    ]
+    assert table["key"].to_pylist() == [*range(30)]
+    assert json.loads(table["metadata"][3].as_py()) == {"n": 3}
+    np.testing.assert_array_equal(np.array(table["vector"].to_pylist(), np.float32), vectors)
+
+
+def test_what_encode_writes(tmp_path: Path, artifact: Path) -> None:
+    """Parquet with texts and vectors alone; and `.npy`, whose texts are given."""
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    vectors = unit_vectors(5)
+    parquet.write_table(arrow.table({"text": names(5), "vector": list(vectors)}), tmp_path / "v.parquet")
+    np.save(tmp_path / "v.npy", 2 * vectors)
+    with Index.create(tmp_path / "index", artifact) as index:
+        assert index.add_from(tmp_path / "v.parquet") == [*range(5)]
+        assert index.add_from(tmp_path / "v.npy", texts=names(5), keys=range(10, 15)) == [*range(10, 15)]
+        assert [hit.key for hit in index.search(vectors[[2]], k=2)[0]] == [2, 12]
+
+
+@pytest.mark.parametrize("vectors", [[[1.0] * 31, [1.0] * 33], [[], [1.0] * 64], [1.0, 2.0], ["a", "b"]])
+def test_vectors_of_unlike_lengths(tmp_path: Path, artifact: Path, vectors: list[Any]) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"text": ["a", "b"], "vector": vectors}), tmp_path / "v.parquet")
+    with Index.create(tmp_path / "index", artifact) as index:
+        with pytest.raises(InputValueError, match="lists of floats of one length are wanted"):
+            index.add_from(tmp_path / "v.parquet")
+        assert len(index) == 0
+
+
+def test_another_artifact_s_vectors(tmp_path: Path, artifact: Path, target: Path) -> None:
+    filled(tmp_path / "index", artifact, 5)
+    with Index.open(tmp_path / "index") as index:
+        index.export(target)
+        index._binding._about = type(index.about)(**{**vars(index.about), "identity": "0" * 64})
+        with pytest.raises(IndexMismatchError, match="encode the texts with"):
+            index.add_from(target)
+
+
+def test_refused(tmp_path: Path, artifact: Path) -> None:
+    np.save(tmp_path / "v.npy", unit_vectors(5))
+    np.save(tmp_path / "flat.npy", np.ones(5))
+    with (tmp_path / "archive.npy").open("wb") as file:
+        np.savez(file, a=np.ones(5))
+    np.save(tmp_path / "objects.npy", np.array([None]), allow_pickle=True)
+    for name in ("x.npy", "x.parquet", "x.arrow", "x.jsonl"):
+        (tmp_path / name).write_bytes(b"garbage\n")
+    (tmp_path / "y.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "z.jsonl").write_text('{"text": "a", "vector": [1, 2]}\n{"text": "a", "vector": [1]}\n')
+    (tmp_path / "k.jsonl").write_text('{"text": "a", "vector": [1], "key": 1}\n{"text": "a", "vector": [1]}\n')
+    (tmp_path / "i.jsonl").write_text('{"text": "a", "vector": [1], "identity": []}\n')
+    (tmp_path / "n.jsonl").write_text(f'{{"text": "a", "vector": [1{"0" * 400}]}}\n')
+    cases = [
+        ("v.npy", {}, "holds no texts"),
+        ("v.npy", {"texts": ["a"]}, "of shape"),
+        ("flat.npy", {"texts": ["a"]}, "of shape"),
+        ("archive.npy", {"texts": ["a"]}, "npz archive"),
+        ("objects.npy", {"texts": ["a"]}, "no .npy file"),
+        ("x.npy", {"texts": ["a"]}, "no .npy file"),
+        ("x.jsonl", {}, "line 1: not JSON"),
+        ("y.jsonl", {}, '"text" and "vector"'),
+        ("z.jsonl", {}, "of one length"),
+        ("k.jsonl", {}, "some have none"),
+        ("i.jsonl", {}, "of what is none"),
+        ("n.jsonl", {}, "lists of numbers"),
+        ("none.jsonl", {}, "No such file"),
+        ("v.txt", {}, "must end with"),
+        ("x.jsonl", {"texts": ["a"]}, "of its own"),
+    ]
+    with Index.create(tmp_path / "index", artifact) as index:
+        for name, given, message in cases:
+            with pytest.raises(InputValueError, match=message):
+                index.add_from(tmp_path / name, **given)
+        with pytest.raises(InputValueError, match="must end with"):
+            index.export(tmp_path / "e.csv")
+        with pytest.raises(OutputError):
+            index.export(tmp_path / "nowhere/e.jsonl")
+        assert len(index) == 0
+
+
+def test_arrow_files_refused(tmp_path: Path, artifact: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    vectors = list(unit_vectors(2))
+    tables = {
+        "columns": ({"text": ["a", "b"]}, InputValueError, "columns"),
+        "nulls": ({"text": ["a", None], "vector": vectors}, InputValueError, "nulls"),
+        "lengths": ({"text": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, InputValueError, "one length"),
+        "strings": ({"text": ["a", "b"], "vector": [["x"], ["y"]]}, InputValueError, "floats"),
+        "metadata": ({"text": ["a", "b"], "vector": vectors, "metadata": ["{", None]}, InputValueError, "no JSON"),
+        "list": ({"text": ["a", "b"], "vector": vectors, "metadata": ["[]", None]}, InputTypeError, "JSON objects"),
+    }
+    with Index.create(tmp_path / "index", artifact) as index:
+        for name, (columns, error, message) in tables.items():
+            parquet.write_table(arrow.table(columns), tmp_path / f"{name}.parquet")
+            with pytest.raises(error, match=message):
+                index.add_from(tmp_path / f"{name}.parquet")
+        for name in ("x.parquet", "x.arrow"):
+            (tmp_path / name).write_bytes(b"garbage")
+            with pytest.raises(InputValueError, match="not a readable file"):
+                index.add_from(tmp_path / name)

@@ -1,0 +1,143 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simcse_engine.errors import IndexMismatchError, InputTypeError, InputValueError
+from simcse_engine.index.checks import (
+    MOST_KEY,
+    checked_keys,
+    checked_metadata,
+    checked_threshold,
+    checked_vectors,
+)
+
+
+def test_keys() -> None:
+    assert checked_keys([0, np.int64(5), np.uint64(MOST_KEY)], 3) == [0, 5, MOST_KEY]
+    assert checked_keys(range(3), 3) == [0, 1, 2]
+    assert checked_keys(iter([7, 7])) == [7, 7]
+    assert checked_keys(np.array([3, 1], np.uint8)) == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "message"),
+    [
+        ("ab", InputTypeError, "keys is str"),
+        (5, InputTypeError, "keys is int"),
+        ({1: 2}, InputTypeError, "keys is dict"),
+        ([1, "2"], InputTypeError, r"keys\[1\] is str"),
+        ([1, 2.0], InputTypeError, r"keys\[1\] is float"),
+        ([1, True], InputTypeError, r"keys\[1\] is True"),
+        ([1, -1], InputValueError, r"keys\[1\] is -1"),
+        ([1, MOST_KEY + 1], InputValueError, r"keys\[1\]"),
+        ([1], InputValueError, "keys has 1 for 2 texts"),
+        ([4, 4], InputValueError, r"keys\[1\] is keys\[0\] again \(4\)"),
+    ],
+)
+def test_keys_refused(keys: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        checked_keys(keys, 2)
+
+
+def test_metadata() -> None:
+    assert checked_metadata(None, 2) == [None, None]
+    given = [{}, None, {"a": [1, 2.5, None, True, {"ü": "x"}]}]
+    assert checked_metadata(given, 3) == ["{}", None, '{"a": [1, 2.5, null, true, {"ü": "x"}]}']
+
+
+def nested(depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(depth):
+        found = {"a": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ([1], InputTypeError, r"metadata\[0\] is int"),
+        (["{}"], InputTypeError, r"metadata\[0\] is str"),
+        ({}, InputTypeError, "metadata is dict"),
+        ("x", InputTypeError, "metadata is str"),
+        ([{}, {}], InputValueError, "metadata has 2 for 1 texts"),
+        ([{1: 2}], InputTypeError, "has the name 1"),
+        ([{"a": {None: 1}}], InputTypeError, r"\['a'\] has the name None"),
+        ([{"a": (1, 2)}], InputTypeError, "is tuple"),
+        ([{"a": {1}}], InputTypeError, "is set"),
+        ([{"a": b""}], InputTypeError, "is bytes"),
+        ([{"a": np.float32(1)}], InputTypeError, "is float32"),
+        ([{"a": [math.nan]}], InputValueError, r"\['a'\]\[0\] is nan"),
+        ([{"a": math.inf}], InputValueError, "is inf"),
+        ([{"a": "\udc00"}], InputValueError, "lone surrogate"),
+        ([{"\udc00": 1}], InputValueError, "lone surrogate"),
+        ([{"a": 10**5000}], InputValueError, "16,610 bits"),
+        ([nested(101)], InputValueError, "100 deep"),
+        ([nested(5000)], InputValueError, "100 deep"),
+    ],
+)
+def test_metadata_refused(given: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        checked_metadata(given, 1)
+
+
+def test_metadata_in_itself() -> None:
+    given: dict[str, Any] = {}
+    given["a"] = given
+    with pytest.raises(InputValueError, match="100 deep"):
+        checked_metadata([given], 1)
+
+
+def test_vectors() -> None:
+    given = np.array([[3, 4], [1e-30, 0], [-1e30, 1e30]])
+    found = checked_vectors(given, 2, count=3)
+    assert found.dtype == np.float32
+    half = math.sqrt(0.5)
+    np.testing.assert_allclose(found, [[0.6, 0.8], [1, 0], [-half, half]], rtol=1e-6)
+    unit = np.array([[0.6, 0.8000001]], np.float32)
+    np.testing.assert_array_equal(checked_vectors(unit, 2), unit)
+    assert checked_vectors([[1, 0]], 2).tolist() == [[1, 0]]
+    assert checked_vectors(np.array([[3, 4]], np.longdouble), 2).tolist() == found[:1].tolist()
+    assert checked_vectors(np.ones((1, 2), np.float16), 2).dtype == np.float32
+    assert checked_vectors(np.empty((0, 2)), 2).shape == (0, 2)
+    assert checked_vectors(unit, 2) is not unit
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ([["a", "b"]], InputTypeError, "vectors are of <U1"),
+        (np.array([[None, 1]]), InputTypeError, "object"),
+        (np.ones((1, 2), complex), InputTypeError, "complex"),
+        (np.ones((1, 2), bool), InputTypeError, "bool"),
+        ([[1], [1, 2]], InputValueError, "not one shape"),
+        ([1.0, 2.0], InputValueError, "of shape"),
+        ([[[1.0, 2.0]]], InputValueError, "of shape"),
+        ([[1.0, 2.0, 3.0]], IndexMismatchError, "dimension 3, this index's of 2"),
+        ([[1.0, math.nan]], InputValueError, r"vectors\[0\] holds NaN"),
+        ([[1.0, 0], [math.inf, 0]], InputValueError, r"vectors\[1\] holds NaN or an inf"),
+        ([[1.0, 0], [0, 0.0]], InputValueError, r"vectors\[1\] is of length zero"),
+        (np.array([[1e300, 1e300]]), InputValueError, "infinity"),
+    ],
+)
+def test_vectors_refused(given: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        checked_vectors(given, 2)
+
+
+def test_as_many_vectors_as_texts() -> None:
+    with pytest.raises(InputValueError, match="vectors has 1 for 2 texts"):
+        checked_vectors([[1.0, 0]], 2, count=2)
+
+
+def test_threshold() -> None:
+    assert checked_threshold(None) is None
+    assert checked_threshold(1) == 1
+    assert checked_threshold(np.float32(0.5)) == 0.5
+    assert checked_threshold(-(10**400)) == -math.inf
+    for wrong in ("0.5", True, [0.5]):
+        with pytest.raises(InputTypeError):
+            checked_threshold(wrong)
+    with pytest.raises(InputValueError, match="NaN"):
+        checked_threshold(math.nan)

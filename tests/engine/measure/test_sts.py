@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simcse_engine.errors import InputValueError
+from simcse_engine.measure.sts import read_task, read_tasks
+
+PAIRS = "4.5\tA cat sits.\tA cat is sitting.\n0\tA cat sits.\tShares fell.\n"
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputValueError) as caught:
+        read_task(path)
+    return str(caught.value)
+
+
+def test_a_task(tmp_path: Path) -> None:
+    task = read_task(write(tmp_path / "small.v1.tsv", "4.5\tÜber uns.\t\r\n 2 \tx  y\tA\u2028b\x0bc"))
+    assert task.name == "small.v1"
+    assert task.gold.dtype == np.float64
+    assert task.gold.tolist() == [4.5, 2]
+    assert task.first == ["Über uns.", "x  y"]
+    assert task.second == ["", "A\u2028b\x0bc"]
+
+
+def test_every_tsv_sorted_by_name(tmp_path: Path) -> None:
+    for name in ("b.tsv", "a-dev.tsv", "a.tsv", "._a.tsv", "notes.txt"):
+        write(tmp_path / name, PAIRS if name.endswith(".tsv") and name[0] != "." else "no pair")
+    assert [task.name for task in read_tasks(tmp_path)] == ["a", "a-dev", "b"]
+
+
+def test_folders_that_hold_no_tasks(tmp_path: Path) -> None:
+    for folder, said in (
+        (tmp_path / "none", "none: no such folder"),
+        (write(tmp_path / "file.tsv", PAIRS), "file.tsv: is a file"),
+        (Path(__file__).parent, "no .tsv file in it"),
+    ):
+        with pytest.raises(InputValueError, match=said):
+            read_tasks(folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("3\tone sentence", "2 columns; 3 are wanted"),
+        ("", "1 column; 3 are wanted"),
+        ("3\ta\tb\tc", "4 columns; 3 are wanted"),
+        ("high\ta\tb", "the score is 'high'"),
+        ("nan\ta\tb", "the score is 'nan'"),
+        ("inf\ta\tb", "the score is 'inf'"),
+        ("5.1\ta\tb", "a number from 0 to 5 is wanted"),
+        ("-1\ta\tb", "a number from 0 to 5 is wanted"),
+    ],
+)
+def test_a_line_that_is_no_pair(tmp_path: Path, line: str, said: str) -> None:
+    message = refusal(write(tmp_path / "task.tsv", f"{PAIRS}{line}\n{PAIRS}"))
+    assert "task.tsv, line 3: " in message
+    assert said in message
+
+
+def test_undecodable_bytes(tmp_path: Path) -> None:
+    assert "task.tsv, line 2: not UTF-8" in refusal(write(tmp_path / "task.tsv", b"1\ta\tb\n2\tcaf\xe9\tb\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "task.tsv: empty"),
+        ("3\ta\tb\n", "task.tsv: one pair; at least 2"),
+        ("3\ta\tb\n3.0\tc\td\n", "task.tsv: every score is 3,"),
+    ],
+)
+def test_too_little_to_rank(tmp_path: Path, content: str, said: str) -> None:
+    assert said in refusal(write(tmp_path / "task.tsv", content))
+
+
+def test_a_folder_named_as_a_task(tmp_path: Path) -> None:
+    (tmp_path / "task.tsv").mkdir()
+    assert "is a folder" in refusal(tmp_path / "task.tsv")

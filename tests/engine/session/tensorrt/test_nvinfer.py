@@ -1,0 +1,73 @@
+"""TensorRT and TensorRT for RTX are found and loaded where they are, and asked for by name where they are not."""
+
+import ctypes
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pytest
+
+from simcse_engine.errors import ProviderError, RuntimeMissingError
+from simcse_engine.session.tensorrt import nvinfer, rtx
+from simcse_engine.session.tensorrt import session as tensorrt
+
+BINDINGS = "tensorrt-rtx-cu13-bindings"
+
+
+def loads(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
+def has_rtx() -> bool:
+    return any(each.metadata["Name"].replace("_", "-") == BINDINGS for each in importlib.metadata.distributions())
+
+
+def test_tensorrt_for_rtx_tells_its_version() -> None:
+    if not has_rtx():
+        pytest.skip("TensorRT for RTX comes for Linux on x86_64 alone")
+    assert nvinfer.load_rtx() == importlib.metadata.version(BINDINGS)
+    assert tensorrt.builder("tensorrt-rtx") == f"tensorrt-rtx {nvinfer.load_rtx()}"
+
+
+def test_its_plugin_needs_the_driver() -> None:
+    if not has_rtx() or loads("libcuda.so.1"):
+        pytest.skip("this machine has NVIDIA's driver, or not TensorRT for RTX")
+    with pytest.raises(ProviderError, match=r"NvTensorRTRTX.* does not load: .*libcuda\.so\.1.*; see that nvidia-smi"):
+        rtx.rtx_devices()
+
+
+def test_tensorrt_that_is_not_here_is_asked_for() -> None:
+    if loads("libnvinfer.so.10"):
+        pytest.skip("this machine has TensorRT")
+    with pytest.raises(RuntimeMissingError, match=r"libnvinfer\.so\.10: .*'tensorrt-cu13>=10\.13,<11'") as raised:
+        nvinfer.load_tensorrt()
+    assert "lies in" not in str(raised.value)
+
+
+def test_tensorrt_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if loads("libnvinfer.so.10"):
+        pytest.skip("this machine has TensorRT")
+    package = tmp_path / "tensorrt_libs"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "libnvinfer.so.11").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RuntimeMissingError, match=rf"; libnvinfer\.so\.11 lies in {package}; .* no other version"):
+        tensorrt.builder("tensorrt")
+    assert "tensorrt_libs" not in sys.modules
+
+
+def test_a_damaged_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "damaged_plugin"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for name in ("libcudart.so.13.4.36", "libtensorrt_rtx.so.1.7.1", "libtensorrt_onnxparser_rtx.so.1.7.1"):
+        (package / name).write_bytes(b"not a library")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("simcse_engine.session.tensorrt.nvinfer._PLUGIN", "damaged_plugin")
+    with pytest.raises(RuntimeMissingError, match=r"cannot be loaded \(.*libcudart.*--force-reinstall"):
+        nvinfer.load_rtx()

@@ -1,0 +1,376 @@
+"""A checkpoint's small files are read as they say, and what they leave out or contradict is refused."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub.utils import filter_repo_objects
+from transformers import AutoTokenizer
+
+from simcse_engine import Encoder
+from simcse_engine.artifact.manifest import POOLERS, Manifest
+from simcse_engine.errors import CheckpointError, PoolerError, UnsupportedModelError
+from simcse_export import ExportOptions, export
+from simcse_export.checkpoint.checkpoint import _HUB_FILES, choose_max_tokens, choose_pooler, open_checkpoint
+from support.checkpoints import edit_json, make_checkpoint, make_sentence_transformers, write_json
+from support.forward import assert_equal, forward
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    return make_checkpoint(tmp_path / "checkpoint")
+
+
+def test_a_plain_checkpoint(bert: Path) -> None:
+    found = open_checkpoint(bert)
+    assert (found.folder, found.id, found.revision) == (bert, "checkpoint", None)
+    assert (found.pooler, found.max_tokens, found.lowercase, found.positions) == (None, None, False, 64)
+
+
+def test_a_file_and_nothing_at_all(bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is a file; name its folder"):
+        open_checkpoint(bert / "config.json")
+    with pytest.raises(CheckpointError, match="no such folder"):
+        open_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match=r"config\.json: missing"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"bert"', "[" * 100_000, "\xff\xfe"])
+def test_a_broken_config(bert: Path, content: str) -> None:
+    (bert / "config.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(CheckpointError, match=r"config\.json: (cannot be read as JSON|a JSON dict is wanted)"):
+        open_checkpoint(bert)
+
+
+def test_a_folder_for_the_config(bert: Path) -> None:
+    (bert / "config.json").unlink()
+    (bert / "config.json").mkdir()
+    with pytest.raises(CheckpointError, match=r"config\.json: cannot be read"):
+        open_checkpoint(bert)
+
+
+@pytest.mark.parametrize("model_type", [None, 3, ["bert"]])
+def test_a_config_without_a_model_type(bert: Path, model_type: object) -> None:
+    edit_json(bert / "config.json", model_type=model_type)
+    with pytest.raises(CheckpointError, match="has no model_type"):
+        open_checkpoint(bert)
+
+
+@pytest.mark.parametrize("key", ["vocab_size", "hidden_size", "num_hidden_layers", "max_position_embeddings"])
+def test_a_config_that_lacks_a_number(bert: Path, key: str) -> None:
+    edit_json(bert / "config.json", **{key: None})
+    # transformers fills in its default, which does not fit these weights; otherwise the graph's writer misses it.
+    with pytest.raises(CheckpointError, match=f"lacks '{key}'|cannot load|lack"):
+        export(bert, bert.parent / "artifact", ExportOptions(pooler="avg"))
+
+
+@pytest.mark.parametrize("value", ["three", "3", 2.5, -1])
+def test_a_number_that_is_none(bert: Path, value: object) -> None:
+    edit_json(bert / "config.json", num_hidden_layers=value)
+    with pytest.raises(CheckpointError):
+        export(bert, bert.parent / "artifact", ExportOptions(pooler="avg"))
+
+
+def test_a_config_whose_positions_have_no_base(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path, model_type="roberta")
+    content = json.loads((checkpoint / "config.json").read_text())
+    write_json(checkpoint / "config.json", content | {"pad_token_id": None})
+    with pytest.raises(CheckpointError, match="pad_token_id is None"):
+        open_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "roberta"])
+def test_a_tokenizer_of_vocabulary_files_alone(tmp_path: Path, model_type: str) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type=model_type, tokenizer="vocab")
+    names = {path.name for path in checkpoint.iterdir()} - {"config.json", "model.safetensors"}
+    assert names == ({"vocab.txt"} if model_type == "bert" else {"vocab.json", "merges.txt"})
+    export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls"))
+    assert_equal(tmp_path / "artifact", forward(checkpoint, "cls"))
+
+
+def test_padding_and_truncation_in_the_tokenizers_file_are_not_taken_along(bert: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    expected = forward(bert, "avg")
+    tokenizer.backend_tokenizer.enable_truncation(5)
+    tokenizer.backend_tokenizer.enable_padding(length=40)
+    tokenizer.backend_tokenizer.save(str(bert / "tokenizer.json"))
+    export(bert, tmp_path / "artifact", ExportOptions(pooler="avg"))
+    saved = json.loads((tmp_path / "artifact/tokenizer.json").read_text())
+    assert saved["padding"] is saved["truncation"] is None
+    assert_equal(tmp_path / "artifact", expected)
+
+
+def test_no_tokenizer(bert: Path) -> None:
+    for name in ("tokenizer.json", "vocab.txt"):
+        (bert / name).unlink()
+    with pytest.raises(CheckpointError, match="tokenizer"):
+        export(bert, bert.parent / "artifact", ExportOptions(pooler="avg"))
+
+
+def test_a_broken_tokenizer(bert: Path) -> None:
+    (bert / "tokenizer.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="cannot load its tokenizer"):
+        export(bert, bert.parent / "artifact", ExportOptions(pooler="avg"))
+
+
+def test_a_tokenizer_with_more_ids_than_embeddings(bert: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    highest = len(tokenizer)
+    tokenizer.add_tokens(["brandnew"])
+    tokenizer.save_pretrained(bert)
+    with pytest.raises(CheckpointError, match=f"ids up to {highest}, the model has embeddings for {highest}"):
+        export(bert, bert.parent / "artifact", ExportOptions(pooler="avg"))
+
+
+def test_no_pooler_stated_names_all(bert: Path) -> None:
+    with pytest.raises(PoolerError, match=f"say --pooler, one of {', '.join(POOLERS)}"):
+        export(bert, bert.parent / "artifact")
+    assert not (bert.parent / "artifact").exists()
+
+
+def test_cls_without_a_head(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", head=False)
+    with pytest.raises(PoolerError, match=r"pooler cls needs the trained head.*none.*cls_before_pooler"):
+        export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls"))
+    with pytest.raises(PoolerError, match="it has no weights for cls"):
+        export(checkpoint, tmp_path / "artifact")
+
+
+def test_an_unknown_pooler(bert: Path) -> None:
+    with pytest.raises(PoolerError, match="'mean' is unknown; choose one of cls"):
+        choose_pooler(open_checkpoint(bert), "mean", has_head=True)
+
+
+def test_max_tokens(tmp_path: Path) -> None:
+    bert = open_checkpoint(make_checkpoint(tmp_path / "bert"))
+    assert choose_max_tokens(bert, None) == 64
+    assert choose_max_tokens(bert, 64) == 64
+    for wrong in (65, 2, 0, -1):
+        with pytest.raises(CheckpointError, match=f"max_tokens={wrong}: bert takes from 3 to 64 tokens"):
+            choose_max_tokens(bert, wrong)
+    # 66 positions, and the first token's is the one behind the padding id's.
+    roberta = open_checkpoint(make_checkpoint(tmp_path / "roberta", model_type="roberta"))
+    assert choose_max_tokens(roberta, None) == 64
+    with pytest.raises(CheckpointError, match="from 3 to 64"):
+        choose_max_tokens(roberta, 65)
+    long = open_checkpoint(make_checkpoint(tmp_path / "long", max_position_embeddings=512))
+    assert choose_max_tokens(long, None) == 128
+    assert choose_max_tokens(long, 512) == 512
+
+
+@pytest.mark.parametrize("max_tokens", [3, 64])
+def test_the_shortest_and_the_longest_max_tokens(tmp_path: Path, max_tokens: int) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="roberta")
+    export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg", max_tokens=max_tokens))
+    assert_equal(tmp_path / "artifact", forward(checkpoint, "avg", max_tokens=max_tokens))
+
+
+@pytest.mark.parametrize("transformer", ["", "0_Transformer"])
+@pytest.mark.parametrize(("mode", "pooler"), [("mean_tokens", "avg"), ("cls_token", "cls_before_pooler")])
+def test_sentence_transformers(tmp_path: Path, mode: str, pooler: str, transformer: str) -> None:
+    folder = make_sentence_transformers(tmp_path / "checkpoint", mode=mode, transformer=transformer)
+    manifest = export(folder, tmp_path / "artifact")
+    assert (manifest.pooler, manifest.max_tokens, manifest.source.id) == (pooler, 48, "checkpoint")
+    assert_equal(tmp_path / "artifact", forward(folder / transformer, pooler, max_tokens=48))
+
+
+def test_what_is_asked_goes_before_what_is_stated(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path / "checkpoint")
+    manifest = export(folder, tmp_path / "artifact", ExportOptions(pooler="avg_top2", max_tokens=20))
+    assert (manifest.pooler, manifest.max_tokens) == ("avg_top2", 20)
+
+
+@pytest.mark.parametrize(("stated", "used"), [(None, 64), (48, 48), (500, 64)])
+def test_a_stated_length_is_capped_by_the_positions(tmp_path: Path, stated: int | None, used: int) -> None:
+    folder = make_sentence_transformers(tmp_path, max_seq_length=stated)
+    assert choose_max_tokens(open_checkpoint(folder), None) == used
+
+
+@pytest.mark.parametrize("stated", ["48", 2, -1, 4.5, True])
+def test_a_stated_length_that_is_none(tmp_path: Path, stated: object) -> None:
+    folder = make_sentence_transformers(tmp_path)
+    edit_json(folder / "sentence_bert_config.json", max_seq_length=stated)
+    with pytest.raises(CheckpointError, match=f"max_seq_length is {stated!r}"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_pooling_as_newer_sentence_transformers_state_it(tmp_path: Path, pooling: str) -> None:
+    folder = make_sentence_transformers(tmp_path)
+    write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": 32, "pooling_mode": pooling})
+    assert open_checkpoint(folder).pooler == {"mean": "avg", "cls": "cls_before_pooler"}[pooling]
+
+
+@pytest.mark.parametrize("mode", ["max_tokens", "mean_sqrt_len_tokens", "none_at_all"])
+def test_other_pooling_is_refused(tmp_path: Path, mode: str) -> None:
+    folder = make_sentence_transformers(tmp_path, mode=mode)
+    with pytest.raises(UnsupportedModelError, match=r"1_Pooling.config\.json: pools by"):
+        open_checkpoint(folder)
+
+
+def test_two_poolings_joined_are_refused(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path)
+    edit_json(folder / "1_Pooling/config.json", pooling_mode_cls_token=True)
+    with pytest.raises(UnsupportedModelError, match="pooling_mode_cls_token \\+ pooling_mode_mean_tokens"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("extra", ["Dense", "LayerNorm", "LSTM"])
+def test_a_module_that_cannot_be_exported_is_refused(tmp_path: Path, extra: str) -> None:
+    folder = make_sentence_transformers(tmp_path, extra=extra)
+    with pytest.raises(UnsupportedModelError, match=f"modules Transformer, Pooling, {extra}; only"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("content", [{}, [3], [{"type": "a.Transformer"}], [{"type": 1, "path": ""}]])
+def test_a_broken_list_of_modules(tmp_path: Path, content: object) -> None:
+    folder = make_sentence_transformers(tmp_path)
+    write_json(folder / "modules.json", content)
+    with pytest.raises(CheckpointError, match=r"modules\.json"):
+        open_checkpoint(folder)
+
+
+def test_a_module_whose_path_is_none(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path)
+    modules = json.loads((folder / "modules.json").read_text())
+    write_json(folder / "modules.json", [module | {"path": 3} for module in modules])
+    with pytest.raises(CheckpointError, match="not a list of modules with type and path"):
+        open_checkpoint(folder)
+
+
+def test_a_prompt_by_default_is_refused(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path)
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": None})
+    assert open_checkpoint(folder).pooler == "avg"
+    write_json(folder / "config_sentence_transformers.json", {"default_prompt_name": "query"})
+    with pytest.raises(UnsupportedModelError, match="prompt"):
+        open_checkpoint(folder)
+
+
+def test_lowercase_needs_a_tokenizer_that_lowercases(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path / "checkpoint", lowercase=True)
+    export(folder, tmp_path / "artifact")
+    with Encoder(tmp_path / "artifact") as encoder:
+        small, large = encoder.encode(["a cat", "A CAT"])
+    assert (small == large).all()
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, do_lower_case=False)
+    tokenizer.save_pretrained(folder)
+    cased = json.loads((folder / "tokenizer.json").read_text())
+    assert cased["normalizer"]["lowercase"] is False
+    with pytest.raises(CheckpointError, match="asks for lowercase and the tokenizer keeps case"):
+        export(folder, tmp_path / "other")
+
+
+def cache(home: Path, checkpoint: Path, repository: str, revision: str = SHA) -> Path:
+    """Put a checkpoint into a hub cache below ``home``, as huggingface_hub lays it out: links into blobs."""
+    root = home / "hub" / f"models--{repository.replace('/', '--')}"
+    snapshot = root / "snapshots" / revision
+    for folder in (root / "refs", root / "blobs", snapshot):
+        folder.mkdir(parents=True, exist_ok=True)
+    (root / "refs/main").write_text(revision)
+    for path in sorted(path for path in checkpoint.rglob("*") if path.is_file()):
+        blob = root / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
+        shutil.copy(path, blob)
+        link = snapshot / path.relative_to(checkpoint)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    return home
+
+
+def offline(home: Path, cwd: Path, *arguments: str) -> str:
+    """What Python prints, run in a process of its own: huggingface_hub reads the environment when it is imported."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE"))}
+    environment |= {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_hub_id_is_read_from_the_cache(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint")
+    home = cache(tmp_path / "home", checkpoint, "someone/simcse-tiny")
+    arguments = ["someone/simcse-tiny", "-o", "artifact", "--pooler", "cls"]
+    offline(home, tmp_path, "-m", "simcse_export.cli", *arguments)
+    manifest = Manifest.read(tmp_path / "artifact")
+    assert (manifest.source.id, manifest.source.revision) == ("someone/simcse-tiny", SHA)
+    assert not any(path.is_symlink() for path in (tmp_path / "artifact").iterdir())
+    assert_equal(tmp_path / "artifact", forward(checkpoint, "cls"))
+    local = export(checkpoint, tmp_path / "local", ExportOptions(pooler="cls"))
+    assert local.source.revision is None
+    assert local.identity == manifest.identity
+
+
+_OPEN = """
+import json, sys
+from simcse_engine.errors import CheckpointError
+from simcse_export.checkpoint.checkpoint import open_checkpoint
+results = []
+for where, revision in json.loads(sys.argv[1]):
+    try:
+        found = open_checkpoint(where, revision)
+        results.append([str(found.folder), found.id, found.revision, found.config["hidden_size"]])
+    except CheckpointError as error:
+        results.append(str(error))
+print(json.dumps(results))
+"""
+
+
+def test_revisions_of_a_hub_id(tmp_path: Path) -> None:
+    newer, name = "f" * 40, "someone/simcse-tiny"
+    home = cache(tmp_path / "home", make_checkpoint(tmp_path / "small", hidden_size=16), name)
+    cache(home, make_checkpoint(tmp_path / "large", hidden_size=48), name, newer)
+    asked = [(name, None), (name, SHA), (f"{name}@{SHA}", None), (f"{name}@main", None), (name, "a" * 40)]
+    asked.append(("someone/unknown", None))
+    *found, no_revision, unknown = json.loads(offline(home, tmp_path, "-c", _OPEN, json.dumps(asked)))
+    snapshots = home / "hub/models--someone--simcse-tiny/snapshots"
+    old, new = [str(snapshots / SHA), name, SHA, 16], [str(snapshots / newer), name, newer, 48]
+    assert found == [new, old, old, new]
+    assert no_revision.startswith(f"{name}: no such folder here; taken as a hub id, the hub cannot be reached")
+    assert "a" * 40 in no_revision
+    assert unknown.startswith("someone/unknown: no such folder here; taken as a hub id, the hub cannot be reached")
+
+
+def test_a_sentence_transformers_hub_id(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path / "checkpoint", transformer="0_Transformer")
+    home = cache(tmp_path / "home", folder, "someone/else")
+    (found,) = json.loads(offline(home, tmp_path, "-c", _OPEN, json.dumps([("someone/else", None)])))
+    # The transformer lies in a folder of the snapshot; the revision is the snapshot's.
+    assert Path(found[0]).name == "0_Transformer"
+    assert found[1:] == ["someone/else", SHA, 32]
+
+
+def test_a_path_that_does_not_exist_is_never_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    for where in ("./nowhere", "checkpoints/nowhere", str(tmp_path / "no/where"), "~/no/where", "a/b/c", "nowhere"):
+        with pytest.raises(CheckpointError, match=r": no such folder$"):
+            open_checkpoint(where)
+    with pytest.raises(CheckpointError, match=r": no such folder$"):
+        open_checkpoint(Path("user/name"))
+
+
+def test_a_revision_goes_with_a_hub_id(bert: Path) -> None:
+    with pytest.raises(CheckpointError, match="a revision goes with a hub id"):
+        open_checkpoint(bert, "main")
+
+
+def test_what_is_fetched_of_a_hub_repository() -> None:
+    wanted = [
+        *("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"),
+        *("model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json"),
+        *("pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"),
+        *("modules.json", "1_Pooling/config.json", "0_Transformer/config.json", "0_Transformer/pytorch_model.bin"),
+        *("0_Transformer/model.safetensors", "0_Transformer/vocab.txt", "sentencepiece.bpe.model"),
+    ]
+    unwanted = ["tf_model.h5", "flax_model.msgpack", "rust_model.ot", "onnx/model.onnx", "training_args.bin", "x.py"]
+    assert list(filter_repo_objects([*wanted, *unwanted], allow_patterns=_HUB_FILES)) == wanted

@@ -1,0 +1,1 @@
+"""What tests share: small checkpoints, artifacts and indexes, and scripts in processes of their own."""
