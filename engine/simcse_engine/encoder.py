@@ -3,7 +3,6 @@
 import contextlib
 import os
 import warnings
-import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -33,12 +32,13 @@ from .inputs import (
     not_texts,
 )
 from .machine.cpu import usable_cpus
+from .machine.forks import ForkAware, register
 from .runner import Pending, Runner
 from .schedule import Distinct, limits_for, windows
 from .tokenizer import Tokenizer
 
 
-class Encoder:
+class Encoder(ForkAware):
     """Turns sentences into vectors with an exported artifact.
 
     >>> with Encoder(artifact) as encoder:
@@ -112,7 +112,7 @@ class Encoder:
                 ),
                 stacklevel=2,
             )
-        _reopened_after_fork.add(self)
+        register("encoder", self)
 
     @property
     def artifact(self) -> Path:
@@ -257,6 +257,11 @@ class Encoder:
         if self._runner is not runner:
             raise ClosedError("this stream was begun before a fork; begin another one in the child")
 
+    def _after_fork_in_child(self) -> None:
+        """Take a fresh runner: the parent's threads, and whichever of them held its locks, are not here."""
+        self._runner.abandon()
+        self._runner = self._new_runner()
+
     def _warm_up(self) -> None:
         """Run once: the first caller shall not pay for first allocations, and a graph that does not fit shows here."""
         found = self._runner.joint().dimension
@@ -310,20 +315,6 @@ class Encoder:
 
 def _open_with(folder: str, options: dict[str, Any]) -> Encoder:
     return Encoder(folder, **options)
-
-
-_reopened_after_fork: "weakref.WeakSet[Encoder]" = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    """Give every encoder a fresh runner: the parent's threads, and whoever held its locks, are not here."""
-    for encoder in list(_reopened_after_fork):
-        encoder._runner.abandon()
-        encoder._runner = encoder._new_runner()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ behind the ones that count, flushes them, and then commits one transaction, whic
 
 import os
 import secrets
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..files.atomic import whole_folder
 from ..files.entries import create_entries, read_entries
 from ..inputs import check_texts, checked_count, checked_sequence
 from ..machine.cpu import usable_cpus
+from ..machine.forks import ForkAware, register
 from .ann.saved import Saved
 from .ann.scheme import DTYPES, Scheme
 from .binding import Artifact, Binding, Portions, facts_of
@@ -55,7 +55,7 @@ class IndexInfo:
     size_bytes: int
 
 
-class Index:
+class Index(ForkAware):
     """Sentences that can be searched by meaning, kept in a folder.
 
     >>> with Index.create("talks", artifact) as index:
@@ -109,7 +109,7 @@ class Index:
         except BaseException:
             self._release()
             raise
-        _open_indexes.add(self)
+        register("index", self)
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str], artifact: Artifact, *, dtype: str = "f16") -> Self:
@@ -466,8 +466,7 @@ class Index:
             raise SearchIndexError(f"{self.folder}: opened with read_only=True; open it without to write")
         raise ClosedError("this index is closed; open it again")
 
-    def _after_fork(self) -> None:
-        """In a forked child."""
+    def _after_fork_in_child(self) -> None:
         self._masks = Masks(self._limits.masks)
         self._snapshots.after_fork()
         self._binding.after_fork()
@@ -500,14 +499,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-_open_indexes: "weakref.WeakSet[Index]" = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for index in list(_open_indexes):
-        index._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

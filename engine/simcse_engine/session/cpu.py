@@ -1,12 +1,12 @@
 """A session on the CPU."""
 
-import ctypes
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.manifest import GRAPH
+from ..machine.forks import never_destroy
 from .feeds import FEEDS
 from .library import CPU
 from .opening import open_graph, settings
@@ -47,5 +47,5 @@ class CpuSession:
         return vectors
 
     def abandon(self) -> None:
-        """See `Session`: the object gets a reference that nobody gives back, not even when the interpreter ends."""
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        """See `Session`."""
+        never_destroy(self._session)

@@ -6,13 +6,13 @@ import fcntl
 import json
 import os
 import socket
-import weakref
 from pathlib import Path
 
 from ...errors import IndexLockedError, OutputError
+from ...machine.forks import ForkAware, register
 
 
-class WriterLock:
+class WriterLock(ForkAware):
     """The right to write a folder, held until `release` or the process's death.
 
     >>> lock = WriterLock(folder / "lock")
@@ -51,7 +51,7 @@ class WriterLock:
             os.ftruncate(handle, 0)
             os.pwrite(handle, about.encode(), 0)
         self._handle: int | None = handle
-        _locks.add(self)
+        register("lock", self)
 
     @property
     def held(self) -> bool:
@@ -68,7 +68,7 @@ class WriterLock:
             os.close(self._handle)
             self._handle = None
 
-    def _leave_to_parent(self) -> None:
+    def _after_fork_in_child(self) -> None:
         # The child's copy of the handle would hold the lock beyond the parent's end. Closing it leaves the parent's.
         if self._handle is not None:
             os.close(self._handle)
@@ -81,14 +81,3 @@ def _holder(handle: int) -> str:
         return f"process {about['pid']} on {about['host']} has it open for writing since {about['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process has it open for writing"
-
-
-_locks: "weakref.WeakSet[WriterLock]" = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for lock in list(_locks):
-        lock._leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,11 +1,9 @@
 """The database of an index, SQLite: the commit point of everything. Connections, transactions, errors."""
 
 import contextlib
-import ctypes
 import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from ...errors import (
     OutputError,
     SearchIndexError,
 )
+from ...machine.forks import ForkAware, never_destroy, register
 from .records import About, Change, Reader, create_tables
 
 DATABASE = "index.db"
@@ -32,7 +31,7 @@ def create_store(folder: Path, about: About, *, generation: int) -> None:
         create_tables(connection, about, generation=generation)
 
 
-class Store:
+class Store(ForkAware):
     """The database of an index; may be used from many threads at once, by one writer at a time.
 
     Attributes:
@@ -57,7 +56,7 @@ class Store:
         self._busy = 0
         self._closed = False
         # From now on, so that no connection of its is unknown to a fork.
-        _stores.add(self)
+        register("store", self)
         if not folder.is_dir():
             what = "is a file, not an index's folder" if folder.exists() else "does not exist"
             raise IndexNotFoundError(f"{folder}: {what}; Index.create(folder, artifact) makes one")
@@ -180,7 +179,7 @@ class Store:
         if writer is not None:
             writer.close()
 
-    def before_fork(self) -> None:
+    def _before_fork(self) -> None:
         """Close all connections, and let nobody open one.
 
         Those that are open do not survive a fork, not even to be closed; worse, SQLite goes on believing in a child
@@ -192,18 +191,17 @@ class Store:
         if not self._busy:
             self._close_all()
 
-    def after_fork_in_parent(self) -> None:
+    def _after_fork_in_parent(self) -> None:
         """Go on."""
         self._lock.release()
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Begin anew, or where something was under way all the same, open nothing of this database any more."""
         inherited = [*self._idle, self._writer]
         if self._busy or any(inherited):
             _torn.add(self._path)
-            # A reference that nobody gives back, so that it is not destroyed when the interpreter ends either.
             for connection in inherited:
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+                never_destroy(connection)
         self._lock, self._idle, self._writer, self._busy = threading.Condition(), [], None, 0
 
 
@@ -229,34 +227,5 @@ def _said(path: Path) -> Iterator[None]:
         raise IndexDamagedError(f"{path}: cannot be read ({error}); restore the file from a backup") from error
 
 
-_stores: "weakref.WeakSet[Store]" = weakref.WeakSet()
 # Databases that were in use when this process was forked from another.
 _torn: set[Path] = set()
-# What a thread that forks holds meanwhile; each has its own, as two may fork at once.
-_forking = threading.local()
-
-
-def _before_fork() -> None:
-    _forking.stores = []
-    # In one order, so that two threads do not wait for each other.
-    for store in sorted(_stores, key=id):
-        try:
-            store.before_fork()
-        finally:
-            # Interrupted as it waited, it holds its lock all the same.
-            _forking.stores.append(store)
-
-
-def _after_fork_in_parent() -> None:
-    for store in _forking.stores:
-        store.after_fork_in_parent()
-    _forking.stores = []
-
-
-def _after_fork_in_child() -> None:
-    for store in _forking.stores:
-        store.after_fork_in_child()
-    _forking.stores = []
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -8,7 +8,6 @@ Whatever computes is told to by one thread. A CUDA graph is recorded for the thr
 replayed it uses memory that the runtime has meanwhile given back, and would give to a run beside it.
 """
 
-import ctypes
 import queue
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...artifact.manifest import GRAPH, Manifest
+from ...machine.forks import never_destroy
 from ..feeds import Ints, Size, packed
 from ..library import CUDA, import_runtime
 from ..opening import open_graph, settings
@@ -127,9 +127,9 @@ class CudaSession:
             self._desks.put(desk)
 
     def abandon(self) -> None:
-        """See `Session`: the object gets a reference that nobody gives back, not even when the interpreter ends."""
-        for kept in (self._session, self._runtime, self._graphs, self._desks):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+        """See `Session`."""
+        for part in (self._session, self._runtime, self._graphs, self._desks):
+            never_destroy(part)
 
 
 class _Desk:

@@ -3,7 +3,6 @@
 Neither has run on a GPU yet.
 """
 
-import ctypes
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...artifact.manifest import Engine, Manifest
 from ...errors import CompileError, IntegrityError
+from ...machine.forks import never_destroy
 from ...machine.nvidia import gpu
 from ..feeds import grid
 from ..library import TENSORRT, first_line, import_runtime, preload
@@ -66,8 +66,8 @@ class TensorRtSession:
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def abandon(self) -> None:
-        """See `Session`: the object gets a reference that nobody gives back, not even when the interpreter ends."""
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        """See `Session`."""
+        never_destroy(self._session)
 
 
 def builder(target: str) -> str:
