@@ -9,11 +9,11 @@ from unittest import mock
 import numpy as np
 
 import gpu_torch
+from flops import Flops
 from harness import Ratio, Spread, alternate, timed
 from inputs import sentences
 from peers.models import Model
 from simcse_engine import Encoder
-from simcse_engine.measure.flops import Flops
 from simcse_engine.session.cuda import buckets
 
 LENGTHS = (16, 32, 64, 128)

@@ -1,7 +1,7 @@
 """Where does a run's time go? Operator by operator, and how fast the graph would be if its products took all of it.
 
 One thread runs batches of one length under ONNX Runtime's profiler, which adds a little to each node. The products are
-the linear layers; beside them stands what the runtime's own product reaches here (`simcse_engine.measure.peak`),
+the linear layers; beside them stands what the runtime's own product reaches here (`peak.py`),
 measured in the same process, so `ceiling` is what an efficiency could reach if everything else cost nothing.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from flops import Flops
 from harness import no_options, write_result
 from inputs import bert_base, minilm
+from peak import Gemm, Peak
 from simcse_engine.artifact.manifest import GRAPH, Manifest
-from simcse_engine.measure.flops import Flops
-from simcse_engine.measure.peak import Gemm, Peak
 
 MODELS = {"minilm": minilm, "bert-base": bert_base}
 PRECISIONS = ("int8", "fp32")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness import Spread
-from simcse_engine.measure.peak import Gemm, Peak
+from peak import Gemm, Peak
 
 _SECONDS = 0.4
 

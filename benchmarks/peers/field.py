@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from flops import Flops
 from harness import Ratio
 from inputs import bert_base, minilm, sentences
 from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.machine.cpu import usable_cpus
-from simcse_engine.measure.flops import Flops
 
 from .catalog import PEERS, named
 from .contestant import Check, Contestant, Tuning, our_contestant, peer_contestant, start_peer
