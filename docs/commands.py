@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from simcse_engine.cli.arguments import parser as engine
+from simcse_engine.cli.main import parser as engine
 from simcse_export.cli import parser as export
 
 PAGE = Path(__file__).with_name("commands.md")

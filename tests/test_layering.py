@@ -20,7 +20,7 @@ READERS = {
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"hub.py"},
     "pyarrow": {"texts.py"},
-    "tqdm": {"encoder.py", "simcse.py", "main.py", "index.py"},
+    "tqdm": {"encoder.py", "simcse.py", "encode.py", "bench.py", "index.py"},
     "usearch": {"neighbours.py"},
     "sqlite3": {"records.py", "store.py"},
 }
@@ -98,6 +98,15 @@ ORDER = {
         {"writer"},
         {"index"},
         {"__init__"},
+    ],
+    ENGINE / "cli": [
+        {"__init__"},
+        {"arguments"},
+        {"output", "arguments_index"},
+        {"info"},
+        {"bench", "compile", "doctor", "encode", "evaluate", "index", "search", "similarity", "verify"},
+        {"main"},
+        {"__main__"},
     ],
 }
 

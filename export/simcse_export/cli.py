@@ -9,7 +9,8 @@ from pathlib import Path
 
 from simcse_engine import __version__
 from simcse_engine.artifact.manifest import POOLERS
-from simcse_engine.cli.printout import escape_unprintable, quality_line
+from simcse_engine.cli.info import quality_line
+from simcse_engine.cli.output import escape_unprintable
 from simcse_engine.errors import InputValueError, PoolerError, SimCSEError
 from simcse_engine.machine.cpu import usable_cpus
 

@@ -1,1 +1,5 @@
-"""The command line, `simcse-engine`; nothing in here is public."""
+"""The command line, `simcse-engine`; nothing in here is public.
+
+A command is one file, with its arguments, its help, what it does and what it prints: `add_parser` declares it and
+`run` runs it. `main` puts them together, `arguments` and `output` hold what they share.
+"""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .arguments import count
+
 # As `simcse_engine.index.ann.scheme` has them, which is not imported for `--help`: it brings NumPy and SQLite.
 DTYPES = ("f32", "f16", "bf16", "i8", "b1")
 
@@ -65,7 +67,7 @@ def add_search(search: argparse.ArgumentParser) -> None:
         "query", metavar="QUERY", nargs="?", help="a sentence; without one, a prompt asks, or stdin has one a line"
     )
     queries.add_argument("--file", metavar="FILE", help="queries, one a line, .jsonl or .parquet; - for stdin")
-    search.add_argument("-k", type=_count, metavar="N", default=5, help="most hits a query (default: %(default)s)")
+    search.add_argument("-k", type=count, metavar="N", default=5, help="most hits a query (default: %(default)s)")
     search.add_argument("--threshold", type=_cosine, metavar="COSINE", help="least score of a hit, from -1 to 1")
     search.add_argument(
         "--where",
@@ -99,12 +101,6 @@ def _add_file(to: argparse.ArgumentParser, *, optional: bool = False) -> None:
 def _key(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
 
 

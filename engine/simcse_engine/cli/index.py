@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files.texts import STDIN
-from .arguments import PROGRAM
+from .arguments import PROGRAM, Commands
+from .arguments_index import add_index
 from .output import counted_cuts, print_json
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 # So many texts are held at once; the index commits smaller portions.
 _CHUNK_TEXTS = 65_536
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the commands."""
+    index = commands.add_parser(
+        "index", help="make, fill and look after a search index", description="A search index.", allow_abbrev=False
+    )
+    index.set_defaults(run=run)
+    add_index(index)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
-"""What the commands share in what they say: JSON, counted cuts, and texts that no terminal obeys."""
+"""What the commands share in what they print: JSON, counted cuts, and texts that are safe on every terminal."""
 
 import contextlib
+import io
 import json
 import sys
 import warnings
@@ -11,9 +12,15 @@ from ..errors import TruncationWarning
 from .arguments import PROGRAM
 
 
+def escape_unprintable() -> None:
+    """Let stdout write what its encoding lacks as escapes, so that a sentence in another script ends no command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 @contextlib.contextmanager
 def counted_cuts(truncate: str = "warn") -> Iterator[list[int]]:
-    """Collect how many texts each TruncationWarning counts, and say it in one line on stderr unless silence is asked.
+    """Collect how many texts each TruncationWarning counts, and print it in one line on stderr unless "silent".
 
     Other warnings take their own way.
     """
@@ -35,8 +42,8 @@ def counted_cuts(truncate: str = "warn") -> Iterator[list[int]]:
 
 
 def print_json(content: Any) -> None:
-    """One document on stdout."""
-    # In ASCII, the default, so that no terminal's or pipe's encoding can be in the way.
+    """Print one document to stdout."""
+    # ASCII, json's default, passes through every terminal's and pipe's encoding.
     print(json.dumps(content, indent=2))
 
 

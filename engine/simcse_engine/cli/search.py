@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import SimCSEError
+from .arguments import Commands, add_command
+from .arguments_index import add_search
 from .output import counted_cuts, one_line, print_json
 
 if TYPE_CHECKING:
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 # So many queries are encoded and searched for together.
 _GROUP_QUERIES = 1024
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    add_search(add_command(commands, "search", "find the entries of an index that are nearest in meaning", run))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,5 @@
-from simcse_engine.cli.tables import bench_table, quality_table
+from simcse_engine.cli.bench import bench_table
+from simcse_engine.cli.evaluate import quality_table
 from simcse_engine.measure.quality import Quality, TaskQuality
 from simcse_engine.measure.results import Bench, Latency, Spread, Throughput
 

@@ -1,8 +1,8 @@
-"""What people read: cosines of any vectors, tables that line up."""
+"""The command similarity: cosines of any vectors, a table that lines up."""
 
 import numpy as np
 
-from simcse_engine.cli.printout import cosine_table, cosines
+from simcse_engine.cli.similarity import cosine_table, cosines
 
 
 def test_cosines_are_of_directions_not_of_lengths() -> None:

@@ -1,0 +1,41 @@
+"""The command `compile`: an artifact for TensorRT, compiled on the machine that will run it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .arguments import Commands, add_artifact, add_command
+from .info import manifest_lines
+from .output import print_json
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    text = "compile an artifact for TensorRT, on the machine that will run it, as a new artifact"
+    parser = add_command(commands, "compile", text, run)
+    add_artifact(parser)
+    parser.add_argument("-o", "--output", metavar="NEW", type=Path, required=True, help="folder to make")
+    parser.add_argument("--device", default="cuda", help="cuda or cuda:N, to compile on and for (default: %(default)s)")
+    parser.add_argument(
+        "--timings", metavar="FOLDER", type=Path, help="keep TensorRT's timings there, to compile faster next time"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an artifact that is there already")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit code."""
+    from ..artifact.hub import locate
+    from ..artifact.manifest import HUB_FILES
+    from ..compiling import CompileOptions, compile_artifact
+
+    manifest = compile_artifact(
+        locate(args.artifact, files=HUB_FILES),
+        args.output,
+        CompileOptions(device=args.device, timings=args.timings, force=args.force),
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if args.json:
+        print_json(manifest.to_json())
+    else:
+        print(manifest_lines(args.output, manifest))
+    return 0

@@ -1,0 +1,76 @@
+"""The command `encode`: a file of sentences into a file of vectors."""
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+
+from ..errors import InputValueError
+from .arguments import Commands, add_artifact, add_command, add_encoder_options, add_limit_options, open_encoder
+from .output import counted_cuts, print_json
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    parser = add_command(commands, "encode", "encode a file of sentences, one a line, into a file of vectors", run)
+    add_artifact(parser)
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", default="-", help="UTF-8 lines, .jsonl or .parquet; - or nothing for stdin"
+    )
+    parser.add_argument(
+        *("-o", "--output"), metavar="OUT", required=True, type=_output, help=".npy, .jsonl or .parquet; is replaced"
+    )
+    add_encoder_options(parser)
+    add_limit_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit code."""
+    from tqdm import tqdm
+
+    from ..files.texts import open_texts
+    from ..files.vectors import check_target, create_vectors
+
+    check_target(args.output)
+    rows = 0
+    with (
+        open_texts(args.file) as texts,
+        counted_cuts(args.truncate) as cuts,
+        # It only streams, so it packs the weights for nothing else.
+        open_encoder(args, optimize_for="throughput") as encoder,
+    ):
+        # The second branch holds just the texts that the encoder has read ahead of its vectors.
+        encoded, kept = itertools.tee(texts)
+        # disable=None: no bar where stderr is no terminal.
+        with create_vectors(args.output, encoder.dimension) as write, tqdm(unit=" texts", disable=None) as bar:
+            for vectors in encoder.stream(encoded):
+                write(list(itertools.islice(kept, len(vectors))), vectors)
+                rows += len(vectors)
+                bar.update(len(vectors))
+                # Not held while the next are computed.
+                del vectors
+        dimension, identity = encoder.dimension, encoder.manifest.identity
+    if args.json:
+        print_json(
+            {
+                "output": str(args.output),
+                "rows": rows,
+                "dimension": dimension,
+                "identity": identity,
+                "truncated": sum(cuts),
+            }
+        )
+    else:
+        print(f"{args.output}: {rows:,} rows of {dimension} floats", file=sys.stderr)
+    return 0
+
+
+def _output(name: str) -> Path:
+    # A wrong suffix is wrong use, told before anything is loaded. argparse shows the message of this error alone.
+    from ..files.vectors import check_suffix
+
+    try:
+        check_suffix(Path(name))
+    except InputValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return Path(name)

@@ -1,0 +1,94 @@
+"""The command `info`: an artifact's manifest for people."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .arguments import Commands, add_artifact, add_command
+from .output import print_json
+
+if TYPE_CHECKING:
+    from ..artifact.manifest import Manifest
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    add_artifact(add_command(commands, "info", "say what an artifact is, from its manifest", run))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit code."""
+    from ..artifact.hub import locate
+    from ..artifact.manifest import MANIFEST, Manifest
+
+    folder = locate(args.artifact, files=[MANIFEST])
+    manifest = Manifest.read(folder)
+    if args.json:
+        print_json(manifest.to_json())
+    else:
+        print(manifest_lines(folder, manifest))
+    return 0
+
+
+def manifest_lines(folder: Path, manifest: "Manifest") -> str:
+    """All that matters of a manifest, one fact per line."""
+    m = manifest
+    total = sum(entry.size_bytes for entry in m.files.values())
+    facts = {
+        "checkpoint": m.source.id + (f" at {m.source.revision}" if m.source.revision else ""),
+        "architecture": _listed(m.architecture),
+        "pooler": m.pooler,
+        "vectors": f"{m.dimension} floats, {'unit length' if m.normalized else 'not normalized'}",
+        "max tokens": str(m.max_tokens),
+        "precision": f"{m.precision} for {m.target}",
+        **({"engines": _plans(m)} if m.max_batch else {}),
+        "parity": _parity(m),
+        **({"quality": quality_line(m.quality)} if m.quality else {}),
+        "identity": m.identity,
+        "model": m.model,
+        "made with": _listed(m.versions),
+        "size": _size(total),
+    }
+    files = {f"  {name}": _size(entry.size_bytes) for name, entry in m.files.items()}
+    return "\n".join([str(folder), *(f"  {name:<18} {value}" for name, value in {**facts, **files}.items())])
+
+
+def quality_line(quality: Mapping[str, Any]) -> str:
+    """A manifest's ``quality``: cosines to float32 where there are any, and the averages over STS tasks."""
+    parts = []
+    if "mean_cosine" in quality:
+        parts.append(f"cosine to fp32 {quality['mean_cosine']:.4f} on average, {quality['min_cosine']:.4f} at least")
+    if "sts" in quality:
+        before = f", fp32 {quality['sts_fp32']['average']:.2f}" if "sts_fp32" in quality else ""
+        tasks = len(quality["sts"]["tasks"])
+        parts.append(f"STS Spearman {quality['sts']['average']:.2f}{before} (average of {tasks} tasks)")
+    return "; ".join(parts)
+
+
+def _plans(manifest: "Manifest") -> str:
+    plans = [
+        f"compute capability {name} by {plan.builder}" + (f" on {plan.gpu}" if plan.gpu else "")
+        for name, plan in manifest.engines.items()
+    ]
+    return f"{', '.join(plans) or 'none yet: simcse-engine compile'}; at most {manifest.max_batch} sentences a run"
+
+
+def _parity(manifest: "Manifest") -> str:
+    state = "verified" if manifest.verified else "not verified on its target"
+    return f"{state}; {_listed(manifest.parity)}" if manifest.parity else state
+
+
+def _listed(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in facts.items())
+
+
+def _value(value: Any) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def _size(size_bytes: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes} bytes"

@@ -1,0 +1,67 @@
+"""The command `verify`: an artifact's vectors on this machine against the reference model's."""
+
+import argparse
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+from .arguments import PROGRAM, Commands, add_artifact, add_command, add_encoder_options
+from .output import print_json
+
+if TYPE_CHECKING:
+    from ..measure.parity import Limit, Parity
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    text = "compare an artifact's vectors, computed here, with the reference model's"
+    parser = add_command(commands, "verify", text, run)
+    add_artifact(parser)
+    add_encoder_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit code."""
+    from ..artifact.hub import locate
+    from ..artifact.manifest import HUB_FILES
+    from ..encoder import Encoder
+    from ..errors import OutputError, UnverifiedWarning
+    from ..measure.parity import LIMITS, record, verify
+
+    folder = locate(args.artifact, files=HUB_FILES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnverifiedWarning)
+        # The artifact's own limit, and no warnings of cuts: some of its check texts are too long on purpose.
+        encoder = Encoder(folder, device=args.device, threads=args.threads)
+    with encoder:
+        parity = verify(encoder, folder)
+        manifest = encoder.manifest
+        recorded = manifest.verified is None and encoder.device != "cpu"
+        if recorded:
+            try:
+                record(folder, manifest, parity)
+            except OutputError as error:
+                # It has passed all the same, as in a container that only reads its artifact.
+                print(f"{PROGRAM}: warning: passed, and the manifest cannot say so: {error}", file=sys.stderr)
+                recorded = False
+    if args.json:
+        passed = {"passed": True, "recorded": recorded, "precision": manifest.precision, **parity.to_json()}
+        print_json(passed)
+    else:
+        print(_parity_lines(parity, LIMITS[manifest.precision]))
+        if recorded:
+            print("the manifest says so from now on")
+    return 0
+
+
+def _parity_lines(parity: "Parity", limit: "Limit") -> str:
+    """The figures of a passed verification beside their limits."""
+    return "\n".join(
+        [
+            f"agrees with the reference model on {parity.vectors} vectors:",
+            f"  max abs difference  {parity.max_abs_difference:.2e}    (limit {limit.max_abs_difference:g})",
+            f"  min cosine          {parity.min_cosine:.8f}  (limit {limit.min_cosine:g})",
+            f"  mean cosine         {parity.mean_cosine:.8f}",
+            f"  max norm error      {parity.max_norm_error:.2e}",
+        ]
+    )
