@@ -1,4 +1,4 @@
-"""The results as people read them: tables in README.md, plots in docs/assets.
+"""The results as people read them: tables in README.md and docs/benchmarks.md, plots in docs/assets.
 
 benchmarks/report.py            write the tables and draw the plots (wants the extra [bench])
 benchmarks/report.py --check    exit 1 if either is out of step with benchmarks/results
@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ import tables_search
 from charts import CHARTS
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS, README, ASSETS = ROOT / "benchmarks/results", ROOT / "README.md", ROOT / "docs/assets"
+RESULTS, ASSETS = ROOT / "benchmarks/results", ROOT / "docs/assets"
+PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md")
 
 TABLES = {**tables.TABLES, **tables_search.TABLES}
 _BLOCK = re.compile(r"<!-- benchmark:([\w-]+) -->\n(.*?)<!-- /benchmark -->", re.DOTALL)
@@ -28,17 +29,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
-    parser.add_argument("--readme", type=Path, default=README, metavar="FILE")
+    parser.add_argument("--pages", type=Path, nargs="+", default=PAGES, metavar="FILE")
     parser.add_argument("--assets", type=Path, default=ASSETS, metavar="FOLDER")
     asked = parser.parse_args()
     results = read_results(asked.results)
     if asked.check:
-        wrong = check(results, asked.readme, asked.assets)
+        wrong = check(results, asked.pages, asked.assets)
         if wrong:
             sys.exit("\n".join([*wrong, "benchmarks/report.py brings them into step"]))
         return
-    text = asked.readme.read_text(encoding="utf-8")
-    asked.readme.write_text(filled(text, results), encoding="utf-8")
+    for page in asked.pages:
+        page.write_text(filled(page.read_text(encoding="utf-8"), results), encoding="utf-8")
     draw(results, asked.assets)
 
 
@@ -48,7 +49,7 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 
 def filled(text: str, results: Mapping[str, Any]) -> str:
-    """The README with every block as the results have it.
+    """A page with every block as the results have it.
 
     Raises:
         KeyError: a marker names no table.
@@ -60,13 +61,14 @@ def filled(text: str, results: Mapping[str, Any]) -> str:
     return _BLOCK.sub(block, text)
 
 
-def check(results: Mapping[str, Any], readme: Path, assets: Path) -> list[str]:
+def check(results: Mapping[str, Any], pages: Iterable[Path], assets: Path) -> list[str]:
     """What is out of step, a line each."""
-    text = readme.read_text(encoding="utf-8")
     wrong = []
-    for old, new in zip(_BLOCK.finditer(text), _BLOCK.finditer(filled(text, results)), strict=True):
-        if old[0] != new[0]:
-            wrong.append(f"{readme.name}: the block {old[1]} is not what the results say")
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for old, new in zip(_BLOCK.finditer(text), _BLOCK.finditer(filled(text, results)), strict=True):
+            if old[0] != new[0]:
+                wrong.append(f"{page.name}: the block {old[1]} is not what the results say")
     for name, (select, _) in CHARTS.items():
         path = assets / f"{name}.svg"
         data = select(results)

@@ -1,13 +1,15 @@
-"""The README's tables, Markdown from results. A table whose results are not there says so."""
+"""The tables of README.md and docs/benchmarks.md: Markdown from results. A table without its results says so."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from charts import CHARTS, memories
+from charts import memories
 from labels import LABELS
 
 Results = Mapping[str, Any]
 
+QUALITY = "quality-minilm"
+DASH = "–"
 MISSING = "*Not measured yet; `make bench` does it.*"
 
 
@@ -81,18 +83,16 @@ def footprint(results: Results) -> str:
     if start is None or size is None:
         return MISSING
     calls = [each["peak_mb_of_one_call"] for each in measured.values()]
-    seconds, sizes = start["seconds"], size["environments"]
+    seconds = start["seconds"]
     rows = []
     for name in ordered({name for each in (*calls, seconds) for name in each if name in LABELS} - {"bare-int8"}):
-        # The longest that fits: "sentence-transformers-onnx" before "sentence-transformers".
-        home = max((each for each in sizes if name.startswith(each)), key=len, default=None)
-        first = seconds.get(name)
+        first, megabytes = seconds.get(name), installed(name, size)
         rows.append(
             (
                 LABELS[name],
                 f"{first['first_vector']['median']:.2f}" if first else "",
                 *(f"{each[name]:,.0f}" if name in each else "" for each in calls),
-                f"{sizes[home]['megabytes']:,.0f}" if home else "",
+                f"{megabytes:,.0f}" if megabytes else "",
             )
         )
     notes = []
@@ -107,8 +107,20 @@ def footprint(results: Results) -> str:
     return "\n".join([table(head, rows), *notes, *said])
 
 
+def installed(name: str, size: Mapping[str, Any]) -> float | None:
+    """Megabytes of a contestant's environment."""
+    # The longest that fits: "sentence-transformers-onnx" before "sentence-transformers".
+    home = max((each for each in size["environments"] if name.startswith(each)), key=len, default=None)
+    return None if home is None else size["environments"][home]["megabytes"]
+
+
+def drift(quality: Mapping[str, Any]) -> str:
+    """How far a vector moves with its batch: the largest difference of one of its numbers."""
+    return f"{quality['drift_with_the_batch']:.0e}" if quality["drift_with_the_batch"] else "0"
+
+
 def quality(results: Results) -> str:
-    found = results.get("quality-minilm")
+    found = results.get(QUALITY)
     if found is None:
         return MISSING
     tasks = list(found["tasks"])
@@ -122,7 +134,7 @@ def quality(results: Results) -> str:
                 *(f"{sts['tasks'][task]['spearman']:.2f}" for task in tasks),
                 *((f"{sts['alignment']:.3f}", f"{sts['uniformity']:.3f}") if sts else ()),
                 f"{cosine['mean']:.4f} / {cosine['min']:.4f}",
-                f"{each['drift_with_the_batch']:.0e}",
+                drift(each),
             )
         )
     measured = (*tasks, "alignment", "uniformity") if tasks else ()
@@ -130,9 +142,30 @@ def quality(results: Results) -> str:
     return "\n".join([table(head, rows), *elsewhere(results, "quality-minilm")])
 
 
-def plots(results: Results) -> str:
-    drawn = [(name, title) for name, (select, title) in CHARTS.items() if select(results) is not None]
-    return "\n\n".join(f"![{title}](docs/assets/{name}.svg)" for name, title in drawn) or MISSING
+_README_ROWS = ("ours-int8", "ctranslate2-int8", "openvino-int8", "sentence-transformers-fp32")
+
+
+def readme(results: Results) -> str:
+    """Ours, the two nearest peers and the usual library; a dash where there is no figure."""
+    bulk, start, size, judged = (results.get(name) for name in ("versus-minilm", "cold_start-minilm", "size", QUALITY))
+    if bulk is None or start is None or size is None or judged is None:
+        return MISSING
+    rows = []
+    for name in _README_ROWS:
+        rate, first = bulk["bulk_sentences_per_second"].get(name), start["seconds"].get(name)
+        quality, megabytes = judged["quality"].get(name), installed(name, size)
+        rows.append(
+            (
+                LABELS[name],
+                f"{rate['median']:,.0f}" if rate else DASH,
+                f"{1e3 * first['first_vector']['median']:,.0f}" if first else DASH,
+                f"{megabytes:,.0f}" if megabytes else DASH,
+                f"{quality['sts']['average']:.2f}" if quality and quality["sts"] else DASH,
+                drift(quality) if quality else DASH,
+            )
+        )
+    head = ("", "sentences/s", "first vector, ms", "installed, MB", "STS", "moved by its batch")
+    return table(head, rows)
 
 
 def machine(results: Results) -> str:
@@ -174,7 +207,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "lengths": lengths,
     "footprint": footprint,
     "quality": quality,
-    "plots": plots,
+    "readme": readme,
 }
 
 

@@ -110,20 +110,22 @@ def results() -> dict[str, Any]:
 
 
 @pytest.fixture
-def readme(tmp_path: Path, report: ModuleType) -> Path:
-    path = tmp_path / "README.md"
+def page(tmp_path: Path, report: ModuleType) -> Path:
+    path = tmp_path / "page.md"
     blocks = (f"<!-- benchmark:{name} -->\n<!-- /benchmark -->\n" for name in report.TABLES)
     path.write_text("before\n" + "between\n".join(blocks) + "after\n", encoding="utf-8")
     return path
 
 
 def test_the_repository_is_in_step(report: ModuleType) -> None:
-    assert report.check(report.read_results(report.RESULTS), report.README, report.ASSETS) == []
+    assert report.check(report.read_results(report.RESULTS), report.PAGES, report.ASSETS) == []
 
 
-def test_every_table_stands_in_the_readme(report: ModuleType) -> None:
-    text = report.README.read_text(encoding="utf-8")
-    assert [name for name in report.TABLES if f"<!-- benchmark:{name} -->" not in text] == []
+def test_every_table_stands_in_one_page(report: ModuleType) -> None:
+    texts = [page.read_text(encoding="utf-8") for page in report.PAGES]
+    marks = {name: [f"<!-- benchmark:{name} -->" in text for text in texts] for name in report.TABLES}
+    assert marks.pop("readme") == [True, False]
+    assert set(map(tuple, marks.values())) == {(False, True)}
 
 
 def test_every_peer_has_a_label(report: ModuleType) -> None:
@@ -133,8 +135,8 @@ def test_every_peer_has_a_label(report: ModuleType) -> None:
     assert [name for name in peers if f'    "{name}": ' not in catalog] == []
 
 
-def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, Any], readme: Path) -> None:
-    once = report.filled(readme.read_text(encoding="utf-8"), results)
+def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, Any], page: Path) -> None:
+    once = report.filled(page.read_text(encoding="utf-8"), results)
     assert report.filled(once, results) == once
     assert "| ours, FP32 | 2,000 | 50% of fp32 |  | 5.0 | 9.0 | 10.0 |  |" in once
     assert "| 2.00 [1.50, 2.50] | 5.0 | 9.0 | 10.0 | 0.50 [1.50, 2.50] |" in once
@@ -146,57 +148,59 @@ def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, An
     assert "| ours, f16 (the default) | 0.9998 | 2,000 |" in once
     assert "| USearch alone, f16, unscored | 0.9991 | 3,000 |" in once
     assert "| 100,000, f16 | 1.25 [1.50, 2.50] | 2.00 [1.50, 2.50] | 34.1 | 154 + 104 | 1.2 | 96 | 61 |" in once
+    assert "| ours, INT8 | 1,000 | 100 | 199 | 82.00 | 1e-08 |" in once
+    assert "| CTranslate2, INT8 | – | – | – | – | – |" in once
     assert once.startswith("before\n")
     assert once.endswith("after\n")
 
 
-def test_another_machine_is_told_of(report: ModuleType, results: dict[str, Any], readme: Path) -> None:
-    text = readme.read_text(encoding="utf-8")
+def test_another_machine_is_told_of(report: ModuleType, results: dict[str, Any], page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     assert "another machine" not in report.filled(text, results)
     results["quality-minilm"]["machine"] = {**results["quality-minilm"]["machine"], "cpu": "Another CPU"}
     said = "Measured on another machine: quality-minilm on Another CPU, 2026-01-01."
     assert report.filled(text, results).count(said) == 1
 
 
-def test_another_figure_is_seen(report: ModuleType, results: dict[str, Any], readme: Path, tmp_path: Path) -> None:
-    readme.write_text(report.filled(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
+def test_another_figure_is_seen(report: ModuleType, results: dict[str, Any], page: Path, tmp_path: Path) -> None:
+    page.write_text(report.filled(page.read_text(encoding="utf-8"), results), encoding="utf-8")
     for name, (select, _) in report.CHARTS.items():
         (tmp_path / f"{name}.svg").write_text(f"<svg/>{report._stamp(select(results))}", encoding="utf-8")
-    assert report.check(results, readme, tmp_path) == []
+    assert report.check(results, [page], tmp_path) == []
     results["latency-minilm"]["one_sentence_ms"]["fastembed"]["p50"] = 7.7
-    wrong = report.check(results, readme, tmp_path)
+    wrong = report.check(results, [page], tmp_path)
     assert wrong == [
-        "README.md: the block speed-minilm is not what the results say",
+        "page.md: the block speed-minilm is not what the results say",
         "latency.svg: drawn from other figures",
     ]
 
 
-def test_a_peer_that_failed_on_the_way(report: ModuleType, results: dict[str, Any], readme: Path) -> None:
+def test_a_peer_that_failed_on_the_way(report: ModuleType, results: dict[str, Any], page: Path) -> None:
     found = results["lengths-minilm"]
     rates = found["lengths"]["16"]["tokens_per_second"]
     found["lengths"]["16"] = {"tokens_per_second": {name: rates[name] for name in rates if name != "fastembed"}}
     found["absent"] = {"fastembed": "its process ended with -9"}
-    text = report.filled(readme.read_text(encoding="utf-8"), results)
+    text = report.filled(page.read_text(encoding="utf-8"), results)
     assert "| FastEmbed | 375 |  |" in text
     assert "Absent: FastEmbed: its process ended with -9." in text
     assert report.CHARTS["lengths"][0](results)["fastembed"] == {"8": 3000.0}
 
 
-def test_what_was_not_measured_says_so(report: ModuleType, readme: Path, tmp_path: Path) -> None:
-    text = report.filled(readme.read_text(encoding="utf-8"), {})
+def test_what_was_not_measured_says_so(report: ModuleType, page: Path, tmp_path: Path) -> None:
+    text = report.filled(page.read_text(encoding="utf-8"), {})
     assert text.count(report.tables.MISSING) == len(report.TABLES)
-    readme.write_text(text, encoding="utf-8")
-    assert report.check({}, readme, tmp_path) == []
+    page.write_text(text, encoding="utf-8")
+    assert report.check({}, [page], tmp_path) == []
 
 
 def test_a_plot_without_figures_or_a_missing_one_is_seen(
-    report: ModuleType, results: dict[str, Any], readme: Path, tmp_path: Path
+    report: ModuleType, results: dict[str, Any], page: Path, tmp_path: Path
 ) -> None:
-    readme.write_text(report.filled(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
-    assert "memory.svg: missing" in report.check(results, readme, tmp_path)
+    page.write_text(report.filled(page.read_text(encoding="utf-8"), results), encoding="utf-8")
+    assert "memory.svg: missing" in report.check(results, [page], tmp_path)
     (tmp_path / "memory.svg").write_text("<svg/>", encoding="utf-8")
     del results["memory-1000-minilm"], results["memory-100000-minilm"]
-    assert "memory.svg: there are no figures for it" in report.check(results, readme, tmp_path)
+    assert "memory.svg: there are no figures for it" in report.check(results, [page], tmp_path)
 
 
 def test_plots_are_the_same_every_time(report: ModuleType, results: dict[str, Any], tmp_path: Path) -> None:
