@@ -37,6 +37,14 @@ def test_the_commands_page_is_in_step() -> None:
 
 def test_every_page_is_in_the_menu() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    pages = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    pages = sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
     assert pages
-    assert [page for page in pages if f": {page}\n" not in menu] == []
+    assert [page for page in pages if f" {page}\n" not in menu] == []
+
+
+def test_every_decision_is_in_their_index() -> None:
+    folder = ROOT / "docs/decisions"
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    notes = sorted(path.name for path in folder.glob("0*.md"))
+    assert len(notes) >= 25
+    assert [note for note in notes if f"({note})" not in index] == []
