@@ -19,7 +19,7 @@ READERS = {
     "onnxruntime_ep_nv_tensorrt_rtx": {"nvinfer.py"},
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"hub.py"},
-    "pyarrow": {"texts.py"},
+    "pyarrow": {"arrow.py"},
     "tqdm": {"encoder.py", "simcse.py", "encode.py", "bench.py", "index.py"},
     "usearch": {"neighbours.py"},
     "sqlite3": {"records.py", "store.py"},
@@ -98,6 +98,12 @@ ORDER = {
         {"writer"},
         {"index"},
         {"__init__"},
+    ],
+    ENGINE / "files": [
+        {"__init__"},
+        {"atomic", "arrow"},
+        {"texts", "vectors"},
+        {"entries", "new_entries"},
     ],
     ENGINE / "cli": [
         {"__init__"},

@@ -42,14 +42,14 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     refuse_existing(target, replace=replace)
     # A link stays, and what it names is replaced; "." gets a name and a parent.
     target = target.resolve()
-    with said_as_output_error(target):
+    with as_output_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target)
         staging, lock = _stage(target, folder=True)
     try:
-        with said_as_output_error(target, _FULL):
+        with as_output_error(target, _FULL):
             yield staging
-        with said_as_output_error(target):
+        with as_output_error(target):
             # mkdtemp, and some writers, make things private; the folder gets what mkdir and open would have given.
             for path in staging.iterdir():
                 path.chmod(0o666 & ~_umask())
@@ -81,13 +81,13 @@ def whole_file(target: Path) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         # Root could replace /dev/null for the whole machine.
         raise OutputError(f"{target}: is a device or a pipe; name a file")
-    with said_as_output_error(target):
+    with as_output_error(target):
         _remove_abandoned(target)
         staging, lock = _stage(target, folder=False)
     try:
-        with said_as_output_error(target, _FULL):
+        with as_output_error(target, _FULL):
             yield staging
-        with said_as_output_error(target):
+        with as_output_error(target):
             staging.chmod(0o666 & ~_umask())
             _fsync(staging)
             staging.replace(target)
@@ -103,7 +103,7 @@ def refuse_existing(target: Path, *, replace: bool, advice: str = "choose anothe
         return
     if not target.is_dir():
         raise OutputError(f"{target}: exists and is not a folder")
-    with said_as_output_error(target):
+    with as_output_error(target):
         if not replace and any(target.iterdir()):
             raise OutputError(f"{target}: exists already; {advice}")
 
@@ -188,7 +188,7 @@ def _fsync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def said_as_output_error(target: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
+def as_output_error(target: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
     """Turn the system's refusals to write into OutputError; other errors pass."""
     try:
         yield

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputValueError
+from .arrow import import_pyarrow, parsed_metadata
 from .atomic import whole_file
-from .texts import import_pyarrow, parsed_metadata
 
 # Appends a block: keys, texts, metadata as JSON or None, and vectors float32 [entries, dimension].
 Write = Callable[[Sequence[int], Sequence[str], Sequence[str | None], NDArray[np.float32]], None]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import InputValueError
-from .texts import STDIN, import_pyarrow, open_texts, parsed_metadata
+from .arrow import import_pyarrow, parsed_metadata
+from .texts import STDIN, open_texts
 
 _ENTRY_NAMES = {"text", "key", "metadata"}
 

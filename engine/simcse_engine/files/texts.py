@@ -9,14 +9,13 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, BinaryIO
 
-from ..errors import InputTypeError, InputValueError
+from ..errors import InputValueError
+from .arrow import parquet_texts
 
 STDIN = "-"
 _BOM = b"\xef\xbb\xbf"
-_BATCH_ROWS = 1024
 
 
 @contextlib.contextmanager
@@ -39,7 +38,7 @@ def open_texts(source: str) -> Iterator[Iterator[str]]:
         yield _lines(_stdin(), "stdin")
         return
     path = Path(source)
-    reader = {".jsonl": _json_lines, ".parquet": _parquet}.get(path.suffix.lower(), _lines)
+    reader = {".jsonl": _json_lines, ".parquet": parquet_texts}.get(path.suffix.lower(), _lines)
     with _open(path) as file:
         yield reader(file, source)
 
@@ -106,72 +105,3 @@ def _what(error: Exception) -> str:
     if isinstance(error, UnicodeEncodeError):
         return f"a lone surrogate ({error.object[error.start]!a}), which is no character"
     return f"not JSON ({error})" if isinstance(error, RecursionError) else str(error)
-
-
-def import_pyarrow(name: str) -> tuple[ModuleType, ModuleType]:
-    """Import `pyarrow` and `pyarrow.parquet`, which only Parquet files need; ``name`` is the file that asks.
-
-    Raises:
-        InputValueError: pyarrow is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputValueError(
-            f"{name}: Parquet files need pyarrow ({error}); pip install 'simcse-engine[arrow]'"
-        ) from error
-    return pyarrow, pyarrow.parquet
-
-
-def parsed_metadata(given: object, name: str) -> dict[str, Any] | None:
-    """What a column "metadata" holds, a struct or JSON; ``name`` is the file or its row.
-
-    Raises:
-        InputValueError: no JSON.
-        InputTypeError: JSON, and no object.
-    """
-    if given is None or isinstance(given, dict):
-        return given
-    try:
-        if not isinstance(given, str):
-            raise TypeError(f"is {type(given).__name__}")
-        found = json.loads(given)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputValueError(f'{name}: column "metadata" holds what is no JSON ({error})') from error
-    if not isinstance(found, dict):
-        raise InputTypeError(f'{name}: column "metadata" holds {given:.40}; JSON objects are wanted')
-    return found
-
-
-def _parquet(file: BinaryIO, name: str) -> Iterator[str]:
-    # No generator itself: a missing pyarrow or column shall be told before a model is loaded.
-    arrow, parquet = import_pyarrow(name)
-    if not file.seekable():
-        raise InputValueError(f"{name}: a Parquet file's contents stand at its end, so it cannot be read from a pipe")
-    try:
-        table = parquet.ParquetFile(file)
-    except (arrow.ArrowException, OSError) as error:
-        raise InputValueError(f"{name}: not a readable Parquet file ({error})") from error
-    columns = dict(zip(table.schema_arrow.names, table.schema_arrow.types, strict=True))
-    if "text" not in columns:
-        raise InputValueError(f'{name}: no column "text"; it has {", ".join(columns) or "no column"}')
-    kind = columns["text"]
-    kind = kind.value_type if arrow.types.is_dictionary(kind) else kind
-    if not (arrow.types.is_string(kind) or arrow.types.is_large_string(kind)):
-        raise InputValueError(f'{name}: column "text" holds {kind}; string is wanted')
-    return _rows(table, name, arrow.ArrowException)
-
-
-def _rows(table: Any, name: str, arrow_error: type[Exception]) -> Iterator[str]:
-    row = 1
-    try:
-        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=["text"], use_threads=False):
-            for value in batch.column(0):
-                text = value.as_py()
-                if text is None:
-                    raise InputValueError(f"{name}, row {row}: null; an empty text is written as an empty string")
-                yield text
-                row += 1
-    except (arrow_error, OSError, UnicodeDecodeError) as error:
-        raise InputValueError(f"{name}, row {row}: cannot be read ({error})") from error

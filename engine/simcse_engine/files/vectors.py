@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputValueError
+from .arrow import import_pyarrow, vector_column, vector_type
 from .atomic import whole_file
-from .texts import import_pyarrow
 
 # Appends a block: texts, and their vectors as float32 [texts, dimension].
 Write = Callable[[Sequence[str], NDArray[np.float32]], None]
@@ -105,15 +105,13 @@ def _jsonl(file: BinaryIO, dimension: int) -> Iterator[Write]:
 @contextlib.contextmanager
 def _parquet(file: BinaryIO, dimension: int) -> Iterator[Write]:
     arrow, parquet = import_pyarrow("this file")
-    vector_type = arrow.list_(arrow.float32(), dimension)
-    schema = arrow.schema([arrow.field("text", arrow.string(), nullable=False), arrow.field("vector", vector_type)])
+    fields = [arrow.field("text", arrow.string(), nullable=False), arrow.field("vector", vector_type(dimension))]
+    schema = arrow.schema(fields)
     rest = schema.empty_table()
 
     def write(texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         nonlocal rest
-        flat = arrow.array(np.ascontiguousarray(vectors).reshape(-1))
-        lists = arrow.FixedSizeListArray.from_arrays(flat, type=vector_type)
-        block = arrow.table([arrow.array(texts, arrow.string()), lists], schema=schema)
+        block = arrow.table([arrow.array(texts, arrow.string()), vector_column(vectors)], schema=schema)
         rest = arrow.concat_tables([rest, block])
         while rest.num_rows >= _GROUP_ROWS or rest.nbytes >= _GROUP_BYTES:
             output.write_table(rest.slice(0, _GROUP_ROWS))

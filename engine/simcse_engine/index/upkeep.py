@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IndexDamagedError
-from ..files.atomic import said_as_output_error
+from ..files.atomic import as_output_error
 from .ann.neighbours import Neighbours
 from .ann.saved import Saved
 from .ann.scheme import Scheme
@@ -88,7 +88,7 @@ class Upkeep:
             raise IndexDamagedError(f"{self._folder}: entries are missing from the database; restore a backup")
         generation = view.state.generation + 1
         graph = Neighbours(self._scheme) if len(rows) > self._limits.exact_rows else None
-        with said_as_output_error(self._folder):
+        with as_output_error(self._folder):
             for new, vectors in self._copy(view, rows, generation):
                 if graph is not None:
                     graph.add(new, vectors, covered=int(new[-1]) + 1, threads=self._threads)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputValueError, SearchIndexError
-from ..files.atomic import said_as_output_error
+from ..files.atomic import as_output_error
 from .ann.scheme import Scheme
 from .checks import MOST_KEY
 from .search.snapshots import Snapshots, vector_file
@@ -149,7 +149,7 @@ class IndexWriter:
     def _write(self, state: State, vectors: NDArray[np.float32]) -> None:
         path = self._folder / vector_file(state.generation)
         with (
-            said_as_output_error(path),
+            as_output_error(path),
             contextlib.closing(VectorWriter(path, self._scheme.dimension)) as file,
         ):
             file.write(state.rows, vectors)

@@ -171,7 +171,7 @@ def test_add_a_parquet_file_with_keys_and_metadata(
     with Index.open(index, read_only=True) as opened:
         assert [entry.metadata for entry in opened.get([7, 9])] == [{"n": 1}, None]
     for wrong, message in (
-        ({"metadata": ["{", None]}, 'row 1: column "metadata" holds what is no JSON'),
+        ({"metadata": ["{", None]}, 'row 1: column "metadata" is not JSON'),
         ({"key": ["a", "b"]}, "key"),
     ):
         parquet.write_table(arrow.table({**columns, **wrong}), tmp_path / "wrong.parquet")

@@ -141,7 +141,7 @@ def test_arrow_files_refused(tmp_path: Path, artifact: Path) -> None:
         "nulls": ({"text": ["a", None], "vector": vectors}, InputValueError, "nulls"),
         "lengths": ({"text": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, InputValueError, "one length"),
         "strings": ({"text": ["a", "b"], "vector": [["x"], ["y"]]}, InputValueError, "floats"),
-        "metadata": ({"text": ["a", "b"], "vector": vectors, "metadata": ["{", None]}, InputValueError, "no JSON"),
+        "metadata": ({"text": ["a", "b"], "vector": vectors, "metadata": ["{", None]}, InputValueError, "not JSON"),
         "list": ({"text": ["a", "b"], "vector": vectors, "metadata": ["[]", None]}, InputTypeError, "JSON objects"),
     }
     with Index.create(tmp_path / "index", artifact) as index:

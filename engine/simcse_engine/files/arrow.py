@@ -1,0 +1,111 @@
+"""Parquet and Arrow files: the one file that imports pyarrow, which nothing else needs."""
+
+import json
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputTypeError, InputValueError
+
+_BATCH_ROWS = 1024
+
+
+def import_pyarrow(name: str) -> tuple[ModuleType, ModuleType]:
+    """Import `pyarrow` and `pyarrow.parquet`; ``name`` is the file that needs them.
+
+    Raises:
+        InputValueError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InputValueError(
+            f"{name}: Parquet files need pyarrow ({error}); pip install 'simcse-engine[arrow]'"
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+def open_parquet(file: BinaryIO, name: str) -> Any:
+    """Open a `pyarrow.parquet.ParquetFile`; ``name`` is for messages.
+
+    Raises:
+        InputValueError: no pyarrow, a pipe, or another kind of file.
+    """
+    arrow, parquet = import_pyarrow(name)
+    if not file.seekable():
+        raise InputValueError(f"{name}: a Parquet file's contents stand at its end, so it cannot be read from a pipe")
+    try:
+        return parquet.ParquetFile(file)
+    except (arrow.ArrowException, OSError) as error:
+        raise InputValueError(f"{name}: not a readable Parquet file ({error})") from error
+
+
+def parquet_texts(file: BinaryIO, name: str) -> Iterator[str]:
+    """Read the column "text" of a Parquet file, row by row; ``name`` is for messages.
+
+    Raises:
+        InputValueError: at once as `open_parquet`, and for a file without such a column; later, with the row's number,
+            for a null or a row that cannot be read.
+    """
+    table = open_parquet(file, name)
+    arrow, _ = import_pyarrow(name)
+    columns = dict(zip(table.schema_arrow.names, table.schema_arrow.types, strict=True))
+    if "text" not in columns:
+        raise InputValueError(f'{name}: no column "text"; it has {", ".join(columns) or "no column"}')
+    kind = columns["text"]
+    kind = kind.value_type if arrow.types.is_dictionary(kind) else kind
+    if not (arrow.types.is_string(kind) or arrow.types.is_large_string(kind)):
+        raise InputValueError(f'{name}: column "text" holds {kind}; expected string')
+    # A generator of its own, so that what is said above is said before a model is loaded.
+    return _texts(table, name, arrow.ArrowException)
+
+
+def _texts(table: Any, name: str, arrow_error: type[Exception]) -> Iterator[str]:
+    row = 1
+    try:
+        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=["text"], use_threads=False):
+            for value in batch.column(0):
+                text = value.as_py()
+                if text is None:
+                    raise InputValueError(f"{name}, row {row}: null; an empty text is written as an empty string")
+                yield text
+                row += 1
+    except (arrow_error, OSError, UnicodeDecodeError) as error:
+        raise InputValueError(f"{name}, row {row}: cannot be read ({error})") from error
+
+
+def parsed_metadata(value: object, name: str) -> dict[str, Any] | None:
+    """The metadata in a cell of a column "metadata": a struct, JSON, or none; ``name`` is the file or its row.
+
+    Raises:
+        InputValueError: not JSON.
+        InputTypeError: JSON other than an object.
+    """
+    if value is None or isinstance(value, dict):
+        return value
+    try:
+        if not isinstance(value, str):
+            raise TypeError(f"is {type(value).__name__}")
+        metadata = json.loads(value)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputValueError(f'{name}: column "metadata" is not JSON ({error})') from error
+    if not isinstance(metadata, dict):
+        raise InputTypeError(f'{name}: column "metadata" holds {value:.40}; expected JSON objects')
+    return metadata
+
+
+def vector_type(dimension: int) -> Any:
+    """The type of a column of vectors: float32 lists of fixed size."""
+    arrow, _ = import_pyarrow("this file")
+    return arrow.list_(arrow.float32(), dimension)
+
+
+def vector_column(vectors: NDArray[np.float32]) -> Any:
+    """A column of vectors, from float32 [rows, dimension]."""
+    arrow, _ = import_pyarrow("this file")
+    flat = arrow.array(np.ascontiguousarray(vectors).reshape(-1))
+    return arrow.FixedSizeListArray.from_arrays(flat, type=vector_type(vectors.shape[1]))
