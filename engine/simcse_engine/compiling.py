@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .artifact.manifest import ENGINE_FILES, GRAPH, Engine, Manifest, open_artifact, refuse_place
+from .artifact.manifest import ENGINE_FILES, GRAPH, Engine, Manifest
+from .artifact.opening import open_artifact
+from .artifact.output import check_output
 from .encoder import Encoder
 from .errors import InputValueError
 from .files.atomic import whole_folder
@@ -69,7 +71,7 @@ def compile_artifact(
         OutputError: ``output`` exists (without ``force``), is a folder of other things, or cannot be written.
     """
     options = options or CompileOptions()
-    refuse_place(output, force=options.force)
+    check_output(output, force=options.force)
     manifest = open_artifact(artifact)
     if manifest.max_batch is None:
         raise InputValueError(

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifact.hub import locate
-from .artifact.manifest import HUB_FILES, TOKENIZER, Manifest, loading_artifact
+from .artifact.manifest import TOKENIZER, Manifest
+from .artifact.opening import loading_artifact
 from .errors import (
     ClosedError,
     IntegrityError,
@@ -95,7 +96,7 @@ class Encoder(ForkAware):
         self._truncate = checked_truncate(truncate)
         self._optimize_for = checked_optimize_for(optimize_for)
         self._threads = checked_count("threads", threads, usable_cpus())
-        self._folder = locate(artifact, files=HUB_FILES).absolute()
+        self._folder = locate(artifact).absolute()
         with loading_artifact(self._folder) as self.manifest:
             self._device = checked_device(device, self.manifest)
             self.max_tokens = checked_max_tokens(max_tokens, self.manifest)

@@ -1,11 +1,12 @@
 """What callers hand in, checked: texts and options. Each error says what was found and what is wanted."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Literal
 
+from .artifact.kinds import TARGETS
 from .artifact.manifest import Manifest
 from .errors import InputTypeError, InputValueError, ProviderError
+from .machine.device import Device
 
 Truncate = Literal["warn", "error", "silent"]
 OptimizeFor = Literal["both", "latency", "throughput"]
@@ -70,19 +71,13 @@ def checked_max_tokens(given: int | None, manifest: Manifest) -> int:
     return count
 
 
-# What each target's graph runs on, by itself first: plain operators are run by CPUs too, slowly.
-_DEVICES = {"cpu": ("cpu",), "cuda": ("cuda",), "tensorrt": ("cuda", "cpu"), "tensorrt-rtx": ("cuda", "cpu")}
-
-
 def checked_device(device: str | None, manifest: Manifest) -> str:
     """The artifact's target, or a device of that kind; ProviderError for another."""
     if device is None:
-        return _DEVICES[manifest.target][0]
+        return TARGETS[manifest.target].devices[0]
     if not isinstance(device, str):
         raise InputTypeError(f"device={device!r}: 'cpu', 'cuda' or 'cuda:N' is wanted")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise ProviderError(f"device {device!r} is unknown; 'cpu', 'cuda' and 'cuda:N' are known")
-    if device.partition(":")[0] not in _DEVICES[manifest.target]:
+    if Device.parse(device).kind not in TARGETS[manifest.target].devices:
         raise ProviderError(
             f"asked for {device}, and this artifact's graph is for {manifest.target}; {device} needs an artifact "
             f"exported for it, and its runtime: pip install 'simcse-engine[{'cpu' if device == 'cpu' else 'gpu'}]'"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .artifact.hub import hub_id_of, locate
-from .artifact.manifest import HUB_FILES, MANIFEST, Manifest
+from .artifact.manifest import MANIFEST, Manifest
 from .encoder import Encoder
 from .errors import (
     ArtifactNotFoundError,
@@ -363,7 +363,7 @@ class SimCSE:
 
 
 def _artifact_folder(artifact: str | os.PathLike[str], pooler: str | None) -> Path:
-    folder = locate(artifact, files=HUB_FILES)
+    folder = locate(artifact)
     if (folder / MANIFEST).exists() or not (folder / "config.json").is_file():
         return folder
     raise ArtifactNotFoundError(

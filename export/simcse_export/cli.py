@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simcse_engine import __version__
-from simcse_engine.artifact.manifest import POOLERS
+from simcse_engine.artifact.kinds import POOLERS, TARGETS
 from simcse_engine.cli.info import quality_line
 from simcse_engine.cli.output import escape_unprintable
 from simcse_engine.errors import InputValueError, PoolerError, SimCSEError
 from simcse_engine.machine.cpu import usable_cpus
 
-from .options import MAX_BATCH, MAX_QUALITY_DROP, PRECISIONS, TARGETS, ExportOptions
+from .options import MAX_BATCH, MAX_QUALITY_DROP, ExportOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,9 +124,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("-o", "--output", metavar="ARTIFACT", type=Path, required=True, help="folder to make")
     top.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
     top.add_argument("--pooler", choices=POOLERS, help="default: what the checkpoint's own files state")
-    precisions = sorted({each for known in PRECISIONS.values() for each in known})
+    precisions = sorted({precision for target in TARGETS.values() for precision in target.precisions})
     top.add_argument("--precision", choices=precisions, default="fp32", help="default: %(default)s")
-    top.add_argument("--target", choices=TARGETS, default="cpu", help="default: %(default)s")
+    top.add_argument("--target", choices=tuple(TARGETS), default="cpu", help="default: %(default)s")
     top.add_argument(
         "--max-tokens",
         metavar="N",

@@ -3,16 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from simcse_engine.artifact.kinds import TARGETS
 from simcse_engine.errors import InputValueError
-
-# The precisions of each target.
-PRECISIONS = {
-    "cpu": ("fp32", "int8"),
-    "cuda": ("fp32", "fp16"),
-    "tensorrt": ("fp32", "fp16", "int8"),
-    "tensorrt-rtx": ("fp32", "fp16", "int8"),
-}
-TARGETS = tuple(PRECISIONS)
 
 # Most that the STS tasks' average Spearman x 100 may fall.
 MAX_QUALITY_DROP = 0.2
@@ -27,9 +19,10 @@ class ExportOptions:
 
     Attributes:
         revision: branch, tag or commit, for a hub id.
-        pooler: one of `simcse_engine.artifact.manifest.POOLERS`; None for what the checkpoint's files state.
-        precision: one that the target has, see `PRECISIONS`; all but "fp32" on CPUs are for BERT and RoBERTa.
-        target: one of `TARGETS`.
+        pooler: one of `simcse_engine.artifact.kinds.POOLERS`; None for what the checkpoint's files state.
+        precision: one of the target's, see `simcse_engine.artifact.kinds.TARGETS`; all but "fp32" on CPUs are for BERT
+            and RoBERTa.
+        target: one of `simcse_engine.artifact.kinds.TARGETS`.
         max_tokens: longest text; None for what the checkpoint's files state, else 128.
         max_batch: most sentences a run; for the targets that are compiled.
         compute_capability: the GPUs to compile for, such as (89, 120); for "tensorrt-rtx".
@@ -58,16 +51,16 @@ class ExportOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
-        if self.target not in PRECISIONS:
+        if self.target not in TARGETS:
             raise InputValueError(f"target {self.target!r} is unknown; {', '.join(TARGETS)} can be exported for")
-        known = PRECISIONS[self.target]
+        known = TARGETS[self.target].precisions
         if self.precision not in known:
             raise InputValueError(
                 f"precision {self.precision!r} is unknown for target {self.target}; {', '.join(known)} can be exported"
             )
         if self.calibration and self.precision != "int8":
             raise InputValueError(f"calibration chooses int8's numbers; {self.precision} has none to choose")
-        compiled = self.target.startswith("tensorrt")
+        compiled = TARGETS[self.target].compiled
         if self.max_batch is not None and (not compiled or self.max_batch < 1):
             raise InputValueError(
                 f"max_batch={self.max_batch}: at least 1 is wanted"
@@ -84,7 +77,7 @@ class ExportOptions:
     @property
     def run_sentences(self) -> int | None:
         """Most sentences a run of a target that is compiled; None for others."""
-        return (self.max_batch or MAX_BATCH) if self.target.startswith("tensorrt") else None
+        return (self.max_batch or MAX_BATCH) if TARGETS[self.target].compiled else None
 
     @property
     def first_on_cpu(self) -> bool:

@@ -9,7 +9,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from simcse_engine.artifact.manifest import Manifest, refuse_place
+from simcse_engine.artifact.manifest import Manifest
+from simcse_engine.artifact.output import check_output
 from simcse_engine.files.atomic import whole_folder
 from simcse_engine.session import import_runtime
 
@@ -45,7 +46,7 @@ def export(
     """
     options = options or ExportOptions()
     target = Path(artifact)
-    refuse_place(target, force=options.force)
+    check_output(target, force=options.force)
     import_runtime()
     steps = 6 + bool(options.compute_capability) if not options.first_on_cpu else 5 if options.sts else 4
     step = itertools.count(1)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simcse_engine.artifact.manifest import open_artifact
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ClosedError, ProviderError
 from simcse_engine.inputs import OptimizeFor
 from simcse_engine.runner import Runner

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from simcse_engine import Encoder, __version__
-from simcse_engine.artifact.manifest import POOLERS, Manifest, open_artifact
+from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.manifest import Manifest
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ArtifactNotFoundError
 from simcse_export.cli import main
 from simcse_export.int8.calibration import built_in

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import ARTIFACT_FILES, open_artifact
+from simcse_engine.artifact.manifest import ARTIFACT_FILES
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.cli.main import main
 from simcse_engine.errors import InputValueError, ParityError, QualityError, UnsupportedModelError
 from simcse_engine.measure import parity

@@ -13,7 +13,8 @@ import torch
 
 import simcse_export
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import GRAPH, WEIGHTS, Manifest, open_artifact
+from simcse_engine.artifact.manifest import GRAPH, WEIGHTS, Manifest
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import CheckpointError, OutputError, ParityError
 from simcse_engine.measure import parity
 from simcse_export import ExportOptions, export

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from conftest import SHARED
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import Manifest, open_artifact
+from simcse_engine.artifact.manifest import Manifest
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.cli.main import main
 from simcse_engine.measure.parity import Parity, compare
 from simcse_engine.measure.quality import Quality, measure

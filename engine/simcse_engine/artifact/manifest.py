@@ -1,22 +1,19 @@
-"""The artifact: one folder with one graph in one precision for one target, and the manifest that describes it.
+"""The manifest: all that is known of an artifact, and the names of its files.
 
-This file is the contract between export and engine. Export builds a `Manifest` with `Manifest.describe` and writes
-it; the engine opens the folder with `open_artifact`, which checks every file before anything is run.
+This file is the contract between export and engine. Export builds a `Manifest` with `Manifest.describe` and writes it;
+the engine opens the folder with `simcse_engine.artifact.opening`, which checks every file before anything runs.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError, OutputError
-from ..files.atomic import refuse_existing
+from ..errors import ArtifactNotFoundError, FormatVersionError, IntegrityError
+from .kinds import LAYOUTS
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -24,27 +21,20 @@ GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 CHECK = "check.npz"
-_PIECE_BYTES = 4 << 20
 _REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
 ARTIFACT_FILES = frozenset({MANIFEST, *_REQUIRED})
-# Of a compiled artifact, for each GPU: the engine, and the graph that refers to it.
+# Of a compiled artifact, for each kind of GPU: the plan, and the graph that refers to it.
 ENGINE_FILES = "engine-*"
-# What is fetched of a hub repository; the config, so that a checkpoint is told from what is neither.
-HUB_FILES = (*sorted(ARTIFACT_FILES), ENGINE_FILES, "config.json")
 
-# What JSON's types do not already decide where the manifest is read.
-_KINDS = {
+_PIECE_BYTES = 4 << 20
+
+# The types of what JSON's structure does not decide already.
+_TYPES = {
     **dict.fromkeys(("pooler", "precision", "target", "layout"), str),
     **dict.fromkeys(("dimension", "max_tokens"), int),
     **dict.fromkeys(("architecture", "versions", "engines"), dict),
     **dict.fromkeys(("normalized",), bool),
 }
-
-# How a graph takes a run's sentences, see `simcse_engine.session.feeds`:
-# "ragged", end to end; "even", the same, and all of one length; "packed", end to end with positions and where each
-# begins; "grid", a padded row a sentence.
-LAYOUTS = ("ragged", "even", "packed", "grid")
-POOLERS = ("cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +48,7 @@ class FileEntry:
     def of(cls, path: Path) -> Self:
         """Measure the file at ``path``."""
         hasher = hashlib.sha256()
-        # Read in large pieces: after each one, this thread has to wait for the GIL, which another may hold to import.
+        # Large pieces: after each one, this thread has to wait for the GIL, which another may hold to import.
         size = path.stat().st_size
         buffer = memoryview(bytearray(min(size, _PIECE_BYTES)))
         with path.open("rb", buffering=0) as file:
@@ -85,15 +75,15 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The graph as TensorRT or TensorRT for RTX compiled it.
+    """A plan: the graph as TensorRT or TensorRT for RTX compiled it.
 
     Attributes:
-        graph: file name of the graph of one node that refers to `file`, or holds the engine itself.
-        file: file name of the engine.
+        graph: file name of the graph of one node that refers to `file`, or holds the plan itself.
+        file: file name of the plan.
         compute_capability: of the GPUs that it runs on, such as 89.
-        builder: the compiler and its version, such as "tensorrt-rtx 1.7.1.116"; others cannot load it.
+        builder: the compiler and its version, such as "tensorrt-rtx 1.7.1.116"; others cannot load the plan.
         gpu: the name of the GPU that it was built on; None if it was built ahead of time.
-        profile: "min", "opt" and "max": sentences and longest of what it takes and is tuned for.
+        profile: the shapes [sentences, tokens of the longest] that it takes, "min" and "max", and is tuned for, "opt".
     """
 
     graph: str
@@ -106,21 +96,21 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """All that is known of an artifact; the one source for every decision of the engine.
+    """All that is known of an artifact; the one source of every decision of the engine.
 
     Attributes:
         source: the checkpoint.
         architecture: the model's type and numbers, and which writer made the graph.
-        pooler: one of `POOLERS`.
+        pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
         normalized: whether the graph gives unit vectors.
         precision: "fp32", "fp16" or "int8".
-        target: "cpu", "cuda", "tensorrt" or "tensorrt-rtx".
-        dimension: floats a vector.
-        max_tokens: longest text, special tokens included; what is longer is cut.
-        max_batch: most sentences a run of what is compiled; None where there is nothing to compile.
-        layout: one of `LAYOUTS`.
+        target: one of `simcse_engine.artifact.kinds.TARGETS`.
+        dimension: floats per vector.
+        max_tokens: tokens of the longest text, special tokens included; longer texts are cut.
+        max_batch: most sentences per run of a compiled graph; None where there is nothing to compile.
+        layout: one of `simcse_engine.artifact.kinds.LAYOUTS`.
         padding_id: None where positions count from 0; else they count from this + 1 and skip tokens of this id, as
-            RoBERTa's do. Asked for by layouts whose graphs take positions.
+            RoBERTa's do. Only layouts whose graphs take positions need it.
         files: every file beside the manifest.
         versions: package versions at export.
         parity: measured agreement with the reference model, see `simcse_engine.measure.parity`.
@@ -150,7 +140,7 @@ class Manifest:
 
     @property
     def identity(self) -> str:
-        """Hex digest of all that decides a vector's value; an index accepts vectors of this identity alone."""
+        """Hex digest of all that decides a vector's value; an index accepts only vectors of this identity."""
         graph, weights = self.files[GRAPH].sha256, self.files[WEIGHTS].sha256
         return _digest({"graph": graph, "weights": weights, "precision": self.precision, **self._model_facts()})
 
@@ -169,7 +159,7 @@ class Manifest:
 
     @classmethod
     def describe(cls, folder: Path, **facts: Any) -> Self:
-        """Describe the files that lie in ``folder``; ``facts`` are the other attributes."""
+        """Describe the artifact whose files lie in ``folder``; ``facts`` are the other attributes."""
         return cls(files=cls.files_in(folder), **facts)
 
     @staticmethod
@@ -196,22 +186,22 @@ class Manifest:
         self.write_to(folder / MANIFEST)
 
     def write_to(self, path: Path) -> None:
-        """Write the manifest into a file of another name, which becomes ``manifest.json`` when it is whole."""
+        """Write the manifest into a file of another name, which the caller renames when it is whole."""
         path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read and check ``folder/manifest.json`` itself; the files it names are the other checks' work.
+        """Read and check ``folder/manifest.json``; `check_sizes` and `check_content` check the files it names.
 
         Raises:
             ArtifactNotFoundError: no folder, or no manifest in it.
-            FormatVersionError: a format this engine does not read.
+            FormatVersionError: a format that this engine does not read.
             IntegrityError: not JSON, incomplete, or edited after export.
         """
         path = folder / MANIFEST
         if not folder.is_dir():
-            what = "is a file, not an artifact's folder" if folder.exists() else "does not exist"
-            raise ArtifactNotFoundError(f"{folder}: {what}; simcse-export CHECKPOINT -o ARTIFACT makes one")
+            problem = "is a file, not an artifact's folder" if folder.exists() else "does not exist"
+            raise ArtifactNotFoundError(f"{folder}: {problem}; simcse-export CHECKPOINT -o ARTIFACT makes one")
         if not path.is_file():
             hint = "; this is a checkpoint: run simcse-export on it first" if _is_checkpoint(folder) else ""
             raise ArtifactNotFoundError(f"{folder}: no {MANIFEST} in it, so it is no artifact{hint}")
@@ -226,7 +216,7 @@ class Manifest:
             raise FormatVersionError(f"{path}: format {content['format']}, this engine reads format {FORMAT}; {advice}")
         try:
             edited = content.pop("digest", None) != _digest(content)
-        except RecursionError:  # nested as deep as can just be read
+        except RecursionError:  # nested as deep as the reader just manages
             edited = True
         if edited:
             raise IntegrityError(f"{path}: was edited after export (its digest does not match); export again")
@@ -238,8 +228,8 @@ class Manifest:
     @classmethod
     def _parse(cls, content: dict[str, Any]) -> Self:
         facts = {f.name: content[f.name] for f in dataclasses.fields(cls)}
-        for name, kind in _KINDS.items():
-            if not isinstance(facts[name], kind):
+        for name, type_ in _TYPES.items():
+            if not isinstance(facts[name], type_):
                 raise TypeError(f"{name} is {facts[name]!r:.40}")
         if facts["layout"] not in LAYOUTS:
             raise TypeError(f"layout is {facts['layout']!r:.40}")
@@ -250,7 +240,10 @@ class Manifest:
         facts["files"] = {name: FileEntry(**entry) for name, entry in facts["files"].items()}
         facts["engines"] = {name: Engine(**entry) for name, entry in facts["engines"].items()}
         manifest = cls(**facts)
-        for name in (*_REQUIRED, *(name for each in manifest.engines.values() for name in (each.graph, each.file))):
+        for name in (
+            *_REQUIRED,
+            *(name for engine in manifest.engines.values() for name in (engine.graph, engine.file)),
+        ):
             manifest.files[name]
         if (manifest.identity, manifest.model) != (content["identity"], content["model"]):
             raise KeyError("identity")
@@ -273,7 +266,7 @@ class Manifest:
                 raise IntegrityError(f"{path}: {size} bytes, the manifest says {entry.size_bytes}; copy it again")
 
     def check_content(self, folder: Path, names: Iterable[str]) -> None:
-        """Compare the content of the files of these names in ``folder`` with the manifest.
+        """Compare the content of the named files in ``folder`` with the manifest.
 
         Raises:
             IntegrityError: a file was altered.
@@ -285,69 +278,9 @@ class Manifest:
 
 def _digest(content: Any) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    # surrogatepass: an edited manifest may hold what is no Unicode; it shall fail by its digest, not by this line.
+    # surrogatepass: an edited manifest may hold what is no Unicode; its digest must fail, not this line.
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _is_checkpoint(folder: Path) -> bool:
     return (folder / "config.json").is_file() or (folder / "modules.json").is_file()
-
-
-def refuse_place(target: Path, *, force: bool) -> None:
-    """Raise where an artifact cannot go, before hours of work.
-
-    Raises:
-        OutputError: something is there and ``force`` was not given; or it is no artifact, such as the checkpoint or a
-            home folder, which nothing shall delete.
-    """
-    refuse_existing(target, replace=force, advice="choose another name, or replace it with --force")
-    try:
-        found = {path.name for path in target.iterdir()} if target.is_dir() else set()
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
-    other = {name for name in found - ARTIFACT_FILES if not fnmatch(name, ENGINE_FILES)}
-    if found and (other or GRAPH not in found):
-        what = f"{min(other)} lies in it" if other else f"no {GRAPH} in it"
-        raise OutputError(f"{target}: is a folder of other things ({what}); --force replaces artifacts only")
-
-
-def open_artifact(folder: Path) -> Manifest:
-    """Read the manifest of the artifact in ``folder`` and check every file against it.
-
-    Raises:
-        ArtifactError: as `Manifest.read` and the checks say, or the system refuses to read a file.
-    """
-    with loading_artifact(folder) as manifest:
-        return manifest
-
-
-@contextlib.contextmanager
-def loading_artifact(folder: Path) -> Iterator[Manifest]:
-    """As `open_artifact`, for a block that loads the files: the weights are hashed while it does.
-
-    They are nearly all of the bytes, and hashing them takes as long as loading them. All else, which is what parsers
-    see, is checked before the block begins.
-
-    Raises:
-        ArtifactError: at the block's end, in place of whatever the block met in altered weights.
-    """
-    with _said_as_artifact_error(folder):
-        manifest = Manifest.read(folder)
-        manifest.check_sizes(folder)
-    with ThreadPoolExecutor(1) as pool:
-        weights = pool.submit(manifest.check_content, folder, [WEIGHTS])
-        try:
-            with _said_as_artifact_error(folder):
-                manifest.check_content(folder, [name for name in manifest.files if name != WEIGHTS])
-            yield manifest
-        finally:
-            with _said_as_artifact_error(folder):
-                weights.result()
-
-
-@contextlib.contextmanager
-def _said_as_artifact_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ArtifactError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error

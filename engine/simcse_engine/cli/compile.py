@@ -25,11 +25,10 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit code."""
     from ..artifact.hub import locate
-    from ..artifact.manifest import HUB_FILES
     from ..compiling import CompileOptions, compile_artifact
 
     manifest = compile_artifact(
-        locate(args.artifact, files=HUB_FILES),
+        locate(args.artifact),
         args.output,
         CompileOptions(device=args.device, timings=args.timings, force=args.force),
         say=lambda line: print(line, file=sys.stderr, flush=True),

@@ -23,12 +23,11 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit code."""
     from ..artifact.hub import locate
-    from ..artifact.manifest import HUB_FILES
     from ..encoder import Encoder
     from ..errors import OutputError, UnverifiedWarning
     from ..measure.parity import LIMITS, record, verify
 
-    folder = locate(args.artifact, files=HUB_FILES)
+    folder = locate(args.artifact)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnverifiedWarning)
         # The artifact's own limit, and no warnings of cuts: some of its check texts are too long on purpose.

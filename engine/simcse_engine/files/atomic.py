@@ -39,7 +39,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: ``target`` exists, cannot be made, or the disk is full.
     """
-    refuse_existing(target, replace=replace)
+    check_absent(target, replace=replace)
     # A link stays, and what it names is replaced; "." gets a name and a parent.
     target = target.resolve()
     with as_output_error(target):
@@ -56,7 +56,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 _fsync(path)
             staging.chmod(0o777 & ~_umask())
             _fsync(staging)
-            refuse_existing(target, replace=replace)
+            check_absent(target, replace=replace)
             if target.exists():
                 _exchange(staging, target)
             else:
@@ -97,7 +97,7 @@ def whole_file(target: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def refuse_existing(target: Path, *, replace: bool, advice: str = "choose another name") -> None:
+def check_absent(target: Path, *, replace: bool, advice: str = "choose another name") -> None:
     """Raise OutputError where ``whole_folder`` would, so that a caller can ask before hours of work."""
     if not os.path.lexists(target):
         return

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.hub import hub_id_of, locate
-from ..artifact.manifest import HUB_FILES, Manifest
+from ..artifact.manifest import Manifest
 from ..encoder import Encoder
 from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError
 from ..inputs import check_texts, checked_sequence
@@ -27,7 +27,7 @@ def facts_of(artifact: Artifact) -> tuple[str, Manifest]:
     """
     if isinstance(artifact, Encoder):
         return str(artifact.artifact), artifact.manifest
-    folder = locate(artifact, files=HUB_FILES)
+    folder = locate(artifact)
     where = str(artifact) if hub_id_of(artifact) is not None else str(folder.absolute())
     return where, Manifest.read(folder)
 

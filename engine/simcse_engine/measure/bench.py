@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..artifact.hub import locate
-from ..artifact.manifest import HUB_FILES, TOKENIZER, Manifest
+from ..artifact.manifest import TOKENIZER, Manifest
 from ..encoder import Encoder
 from ..errors import InputValueError
 from ..files.texts import open_texts
@@ -72,7 +72,7 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
         SimCSEError: as `Encoder` raises.
     """
     texts = _read_texts(options.file)
-    folder = locate(artifact, files=HUB_FILES).absolute()
+    folder = locate(artifact).absolute()
     threads = checked_count("threads", options.threads, usable_cpus())
     seconds = options.seconds
     with contextlib.ExitStack() as opened:

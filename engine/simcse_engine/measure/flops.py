@@ -15,7 +15,7 @@ class Flops:
     out.
 
     Attributes:
-        pooler: one of `simcse_engine.artifact.manifest.POOLERS`.
+        pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
     """
 
     layers: int

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ProviderError
+from ..machine.device import Device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,12 @@ class SessionOptions:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        name, colon, index = self.device.partition(":")
-        if name not in ("cpu", "cuda") or (colon and (name == "cpu" or not index.isdecimal())):
-            raise ProviderError(f"device {self.device!r} is unknown; 'cpu', 'cuda' and 'cuda:N' are known")
+        Device.parse(self.device)
 
     @property
     def device_index(self) -> int:
         """Which of the devices of its kind."""
-        return int(self.device.partition(":")[2] or 0)
+        return Device.parse(self.device).index
 
 
 class Session(Protocol):

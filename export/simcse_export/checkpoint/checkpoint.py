@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from simcse_engine.artifact.hub import fetch, hub_id_of
-from simcse_engine.artifact.manifest import POOLERS
+from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.errors import ArtifactNotFoundError, CheckpointError, PoolerError, UnsupportedModelError
 
 # What is fetched of a hub repository: never other frameworks' weights, nor ready-made exports.

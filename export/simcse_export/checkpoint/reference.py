@@ -69,7 +69,7 @@ class Reference:
 
         Args:
             text: run alone, so that no padding is involved.
-            pooler: one of `simcse_engine.artifact.manifest.POOLERS`.
+            pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
             head: weight [out, in] and bias of the dense layer, for pooler "cls".
             max_tokens: cut longer texts.
             normalize: scale to unit length.

@@ -132,7 +132,7 @@ def author(
         weights: float32 tensors under the names of `Architecture.shapes`, and
             `TOKEN_TYPES` where the model has token types.
         dialect: how the target spells the parts.
-        pooler: one of `simcse_engine.artifact.manifest.POOLERS`.
+        pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
         normalize: scale to unit length inside the graph.
     """
     return _Author(architecture, weights, dialect).write(pooler, normalize)

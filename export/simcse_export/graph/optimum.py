@@ -38,7 +38,7 @@ def author_through_optimum(
 
     Args:
         model: the encoder as transformers loads it.
-        pooler: one of `simcse_engine.artifact.manifest.POOLERS`.
+        pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
         head: weight [out, in] and bias of the dense layer, for pooler "cls".
         normalize: scale to unit length inside the graph.
         folder: where optimum may write for a while; None for the system's temporary folder.

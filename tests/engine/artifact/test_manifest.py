@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from simcse_engine import Encoder, Manifest
-from simcse_engine.artifact.manifest import CHECK, FORMAT, GRAPH, MANIFEST, TOKENIZER, WEIGHTS, FileEntry, open_artifact
+from simcse_engine.artifact.manifest import CHECK, FORMAT, GRAPH, MANIFEST, TOKENIZER, WEIGHTS, FileEntry
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError
 from support.checkpoints import make_sentence_transformers
 

@@ -13,7 +13,7 @@ import pytest
 
 from simcse_engine.errors import OutputError
 from simcse_engine.files import atomic
-from simcse_engine.files.atomic import refuse_existing, whole_file, whole_folder
+from simcse_engine.files.atomic import check_absent, whole_file, whole_folder
 
 NAMES = ["out", "a b", "out[1]", "*", "?", "[!x]", "ü 漢", ".hidden", "-f", "a.partial-b", "a\nb"]
 
@@ -186,7 +186,7 @@ def test_a_file_or_dangling_link_is_no_folder_to_write(tmp_path: Path, replace: 
         with pytest.raises(OutputError, match="exists and is not a folder"):
             write_folder(tmp_path / name, "new", replace=replace)
         with pytest.raises(OutputError, match="exists and is not a folder"):
-            refuse_existing(tmp_path / name, replace=replace)
+            check_absent(tmp_path / name, replace=replace)
     assert (tmp_path / "file").read_text() == "old"
     assert names(tmp_path) == ["file", "link"]
 

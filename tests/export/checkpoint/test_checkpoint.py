@@ -13,7 +13,8 @@ from huggingface_hub.utils import filter_repo_objects
 from transformers import AutoTokenizer
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import POOLERS, Manifest
+from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.errors import CheckpointError, PoolerError, UnsupportedModelError
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.checkpoint import _HUB_FILES, choose_max_tokens, choose_pooler, open_checkpoint

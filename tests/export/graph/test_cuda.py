@@ -12,7 +12,9 @@ import pytest
 from onnx import TensorProto
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import GRAPH, POOLERS, WEIGHTS, open_artifact
+from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ProviderError, UnverifiedWarning
 from simcse_engine.measure import parity
 from simcse_engine.session import CpuSession, SessionOptions

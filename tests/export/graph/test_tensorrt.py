@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import GRAPH, POOLERS, Manifest
+from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.manifest import GRAPH, Manifest
 from simcse_engine.errors import InputValueError, ProviderError
 from simcse_engine.measure.parity import LIMITS, compare
 from simcse_engine.session import feeds

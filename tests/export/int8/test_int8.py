@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import ARTIFACT_FILES, GRAPH, POOLERS, WEIGHTS, Manifest, open_artifact
+from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.manifest import ARTIFACT_FILES, GRAPH, WEIGHTS, Manifest
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.measure import parity
 from simcse_export import ExportOptions, export
 from simcse_export.graph.dialects.dialect import ACTIVATIONS

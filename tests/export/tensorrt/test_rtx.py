@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import GRAPH, Manifest, open_artifact
+from simcse_engine.artifact.manifest import GRAPH, Manifest
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import CompileError, InputValueError, ProviderError, RuntimeMissingError
 from simcse_engine.session import import_runtime
 from simcse_engine.session.library import RTX

@@ -34,7 +34,7 @@ class Layout(Protocol):
     """The layout of one run.
 
     Attributes:
-        name: one of `simcse_engine.artifact.manifest.LAYOUTS`.
+        name: one of `simcse_engine.artifact.kinds.LAYOUTS`.
         graph: the graph whose inputs they are.
         ids: int64 or int32 [tokens].
         positions: each token's row of the position table, where that is an input; "" where the graph computes it.

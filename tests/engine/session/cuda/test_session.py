@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simcse_engine.artifact.manifest import open_artifact
+from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ProviderError
 from simcse_engine.schedule import GPU_LIMITS, Limits, limits_for, plan
 from simcse_engine.session.cuda import cudart

@@ -1,0 +1,35 @@
+"""The kinds of artifacts there are: poolers, layouts, and the table of targets. Export and engine read it from here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# How token vectors become a sentence's vector.
+POOLERS = ("cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last")
+
+# How a graph takes the sentences of a run, see `simcse_engine.session.feeds`:
+# "ragged", end to end; "even", the same, and all of one length; "packed", end to end with positions and where each
+# begins; "grid", one padded row per sentence.
+LAYOUTS = ("ragged", "even", "packed", "grid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a graph is exported for.
+
+    Attributes:
+        precisions: those that it can be exported in.
+        devices: kinds of devices that run it, its own first. CPUs run plain operators too, slowly.
+        compiled: whether a compiler has to make a plan of the graph before it runs there.
+    """
+
+    precisions: tuple[str, ...]
+    devices: tuple[str, ...]
+    compiled: bool = False
+
+
+TARGETS: Mapping[str, Target] = {
+    "cpu": Target(precisions=("fp32", "int8"), devices=("cpu",)),
+    "cuda": Target(precisions=("fp32", "fp16"), devices=("cuda",)),
+    "tensorrt": Target(precisions=("fp32", "fp16", "int8"), devices=("cuda", "cpu"), compiled=True),
+    "tensorrt-rtx": Target(precisions=("fp32", "fp16", "int8"), devices=("cuda", "cpu"), compiled=True),
+}

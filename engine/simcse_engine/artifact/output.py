@@ -1,0 +1,26 @@
+"""Whether a folder may become an artifact."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+from ..errors import OutputError
+from ..files.atomic import check_absent
+from .manifest import ARTIFACT_FILES, ENGINE_FILES, GRAPH
+
+
+def check_output(target: Path, *, force: bool) -> None:
+    """Raise where an artifact must not be written, before hours of work.
+
+    Raises:
+        OutputError: the folder is not empty and ``force`` was not set; or it is no artifact, such as the checkpoint or
+            a home folder, which nothing may delete.
+    """
+    check_absent(target, replace=force, advice="choose another name, or replace it with --force")
+    try:
+        names = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
+    others = {name for name in names - ARTIFACT_FILES if not fnmatch(name, ENGINE_FILES)}
+    if names and (others or GRAPH not in names):
+        reason = f"{min(others)} lies in it" if others else f"no {GRAPH} in it"
+        raise OutputError(f"{target}: is a folder of other things ({reason}); --force replaces artifacts only")
