@@ -16,7 +16,7 @@ from inputs import minilm
 from search_built import LIMITS
 from search_data import BATCH, Data, K, Vectors, load
 from simcse_engine import Index
-from simcse_engine.index.search.view import SearchLimits
+from simcse_engine.index.limits import SearchLimits
 
 SIZES = (5_000, 10_000, 15_000, 20_000, 30_000, 40_000)
 QUERIES = (1, 4, 16, BATCH)

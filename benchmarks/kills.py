@@ -30,20 +30,20 @@ import numpy as np
 
 from simcse_engine import Index
 from simcse_engine.errors import IndexWarning
-from simcse_engine.index.search.view import SearchLimits
+from simcse_engine.index.limits import SearchLimits
 
 KEYS = 400
 _MOST_CALLS = 25
 _OPENING_SECONDS = 0.01
 # With these, a few hundred entries take every path that a million do: a graph that grows, is saved, is left behind.
-LIMITS = SearchLimits(exact_rows=30, absorb_rows=10, save_share=0.1, window_texts=7)
+LIMITS = SearchLimits(exact_rows=30, extend_rows=10, save_share=0.1, window_texts=7)
 
 # A key's vector follows from its text alone, so that whoever looks later can tell whether the two belong together.
 _WRITER = """
     import json, random, sys, zlib
     import numpy as np
     from simcse_engine import Index
-    from simcse_engine.index.search.view import SearchLimits
+    from simcse_engine.index.limits import SearchLimits
 
     folder, seed, keys_there = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     limits = SearchLimits(**json.loads(sys.argv[4]))

@@ -26,7 +26,8 @@ from search_built import LIMITS, built, opened
 from search_data import BATCH, NAMES, Data, K, Vectors, load
 from simcse_engine import Index
 from simcse_engine.index.ann.scheme import Scheme, quantized
-from simcse_engine.index.search.view import SearchLimits, nearest
+from simcse_engine.index.limits import SearchLimits
+from simcse_engine.index.search.nearest import find_nearest
 from simcse_engine.machine.cpu import usable_cpus
 
 # Of the largest, what is most and what is least likely to be used on it: each graph takes minutes.
@@ -80,8 +81,8 @@ def measure(
             scheme = Scheme(dimension=data.vectors.shape[1], dtype=dtype)
             ways[f"ours {dtype}"] = lambda queries, index=index: scores_of(index, queries)
             parts[f"ours {dtype}, scored, without texts"] = lambda queries, index=index: without_texts(index, queries)
-            with index._snapshots.looking() as (_, view):
-                bare = Bare(view.graph._graph, scheme)
+            with index._views.reading() as (_, view):
+                bare = Bare(view.ann._graph, scheme)
             wanted = scheme.candidates(K)
             judged[f"usearch {dtype}"] = lambda queries, bare=bare: cosines(queries, data.vectors, bare(queries, K))
             parts[f"usearch {dtype}, {wanted} candidates"] = lambda queries, bare=bare, wanted=wanted: bare(
@@ -186,12 +187,12 @@ def scores_of(index: Index, queries: Vectors, *, exact: bool = False) -> Vectors
 
 def without_texts(index: Index, queries: Vectors) -> object:
     """The same search, but for the texts and metadata of its hits."""
-    with index._snapshots.looking() as (_, view):
-        return nearest(
+    with index._views.reading() as (_, view):
+        return find_nearest(
             view,
             queries,
             K,
-            chosen=None,
+            mask=None,
             exact=False,
             threshold=None,
             limits=LIMITS,

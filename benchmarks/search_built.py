@@ -13,7 +13,7 @@ import numpy as np
 from inputs import minilm
 from search_data import Data
 from simcse_engine import Index
-from simcse_engine.index.search.view import SearchLimits
+from simcse_engine.index.limits import SearchLimits
 
 # A graph whatever the size: where exact search is quicker is one of the questions.
 LIMITS = SearchLimits(exact_rows=0)

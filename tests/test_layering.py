@@ -21,7 +21,7 @@ READERS = {
     "huggingface_hub": {"hub.py"},
     "pyarrow": {"arrow.py"},
     "tqdm": {"encoder.py", "simcse.py", "encode.py", "bench.py", "index.py"},
-    "usearch": {"neighbours.py"},
+    "usearch": {"usearch.py"},
     "sqlite3": {"records.py", "store.py"},
 }
 
@@ -90,7 +90,7 @@ ORDER = {
         {"__init__"},
     ],
     ENGINE / "index": [
-        {"checks"},
+        {"limits", "blocks", "checks"},
         {"storage"},
         {"ann"},
         {"search"},
@@ -104,6 +104,25 @@ ORDER = {
         {"atomic", "arrow"},
         {"texts", "vectors"},
         {"entries", "new_entries"},
+    ],
+    ENGINE / "index/storage": [
+        {"__init__"},
+        {"where", "vectors", "lock"},
+        {"records"},
+        {"store"},
+    ],
+    ENGINE / "index/ann": [
+        {"__init__"},
+        {"scheme", "saved"},
+        {"usearch"},
+    ],
+    ENGINE / "index/search": [
+        {"__init__"},
+        {"matches", "options", "views"},
+        {"masks", "scans", "hits"},
+        {"candidates"},
+        {"nearest"},
+        {"searcher"},
     ],
     ENGINE / "cli": [
         {"__init__"},

@@ -1,18 +1,21 @@
 """What the tests of an index share: vectors without a model, and an index that has a graph while it is small."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simcse_engine import Index
-from simcse_engine.index.search.view import SearchLimits
+from simcse_engine.index.limits import SearchLimits
+from simcse_engine.index.search.matches import Matches
+from simcse_engine.index.storage.vectors import VectorMap, VectorWriter, create_vector_file
 
 DIMENSION = 32
 
 # With these, a few hundred vectors take every path that a million do.
 SMALL = SearchLimits(
-    exact_rows=50, absorb_rows=20, save_share=0.25, most_candidates=200, window_texts=16, group_queries=7, masks=2
+    exact_rows=50, extend_rows=20, save_share=0.25, max_candidates=200, window_texts=16, group_queries=7, masks=2
 )
 
 
@@ -39,3 +42,17 @@ def nearest_keys(vectors: NDArray[np.float32], queries: NDArray[np.float32], k: 
     """The slow way: all cosines in float64, best first, equal ones by position."""
     scores = queries.astype(np.float64) @ vectors.astype(np.float64).T
     return [np.lexsort((np.arange(len(row)), -row))[:k].tolist() for row in scores]
+
+
+def stored(folder: Path, vectors: NDArray[np.float32]) -> VectorMap:
+    """A vector file of these vectors, written once."""
+    dimension, name = vectors.shape[1], bytes(16)
+    if not (folder / "v").exists():
+        create_vector_file(folder / "v", dimension=dimension, generation=1, name=name)
+        with contextlib.closing(VectorWriter(folder / "v", dimension)) as writer:
+            writer.write(0, vectors)
+    return VectorMap(folder / "v", rows=len(vectors), dimension=dimension, generation=1, name=name)
+
+
+def rows_by_query(matches: Matches, queries: int) -> list[list[int]]:
+    return [matches.rows[matches.queries == i].tolist() for i in range(queries)]

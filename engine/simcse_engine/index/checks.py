@@ -154,21 +154,6 @@ def checked_vectors(vectors: object, dimension: int, *, count: int | None = None
     return unit
 
 
-def checked_threshold(threshold: object) -> float | None:
-    """A number, or None."""
-    if threshold is None:
-        return None
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.floating | np.integer):
-        raise InputTypeError(f"threshold is {type(threshold).__name__}; a number is wanted")
-    try:
-        number = float(threshold)
-    except OverflowError:
-        number = math.inf if threshold > 0 else -math.inf
-    if math.isnan(number):
-        raise InputValueError("threshold is NaN; a cosine, from -1 to 1, is wanted")
-    return number
-
-
 def _check_count(name: str, found: int, wanted: int) -> None:
     if found != wanted:
         raise InputValueError(f"{name} has {found} for {wanted} texts; one for each is wanted")

@@ -19,20 +19,21 @@ from ..encoder import Encoder
 from ..errors import ClosedError, IndexDamagedError, InputTypeError, InputValueError, SearchIndexError
 from ..files.atomic import whole_folder
 from ..files.entries import create_entries, read_entries
-from ..inputs import check_texts, checked_count, checked_sequence
+from ..inputs import check_texts, checked_sequence
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
-from .ann.saved import Saved
-from .ann.scheme import DTYPES, Scheme
+from .ann.saved import SavedGraph
+from .ann.scheme import CANDIDATES_PER_HIT, Scheme
 from .binding import Artifact, Binding, Portions, facts_of
-from .checks import checked_keys, checked_metadata, checked_threshold, checked_vectors
-from .search.hits import Hit, hits_of
-from .search.snapshots import Snapshots, vector_file
-from .search.view import Masks, SearchLimits, nearest
+from .checks import checked_keys, checked_metadata, checked_vectors
+from .limits import SearchLimits
+from .search.hits import Hit
+from .search.options import SearchOptions
+from .search.searcher import Searcher
+from .search.views import Views
 from .storage.records import About, Entry
 from .storage.store import Store, create_store
-from .storage.vectors import create_vector_file
-from .storage.where import compile_where
+from .storage.vectors import create_vector_file, vector_file_name
 from .writer import IndexWriter, Progress
 
 
@@ -87,23 +88,23 @@ class Index(ForkAware):
         self.folder = _checked_folder(folder)
         self.read_only = read_only
         self._limits = limits or SearchLimits()
-        self._threads = usable_cpus()
-        self._masks = Masks(self._limits.masks)
+        threads = usable_cpus()
         self._writer: IndexWriter | None = None
         self._store = Store(self.folder)
         try:
             about = self._store.about
-            if about.dtype not in DTYPES:
+            if about.dtype not in CANDIDATES_PER_HIT:
                 raise IndexDamagedError(f"{self.folder}: its dtype is {about.dtype!r}; upgrade simcse-engine")
             self._binding = Binding(self.folder, about, artifact, same_model=same_model)
             scheme = Scheme(dimension=about.dimension, dtype=about.dtype)
-            self._snapshots = Snapshots(self.folder, self._store, scheme, threads=self._threads, read_only=read_only)
+            self._views = Views(self.folder, self._store, scheme, threads=threads, read_only=read_only)
+            self._searcher = Searcher(self._views, limits=self._limits, threads=threads)
             if not read_only:
                 self._writer = IndexWriter(
-                    self.folder, self._store, self._snapshots, scheme, limits=self._limits, threads=self._threads
+                    self.folder, self._store, self._views, scheme, limits=self._limits, threads=threads
                 )
             # A vector file that is missing or damaged shows now; so do lost entries, before anything builds on them.
-            with self._snapshots.looking(graph=False) as (reader, view):
+            with self._views.reading(ann=False) as (reader, view):
                 if not read_only:
                     reader.check_counts(view.state)
         except BaseException:
@@ -128,8 +129,8 @@ class Index(ForkAware):
             OutputError: the folder exists, or cannot be made.
             InputValueError: an unknown dtype, or an encoder with another ``max_tokens`` than its artifact's.
         """
-        if dtype not in DTYPES:
-            raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, DTYPES))}")
+        if dtype not in CANDIDATES_PER_HIT:
+            raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, CANDIDATES_PER_HIT))}")
         where, manifest = facts_of(artifact)
         if isinstance(artifact, Encoder) and artifact.max_tokens != manifest.max_tokens:
             raise InputValueError(
@@ -148,7 +149,7 @@ class Index(ForkAware):
         target = _checked_folder(folder)
         with whole_folder(target) as staging:
             name = bytes.fromhex(about.name)
-            create_vector_file(staging / vector_file(1), dimension=about.dimension, generation=1, name=name)
+            create_vector_file(staging / vector_file_name(1), dimension=about.dimension, generation=1, name=name)
             create_store(staging, about, generation=1)
         return cls(target, artifact=artifact)
 
@@ -198,7 +199,7 @@ class Index(ForkAware):
         return IndexInfo(
             entries=state.rows - state.deaths,
             dead=state.deaths,
-            in_graph=0 if state.graph is None else Saved.from_json(state.graph).covered,
+            in_graph=0 if state.graph is None else SavedGraph.from_json(state.graph).covered,
             about=self.about,
             size_bytes=sum(map(_size, self.folder.iterdir())),
         )
@@ -377,31 +378,8 @@ class Index(ForkAware):
             IndexMismatchError: the artifact is another one now, or vectors of another dimension.
             IndexDamagedError: a vector or entry is not as it was written.
         """
-        if k is None:
-            raise InputTypeError("k=None: a whole number is wanted")
-        k = checked_count("k", k, k)
-        least = checked_threshold(threshold)
-        if exact is not None and not isinstance(exact, bool):
-            raise InputTypeError(f"exact={exact!r}: True, False or None is wanted")
-        condition = None if where is None else compile_where(where)
-        vectors = self._binding.queries(queries)
-        hits: list[list[Hit]] = []
-        for start in range(0, len(vectors), self._limits.group_queries):
-            group = vectors[start : start + self._limits.group_queries]
-            with self._snapshots.looking(graph=not exact) as (reader, view):
-                chosen = None if condition is None else self._masks.find(condition, view, reader)
-                found = nearest(
-                    view,
-                    group,
-                    min(k, max(view.live, 1)),
-                    chosen=chosen,
-                    exact=exact,
-                    threshold=least,
-                    limits=self._limits,
-                    threads=self._threads,
-                )
-                hits += hits_of(reader, found, len(group), k)
-        return hits
+        options = SearchOptions.checked(k, threshold, where, exact)
+        return self._searcher.search(self._binding.queries(queries), options)
 
     def checkpoint(self) -> None:
         """Bring the graph up to date and save it, building it again if it was damaged.
@@ -435,7 +413,7 @@ class Index(ForkAware):
         count = 0
         with (
             create_entries(Path(path), self.about.dimension, self.about.identity) as write,
-            self._snapshots.looking(graph=False) as (reader, view),
+            self._views.reading(ann=False) as (reader, view),
         ):
             for page in reader.pages():
                 rows, keys, texts, metadata = zip(*page, strict=True)
@@ -467,8 +445,8 @@ class Index(ForkAware):
         raise ClosedError("this index is closed; open it again")
 
     def _after_fork_in_child(self) -> None:
-        self._masks = Masks(self._limits.masks)
-        self._snapshots.after_fork()
+        self._views.after_fork()
+        self._searcher.after_fork()
         self._binding.after_fork()
         if self._writer is not None:
             self._writer.after_fork()

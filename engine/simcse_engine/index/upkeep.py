@@ -1,6 +1,6 @@
-"""What keeps an index's files in shape: its graph built and saved, its dead dropped, leftovers removed.
+"""Upkeep: extends and saves the ANN graph, drops the dead, and deletes stale files.
 
-Nothing here takes turns; the writer, whose lock and turn are held meanwhile, sees to that.
+Nothing here takes turns: the writer calls it, whose lock and turn are held meanwhile.
 """
 
 import contextlib
@@ -13,130 +13,130 @@ from numpy.typing import NDArray
 
 from ..errors import IndexDamagedError
 from ..files.atomic import as_output_error
-from .ann.neighbours import Neighbours
-from .ann.saved import Saved
+from .ann.saved import SavedGraph
 from .ann.scheme import Scheme
-from .search.snapshots import Snapshots, vector_file
-from .search.view import SearchLimits, View
+from .ann.usearch import AnnGraph
+from .blocks import blocks
+from .limits import SearchLimits
+from .search.views import View, Views
 from .storage.records import State
 from .storage.store import Store
-from .storage.vectors import VectorWriter, create_vector_file
+from .storage.vectors import VectorWriter, create_vector_file, vector_file_name
 
 
 class Upkeep:
-    """The upkeep of one index that is open for writing."""
+    """The upkeep of an index that is open for writing."""
 
     def __init__(
-        self, folder: Path, store: Store, snapshots: Snapshots, scheme: Scheme, *, limits: SearchLimits, threads: int
+        self, folder: Path, store: Store, views: Views, scheme: Scheme, *, limits: SearchLimits, threads: int
     ) -> None:
         self._folder = folder
         self._store = store
-        self._snapshots = snapshots
+        self._views = views
         self._scheme = scheme
         self._limits = limits
         self._threads = threads
 
-    def absorb(self, least: int | None = None) -> None:
-        """Add to the graph what it lacks: ``least`` vectors, or, with None, as many as the limits call much."""
+    def extend_graph(self, least: int | None = None) -> None:
+        """Add to the ANN graph what it lacks, if that is ``least`` vectors or, with None, what the limits ask for."""
         state = self._state()
-        covered = self._snapshots.covered(state)
+        covered = self._views.covered(state)
         if least is None:
-            least = max(self._limits.absorb_rows, int(covered * self._limits.absorb_share))
+            least = max(self._limits.extend_rows, int(covered * self._limits.extend_share))
         if state.rows - covered < least or (covered == 0 and state.rows - state.deaths <= self._limits.exact_rows):
             return
-        with self._snapshots.looking() as (_, view):
-            graph = view.graph
-        if graph is not None and len(graph) > 2 * np.count_nonzero(view.alive[: graph.covered]):
-            graph = None  # more than half of what it holds is dead
-        covered = 0 if graph is None else graph.covered
-        graph = graph or Neighbours(self._scheme)
+        with self._views.reading() as (_, view):
+            ann = view.ann
+        if ann is not None and len(ann) > 2 * np.count_nonzero(view.alive[: ann.covered]):
+            ann = None  # more than half of what it holds is dead
+        ann = ann or AnnGraph(self._scheme)
         try:
-            for first, last in spans(view.rows - covered, self._limits.window_texts):
-                rows = np.flatnonzero(view.alive[covered + first : covered + last]) + covered + first
-                graph.add(rows, view.vectors.take(rows), covered=covered + last, threads=self._threads)
+            for first, last in blocks(ann.covered, view.rows, self._limits.window_texts):
+                rows = np.flatnonzero(view.alive[first:last]) + first
+                ann.add(rows, view.vectors.take(rows), covered=last, threads=self._threads)
         except BaseException:
-            # What is in it and what is not can no longer be told.
-            self._snapshots.adopt(None, view.state)
+            # Which rows are in it is no longer known.
+            self._views.adopt(None, view.state)
             raise
-        self._snapshots.adopt(graph, view.state)
+        self._views.adopt(ann, view.state)
 
     def save_graph(self, least: int | None = None) -> None:
-        """Save the graph if it has grown by ``least`` vectors since, or, with None, by as many as the limits say."""
-        graph = self._snapshots.graph
-        if graph is None:
+        """Save the ANN graph if it has grown by ``least`` vectors or, with None, by what the limits ask for."""
+        ann = self._views.ann
+        if ann is None:
             return
         if least is None:
-            least = max(self._limits.absorb_rows, int(graph.saved_covered * self._limits.save_share))
-        if graph.covered - graph.saved_covered < least:
+            least = max(self._limits.extend_rows, int(ann.saved_covered * self._limits.save_share))
+        if ann.covered - ann.saved_covered < least:
             return
         state = self._state()
-        record = graph.save(self._folder, _graph_file(state.generation), threads=self._threads)
+        saved = ann.save(self._folder, _graph_file_name(state.generation), threads=self._threads)
         with self._store.writing() as change:
-            change.remember_graph(state, record.to_json())
-        self.remove_leftovers()
+            change.remember_graph(state, saved.to_json())
+        self.delete_stale_files()
 
     def _state(self) -> State:
         with self._store.reading() as reader:
             return reader.state()
 
     def compact(self) -> None:
-        """Write the living vectors into a new file, build a graph over it, and make both count in one transaction."""
-        with self._snapshots.looking(graph=False) as (reader, view):
+        """Write the living vectors into a new file, build an ANN graph over it, and make both count in one transaction.
+
+        Raises:
+            IndexDamagedError: the database has lost entries.
+        """
+        with self._views.reading(ann=False) as (reader, view):
             rows = reader.live_rows()
         if not np.array_equal(rows, np.flatnonzero(view.alive)):
-            # What a damaged database hides shall not be dropped for good.
+            # A damaged database hides entries; their vectors must not be dropped for good.
             raise IndexDamagedError(f"{self._folder}: entries are missing from the database; restore a backup")
         generation = view.state.generation + 1
-        graph = Neighbours(self._scheme) if len(rows) > self._limits.exact_rows else None
+        ann = AnnGraph(self._scheme) if len(rows) > self._limits.exact_rows else None
         with as_output_error(self._folder):
-            for new, vectors in self._copy(view, rows, generation):
-                if graph is not None:
-                    graph.add(new, vectors, covered=int(new[-1]) + 1, threads=self._threads)
-        saved = None
-        if graph is not None:
-            saved = graph.save(self._folder, _graph_file(generation), threads=self._threads).to_json()
+            for new_rows, vectors in self._copy(view, rows, generation):
+                if ann is not None:
+                    ann.add(new_rows, vectors, covered=int(new_rows[-1]) + 1, threads=self._threads)
+        record = None
+        if ann is not None:
+            record = ann.save(self._folder, _graph_file_name(generation), threads=self._threads).to_json()
         with self._store.writing() as change:
-            change.renumber(view.state, generation, saved)
+            change.renumber(view.state, generation, record)
             state = change.state()
-        self._snapshots.adopt(graph, state)
-        self.remove_leftovers()
+        self._views.adopt(ann, state)
+        self.delete_stale_files()
         self._store.shrink()
 
     def _copy(
         self, view: View, rows: NDArray[np.int64], generation: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Copy rows into the vector file of another generation, and yield them with their new numbers."""
-        path = self._folder / vector_file(generation)
+        """Copy rows into the vector file of another generation, and yield them under their new numbers."""
+        path = self._folder / vector_file_name(generation)
         about = self._store.about
         path.unlink(missing_ok=True)
         create_vector_file(path, dimension=about.dimension, generation=generation, name=bytes.fromhex(about.name))
         with contextlib.closing(VectorWriter(path, about.dimension)) as file:
-            for first, last in spans(len(rows), self._limits.window_texts):
+            for first, last in blocks(0, len(rows), self._limits.window_texts):
                 vectors = view.vectors.take(rows[first:last])
                 file.write(first, vectors)
                 yield np.arange(first, last), vectors
 
-    def remove_leftovers(self) -> None:
-        """Remove files of earlier states, and of work that was interrupted; who has one mapped keeps what is mapped."""
+    def delete_stale_files(self) -> None:
+        """Delete files of earlier states and of interrupted work; whoever has one mapped keeps the mapping."""
         state = self._state()
-        kept = {vector_file(state.generation)}
+        current = {vector_file_name(state.generation)}
         if state.graph is not None:
-            kept.add(Saved.from_json(state.graph).file)
-        for path in [*self._folder.glob("vectors-*.f32"), *self._folder.glob("graph-*.usearch")]:
-            if path.name not in kept:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-        for path in self._folder.glob(".graph-*.usearch.partial-*"):
+            current.add(SavedGraph.from_json(state.graph).file)
+        stale = [
+            path
+            for pattern in ("vectors-*.f32", "graph-*.usearch", ".graph-*.usearch.partial-*")
+            for path in self._folder.glob(pattern)
+            if path.name not in current
+        ]
+        for path in stale:
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
-def _graph_file(generation: int) -> str:
-    # Never a name that was there before: a reader shall not take it for an older graph.
+def _graph_file_name(generation: int) -> str:
+    # Never an earlier name again: a reader would take the file for an older graph.
     return f"graph-{generation}-{secrets.token_hex(4)}.usearch"
-
-
-def spans(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Cut ``count`` things into portions of ``size``: the first of each, and the one after its last."""
-    for first in range(0, count, size):
-        yield first, min(first + size, count)

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from ..errors import InputValueError, SearchIndexError
 from ..files.atomic import as_output_error
 from .ann.scheme import Scheme
+from .blocks import blocks
 from .checks import MOST_KEY
-from .search.snapshots import Snapshots, vector_file
-from .search.view import SearchLimits
+from .limits import SearchLimits
+from .search.views import Views
 from .storage.lock import WriterLock
 from .storage.records import Record, State
 from .storage.store import Store
-from .storage.vectors import VectorWriter
-from .upkeep import Upkeep, spans
+from .storage.vectors import VectorWriter, vector_file_name
+from .upkeep import Upkeep
 
 Progress = Callable[[int], Any]
 
@@ -29,7 +30,7 @@ class IndexWriter:
     """Writes an index, in one process at a time; its methods may be called from many threads, and take turns."""
 
     def __init__(
-        self, folder: Path, store: Store, snapshots: Snapshots, scheme: Scheme, *, limits: SearchLimits, threads: int
+        self, folder: Path, store: Store, views: Views, scheme: Scheme, *, limits: SearchLimits, threads: int
     ) -> None:
         """Take the index's lock.
 
@@ -38,14 +39,14 @@ class IndexWriter:
         """
         self._folder = folder
         self._store = store
-        self._snapshots = snapshots
+        self._views = views
         self._scheme = scheme
         self._limits = limits
-        self._upkeep = Upkeep(folder, store, snapshots, scheme, limits=limits, threads=threads)
+        self._upkeep = Upkeep(folder, store, views, scheme, limits=limits, threads=threads)
         self._turn = threading.RLock()
         self._lock = WriterLock(folder / "lock")
         try:
-            self._upkeep.remove_leftovers()
+            self._upkeep.delete_stale_files()
         except BaseException:
             self._lock.release()
             raise
@@ -59,7 +60,7 @@ class IndexWriter:
         known = np.zeros(len(texts), np.bool_)
         if keys is None:
             return known
-        for first, last in spans(len(texts), self._limits.window_texts):
+        for first, last in blocks(0, len(texts), self._limits.window_texts):
             with self._store.reading() as reader:
                 found = {record.key: record.text for record in reader.records_of(keys[first:last])}
             known[first:last] = [found.get(keys[i]) == texts[i] for i in range(first, last)]
@@ -92,7 +93,7 @@ class IndexWriter:
             The keys.
         """
         added: list[int] = []
-        for first, last in spans(len(texts), self._limits.window_texts):
+        for first, last in blocks(0, len(texts), self._limits.window_texts):
             fresh = np.ones(last - first, np.bool_) if known is None else ~known[first:last]
             given = np.empty((last - first, self._scheme.dimension), np.float32)
             given[fresh] = vectors(first, last)
@@ -104,7 +105,7 @@ class IndexWriter:
                 )
                 if progress is not None:
                     progress(last - first)
-                self._upkeep.absorb()
+                self._upkeep.extend_graph()
                 self._upkeep.save_graph()
         return added
 
@@ -131,7 +132,7 @@ class IndexWriter:
             }
             if same:
                 # Rows never change; with other metadata the entry gets a new one, and its vector again.
-                view = self._snapshots.view(change, state, graph=False)
+                view = self._views.view(change, state, ann=False)
                 vectors[list(same)] = view.vectors.take(np.array([record.row for record in same.values()]))
             lost = [i for i in np.flatnonzero(~fresh).tolist() if i not in same]
             if lost and encode is not None:
@@ -147,7 +148,7 @@ class IndexWriter:
         return list(keys)
 
     def _write(self, state: State, vectors: NDArray[np.float32]) -> None:
-        path = self._folder / vector_file(state.generation)
+        path = self._folder / vector_file_name(state.generation)
         with (
             as_output_error(path),
             contextlib.closing(VectorWriter(path, self._scheme.dimension)) as file,
@@ -167,7 +168,7 @@ class IndexWriter:
         """Bring the graph up to date if it lacks ``least`` vectors, and save it if so many are not in the saved one."""
         with self._turn:
             self._refuse_after_fork()
-            self._upkeep.absorb(least)
+            self._upkeep.extend_graph(least)
             self._upkeep.save_graph(least)
 
     def compact(self) -> None:
@@ -180,7 +181,7 @@ class IndexWriter:
         """Save the graph if much has come in since, and let others write."""
         try:
             if self._lock.held:
-                self.checkpoint(least=self._limits.absorb_rows)
+                self.checkpoint(least=self._limits.extend_rows)
         finally:
             self.release()
 

@@ -335,7 +335,7 @@ def test_dtypes_of_the_command_line_are_the_index_s() -> None:
     from simcse_engine.cli import arguments_index
     from simcse_engine.index.ann import scheme
 
-    assert set(arguments_index.DTYPES) == set(scheme.DTYPES)
+    assert set(arguments_index.DTYPES) == set(scheme.CANDIDATES_PER_HIT)
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["create", "add"])

@@ -9,7 +9,6 @@ from simcse_engine.index.checks import (
     MOST_KEY,
     checked_keys,
     checked_metadata,
-    checked_threshold,
     checked_vectors,
 )
 
@@ -129,15 +128,3 @@ def test_vectors_refused(given: Any, error: type[Exception], message: str) -> No
 def test_as_many_vectors_as_texts() -> None:
     with pytest.raises(InputValueError, match="vectors has 1 for 2 texts"):
         checked_vectors([[1.0, 0]], 2, count=2)
-
-
-def test_threshold() -> None:
-    assert checked_threshold(None) is None
-    assert checked_threshold(1) == 1
-    assert checked_threshold(np.float32(0.5)) == 0.5
-    assert checked_threshold(-(10**400)) == -math.inf
-    for wrong in ("0.5", True, [0.5]):
-        with pytest.raises(InputTypeError):
-            checked_threshold(wrong)
-    with pytest.raises(InputValueError, match="NaN"):
-        checked_threshold(math.nan)

@@ -19,7 +19,7 @@ from simcse_engine.errors import (
     OutputError,
     SearchIndexError,
 )
-from simcse_engine.index.ann.neighbours import Neighbours
+from simcse_engine.index.ann.usearch import AnnGraph
 from simcse_engine.index.storage.records import Entry
 from support.indexes import DIMENSION, SMALL, filled, names, nearest_keys, unit_vectors
 
@@ -338,7 +338,7 @@ def test_many_dead_in_the_graph(tmp_path: Path, artifact: Path) -> None:
         # Then it is built again without them.
         index.checkpoint()
         index.add_vectors(unit_vectors(25, 9), names(25, 1000))
-        assert len(index._snapshots.graph) < 200  # type: ignore[arg-type]
+        assert len(index._views.ann) < 200  # type: ignore[arg-type]
         assert [each[0].key for each in index.search(vectors[left], k=1)] == left.tolist()
 
 
@@ -347,12 +347,12 @@ def test_strays_are_found_once(tmp_path: Path, artifact: Path) -> None:
     vectors = filled(tmp_path / "index", artifact, 400)
     with Index(tmp_path / "index", limits=SMALL) as index:
         index.search(vectors[:1])
-        graph = Neighbours(index._snapshots.graph.scheme)  # type: ignore[union-attr]
+        graph = AnnGraph(index._views.ann.scheme)  # type: ignore[union-attr]
         rows = np.array([i for i in range(400) if i not in (17, 300)])
         graph.add(rows, vectors[rows], covered=400, threads=1)
         graph.strays = np.array([17, 300, 5, 6])
         with index._store.reading() as reader:
-            index._snapshots.adopt(graph, reader.state())
+            index._views.adopt(graph, reader.state())
         index.remove([300])
         hits = index.search(vectors, k=3, exact=False)
         assert hits == index.search(vectors, k=3, exact=True)
@@ -374,7 +374,7 @@ def test_where(tmp_path: Path, artifact: Path) -> None:
         assert hits[0] == Hit(9, 1.0, "new", {"n": 500})
         assert all(hit.key != 399 for hit in index.search(queries[:1], k=400, where={"n": {"$gte": 360}})[0])
         assert index.search(queries[:1], where={"n": 9}) == [[]]
-        assert len(index._masks._known) <= SMALL.masks
+        assert len(index._searcher._masks._masks) <= SMALL.masks
 
 
 def test_compact(tmp_path: Path, artifact: Path) -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from simcse_engine import Hit, Index
-from simcse_engine.index.search.view import SearchLimits
+from simcse_engine.index.limits import SearchLimits
 from simcse_engine.index.storage.records import Entry
 from support.indexes import DIMENSION, unit_vectors
 
 # So small that the graph comes and goes within a few steps.
-TINY = SearchLimits(exact_rows=8, absorb_rows=4, save_share=0.2, most_candidates=64, window_texts=5, group_queries=3)
+TINY = SearchLimits(exact_rows=8, extend_rows=4, save_share=0.2, max_candidates=64, window_texts=5, group_queries=3)
 POOL = unit_vectors(40, 11)
 KEYS = st.integers(0, 15) | st.sampled_from([2**63, 2**63 + 9])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)

@@ -55,9 +55,9 @@ def test_readers_beside_a_writer(tmp_path: Path, artifact: Path) -> None:
         import sys
         import numpy as np
         from simcse_engine import Index
-        from simcse_engine.index.search.view import SearchLimits
+        from simcse_engine.index.limits import SearchLimits
         vectors = np.load(sys.argv[2])
-        limits = SearchLimits(exact_rows=50, absorb_rows=20, save_share=0.2)
+        limits = SearchLimits(exact_rows=50, extend_rows=20, save_share=0.2)
         with Index(sys.argv[1], read_only=True, limits=limits) as index:
             print("ready", flush=True)
             for line in sys.stdin:
@@ -109,9 +109,9 @@ def test_fork(tmp_path: Path, artifact: Path) -> None:
         import numpy as np
         from simcse_engine import Index
         from simcse_engine.errors import SearchIndexError
-        from simcse_engine.index.search.view import SearchLimits
+        from simcse_engine.index.limits import SearchLimits
         vectors = np.random.default_rng(0).standard_normal((200, 32))
-        index = Index(sys.argv[1], limits=SearchLimits(exact_rows=50, absorb_rows=20))
+        index = Index(sys.argv[1], limits=SearchLimits(exact_rows=50, extend_rows=20))
         index.add_vectors(vectors, [str(i) for i in range(200)])
         index.add(["a man"], keys=[500])
         hits = index.search(vectors, k=1)

@@ -11,7 +11,7 @@ _PIECE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saved:
+class SavedGraph:
     """A saved graph, as the database remembers it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Saved:
         return cls(**{**facts, "pieces": tuple(facts["pieces"]), "strays": tuple(facts["strays"])})
 
 
-def measure(path: Path, threads: int) -> tuple[int, tuple[int, ...]]:
+def checksums(path: Path, threads: int) -> tuple[int, tuple[int, ...]]:
     """A file's size, and the CRC-32 of its pieces, computed side by side."""
     size_bytes = path.stat().st_size
 

@@ -1,4 +1,4 @@
-"""How a graph is built and searched: its numbers, and what it keeps of a vector."""
+"""How an ANN graph is built and searched, and how it stores a vector."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,24 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Candidates for k hits. Rescored with the vectors themselves, they make up for what the graph's numbers round away.
-DTYPES: Mapping[str, int] = {"f32": 2, "f16": 2, "bf16": 3, "i8": 3, "b1": 20}
+# How an ANN graph can store vectors, and how many candidates a hit needs then. They are rescored with the full vectors,
+# which makes up for what such a form rounds away (docs/decisions/019-ann-graph.md).
+CANDIDATES_PER_HIT: Mapping[str, int] = {"f32": 2, "f16": 2, "bf16": 3, "i8": 3, "b1": 20}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """How a graph is built and searched.
+    """How an ANN graph is built and searched.
 
-    The numbers are twice USearch's own, with which it misses several in a thousand of real sentences' nearest ten, not
-    none or one in thousands (``benchmarks/search.py``).
+    The three sizes are twice USearch's own, which miss too many of real sentences' nearest
+    (docs/decisions/019-ann-graph.md).
 
     Attributes:
-        dimension: floats a vector.
-        dtype: what the graph keeps of a vector, one of `DTYPES`. Stated to USearch always: its own default depends on
-            the CPU.
-        connectivity: neighbours a node.
-        expansion_add: candidates looked at where a vector is added.
-        expansion_search: candidates looked at where one is searched.
+        dimension: floats per vector.
+        dtype: how the graph stores a vector, one of `CANDIDATES_PER_HIT`. Always passed to USearch, whose own default
+            depends on the CPU.
+        connectivity: neighbours per node.
+        expansion_add: candidates to look at when a vector is added.
+        expansion_search: candidates to look at when one is searched for.
     """
 
     dimension: int
@@ -34,15 +35,15 @@ class Scheme:
     expansion_search: int = 128
 
     def candidates(self, k: int) -> int:
-        """How many candidates are rescored for k hits."""
-        return max(k * DTYPES[self.dtype], k + 10)
+        """How many candidates to rescore for k hits."""
+        return max(k * CANDIDATES_PER_HIT[self.dtype], k + 10)
 
 
 def quantized(vectors: NDArray[np.float32], scheme: Scheme) -> NDArray[Any]:
-    """What the graph is given of vectors.
+    """Vectors as the graph takes them.
 
-    For i8 each is stretched to the whole range before it is rounded, which its cosine does not notice. USearch's own
-    rounding multiplies a unit vector by 127, so that most numbers of a long one are below ten.
+    For i8, each is scaled to the whole range before it is rounded, which leaves its cosines as they are. USearch's own
+    rounding multiplies a unit vector by 127, so that most numbers of a long one end below ten.
     """
     if scheme.dtype == "i8":
         scaled: NDArray[np.float32] = vectors * (127 / np.abs(vectors).max(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""What a search returns: from found rows to keys, texts and metadata."""
+"""Hits: what a search returns."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import IndexDamagedError
 from ..storage.records import Reader
-from .nearest import Found
+from .matches import Matches
 
 
 class Hit(NamedTuple):
@@ -25,22 +25,22 @@ class Hit(NamedTuple):
     metadata: dict[str, Any] | None
 
 
-def hits_of(reader: Reader, found: Found, queries: int, k: int) -> list[list[Hit]]:
-    """What was found, with keys and texts; equal scores in the order of their keys, and no more than k a query.
+def hits_of(reader: Reader, matches: Matches, queries: int, k: int) -> list[list[Hit]]:
+    """Read the entries of matches: for each query at most k hits, best first, equal scores by key.
 
     Raises:
-        IndexDamagedError: a row has no entry, or one that is not as it was written.
+        IndexDamagedError: a row has no entry, or an altered one.
     """
-    rows = np.unique(found.rows)
+    rows = np.unique(matches.rows)
     records = {record.row: record for record in reader.records(rows.tolist())}
     for row in rows.tolist():
         if row not in records:
             raise IndexDamagedError(f"{reader.path}: vector {row} has no entry; restore the database from a backup")
     keys = np.array([records[row].key for row in rows.tolist()], np.uint64)
-    # In arrays, as thousands may share a score: of equal texts all have been found, and the lowest keys are wanted.
-    order = np.lexsort((keys[np.searchsorted(rows, found.rows)], -found.scores, found.queries))
-    asked = found.queries[order]
-    best = found.at(order[np.arange(len(order)) - np.searchsorted(asked, asked) < k])
+    # In arrays, as thousands of equal texts may share the k-th score; the lowest keys of them are the hits.
+    order = np.lexsort((keys[np.searchsorted(rows, matches.rows)], -matches.scores, matches.queries))
+    of_query = matches.queries[order]
+    best = matches.at(order[np.arange(len(order)) - np.searchsorted(of_query, of_query) < k])
     hits: list[list[Hit]] = [[] for _ in range(queries)]
     for query, row, score in zip(best.queries.tolist(), best.rows.tolist(), best.scores.tolist(), strict=True):
         key, text, metadata = records[row].entry()

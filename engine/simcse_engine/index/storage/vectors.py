@@ -24,6 +24,11 @@ _WRITE_ROWS = 4096
 _CHECK_ROWS = 1024
 
 
+def vector_file_name(generation: int) -> str:
+    """The name of the vector file of a generation."""
+    return f"vectors-{generation}.f32"
+
+
 def create_vector_file(path: Path, *, dimension: int, generation: int, name: bytes) -> None:
     """Write the file without rows and flush it.
 

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from simcse_engine.errors import IndexDamagedError, OutputError
-from simcse_engine.index.ann.neighbours import Neighbours
-from simcse_engine.index.ann.saved import Saved
-from simcse_engine.index.ann.scheme import DTYPES, Scheme
+from simcse_engine.index.ann.saved import SavedGraph
+from simcse_engine.index.ann.scheme import CANDIDATES_PER_HIT, Scheme
+from simcse_engine.index.ann.usearch import AnnGraph
 from support.indexes import nearest_keys, unit_vectors
 
 LEAST_RECALL = {"f32": 0.999, "f16": 0.999, "bf16": 0.99, "i8": 0.98, "b1": 0.5}
 
 
-def graph_of(vectors: np.ndarray, dtype: str = "f16") -> Neighbours:
-    graph = Neighbours(Scheme(dimension=vectors.shape[1], dtype=dtype))
+def graph_of(vectors: np.ndarray, dtype: str = "f16") -> AnnGraph:
+    graph = AnnGraph(Scheme(dimension=vectors.shape[1], dtype=dtype))
     graph.add(np.arange(len(vectors)), vectors, covered=len(vectors), threads=2)
     return graph
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", CANDIDATES_PER_HIT)
 @pytest.mark.parametrize("dimension", [32, 33])
 def test_candidates_hold_the_nearest(tmp_path: Path, dtype: str, dimension: int) -> None:
     vectors, queries = unit_vectors(600, dimension=dimension), unit_vectors(40, 1, dimension)
@@ -30,7 +30,7 @@ def test_candidates_hold_the_nearest(tmp_path: Path, dtype: str, dimension: int)
     saved = graph.save(tmp_path, "graph", threads=2)
     count = graph.scheme.candidates(5)
     nearest = nearest_keys(vectors, queries, 5)
-    for each in (graph, Neighbours.open(tmp_path, saved, graph.scheme, threads=2)):
+    for each in (graph, AnnGraph.open(tmp_path, saved, graph.scheme, threads=2)):
         assert (len(each), each.covered) == (600, 600)
         found, covered = each.search(queries, count, threads=2)
         assert covered == 600
@@ -48,13 +48,13 @@ def test_fewer_than_asked_for() -> None:
     for queries in (vectors[:1], vectors):
         found, _ = graph.search(queries, 10, threads=1)
         assert [sorted(row) for row in found.tolist()] == [[0, 1, 2]] * len(queries)
-    empty = Neighbours(Scheme(dimension=32, dtype="f16"))
+    empty = AnnGraph(Scheme(dimension=32, dtype="f16"))
     assert empty.search(vectors, 10, threads=1)[0].shape == (3, 0)
 
 
 def test_rows_need_not_be_dense() -> None:
     vectors = unit_vectors(4)
-    graph = Neighbours(Scheme(dimension=32, dtype="f16"))
+    graph = AnnGraph(Scheme(dimension=32, dtype="f16"))
     graph.add(np.array([5, 9, 2**40, 7]), vectors, covered=2**40 + 1, threads=1)
     assert graph.search(vectors, 1, threads=1)[0].ravel().tolist() == [5, 9, 2**40, 7]
 
@@ -63,19 +63,19 @@ def test_a_mapped_graph_grows(tmp_path: Path) -> None:
     vectors = unit_vectors(300)
     graph = graph_of(vectors[:200])
     saved = graph.save(tmp_path, "graph", threads=1)
-    opened = Neighbours.open(tmp_path, saved, graph.scheme, threads=1)
+    opened = AnnGraph.open(tmp_path, saved, graph.scheme, threads=1)
     opened.add(np.arange(200, 300), vectors[200:], covered=300, threads=2)
     assert (opened.covered, opened.saved_covered) == (300, 200)
     found, _ = opened.search(vectors, 1, threads=2)
     assert np.mean(found.ravel() == np.arange(300)) > 0.99
     again = opened.save(tmp_path, "graph-2", threads=1)
     assert (again.covered, again.members, opened.saved_covered) == (300, 300, 300)
-    assert len(Neighbours.open(tmp_path, again, graph.scheme, threads=1)) == 300
+    assert len(AnnGraph.open(tmp_path, again, graph.scheme, threads=1)) == 300
 
 
 def test_saved_comes_back_from_json(tmp_path: Path) -> None:
     saved = graph_of(unit_vectors(5)).save(tmp_path, "graph", threads=1)
-    assert Saved.from_json(saved.to_json()) == saved
+    assert SavedGraph.from_json(saved.to_json()) == saved
     assert saved.size_bytes == (tmp_path / "graph").stat().st_size
 
 
@@ -89,14 +89,14 @@ def test_what_is_not_what_was_saved_is_not_opened(tmp_path: Path) -> None:
         bad[position] ^= 1
         path.write_bytes(bad)
         with pytest.raises(IndexDamagedError, match="checksum"):
-            Neighbours.open(tmp_path, saved, graph.scheme, threads=2)
+            AnnGraph.open(tmp_path, saved, graph.scheme, threads=2)
     for size in (0, 1, 64, len(good) // 2, len(good) - 1):
         path.write_bytes(good[:size])
         with pytest.raises(IndexDamagedError):
-            Neighbours.open(tmp_path, saved, graph.scheme, threads=2)
+            AnnGraph.open(tmp_path, saved, graph.scheme, threads=2)
     path.unlink()
     with pytest.raises(FileNotFoundError):
-        Neighbours.open(tmp_path, saved, graph.scheme, threads=2)
+        AnnGraph.open(tmp_path, saved, graph.scheme, threads=2)
 
 
 def test_another_scheme_s_graph_is_not_taken_over(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_another_scheme_s_graph_is_not_taken_over(tmp_path: Path) -> None:
         Scheme(dimension=32, dtype="b1"),
     ):
         with pytest.raises(IndexDamagedError, match="is a graph with"):
-            Neighbours.open(tmp_path, saved, scheme, threads=1)
+            AnnGraph.open(tmp_path, saved, scheme, threads=1)
     with pytest.raises(IndexDamagedError, match="is a graph with"):
-        Neighbours.open(tmp_path, dataclasses.replace(saved, members=61), graph_of(unit_vectors(1)).scheme, threads=1)
+        AnnGraph.open(tmp_path, dataclasses.replace(saved, members=61), graph_of(unit_vectors(1)).scheme, threads=1)
 
 
 def test_nothing_is_left_where_it_cannot_be_saved(tmp_path: Path) -> None:
@@ -128,13 +128,13 @@ def test_what_the_links_do_not_lead_to_is_known(tmp_path: Path) -> None:
     assert {*range(3200, 3210)} <= {*missed.tolist()}
     graph.strays = missed
     saved = graph.save(tmp_path, "graph", threads=1)
-    assert Saved.from_json(saved.to_json()) == saved
-    assert Neighbours.open(tmp_path, saved, graph.scheme, threads=1).strays.tolist() == missed.tolist()
+    assert SavedGraph.from_json(saved.to_json()) == saved
+    assert AnnGraph.open(tmp_path, saved, graph.scheme, threads=1).strays.tolist() == missed.tolist()
 
 
 def test_threads_take_turns() -> None:
     vectors = unit_vectors(2000)
-    graph = Neighbours(Scheme(dimension=32, dtype="f16"))
+    graph = AnnGraph(Scheme(dimension=32, dtype="f16"))
     graph.add(np.arange(500), vectors[:500], covered=500, threads=1)
     errors: list[BaseException] = []
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError
 from ...files.atomic import whole_file
-from .saved import Saved, measure
+from .saved import SavedGraph, checksums
 from .scheme import Scheme, quantized
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ _SELF_CANDIDATES = 20
 _EQUAL = 1e-3
 
 
-class Neighbours:
+class AnnGraph:
     """A graph in memory, or mapped from a file.
 
-    >>> graph = Neighbours(Scheme(dimension=384, dtype="f16"))
+    >>> graph = AnnGraph(Scheme(dimension=384, dtype="f16"))
     >>> graph.add(np.arange(len(vectors)), vectors, covered=len(vectors), threads=2)
     >>> graph.search(vectors[:1], 3, threads=1)
     array([[   0, 1057,  889]])
@@ -63,7 +63,7 @@ class Neighbours:
         return len(self._graph)
 
     @classmethod
-    def open(cls, folder: Path, saved: Saved, scheme: Scheme, *, threads: int) -> Self:
+    def open(cls, folder: Path, saved: SavedGraph, scheme: Scheme, *, threads: int) -> Self:
         """Map a saved graph into memory, once its content is known to be what was saved.
 
         Raises:
@@ -72,7 +72,7 @@ class Neighbours:
                 on other content it may crash, and whatever dtype and dimension a file states it takes over.
         """
         path = folder / saved.file
-        found = measure(path, threads)
+        found = checksums(path, threads)
         if found != (saved.size_bytes, saved.pieces):
             raise IndexDamagedError(f"{path}: is not the graph that was saved (its checksum differs)")
         opened = cls(scheme)
@@ -84,7 +84,7 @@ class Neighbours:
         opened.strays = np.array(saved.strays, np.int64)
         return opened
 
-    def _check_facts(self, path: Path, saved: Saved) -> None:
+    def _check_facts(self, path: Path, saved: SavedGraph) -> None:
         from usearch.index import Index
 
         try:
@@ -169,7 +169,7 @@ class Neighbours:
             rows[0, : len(found)] = found.keys
         return rows, covered
 
-    def save(self, folder: Path, name: str, *, threads: int) -> Saved:
+    def save(self, folder: Path, name: str, *, threads: int) -> SavedGraph:
         """Write the graph into ``folder``; the file is there whole or not at all.
 
         Raises:
@@ -177,11 +177,13 @@ class Neighbours:
         """
         with self._turn, whole_file(folder / name) as path:
             _save(self._graph, path)
-            size_bytes, pieces = measure(path, threads)
+            size_bytes, pieces = checksums(path, threads)
             covered, members = self.covered, len(self._graph)
             self.saved_covered = covered
             strays = tuple(self.strays.tolist())
-        return Saved(file=name, size_bytes=size_bytes, pieces=pieces, covered=covered, members=members, strays=strays)
+        return SavedGraph(
+            file=name, size_bytes=size_bytes, pieces=pieces, covered=covered, members=members, strays=strays
+        )
 
 
 def _missed(

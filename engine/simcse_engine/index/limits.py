@@ -1,0 +1,29 @@
+"""The sizes that an index works to."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchLimits:
+    """The sizes that an index works to (docs/decisions/018-exact-or-graph.md, 019-ann-graph.md).
+
+    Attributes:
+        exact_rows: up to so many vectors, every one is compared and there is no ANN graph. Half as many of those that
+            pass a filter, as they are copied before they are compared.
+        extend_rows: the ANN graph takes in new vectors once there are so many; until then each search scans them.
+        extend_share: or this share of what the ANN graph holds, whichever is more.
+        save_share: the ANN graph is saved once it has grown by this share, and by at least `extend_rows`.
+        max_candidates: where a filter would need more candidates than this, the rows that pass it are scanned.
+        window_texts: texts that `Index.add` commits at once.
+        group_queries: queries that are searched for at once.
+        masks: filters whose result is remembered.
+    """
+
+    exact_rows: int = 20_000
+    extend_rows: int = 4096
+    extend_share: float = 1 / 256
+    save_share: float = 1 / 8
+    max_candidates: int = 1024
+    window_texts: int = 4096
+    group_queries: int = 256
+    masks: int = 8

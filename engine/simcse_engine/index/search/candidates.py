@@ -1,0 +1,105 @@
+"""Candidates: rows that the ANN graph proposes, compared with the query by their own vectors."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ann.usearch import AnnGraph
+from ..blocks import blocks
+from ..storage.vectors import VectorMap
+from .matches import PICK_BYTES, ROUNDING, Matches
+from .scans import scan, scan_rows
+from .views import View
+
+
+def ann_matches(
+    view: View,
+    ann: AnnGraph,
+    queries: NDArray[np.float32],
+    k: int,
+    *,
+    eligible: NDArray[np.bool_],
+    eligible_count: int,
+    max_candidates: int,
+    threads: int,
+) -> Matches | None:
+    """Score the candidates of the ANN graph, and scan the rows that it lacks.
+
+    Args:
+        view: the state to search.
+        ann: its ANN graph.
+        queries: float32 [n, dimension], unit vectors.
+        k: how many of the nearest to find.
+        eligible: bool [rows], the rows that may be found.
+        eligible_count: how many there are.
+        max_candidates: how many candidates to take for a query at most.
+        threads: how many to use.
+
+    Returns:
+        As `scan`; None where so few rows are eligible that a scan of them is better.
+    """
+    needed = ann.scheme.candidates(k)
+    # More, so that enough are left without those that are not eligible.
+    count = needed if eligible_count == view.rows else math.ceil(1.2 * needed * view.rows / max(eligible_count, 1))
+    while count <= max(max_candidates, needed):
+        candidates, covered = ann.search(queries, count, threads=threads)
+        if candidates.shape[1] < count:
+            return None
+        covered = min(covered, view.rows)
+        # The ANN graph grows: it may hold rows that this view does not know, or that are scanned below.
+        candidates[candidates >= covered] = -1
+        candidates[~eligible[candidates]] = -1
+        if np.count_nonzero(candidates >= 0, axis=1).min() >= needed:
+            scored = score_candidates(view.vectors, queries, candidates, k)
+            return _with_uncovered(scored, view, ann, queries, k, eligible, covered)
+        count *= 2
+    return None
+
+
+def _with_uncovered(
+    matches: Matches,
+    view: View,
+    ann: AnnGraph,
+    queries: NDArray[np.float32],
+    k: int,
+    eligible: NDArray[np.bool_],
+    covered: int,
+) -> Matches:
+    """Add matches from a scan of the rows that the ANN graph does not lead to."""
+    parts = [matches]
+    strays = ann.strays[ann.strays < covered]
+    strays = strays[eligible[strays]]
+    if len(strays):
+        parts.append(scan_rows(view.vectors, queries, k, strays))
+    if covered < view.rows:
+        parts.append(scan(view.vectors, queries, k, start=covered, end=view.rows, eligible=eligible[covered:]))
+    return matches if len(parts) == 1 else Matches.concatenated(parts).distinct()
+
+
+def score_candidates(
+    vectors: VectorMap, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int
+) -> Matches:
+    """Compare each query with its own candidates.
+
+    Args:
+        vectors: all rows.
+        queries: float32 [n, dimension], unit vectors.
+        candidates: int64 [n, m], rows; -1 for none.
+        k: how many of the nearest to find.
+
+    Returns:
+        As `scan`.
+    """
+    count = candidates.shape[1]
+    if count == 0:
+        return Matches.empty()
+    scores = np.empty(candidates.shape, np.float32)
+    for first, last in blocks(0, len(candidates), PICK_BYTES // (4 * count * queries.shape[1])):
+        rows = vectors.take(np.maximum(candidates[first:last], 0))
+        np.matmul(rows, queries[first:last, :, None], out=scores[first:last, :, None])
+    scores[candidates < 0] = -np.inf
+    kth = np.partition(scores, -k, axis=1)[:, -k] if count > k else np.full(len(candidates), -np.inf, np.float32)
+    floor = np.maximum(kth - ROUNDING, np.float32(-2))
+    of_query, columns = np.divmod(np.flatnonzero(scores >= floor[:, None]), count)
+    return Matches(of_query, candidates[of_query, columns], scores[of_query, columns])

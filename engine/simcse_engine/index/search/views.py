@@ -1,0 +1,201 @@
+"""Views: what a search sees of one state of the index, each built on the one before it."""
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import IndexDamagedError, IndexWarning
+from ..ann.saved import SavedGraph
+from ..ann.scheme import Scheme
+from ..ann.usearch import AnnGraph
+from ..storage.records import Reader, State
+from ..storage.store import Store
+from ..storage.vectors import VectorMap, vector_file_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What one transaction sees; nothing in it changes, but that the ANN graph may grow.
+
+    Attributes:
+        state: the database's.
+        alive: bool [rows], which rows hold an entry.
+        live: how many do.
+        vectors: the first rows of the vector file.
+        ann: the ANN graph of this generation; None where there is none.
+    """
+
+    state: State
+    alive: NDArray[np.bool_]
+    live: int
+    vectors: VectorMap
+    ann: AnnGraph | None
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, dead ones too."""
+        return self.state.rows
+
+
+class Views:
+    """The views of an index; may be used from many threads at once.
+
+    Attributes:
+        ann: the ANN graph of the newest generation, once it was needed; the writer extends it.
+    """
+
+    def __init__(self, folder: Path, store: Store, scheme: Scheme, *, threads: int, read_only: bool) -> None:
+        self._folder = folder
+        self._store = store
+        self._scheme = scheme
+        self._threads = threads
+        self._read_only = read_only
+        self._reset()
+
+    def after_fork(self) -> None:
+        """In a forked child, begin anew: another thread may have held a lock, or been extending the ANN graph."""
+        self._read_only = True
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._last: View | None = None
+        self.ann: AnnGraph | None = None
+        # Generation and record of the saved graph that `ann` was opened from, or that is damaged.
+        self._opened: tuple[int, str | None] | None = None
+
+    @contextlib.contextmanager
+    def reading(self, *, ann: bool = True) -> Iterator[tuple[Reader, View]]:
+        """Yield one state of the database and its view.
+
+        Args:
+            ann: whether the view needs its ANN graph; without it, one that is not open yet stays closed.
+
+        Raises:
+            IndexDamagedError: a file of this state is missing, or not as it was written.
+        """
+        missed: State | None = None
+        while True:
+            with self._store.reading() as reader:
+                state = reader.state()
+                try:
+                    view = self.view(reader, state, ann=ann)
+                except FileNotFoundError as error:
+                    # A compaction removed it since this state was read; the next state names another file.
+                    if state == missed:
+                        raise IndexDamagedError(f"{error.filename}: missing; restore it from a backup") from error
+                    missed = state
+                    continue
+                yield reader, view
+                return
+
+    def view(self, reader: Reader, state: State, *, ann: bool = True) -> View:
+        """The view of the state that ``reader`` sees.
+
+        Raises:
+            FileNotFoundError, IndexDamagedError: as for `reading`.
+        """
+        with self._lock:
+            last = self._last
+            if ann:
+                graph = self._ann_of(state)
+            else:
+                graph = last.ann if last is not None and last.state.generation == state.generation else None
+            if last is not None and last.state == state and last.ann is graph:
+                return last
+            view = self._new_view(reader, state, graph)
+            if last is None or _not_before(state, last.state):
+                self._last = view
+            return view
+
+    def _new_view(self, reader: Reader, state: State, ann: AnnGraph | None) -> View:
+        last = self._last
+        if last is not None and (last.state.generation != state.generation or not _not_before(state, last.state)):
+            last = None
+        alive = self._alive(reader, state, last)
+        if last is not None and last.rows == state.rows:
+            vectors = last.vectors
+        else:
+            about = self._store.about
+            vectors = VectorMap(
+                self._folder / vector_file_name(state.generation),
+                rows=state.rows,
+                dimension=about.dimension,
+                generation=state.generation,
+                name=bytes.fromhex(about.name),
+            )
+            if last is not None:
+                vectors.trust(last.vectors)
+        return View(state=state, alive=alive, live=int(np.count_nonzero(alive)), vectors=vectors, ann=ann)
+
+    def _alive(self, reader: Reader, state: State, last: View | None) -> NDArray[np.bool_]:
+        """Which rows of ``state`` hold an entry; ``last`` is an earlier view of its generation."""
+        alive: NDArray[np.bool_] = np.ones(state.rows, np.bool_)
+        known_deaths = 0
+        if last is not None:
+            alive[: last.rows] = last.alive
+            known_deaths = last.state.deaths
+        dead = reader.dead(known_deaths)
+        if len(dead) != state.deaths - known_deaths:
+            raise IndexDamagedError(f"{self._folder}: the database has lost what was removed; restore a backup")
+        if len(dead) and not (dead.min() >= 0 and dead.max() < state.rows):
+            raise IndexDamagedError(f"{self._folder}: the database names dead rows that never were; restore a backup")
+        alive[dead] = False
+        return alive
+
+    def _ann_of(self, state: State) -> AnnGraph | None:
+        """The ANN graph of a state; None if there is none, or it is damaged."""
+        needed = (state.generation, state.graph)
+        if self._opened is not None and self._opened != needed:
+            if state.generation < self._opened[0]:
+                return None
+            # The writer's own graph is ahead of what it has saved.
+            if state.generation == self._opened[0] and not self._read_only:
+                return self.ann
+        elif self._opened == needed:
+            return self.ann
+        self.ann = self._open_ann(state.graph)
+        self._opened = needed
+        return self.ann
+
+    def _open_ann(self, record: str | None) -> AnnGraph | None:
+        if record is None:
+            return None
+        try:
+            return AnnGraph.open(self._folder, SavedGraph.from_json(record), self._scheme, threads=self._threads)
+        except (IndexDamagedError, OSError, ValueError, TypeError, KeyError) as error:
+            if isinstance(error, FileNotFoundError) and self._read_only and not self._is_current(record):
+                raise
+            advice = "open it for writing and call checkpoint()" if self._read_only else "checkpoint() builds it again"
+            message = f"{error}; vectors are compared one by one until the graph is built again: {advice}"
+            warnings.warn(IndexWarning(message), stacklevel=2)
+            return None
+
+    def _is_current(self, record: str) -> bool:
+        with self._store.reading() as reader:
+            return reader.state().graph == record
+
+    def covered(self, state: State) -> int:
+        """How many rows the ANN graph of a state covers, without opening it; 0 if it is known to be damaged."""
+        with self._lock:
+            if self._opened is not None and self._opened[0] == state.generation:
+                return 0 if self.ann is None else self.ann.covered
+        return 0 if state.graph is None else SavedGraph.from_json(state.graph).covered
+
+    def adopt(self, ann: AnnGraph | None, state: State) -> None:
+        """Take ``ann`` as the ANN graph of ``state`` and of the states after it."""
+        with self._lock:
+            self.ann, self._opened, self._last = ann, (state.generation, state.graph), None
+
+
+def _not_before(state: State, other: State) -> bool:
+    """Whether ``state`` is the same as ``other`` or came after it."""
+    if state.generation != other.generation:
+        return state.generation > other.generation
+    return state.rows >= other.rows and state.deaths >= other.deaths

@@ -1,0 +1,48 @@
+"""Final scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simcse_engine.index.search.candidates import score_candidates
+from simcse_engine.index.search.matches import rescore
+from simcse_engine.index.search.scans import scan
+from support.indexes import stored, unit_vectors
+
+
+def test_a_score_is_the_same_however_it_was_found(tmp_path: Path) -> None:
+    vectors = unit_vectors(300)
+    vectors[100:110] = vectors[5]
+    kept = stored(tmp_path, vectors)
+    every = np.ones(300, np.bool_)
+    scanned = rescore(scan(kept, vectors, 20, start=0, end=300, eligible=every), kept, vectors, 20, None)
+    rows = np.tile(np.arange(300), (300, 1))
+    by_candidates = rescore(score_candidates(kept, vectors, rows, 20), kept, vectors, 20, None)
+    one = rescore(scan(kept, vectors[5:6], 20, start=0, end=300, eligible=every), kept, vectors[5:6], 20, None)
+    assert dict(zip(scanned.rows[scanned.queries == 5], scanned.scores[scanned.queries == 5], strict=True)) == dict(
+        zip(
+            by_candidates.rows[by_candidates.queries == 5],
+            by_candidates.scores[by_candidates.queries == 5],
+            strict=True,
+        )
+    )
+    np.testing.assert_array_equal(scanned.scores, by_candidates.scores)
+    np.testing.assert_array_equal(one.scores, scanned.scores[scanned.queries == 5])
+    # Itself, and whoever is equal, at exactly 1.
+    assert (one.scores[:11] == 1).all()
+    assert set(one.rows[:11]) == {5, *range(100, 110)}
+
+
+@given(threshold=st.floats(-1, 1))
+def test_threshold_is_inclusive(tmp_path_factory: pytest.TempPathFactory, threshold: float) -> None:
+    vectors, queries = unit_vectors(40), unit_vectors(3, 1)
+    kept = stored(tmp_path_factory.mktemp("v"), vectors)
+    found = scan(kept, queries, 40, start=0, end=40, eligible=np.ones(40, np.bool_))
+    every = rescore(found, kept, queries, 40, None)
+    some = rescore(found, kept, queries, 40, threshold)
+    assert some.rows.tolist() == every.rows[every.scores >= np.float32(threshold)].tolist()
+    at = float(every.scores[7])
+    assert at in rescore(found, kept, queries, 40, at).scores

@@ -1,0 +1,21 @@
+"""The arguments of a search, checked."""
+
+import math
+
+import numpy as np
+import pytest
+
+from simcse_engine.errors import InputTypeError, InputValueError
+from simcse_engine.index.search.options import checked_threshold
+
+
+def test_threshold() -> None:
+    assert checked_threshold(None) is None
+    assert checked_threshold(1) == 1
+    assert checked_threshold(np.float32(0.5)) == 0.5
+    assert checked_threshold(-(10**400)) == -math.inf
+    for wrong in ("0.5", True, [0.5]):
+        with pytest.raises(InputTypeError):
+            checked_threshold(wrong)
+    with pytest.raises(InputValueError, match="NaN"):
+        checked_threshold(math.nan)
