@@ -7,12 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from .flops import Flops
-
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """A figure over rounds."""
+    """What a repeated measurement gave: its median, and its extremes."""
 
     median: float
     min: float
@@ -26,69 +24,39 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One timed call.
-
-    Attributes:
-        tokens: of all its sentences, special tokens included.
-        peak_per_s: operations a second that the runtime's matrix product reached just before; None if not measured.
-    """
+    """One timed call; ``tokens`` are those of all its sentences, special tokens included."""
 
     sentences: int
     tokens: int
     seconds: float
-    peak_per_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput:
-    """Speed of bulk work.
-
-    Attributes:
-        tokens_per_sentence: on average.
-        executed_flops_per_token: see `Flops.executed_per_token`; None where the graph's products are not known.
-        efficiency: tokens a second x `Flops.per_token` over the peak measured just before, as a fraction. What the
-            graph spares the full model counts as done, so it may exceed 1. None without a peak or known products.
-        executed_efficiency: the same of what is really multiplied.
-    """
+    """Speed of bulk work; counts per round and per sentence are averages."""
 
     rounds: int
     sentences_per_round: float
     tokens_per_sentence: float
     sentences_per_s: Spread
     tokens_per_s: Spread
-    executed_flops_per_token: float | None
-    efficiency: Spread | None
-    executed_efficiency: Spread | None
 
     @classmethod
-    def of(cls, rounds: Sequence[Round], flops: Flops | None) -> Self:
+    def of(cls, rounds: Sequence[Round]) -> Self:
         """Of at least one round."""
         sentences = sum(r.sentences for r in rounds)
-        length = sum(r.tokens for r in rounds) / sentences
-        full, executed = (None, None) if flops is None else (flops.per_token, flops.executed_per_token(length))
         return cls(
             rounds=len(rounds),
             sentences_per_round=sentences / len(rounds),
-            tokens_per_sentence=length,
+            tokens_per_sentence=sum(r.tokens for r in rounds) / sentences,
             sentences_per_s=Spread.of([r.sentences / r.seconds for r in rounds]),
             tokens_per_s=Spread.of([r.tokens / r.seconds for r in rounds]),
-            executed_flops_per_token=executed,
-            efficiency=_efficiency(rounds, full),
-            executed_efficiency=_efficiency(rounds, executed),
         )
-
-
-def _efficiency(rounds: Sequence[Round], flops_per_token: float | None) -> Spread | None:
-    if flops_per_token is None:
-        return None
-    # Each round against the peak next to it: a machine that others use too changes by the second.
-    ratios = [r.tokens / r.seconds * flops_per_token / r.peak_per_s for r in rounds if r.peak_per_s is not None]
-    return Spread.of(ratios) if ratios else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """How long one sentence takes, sentence after sentence; the 99.9th percentile means little of few calls."""
+    """How long one sentence takes, sentence after sentence; of few calls, the 99.9th percentile means little."""
 
     calls: int
     p50_ms: float
@@ -110,14 +78,11 @@ class Bench:
     Attributes:
         artifact: what it is.
         machine: where, and with what, it was measured.
-        seconds: that each section was given.
+        seconds: per section, as in `BenchOptions`.
         texts_source: "generated" or the file's name.
         texts_cut: how many of the texts were longer than the artifact's limit and were cut.
-        peak: the matrix product's operator and shape, and "operations_per_s", a `Spread` over all rounds; None where
-            the runtime's product says nothing of this artifact.
-        flops_per_token: see `Flops.per_token`; None where the graph's products are not known.
-        lengths: token ids → vectors, a length an entry.
-        texts: texts → vectors.
+        lengths: from token ids to vectors, one entry per length.
+        texts: from texts to vectors.
         latency: of one text at a time.
     """
 
@@ -126,8 +91,6 @@ class Bench:
     seconds: float
     texts_source: str
     texts_cut: int
-    peak: Mapping[str, Any] | None
-    flops_per_token: int | None
     lengths: Sequence[Throughput]
     texts: Throughput
     latency: Latency

@@ -20,7 +20,6 @@ from .library import (
     available_providers,
     import_runtime,
     installed_builds,
-    open_bytes,
     probe_provider,
     save_optimized,
 )
@@ -33,7 +32,6 @@ __all__ = [
     "available_providers",
     "import_runtime",
     "installed_builds",
-    "open_bytes",
     "open_session",
     "probe_provider",
     "save_optimized",

@@ -5,13 +5,10 @@ The runtime is imported on first use, so that `import simcse_engine` and the com
 
 import importlib.util
 import os
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import OutputError, RuntimeMissingError
 
@@ -113,21 +110,6 @@ def probe_provider(provider: str) -> str | None:
     except Exception as error:
         return first_line(error)
     return None
-
-
-def open_bytes(model: bytes, *, threads: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Open a model of one input and one output on the CPU, with the runtime's defaults; returns what runs it."""
-    ort = import_runtime()
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
-    session = ort.InferenceSession(model, settings, providers=[CPU])
-    name = session.get_inputs()[0].name
-
-    def run(values: NDArray[Any]) -> NDArray[Any]:
-        output: NDArray[Any] = session.run(None, {name: values})[0]
-        return output
-
-    return run
 
 
 def available_providers() -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands evaluate and bench as their users meet them."""
+"""The command evaluate as its users meet it, and its table."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,34 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Manifest
-from simcse_engine.cli.main import main
+from simcse_engine.cli.evaluate import quality_table
+from simcse_engine.measure.quality import Quality, TaskQuality
+from support.commands import failure, run, wrong_use
+
+TASKS = {"stsb-dev": TaskQuality(spearman=85.678, pairs=1500), "x": TaskQuality(spearman=-3.2, pairs=2)}
+
+
+def test_quality() -> None:
+    found = Quality(tasks=TASKS, average=41.239, alignment=0.30094, uniformity=-3.5413, sentences=2900)
+    assert quality_table(found).splitlines() == [
+        "task           pairs  Spearman x 100",
+        "stsb-dev       1,500           85.68",
+        "x                  2           -3.20",
+        "average                        41.24",
+        "alignment                      0.301  over pairs with a score above 4; smaller is better",
+        "uniformity                    -3.541  over 2,900 distinct sentences; smaller is better",
+    ]
+
+
+def test_quality_without_positive_pairs_and_with_a_sample() -> None:
+    table = quality_table(Quality(tasks=TASKS, average=1, alignment=None, uniformity=-3, sentences=20_000))
+    assert "alignment                          -  over" in table
+    assert "over a sample of 16,384 of 20,000 distinct sentences" in table
+
 
 LONG = "the cat " * 50  # the artifact's limit is 32 tokens
+
+
 PAIRS = (
     "5\tA man plays a guitar.\tthe man plays a guitar\n"
     "4.2\tthe cat is on the mat\tthe cat is running on the mat\n"
@@ -25,25 +50,6 @@ def sts(tmp_path: Path) -> Path:
     (folder / "small.tsv").write_text(PAIRS)
     (folder / "again.tsv").write_text(PAIRS)
     return folder
-
-
-def run(*args: str | Path) -> int:
-    return main([str(arg) for arg in args])
-
-
-def wrong_use(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
-    with pytest.raises(SystemExit) as caught:
-        run(*args)
-    assert caught.value.code == 2
-    return capsys.readouterr().err
-
-
-def failure(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
-    assert run(*args) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("simcse-engine: error: ")
-    return captured.err
 
 
 def test_evaluate(artifact: Path, sts: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,31 +88,3 @@ def test_evaluate_refuses_what_is_no_sts_folder(
     # Told before an artifact is looked for.
     assert "small.tsv, line 2: the score is 'five'" in failure(capsys, "evaluate", tmp_path / "none", "--sts", sts)
     assert "--sts" in wrong_use(capsys, "evaluate", artifact)
-
-
-def test_bench(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("bench", artifact, "--seconds", "0.02", "--threads", "1") == 0
-    captured = capsys.readouterr()
-    for fact in ("8 tokens", "16 tokens", "32 tokens", "texts: generated", "p99.9", "peak: ", "1 thread,"):
-        assert fact in captured.out
-    assert captured.err == ""
-
-
-def test_bench_json(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "texts.txt").write_text(f"{LONG}\nthe cat\n")
-    args = ("bench", artifact, tmp_path / "texts.txt", "--seconds", "0.02", "--threads", "2", "--json")
-    assert run(*args) == 0
-    captured = capsys.readouterr()
-    # Cut texts are counted among the figures; a warning a round would be noise.
-    assert captured.err == ""
-    document = json.loads(captured.out)
-    assert (document["texts_cut"], document["machine"]["threads"]) == (1, 2)
-    assert document["texts_source"] == str(tmp_path / "texts.txt")
-
-
-def test_bench_failures_and_wrong_use(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no such file" in failure(capsys, "bench", artifact, tmp_path / "none.txt")
-    assert "does not exist" in failure(capsys, "bench", tmp_path / "none")
-    for seconds in ("0", "-1", "nan", "inf", "long"):
-        assert "not a number of seconds" in wrong_use(capsys, "bench", artifact, f"--seconds={seconds}")
-    assert "not a whole number" in wrong_use(capsys, "bench", artifact, "--threads", "0")
