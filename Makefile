@@ -32,11 +32,11 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 
 bench: $(VENV)/.ready
-	$(BIN)/python benchmarks/run.py $(if $(PEERS),--peers $(PEERS)) $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(BENCH_OPTIONS)
 
 report: $(VENV)/.ready
 	$(PIP) install --editable '.[bench]'
-	$(BIN)/python benchmarks/report.py
+	$(BIN)/python -m benchmarks.report
 
 docs: $(VENV)/.ready
 	$(BIN)/python -m mkdocs build --strict

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from harness import ROOT
-from peers import tether
+from . import tether
+from .harness import ROOT
 
 BENCH = ROOT / ".bench"
 _SHARED = ROOT.parent / "shared/sentences.txt"

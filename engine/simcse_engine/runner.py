@@ -1,7 +1,7 @@
 """Runs tokenized sentences on the machine's cores: a little work on all of them jointly, much of it one batch a core.
 
 One session whose threads share each run answers a few sentences soonest; runs side by side on one-thread sessions
-finish a lot of them soonest, since nothing has to be divided or waited for (1.2x on 2 cores, ``benchmarks/speed.py``).
+finish a lot of them soonest, since nothing has to be divided or waited for (`docs/decisions/016-speed-of-pieces.md`).
 Each session is opened when it is first asked for: an encoder asks for the first at its start, to be warm, and for the
 other with its first bulk work. From then on the process holds the weights as each session packs them, unless
 ``optimize_for`` leaves it with one session for both.

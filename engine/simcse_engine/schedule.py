@@ -25,7 +25,7 @@ _SPREAD_ROWS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The sizes that the scheduler works to, measured by ``benchmarks/limits.py``.
+    """The sizes that the scheduler works to, measured by ``benchmarks/choices/limits.py``.
 
     Attributes:
         batch_tokens: most tokens a run, which bounds its memory (one longer text runs alone). Activations of 512
@@ -51,7 +51,7 @@ class Limits:
 
 
 # A GPU wants thousands of rows a product, and no batch waits for another of its length. Attention without padding pays
-# for mixed lengths in blocks that find nothing to do. Predicted; `benchmarks/gpu.py` measures other sizes.
+# for mixed lengths in blocks that find nothing to do. Predicted; `python -m benchmarks.gpu` measures other sizes.
 _GPU_BATCH = 16_384
 GPU_LIMITS = Limits(
     batch_tokens=_GPU_BATCH, full_batch_tokens=_GPU_BATCH, mixed_padding=4096, window_texts=8192, window_chars=8_000_000

@@ -5,15 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[2]
 
 CODE = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from peers import catalog, environment
-from peers.contestant import start_peer
-from peers.models import MINILM
+from benchmarks.contest.peers import catalog, environment
+from benchmarks.contest.contestant import start_peer
+from benchmarks.contest.peers.models import MINILM
 
 environment.BENCH = Path(sys.argv[1])
 peer = catalog.PEERS["fastembed"]
@@ -27,9 +27,9 @@ except environment.PeerError as error:
 
 
 def test_a_version_that_there_is_not(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS), "PIP_NO_INDEX": "1"}
+    environment = {**os.environ, "PIP_NO_INDEX": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", CODE, tmp_path], env=environment, stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", CODE, tmp_path], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     assert "No matching distribution found for fastembed==0.0.0" in done.stdout
     assert str(tmp_path) not in done.stdout.splitlines()[-1]

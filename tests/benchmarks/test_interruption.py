@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[2]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 PATIENCE = 60
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="tells b
 WORKER = """
 import os, time
 from pathlib import Path
-from peers.workers.protocol import serve
+from benchmarks.contest.peers.workers.protocol import serve
 
 def load(what):
     def encode(texts):
@@ -36,7 +36,7 @@ if __name__ == "__main__":
 FORKING = """
 import multiprocessing, os, time
 from pathlib import Path
-from peers.workers.protocol import serve
+from benchmarks.contest.peers.workers.protocol import serve
 
 def load(what):
     def encode(texts):
@@ -53,8 +53,8 @@ if __name__ == "__main__":
 ASKER = """
 import sys
 from pathlib import Path
-from peers.process import Process
-from peers.workers.protocol import Load, Setting
+from benchmarks.contest.peers.process import Process
+from benchmarks.contest.peers.workers.protocol import Load, Setting
 
 setting = Setting(batch=1, equal=False, workers=1, threads=1)
 process = Process(Path(sys.executable), "worker")
@@ -67,12 +67,13 @@ process.close()
 SUITE = """
 import sys
 from pathlib import Path
-import run
+from benchmarks import __main__ as run
 
 folder = Path(sys.argv[1])
-run.SCRIPTS, run.STATE = folder, folder / "answered.json"
+run.STATE = folder / "answered.json"
+run.Question.module = property(lambda question: question.script)
 run.QUESTIONS = [run.Question(script=name, about=name, minutes=1) for name in ("first", "second")]
-sys.argv = ["run.py", "--peers"]
+sys.argv = ["benchmarks", "--peers"]
 run.main()
 """
 FIRST = """
@@ -96,13 +97,13 @@ if not path.exists():
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Runs Python code, with what lies under benchmarks/ to import."""
+    """Runs Python code, with the test's folder to import from."""
     started = []
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(BENCHMARKS), str(tmp_path)])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
 
     def run(code: str, *arguments: Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", code, *arguments]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process
 
@@ -152,7 +153,7 @@ def test_the_suite_goes_on_and_leaves_nobody(
     assert "2 of 2" not in said
 
     said, _ = start(SUITE, tmp_path).communicate(timeout=PATIENCE)
-    assert "first (first.py): answered before" in said
+    assert "first (first): answered before" in said
     assert "2 of 2 answered" in said
     assert (tmp_path / "asked").read_text(encoding="utf-8") == "first\n"
     assert not (tmp_path / "answered.json").exists()

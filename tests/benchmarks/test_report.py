@@ -1,23 +1,10 @@
-import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from benchmarks.report import __main__ as report
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("report", "tables", "tables_search", "charts", "labels")
-
-
-@pytest.fixture(scope="module")
-def report() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    yield importlib.import_module("report")
-    sys.path.pop(0)
-    for name in MODULES:
-        sys.modules.pop(name, None)
 
 
 def spread(value: float) -> dict[str, float]:
@@ -110,32 +97,32 @@ def results() -> dict[str, Any]:
 
 
 @pytest.fixture
-def page(tmp_path: Path, report: ModuleType) -> Path:
+def page(tmp_path: Path) -> Path:
     path = tmp_path / "page.md"
     blocks = (f"<!-- benchmark:{name} -->\n<!-- /benchmark -->\n" for name in report.TABLES)
     path.write_text("before\n" + "between\n".join(blocks) + "after\n", encoding="utf-8")
     return path
 
 
-def test_the_repository_is_in_step(report: ModuleType) -> None:
+def test_the_repository_is_in_step() -> None:
     assert report.check(report.read_results(report.RESULTS), report.PAGES, report.ASSETS) == []
 
 
-def test_every_table_stands_in_one_page(report: ModuleType) -> None:
+def test_every_table_stands_in_one_page() -> None:
     texts = [page.read_text(encoding="utf-8") for page in report.PAGES]
     marks = {name: [f"<!-- benchmark:{name} -->" in text for text in texts] for name in report.TABLES}
     assert marks.pop("readme") == [True, False]
     assert set(map(tuple, marks.values())) == {(False, True)}
 
 
-def test_every_peer_has_a_label(report: ModuleType) -> None:
-    catalog = (ROOT / "benchmarks/peers/catalog.py").read_text(encoding="utf-8")
+def test_every_peer_has_a_label() -> None:
+    catalog = (ROOT / "benchmarks/contest/peers/catalog.py").read_text(encoding="utf-8")
     peers = [name for name in report.tables.LABELS if not name.startswith(("ours", "bare"))]
     assert peers
     assert [name for name in peers if f'    "{name}": ' not in catalog] == []
 
 
-def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, Any], page: Path) -> None:
+def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> None:
     once = report.filled(page.read_text(encoding="utf-8"), results)
     assert report.filled(once, results) == once
     assert "| ours, FP32 | 2,000 | 50% of fp32 |  | 5.0 | 9.0 | 10.0 |  |" in once
@@ -154,7 +141,7 @@ def test_filling_again_changes_nothing(report: ModuleType, results: dict[str, An
     assert once.endswith("after\n")
 
 
-def test_another_machine_is_told_of(report: ModuleType, results: dict[str, Any], page: Path) -> None:
+def test_another_machine_is_told_of(results: dict[str, Any], page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "another machine" not in report.filled(text, results)
     results["quality-minilm"]["machine"] = {**results["quality-minilm"]["machine"], "cpu": "Another CPU"}
@@ -162,7 +149,7 @@ def test_another_machine_is_told_of(report: ModuleType, results: dict[str, Any],
     assert report.filled(text, results).count(said) == 1
 
 
-def test_another_figure_is_seen(report: ModuleType, results: dict[str, Any], page: Path, tmp_path: Path) -> None:
+def test_another_figure_is_seen(results: dict[str, Any], page: Path, tmp_path: Path) -> None:
     page.write_text(report.filled(page.read_text(encoding="utf-8"), results), encoding="utf-8")
     for name, (select, _) in report.CHARTS.items():
         (tmp_path / f"{name}.svg").write_text(f"<svg/>{report._stamp(select(results))}", encoding="utf-8")
@@ -175,7 +162,7 @@ def test_another_figure_is_seen(report: ModuleType, results: dict[str, Any], pag
     ]
 
 
-def test_a_peer_that_failed_on_the_way(report: ModuleType, results: dict[str, Any], page: Path) -> None:
+def test_a_peer_that_failed_on_the_way(results: dict[str, Any], page: Path) -> None:
     found = results["lengths-minilm"]
     rates = found["lengths"]["16"]["tokens_per_second"]
     found["lengths"]["16"] = {"tokens_per_second": {name: rates[name] for name in rates if name != "fastembed"}}
@@ -186,16 +173,14 @@ def test_a_peer_that_failed_on_the_way(report: ModuleType, results: dict[str, An
     assert report.CHARTS["lengths"][0](results)["fastembed"] == {"8": 3000.0}
 
 
-def test_what_was_not_measured_says_so(report: ModuleType, page: Path, tmp_path: Path) -> None:
+def test_what_was_not_measured_says_so(page: Path, tmp_path: Path) -> None:
     text = report.filled(page.read_text(encoding="utf-8"), {})
     assert text.count(report.tables.MISSING) == len(report.TABLES)
     page.write_text(text, encoding="utf-8")
     assert report.check({}, [page], tmp_path) == []
 
 
-def test_a_plot_without_figures_or_a_missing_one_is_seen(
-    report: ModuleType, results: dict[str, Any], page: Path, tmp_path: Path
-) -> None:
+def test_a_plot_without_figures_or_a_missing_one_is_seen(results: dict[str, Any], page: Path, tmp_path: Path) -> None:
     page.write_text(report.filled(page.read_text(encoding="utf-8"), results), encoding="utf-8")
     assert "memory.svg: missing" in report.check(results, [page], tmp_path)
     (tmp_path / "memory.svg").write_text("<svg/>", encoding="utf-8")
@@ -203,7 +188,7 @@ def test_a_plot_without_figures_or_a_missing_one_is_seen(
     assert "memory.svg: there are no figures for it" in report.check(results, [page], tmp_path)
 
 
-def test_plots_are_the_same_every_time(report: ModuleType, results: dict[str, Any], tmp_path: Path) -> None:
+def test_plots_are_the_same_every_time(results: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     drawn = []
     for folder in (tmp_path / "once", tmp_path / "again"):

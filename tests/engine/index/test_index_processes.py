@@ -1,6 +1,5 @@
 """An index in several processes: killed writers, readers beside them, forks, what is imported."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.search import kills
 
 from simcse_engine import Index
 from support.child import run_script
@@ -16,18 +16,9 @@ from support.indexes import SMALL, names, unit_vectors
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
-KILLS = Path(__file__).resolve().parents[3] / "benchmarks/kills.py"
-
 
 def test_nothing_acknowledged_is_lost_to_kill(tmp_path: Path, artifact: Path) -> None:
     """What the script does a thousand times, and more beside it."""
-    spec = importlib.util.spec_from_file_location("kills", KILLS)
-    assert spec is not None
-    assert spec.loader is not None
-    kills = importlib.util.module_from_spec(spec)
-    # A dataclass looks its module up.
-    sys.modules["kills"] = kills
-    spec.loader.exec_module(kills)
     folder = tmp_path / "index"
     Index.create(folder, artifact).close()
     tally = kills.kill_often(folder, 25)

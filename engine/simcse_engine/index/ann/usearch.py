@@ -26,7 +26,7 @@ _ADD_ROWS = 1024
 # nearest, neither sees the other, and what comes later is linked to a torn beginning.
 _ALONE = 2048
 # A vector that was added is searched for with so few candidates, and with all of them only if that misses it, which is
-# one in hundreds: with all of them at once, a graph takes longer to build (`benchmarks/graph.py`).
+# one in hundreds: with all of them at once, a graph takes longer to build (`benchmarks/choices/graph.py`).
 _QUICK_EXPANSION = 8
 _SELF_CANDIDATES = 20
 _EQUAL = 1e-3
@@ -208,7 +208,7 @@ def _new(scheme: Scheme) -> "_USearch":
     kind = {"f32": "F32", "f16": "F16", "bf16": "BF16", "i8": "I8", "b1": "B1"}[scheme.dtype]
     binary = scheme.dtype == "b1"
     # Of unit vectors the inner product is the cosine, in less time: `Cos` measures both lengths at every comparison
-    # (`benchmarks/graph.py`). Those of i8 are of no one length.
+    # (`benchmarks/choices/graph.py`). Those of i8 are of no one length.
     metric = MetricKind.Hamming if binary else MetricKind.Cos if scheme.dtype == "i8" else MetricKind.IP
     graph = Index(
         ndim=-(-scheme.dimension // 8) * 8 if binary else scheme.dimension,

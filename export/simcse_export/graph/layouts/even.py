@@ -3,7 +3,7 @@
 The graph's inputs are those of every graph, sentences end to end, and the runner sees to it that their lengths are
 equal. Inside, all first tokens come first, then all second ones: a sentence's tokens are a fixed stride apart. So the
 runtime's matrix product can walk the heads of all sentences where they lie, without the transposes that attention
-takes on any other layout (``benchmarks/spellings.py`` compares), and the first tokens, which
+takes on any other layout (``benchmarks/choices/spellings.py`` compares), and the first tokens, which
 the CLS poolers want, are simply the first rows.
 
 There is one path and no mask, so a sentence's activations are the same to the last bit in any company. A graph that

@@ -7,7 +7,7 @@ runtime's fastest attention wants; where they differ, rows are gathered onto the
 between the two by itself, so one graph (and one copy of the weights) is at its best for both.
 
 Measured on 2 cores in float32, calls of 2 to 64 sentences of mixed lengths take 1.3 to 2.2 times as long one sentence
-at a time, and 1.1 to 2.3 times as long padded (``benchmarks/small_calls.py``).
+at a time, and 1.1 to 2.3 times as long padded (`docs/decisions/015-small-calls.md`).
 """
 
 from collections.abc import Callable, Sequence

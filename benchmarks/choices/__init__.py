@@ -1,0 +1,1 @@
+"""Why the engine's constants and graphs are what they are."""

@@ -1,0 +1,74 @@
+"""Why the scheduler's sizes are what they are: batches of more or fewer tokens in bulk, more or less padding in a call.
+
+Each variant is a runner's `Limits` with one number changed; the ratio is its seconds over the defaults'.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from simcse_engine.artifact.manifest import TOKENIZER
+from simcse_engine.machine.cpu import usable_cpus
+from simcse_engine.runner import Runner
+from simcse_engine.schedule import Limits
+from simcse_engine.tokenizer import Tokenizer
+
+from ..harness import Ratio, Spread, alternate, no_options, timed, write_result
+from ..inputs import minilm, sentences
+
+BATCH_TOKENS = (128, 256, 1024, 2048)
+MIXED_PADDING = (0, 32, 512, 100_000)
+IN_BULK, ROUNDS_IN_BULK = 2_000, 5
+SHORT_TEXTS, LONG_TOKENS, CALLS = 16, 120, 32
+
+Ids = Sequence[list[int]]
+
+
+def main() -> None:
+    no_options(__doc__)
+    texts = sentences()
+    artifact = minilm()
+    ids = Tokenizer(artifact / TOKENIZER, 128).encode(texts.texts).ids
+    runner = Runner(artifact, device="cpu", threads=usable_cpus())
+    dimension = runner.joint().dimension
+
+    def run(limits: Limits) -> Callable[[Ids], object]:
+        def call(batch: Ids) -> None:
+            runner._limits = limits  # one runner for all, so that they share memory and caches
+            runner.submit(batch).write(np.empty((len(batch), dimension), np.float32))
+
+        return call
+
+    chosen = random.Random(2)
+    bulk = [chosen.sample(ids, IN_BULK) for _ in range(ROUNDS_IN_BULK)]
+    skewed = [[(chosen.choice(ids) * 20)[:LONG_TOKENS], *chosen.sample(ids, SHORT_TEXTS)] for _ in range(CALLS)]
+    mixed = [chosen.sample(ids, SHORT_TEXTS) for _ in range(CALLS)]
+    write_result(
+        "limits",
+        {
+            "question": "seconds by the scheduler's limits, over those with the defaults; MiniLM, fp32, ids to vectors",
+            "sentences": texts.source,
+            "defaults": Limits(),
+            "batch_tokens_in_bulk": compare("batch_tokens", BATCH_TOKENS, bulk, run),
+            "mixed_padding_beside_a_long_text": compare("mixed_padding", MIXED_PADDING, skewed, run),
+            "mixed_padding_of_short_texts": compare("mixed_padding", MIXED_PADDING, mixed, run),
+        },
+    )
+
+
+def compare(
+    name: str, values: Sequence[int], calls: list[Ids], run: Callable[[Limits], Callable[[Ids], object]]
+) -> dict:
+    ways = {value: timed(run(replace(Limits(), **{name: value}))) for value in (getattr(Limits(), name), *values)}
+    seconds = alternate(ways, calls)
+    default = seconds[getattr(Limits(), name)]
+    figures = {v: {"seconds": Spread.of(s), "over_default": Ratio.of(s, default)} for v, s in seconds.items()}
+    for value, figure in figures.items():
+        print(f"{name} {value:6} {figure['seconds'].median * 1e3:8.1f} ms, {figure['over_default']} of the default")
+    return figures
+
+
+if __name__ == "__main__":
+    main()

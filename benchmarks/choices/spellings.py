@@ -1,0 +1,155 @@
+"""Which of two ways to write the graph is faster? Two artifacts, or the int8 dialect against others of its kind.
+
+    python -m benchmarks.choices.spellings                        every spelling below against the dialect as it is
+    python -m benchmarks.choices.spellings --only fused-norm      one of them
+    python -m benchmarks.choices.spellings ARTIFACT ARTIFACT      two artifacts, such as of two commits
+
+Graphs run as bulk work does: batches of one length, a one-thread session, a worker a core; A and B alternate.
+"""
+
+import argparse
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS
+from simcse_engine.machine.cpu import usable_cpus
+from simcse_engine.session import CpuSession, SessionOptions
+from simcse_engine.tokenizer import Tokenizer
+from simcse_export.checkpoint.checkpoint import open_checkpoint
+from simcse_export.checkpoint.weights import load_weights, select
+from simcse_export.graph.bert import TOKEN_TYPES, Architecture, author
+from simcse_export.graph.dialects.dialect import Heads, Layout
+from simcse_export.graph.dialects.int8 import CpuInt8
+from simcse_export.graph.nodes import Graph
+from simcse_export.int8.calibration import built_in
+from simcse_export.int8.quantize import QuantizedInput, quantize
+
+from ..harness import Ratio, Spread, alternate, timed, write_result
+from ..inputs import BENCH, minilm, minilm_checkpoint
+
+LENGTHS = (8, 16, 32, 64, 128)
+BATCH_TOKENS = 512
+BATCHES, ROUNDS = 24, 9
+POOLER = "avg"
+
+
+class MultiHeadAttention(CpuInt8):
+    """The fused operator, which wants the tokens of a sentence side by side and moves them there by itself."""
+
+    def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
+        graph = layout.graph
+        grids = (layout.each(lambda view, flat=flat: view.grid(flat, heads.hidden)) for flat in (query, key, value))
+        by_sentence = [graph.op("Transpose", grid, perm=[1, 0, 2]) for grid in grids]
+        out = graph.op("MultiHeadAttention", *by_sentence, domain="com.microsoft", num_heads=heads.count)
+        return graph.op("Reshape", graph.op("Transpose", out, perm=[1, 0, 2]), graph.ints(-1, heads.hidden))
+
+
+class FastGelu(CpuInt8):
+    """The tanh approximation."""
+
+    def activation(self, graph: Graph, x: str, name: str) -> str:  # noqa: ARG002 - as the base class has it
+        return graph.op("FastGelu", x, domain="com.microsoft")
+
+
+class NoSmoothing(CpuInt8):
+    """Without the factors before quantization: wrong vectors, to see what the factors cost."""
+
+    def _quantize(self, graph: Graph, x: str, name: str, given: QuantizedInput, scale: str, zero: str) -> str:
+        bare = QuantizedInput(smooth=None, scale=given.scale, zero=given.zero)
+        return super()._quantize(graph, x, name, bare, scale, zero)
+
+
+class FloatEmbeddings(CpuInt8):
+    """Embedding tables in float32."""
+
+    def embedding(self, graph: Graph, rows: str, name: str, table: np.ndarray) -> str:
+        return graph.op("Gather", graph.weight(name, table), rows)
+
+
+SPELLINGS: dict[str, Callable[..., CpuInt8]] = {
+    "multi-head-attention": MultiHeadAttention,
+    "fast-gelu": FastGelu,
+    "no-smoothing": NoSmoothing,
+    "float-embeddings": FloatEmbeddings,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("artifacts", nargs="*", type=Path, metavar="ARTIFACT", help="two of them")
+    parser.add_argument("--only", choices=SPELLINGS, help="one spelling")
+    arguments = parser.parse_args()
+    if arguments.artifacts:
+        if len(arguments.artifacts) != 2:
+            parser.error("two artifacts are wanted")
+        for length, ratio in compare(*arguments.artifacts).items():
+            print(f"{length:>4} tokens: the first takes {ratio['ratio']} of the second's time")
+        return
+    folders = write_graphs([arguments.only] if arguments.only else list(SPELLINGS))
+    found = {name: compare(folder, folders[""]) for name, folder in folders.items() if name}
+    for name, lengths in found.items():
+        print(f"{name:22}", "  ".join(f"{length}: {one['ratio']}" for length, one in lengths.items()))
+    write_result(
+        "spellings",
+        {
+            "question": "time of each spelling of the int8 graph, over the time of the dialect as it is; MiniLM, by "
+            "tokens a sentence",
+            "batch_tokens": BATCH_TOKENS,
+            "workers": usable_cpus(),
+            "spellings": found,
+        },
+    )
+
+
+def write_graphs(names: list[str]) -> dict[str, Path]:
+    """A folder with a graph for each spelling, and under "" for the dialect as it is."""
+    checkpoint = minilm_checkpoint()
+    weights = load_weights(checkpoint)
+    numbers = Architecture.of(open_checkpoint(checkpoint, None).config)
+    used = select(weights, numbers.shapes(POOLER), optional=[TOKEN_TYPES])
+    # How fast integers are does not depend on how well they are chosen, so few sentences are enough.
+    sentences = Tokenizer(minilm() / TOKENIZER, 128).encode(built_in("calibration")[:64]).ids
+    layers = quantize(numbers, used, sentences, first_only=False)
+    folders = {}
+    for name, dialect in {"": CpuInt8, **{name: SPELLINGS[name] for name in names}}.items():
+        folder = BENCH / "spellings" / (name or "as-it-is")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        graph = author(numbers, used, dialect(layers), pooler=POOLER, normalize=True)
+        onnx.save_model(graph, folder / GRAPH, save_as_external_data=True, location=WEIGHTS, size_threshold=1024)
+        folders[name] = folder
+    return folders
+
+
+def compare(one: Path, other: Path) -> dict[int, dict]:
+    """For each length, the seconds of a round of batches and the ratio of the first's to the second's."""
+    threads = usable_cpus()
+    sessions = {name: CpuSession(folder, SessionOptions(threads=1)) for name, folder in (("a", one), ("b", other))}
+    found = {}
+    with ThreadPoolExecutor(threads) as workers:
+        for length in LENGTHS:
+            count = max(1, BATCH_TOKENS // length)
+            ids = np.random.default_rng(0).integers(1000, 20_000, count * length)
+            lengths = np.full(count, length)
+
+            def run(session: CpuSession, ids: np.ndarray = ids, lengths: np.ndarray = lengths) -> Callable[[int], None]:
+                def all_batches(_: int) -> None:
+                    list(workers.map(lambda _: session.run(ids, lengths), range(BATCHES)))
+
+                return all_batches
+
+            seconds = alternate({name: timed(run(session)) for name, session in sessions.items()}, range(ROUNDS))
+            found[length] = {
+                "seconds": {name: Spread.of(values) for name, values in seconds.items()},
+                "ratio": Ratio.of(seconds["a"], seconds["b"]),
+            }
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The models that are run, in the form each peer reads; everything is made once."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from simcse_engine.machine import cpu
+
+from ... import tether
+from ...harness import ROOT
+from ...inputs import BENCH, bert_base_checkpoint, minilm_checkpoint, sentences
+from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, PeerError
+from .workers.grid import MAX_TOKENS
+
+# What INT8 is calibrated on, which is never measured.
+CALIBRATION_SENTENCES = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A checkpoint and how its vectors are made.
+
+    Attributes:
+        name: for folders and results.
+        checkpoint: makes it, where it is not there.
+        pooler: "avg", or "cls" with the checkpoint's head.
+    """
+
+    name: str
+    checkpoint: Callable[[], Path]
+    pooler: str
+
+
+MINILM = Model(name="minilm", checkpoint=minilm_checkpoint, pooler="avg")
+BERT_BASE = Model(name="bert-base", checkpoint=bert_base_checkpoint, pooler="cls")
+
+
+def calibration_texts() -> list[str]:
+    return sentences().texts[:CALIBRATION_SENTENCES]
+
+
+def measured_texts() -> list[str]:
+    return sentences().texts[CALIBRATION_SENTENCES:]
+
+
+def optimum_graph(model: Model) -> Path:
+    """The folder of the graph that optimum exports, as model.onnx, and the tokenizer's files.
+
+    For pooler "cls" it also has the head, as head.npz: the graph ends with the last layer.
+    """
+
+    def make(folder: Path) -> None:
+        optimum = Path(sys.executable).with_name("optimum-cli")
+        options = ["--task", "feature-extraction", "--library", "transformers"]
+        _run([optimum, "export", "onnx", "--model", model.checkpoint(), *options, folder])
+        if model.pooler == "cls":
+            np.savez(folder / "head.npz", **_head(model))
+
+    return _once(BENCH / f"optimum-{model.name}", make)
+
+
+def openvino_int8(model: Model) -> Path:
+    """The folder of the graph that NNCF quantizes after training, as model.xml."""
+    source = optimum_graph(model)
+    installed = NNCF.install()
+    if installed.error is not None:
+        raise PeerError(installed.error)
+
+    def make(folder: Path) -> None:
+        command = [NNCF.python, "-m", "benchmarks.contest.peers.workers.quantize", source, folder]
+        _run(command, given=json.dumps(calibration_texts()))
+
+    return _once(NNCF.folder / f"models/{model.name}-int8", make)
+
+
+def ctranslate2(model: Model) -> Path:
+    """The folder that CTranslate2's own converter makes, in float32; it can be loaded as int8."""
+
+    def make(folder: Path) -> None:
+        # The converter needs torch and transformers, which this environment has, and ctranslate2, which that one has.
+        packages = next(CTRANSLATE2.folder.glob("lib/python*/site-packages"))
+        _run([sys.executable, "-m", "benchmarks.contest.peers.workers.convert", packages, model.checkpoint(), folder])
+
+    return _once(CTRANSLATE2.folder / f"models/{model.name}", make)
+
+
+def sentence_folder(model: Model) -> Path:
+    """The checkpoint as sentence-transformers and Infinity read it: with the modules that follow the last layer."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(model.checkpoint(), folder, dirs_exist_ok=True)
+        size = json.loads((folder / "config.json").read_text(encoding="utf-8"))["hidden_size"]
+        mean = model.pooler == "avg"
+        pooling = {"pooling_mode_mean_tokens": mean, "pooling_mode_cls_token": not mean}
+        modules = {"Transformer": "", "Pooling": "1_Pooling"}
+        _write_json(folder / "sentence_bert_config.json", {"max_seq_length": MAX_TOKENS, "do_lower_case": False})
+        _write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": size, **pooling})
+        if not mean:
+            modules["Dense"] = "2_Dense"
+            tanh = "torch.nn.modules.activation.Tanh"
+            shape = {"in_features": size, "out_features": size, "bias": True, "activation_function": tanh}
+            _write_json(folder / "2_Dense/config.json", shape)
+            save_file(
+                {f"linear.{name}": each for name, each in _head(model).items()}, folder / "2_Dense/model.safetensors"
+            )
+        modules["Normalize"] = "3_Normalize"
+        kinds = [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for i, (kind, path) in enumerate(modules.items())
+        ]
+        _write_json(folder / "modules.json", kinds)
+
+    return _once(BENCH / f"sentence-{model.name}", make)
+
+
+def sentence_onnx(model: Model) -> Path:
+    """The folder that sentence-transformers makes: in onnx/, its export and what it quantizes that to."""
+    source = sentence_folder(model)
+    # The names of its own configurations; the first is what it recommends for CPUs that have VNNI.
+    configuration = (
+        "avx512_vnni" if "avx512_vnni" in cpu.features() else "avx2" if "avx2" in cpu.features() else "arm64"
+    )
+
+    def make(folder: Path) -> None:
+        python = SENTENCE_TRANSFORMERS_ONNX.python
+        _run([python, "-m", "benchmarks.contest.peers.workers.sentence_onnx", source, folder, configuration])
+
+    return _once(SENTENCE_TRANSFORMERS_ONNX.folder / f"models/{model.name}-{configuration}", make)
+
+
+def _head(model: Model) -> dict[str, np.ndarray]:
+    """Weight and bias of the dense layer above the first token."""
+    tensors = load_file(model.checkpoint() / "model.safetensors")
+    return {name: tensors[f"pooler.dense.{name}"].astype(np.float32) for name in ("weight", "bias")}
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Make a folder whole or not at all, if it is not there."""
+    if not folder.is_dir():
+        print(f"making {folder.relative_to(ROOT)}", flush=True)
+        part = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        make(part)
+        part.rename(folder)
+    return folder
+
+
+def _run(command: list[str | os.PathLike[str]], *, given: str | None = None) -> None:
+    done = tether.run(command, given=given, captured=True, cwd=ROOT)
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise PeerError(f"{Path(command[0]).name} ended with {done.returncode}: {last}".replace(f"{ROOT}/", ""))

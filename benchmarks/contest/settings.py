@@ -1,0 +1,139 @@
+"""The best setting of a peer, found on a sample before anything is measured.
+
+Every setting is judged by runs that come after unrecorded ones of the same texts: libraries prepare kernels when they
+first see a shape, which can take longer than the work.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..inputs import BENCH
+from .peers.process import Process
+from .peers.workers.protocol import Load, Setting
+
+# Settings that were found, kept because the search takes as long as the measurement.
+SETTINGS = BENCH / "settings.json"
+
+_FIRST_BATCH = 32
+_SMALLEST, _LARGEST = 1, 256
+
+# Unrecorded runs. Of several workers each prepares kernels of its own, and which gets a batch is chance.
+_WARM_UPS, _WARM_UPS_OF_SEVERAL = 1, 4
+
+# A setting that reaches less of the best rate is not run again.
+_HOPELESS = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """What a search ended with.
+
+    Attributes:
+        setting: the fastest.
+        tried: every setting's texts a second, or alone its median milliseconds: the better of two runs.
+    """
+
+    setting: Setting
+    tried: dict[str, float]
+
+
+def first_setting(threads: int) -> Setting:
+    """What a user would begin with."""
+    return Setting(batch=_FIRST_BATCH, equal=False, workers=1, threads=threads)
+
+
+def best_bulk(process: Process, load: Load, *, own_batches: bool, sample: Sequence[str]) -> Best:
+    """Find what is fastest for many texts: how batches run and are made, then their size.
+
+    Args:
+        process: has nothing to do meanwhile.
+        load: what to load; its setting has all threads in one worker.
+        own_batches: see `catalog.Peer`.
+        sample: as many texts as a round of the measurement has: how full batches of one length get depends on it, and
+            how alike those are that are cut from a sorted list.
+    """
+    rates = _Rates(process, load, sample)
+    start = load.setting
+    layouts = {(1, start.threads), (start.threads, 1)} if own_batches else {(1, start.threads)}
+    kinds = (False, True) if own_batches else (False,)
+    for workers, threads in sorted(layouts):
+        for equal in kinds:
+            rates.of(replace(start, workers=workers, threads=threads, equal=equal))
+    for equal in kinds:
+        # Batches of equal lengths may want another size than those of sorted ones.
+        rates.climb(replace(rates.best, equal=equal))
+    return rates.found()
+
+
+def best_batch(process: Process, load: Load, sample: Sequence[str]) -> Best:
+    """Find the batch size that is fastest for texts like these; all else is as ``load`` has it."""
+    rates = _Rates(process, load, sample)
+    rates.climb(load.setting)
+    return rates.found()
+
+
+def best_alone(process: Process, load: Load, singles: Sequence[str]) -> Best:
+    """Find what is fastest for one text at a time."""
+    waits = {}
+    for threads in sorted({1, load.setting.threads}):
+        setting = Setting(batch=1, equal=False, workers=1, threads=threads)
+        process.load(replace(load, setting=setting))
+        process.each(singles)
+        waits[setting] = min(float(np.median(process.each(singles))) * 1e3 for _ in range(2))
+    return Best(
+        setting=min(waits, key=waits.__getitem__), tried={str(setting): wait for setting, wait in waits.items()}
+    )
+
+
+class _Rates:
+    """Texts a second, by setting."""
+
+    def __init__(self, process: Process, load: Load, given: Sequence[str]) -> None:
+        self._process, self._load, self._given = process, load, given
+        self._rates: dict[Setting, float] = {}
+
+    def of(self, setting: Setting) -> float:
+        """A setting's rate, measured where it is not known."""
+        if setting not in self._rates:
+            self._process.load(replace(self._load, setting=setting))
+            for _ in range(_WARM_UPS if setting.workers == 1 else _WARM_UPS_OF_SEVERAL):
+                self._process.encode(self._given)
+            found = len(self._given) / self._process.encode(self._given)
+            if found > _HOPELESS * max(self._rates.values(), default=0):
+                found = max(found, len(self._given) / self._process.encode(self._given))
+            self._rates[setting] = found
+        return self._rates[setting]
+
+    def climb(self, first: Setting) -> None:
+        """Halve and double the batch, each as long as it gets faster."""
+        for factor in (0.5, 2):
+            best, batch = self.of(first), int(first.batch * factor)
+            while _SMALLEST <= batch <= min(_LARGEST, len(self._given)):
+                rate = self.of(replace(first, batch=batch))
+                if rate < best:
+                    break
+                best, batch = rate, int(batch * factor)
+
+    @property
+    def best(self) -> Setting:
+        """The fastest so far."""
+        return max(self._rates, key=self._rates.__getitem__)
+
+    def found(self) -> Best:
+        """The fastest, and all."""
+        return Best(setting=self.best, tried={str(setting): rate for setting, rate in self._rates.items()})
+
+
+def remembered(file: Path, key: str, find: Callable[[], Best]) -> Best:
+    """What was found before under this key, or is found now."""
+    known: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if key not in known:
+        known[key] = asdict(find())
+        file.write_text(json.dumps(known, indent=2), encoding="utf-8")
+    found = known[key]
+    return Best(setting=Setting(**found["setting"]), tried=found["tried"])

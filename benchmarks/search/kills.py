@@ -1,0 +1,237 @@
+"""Does an index keep what it has acknowledged, whenever its writer is killed?
+
+A process opens an index, adds, replaces, removes, compacts and saves the graph for ever, and says on a pipe what it is
+about to do and what has returned. It is killed with SIGKILL at a random moment. Then the index must
+open, hold every entry that was acknowledged, with its own vector and metadata, and find it with the graph and without.
+What was announced and had not returned may be there or not, an addition by the portions that it is committed in. The
+next writer goes on with the same index.
+
+    python -m benchmarks.search.kills                   1,000 kills, a quarter of an hour
+"""
+
+import argparse
+import collections
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from simcse_engine import Index
+from simcse_engine.errors import IndexWarning
+from simcse_engine.index.limits import SearchLimits
+
+KEYS = 400
+_MOST_CALLS = 25
+_OPENING_SECONDS = 0.01
+# With these, a few hundred entries take every path that a million do: a graph that grows, is saved, is left behind.
+LIMITS = SearchLimits(exact_rows=30, extend_rows=10, save_share=0.1, window_texts=7)
+
+# A key's vector follows from its text alone, so that whoever looks later can tell whether the two belong together.
+_WRITER = """
+    import json, random, sys, zlib
+    import numpy as np
+    from simcse_engine import Index
+    from simcse_engine.index.limits import SearchLimits
+
+    folder, seed, keys_there = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    limits = SearchLimits(**json.loads(sys.argv[4]))
+    chance = random.Random(seed)
+    print("open 0", flush=True)
+    with Index(folder, limits=limits) as index:
+        dimension = index.about.dimension
+
+        def vector(text):
+            return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(dimension)
+
+        print("done", flush=True)
+        for step in range(100_000):
+            what = chance.random()
+            if what < 0.6:
+                keys = chance.sample(range(keys_there), chance.randint(1, 20))
+                texts = [f"{key} {seed} {step}" for key in keys]
+                print("add", step, *keys, flush=True)
+                index.add_vectors(
+                    np.array([vector(text) for text in texts]), texts, keys=keys, metadata=[{"n": key} for key in keys]
+                )
+            elif what < 0.8:
+                keys = chance.sample(range(keys_there), chance.randint(1, 10))
+                print("remove", step, *keys, flush=True)
+                index.remove(keys)
+            elif what < 0.9:
+                print("checkpoint", step, flush=True)
+                index.checkpoint()
+            else:
+                print("compact", step, flush=True)
+                index.compact()
+            print("done", flush=True)
+"""
+
+
+class LostError(Exception):
+    """Something that was acknowledged is not there, or is not what it was."""
+
+
+@dataclass
+class Tally:
+    """What happened.
+
+    Attributes:
+        kills: how many writers were killed.
+        acknowledged: how many calls returned, by name.
+        interrupted: what the killed writers were at, by name; "nothing" between two calls.
+    """
+
+    kills: int = 0
+    acknowledged: collections.Counter[str] = field(default_factory=collections.Counter)
+    interrupted: collections.Counter[str] = field(default_factory=collections.Counter)
+
+    def __add__(self, other: Self) -> "Tally":
+        acknowledged, interrupted = self.acknowledged + other.acknowledged, self.interrupted + other.interrupted
+        return Tally(self.kills + other.kills, acknowledged, interrupted)
+
+
+def main() -> None:
+    from ..harness import write_result
+    from ..inputs import minilm
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--indexes", type=int, default=4, help="so many, side by side, share the kills (default: 4)")
+    asked = parser.parse_args()
+    # A graph that cannot be used is a saved one that is not what was saved: kills shall leave none.
+    warnings.simplefilter("error", IndexWarning)
+    home = Path(tempfile.mkdtemp(prefix="kills-"))
+    start = time.perf_counter()
+    folders = [home / str(number) for number in range(asked.indexes)]
+    for folder in folders:
+        Index.create(folder, minilm()).close()
+    shares = [len(range(number, asked.kills, asked.indexes)) for number in range(asked.indexes)]
+    with ThreadPoolExecutor(asked.indexes) as pool:
+        tally = sum(pool.map(kill_often, folders, shares, range(asked.indexes)), Tally())
+    found = {
+        "question": "is anything lost that was acknowledged, where a writer is killed at random moments?",
+        "lost": 0,
+        "indexes": asked.indexes,
+        "seconds": time.perf_counter() - start,
+        **vars(tally),
+    }
+    write_result("kills", found)
+    # What was lost, if anything, is looked into there.
+    shutil.rmtree(home)
+
+
+def kill_often(folder: Path, kills: int, seed: int = 0) -> Tally:
+    """Write into an index, and kill the writer, again and again.
+
+    Args:
+        folder: an empty index.
+        kills: how often.
+        seed: of what is written, and of the moments.
+
+    Raises:
+        LostError: see `check`.
+    """
+    expected: dict[int, str] = {}
+    chance, tally = random.Random(seed), Tally()
+    for turn in range(seed * kills, (seed + 1) * kills):
+        lines = _killed(folder, turn, chance)
+        expected = check(folder, *_possible(expected, lines, turn, tally))
+        tally.kills += 1
+        if tally.kills % 50 == 0:
+            print(
+                f"{folder.name}: {tally.kills:,} kills, {tally.acknowledged.total():,} calls acknowledged", flush=True
+            )
+    return tally
+
+
+def _killed(folder: Path, seed: int, chance: random.Random) -> list[str]:
+    """What a writer said that was killed in the middle of the next call, or the next but one, after some."""
+    arguments = [str(folder), str(seed), str(KEYS), json.dumps(asdict(LIMITS))]
+    command = [sys.executable, "-c", textwrap.dedent(_WRITER), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        # What it is about to do first: to open the index. Of each later call, an announcement and its return.
+        lines = [process.stdout.readline()]
+        start, calls = time.perf_counter(), chance.randint(0, _MOST_CALLS)
+        lines += [process.stdout.readline() for _ in range(2 * calls)]
+        # By how long calls take here and now, so that it is in the middle of one on a busy machine too.
+        usual = (time.perf_counter() - start) / calls if calls else _OPENING_SECONDS
+        time.sleep(chance.random() * 2 * usual)
+        process.kill()
+        lines += process.stdout.readlines()
+        complaint = process.stderr.read()
+    if complaint:
+        raise LostError(f"writer {seed} failed before it was killed:\n{complaint}")
+    return lines
+
+
+def _possible(
+    before: dict[int, str], lines: list[str], seed: int, tally: Tally
+) -> tuple[dict[int, str], dict[int, set[str | None]]]:
+    """What must be there, and, for keys whose last change was not acknowledged, what may be."""
+    expected, maybe = dict(before), {}
+    announced = [line.split() for line in lines if line.endswith("\n") and line != "done\n"]
+    acknowledged = sum(line == "done\n" for line in lines)
+    for position, (what, step, *keys) in enumerate(announced):
+        if position < acknowledged:
+            tally.acknowledged[what] += 1
+        for key in map(int, keys):
+            text = f"{key} {seed} {step}" if what == "add" else None
+            if position >= acknowledged:
+                maybe[key] = {expected.get(key), text}
+            elif text is None:
+                expected.pop(key, None)
+            else:
+                expected[key] = text
+    tally.interrupted["nothing" if acknowledged == len(announced) else announced[-1][0]] += 1
+    return expected, maybe
+
+
+def check(folder: Path, expected: dict[int, str], maybe: dict[int, set[str | None]]) -> dict[int, str]:
+    """What the index holds now, which must be what is expected.
+
+    Raises:
+        LostError: something is missing, there again, mixed up, or not found by a search.
+    """
+    with Index(folder, read_only=True, limits=LIMITS) as index:
+        entries = [entry for entry in index.get(range(KEYS)) if entry is not None]
+        found = {entry.key: entry.text for entry in entries}
+        if len(index) != len(found):
+            raise LostError(f"{folder}: has {len(index)} entries, of which {len(found)} are there")
+        for key in range(KEYS):
+            if found.get(key) not in maybe.get(key, {expected.get(key)}):
+                raise LostError(f"{folder}: under {key} is {found.get(key)!r}, not {expected.get(key)!r}")
+        if any(entry.metadata != {"n": entry.key} for entry in entries):
+            raise LostError(f"{folder}: an entry has another's metadata")
+        _search(index, found)
+    return found
+
+
+def _search(index: Index, found: dict[int, str]) -> None:
+    if not found:
+        return
+    queries = np.array([_vector(text, index.about.dimension) for text in found.values()])
+    asked: list[dict[str, Any]] = [{"exact": True}, {"exact": False}, {"where": {"n": {"$gte": 0}}}]
+    for how in asked:
+        hits = [each[0] for each in index.search(queries, k=1, **how)]
+        if {hit.key: hit.text for hit in hits} != found or min(hit.score for hit in hits) < 0.9999:
+            raise LostError(f"{index.folder}: a search ({json.dumps(how)}) does not find each entry by its vector")
+
+
+def _vector(text: str, dimension: int) -> np.ndarray:
+    return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(dimension)
+
+
+if __name__ == "__main__":
+    main()
