@@ -12,8 +12,12 @@ import pytest
 from simcse_engine import Encoder
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTING_BLOCK = re.compile(r"^```python\n(.*?)^```\n\n^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# The artifact that `make demo` exports, of the checkpoint that the README's commands name.
+MINILM = ROOT / ".demo/minilm"
 
 # Modules whose docstrings have examples that run as they stand.
 MODULES = (
@@ -41,12 +45,25 @@ def test_there_are_blocks() -> None:
 
 def test_blocks_of_the_readme(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "sup-simcse").symlink_to(artifact)
-    (tmp_path / "sentences.txt").write_text("A man plays a guitar.\nSomeone is making music.\n", encoding="utf-8")
-    found = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(found) >= 2
-    for code in found:
+    (tmp_path / "minilm").symlink_to(artifact)
+    examples = BLOCK.findall(README.read_text(encoding="utf-8"))
+    assert len(examples) >= 2
+    for code in examples:
         exec(compile(code, "README", "exec"), {})
+
+
+def test_the_readme_shows_what_its_blocks_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not (MINILM / "manifest.json").is_file():
+        pytest.skip(f"no artifact at {MINILM}; make demo exports it")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "minilm").symlink_to(MINILM)
+    examples = PRINTING_BLOCK.findall(README.read_text(encoding="utf-8"))
+    assert len(examples) >= 2
+    for code, output in examples:
+        exec(compile(code, "README", "exec"), {})
+        assert capsys.readouterr().out == output
 
 
 @pytest.mark.parametrize("name", MODULES)
