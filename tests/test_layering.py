@@ -133,6 +133,31 @@ ORDER = {
         {"main"},
         {"__main__"},
     ],
+    EXPORT: [
+        {"options", "texts"},
+        {"checkpoint"},
+        {"int8"},
+        {"graph"},
+        {"targets", "gate", "tensorrt"},
+        {"job"},
+        {"pipeline"},
+        {"cli"},
+        {"__init__"},
+    ],
+    EXPORT / "graph": [
+        {"nodes"},
+        {"layouts", "pooling"},
+        {"dialects"},
+        {"bert", "optimum"},
+        {"__init__"},
+    ],
+    EXPORT / "graph/dialects": [
+        {"dialect"},
+        {"cpu"},
+        {"gpu", "int8"},
+        {"cuda", "tensorrt"},
+        {"__init__"},
+    ],
 }
 
 

@@ -20,14 +20,15 @@ from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS
 from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.session import CpuSession, SessionOptions
 from simcse_engine.tokenizer import Tokenizer
+from simcse_export.checkpoint.architecture import TOKEN_TYPES, Architecture
 from simcse_export.checkpoint.checkpoint import open_checkpoint
 from simcse_export.checkpoint.weights import load_weights, select
-from simcse_export.graph.bert import TOKEN_TYPES, Architecture, author
+from simcse_export.graph.bert import author
 from simcse_export.graph.dialects.dialect import Heads, Layout
 from simcse_export.graph.dialects.int8 import CpuInt8
 from simcse_export.graph.nodes import Graph
-from simcse_export.int8.calibration import built_in
 from simcse_export.int8.quantize import QuantizedInput, quantize
+from simcse_export.texts.corpora import built_in
 
 from ..harness import Ratio, Spread, alternate, timed, write_result
 from ..inputs import BENCH, minilm, minilm_checkpoint
@@ -43,7 +44,7 @@ class MultiHeadAttention(CpuInt8):
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         graph = layout.graph
-        grids = (layout.each(lambda view, flat=flat: view.grid(flat, heads.hidden)) for flat in (query, key, value))
+        grids = (layout.on_grid(lambda view, flat=flat: view.grid(flat, heads.hidden)) for flat in (query, key, value))
         by_sentence = [graph.op("Transpose", grid, perm=[1, 0, 2]) for grid in grids]
         out = graph.op("MultiHeadAttention", *by_sentence, domain="com.microsoft", num_heads=heads.count)
         return graph.op("Reshape", graph.op("Transpose", out, perm=[1, 0, 2]), graph.ints(-1, heads.hidden))

@@ -11,8 +11,8 @@ from simcse_engine.measure import quality
 from simcse_engine.measure.parity import compare
 from simcse_engine.measure.sts import Task, read_tasks
 
-from .int8.calibration import built_in
 from .options import MAX_QUALITY_DROP
+from .texts.corpora import built_in
 
 # Least mean cosine to float32 where there is no STS to measure by.
 LEAST_MEAN_COSINE = 0.995

@@ -20,19 +20,22 @@ from simcse_engine.measure import parity
 from simcse_engine.session import save_optimized
 from simcse_engine.tokenizer import Tokenizer
 
-from .check_texts import check_texts
+from .checkpoint.architecture import TOKEN_TYPES, Architecture, Weights
 from .checkpoint.checkpoint import choose_max_tokens, choose_pooler, open_checkpoint
-from .checkpoint.overflow import watched, wide_layers
+from .checkpoint.ranges import recording_ranges, wide_layers
 from .checkpoint.reference import Reference
 from .checkpoint.weights import digest, load_weights, select
 from .gate import Gate
-from .graph.bert import TOKEN_TYPES, Architecture, Weights, author
-from .graph.dialects.dialect import CpuFp32, Dialect
-from .graph.dialects.targets import Model, Spelling, spell
+from .graph.bert import author
+from .graph.dialects.cpu import CpuFp32
+from .graph.dialects.dialect import Dialect
 from .graph.optimum import author_through_optimum
-from .int8.calibration import built_in, read_texts, thinned
+from .int8.calibration import thinned
 from .options import ExportOptions
+from .targets import Model, Spelling, spell
 from .tensorrt.rtx import check_capabilities, compile_engines
+from .texts.check import check_texts
+from .texts.corpora import built_in, read_corpus
 
 # Smaller tensors stay in the graph's file; larger ones go beside it, where the runtime maps them into memory.
 _EXTERNAL_BYTES = 1024
@@ -71,7 +74,7 @@ class Job:
             check_capabilities(options.compute_capability)
         self.gate = Gate.of(options.sts, options.max_quality_drop)
         given = options.calibration
-        self.sentences = built_in("calibration") if given is None else read_texts(given)
+        self.sentences = built_in("calibration") if given is None else read_corpus(given)
         self.source = open_checkpoint(checkpoint, options.revision)
         self.numbers = Architecture.of(self.source.config)
         if self.numbers is None and not options.first_on_cpu:
@@ -102,7 +105,7 @@ class Job:
         self.begin("running the reference model")
         texts = check_texts(self.reference.count_tokens, self.max_tokens)
         how = {"pooler": self.pooler, "head": self.head, "max_tokens": self.max_tokens}
-        with watched(self.reference.model) as self.largest:
+        with recording_ranges(self.reference.model) as self.largest:
             vectors = [self.reference.encode(text, normalize=self.options.normalize, **how) for text in texts]
         parity.save_check(folder, texts, np.stack(vectors))
         manifest = Manifest.describe(

@@ -16,7 +16,7 @@ from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ArtifactNotFoundError
 from simcse_export.cli import main
-from simcse_export.int8.calibration import built_in
+from simcse_export.texts.corpora import built_in
 from support.checkpoints import edit_weights, make_checkpoint
 
 

@@ -20,8 +20,8 @@ from simcse_engine.measure.quality import measure
 from simcse_engine.measure.sts import read_tasks
 from simcse_export import ExportOptions, export
 from simcse_export.gate import LEAST_MEAN_COSINE, MAX_QUALITY_DROP, Gate
-from simcse_export.int8.calibration import built_in
 from simcse_export.int8.quantize import quantize
+from simcse_export.texts.corpora import built_in
 from support.checkpoints import CORPUS, make_checkpoint
 
 PAIRS = [
@@ -177,9 +177,7 @@ def test_a_bad_calibration_is_refused_and_the_old_artifact_stays(
     checkpoint: Path, int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls", max_tokens=32))
-    monkeypatch.setattr(
-        "simcse_export.graph.dialects.targets.quantize", lambda *given, **options: forget(given, **options)
-    )
+    monkeypatch.setattr("simcse_export.targets.quantize", lambda *given, **options: forget(given, **options))
     for target, options in (("artifact", replace(int8, force=True)), ("new", int8)):
         with pytest.raises(QualityError, match="mean cosine to float32 is"):
             export(checkpoint, tmp_path / target, options)

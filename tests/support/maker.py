@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simcse_export import ExportOptions, export
-from simcse_export.int8.calibration import built_in
+from simcse_export.texts.corpora import built_in
 from support.checkpoints import CORPUS, make_checkpoint
 
 

@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from simcse_engine.errors import CheckpointError
 
-Weights = dict[str, NDArray[np.float32]]
+from .architecture import Weights
 
 _WORDS = "embeddings.word_embeddings.weight"
 
@@ -42,7 +42,7 @@ def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:
     """Rename tensors to the bare encoder's names, and turn them into float32."""
     # The model may be wrapped (bert., roberta., model.bert., module. …): what stands before the embeddings' name goes.
     prefix = next((name.removesuffix(_WORDS) for name in raw if name.endswith(_WORDS)), "")
-    weights: Weights = {}
+    weights: dict[str, NDArray[np.float32]] = {}
     for name, tensor in raw.items():
         if name.startswith(prefix):
             short = name.removeprefix(prefix)

@@ -3,123 +3,16 @@
 Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019 (arXiv:1907.11692); poolers: Gao et al. 2021 (arXiv:2104.08821).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
-
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper
 
-from simcse_engine.errors import CheckpointError
-
-from .dialects.dialect import ACTIVATIONS, Dialect, Heads, Linear, Norm
+from ..checkpoint.architecture import ACTIVATIONS, TOKEN_TYPES, Architecture, Weights
+from .dialects.dialect import Dialect, Heads, Linear, Norm
 from .layouts.layout import View
 from .nodes import INT64, Graph, output
 from .pooling import AVERAGED, unit
 
-Weights = Mapping[str, NDArray[np.float32]]
-
-TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
-
 _ONE = helper.make_tensor("one", INT64, [1], [1])
-
-# transformers implements each of these model types with the same computation as its family's first.
-_FAMILIES = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """The numbers of a BERT or RoBERTa encoder.
-
-    Attributes:
-        family: "bert" (positions count from 0) or "roberta" (from padding_id + 1, and padding tokens are skipped).
-        activation: the config's ``hidden_act``.
-    """
-
-    family: str
-    layers: int
-    hidden: int
-    heads: int
-    intermediate: int
-    vocabulary: int
-    positions: int
-    activation: str
-    epsilon: float
-    padding_id: int
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Self | None:
-        """Read a checkpoint's config; None where it holds anything that this graph does not know.
-
-        Raises:
-            CheckpointError: the config lacks a number of its family, or has something else in its place.
-        """
-        family = _FAMILIES.get(config["model_type"])
-        known = (
-            family is not None
-            and str(config.get("hidden_act", "gelu")) in ACTIVATIONS
-            and config.get("position_embedding_type", "absolute") == "absolute"
-            and not config.get("is_decoder")
-            and not config.get("add_cross_attention")
-            and not config.get("pruned_heads")
-        )
-        if not known or family is None:
-            return None
-        return cls(
-            family=family,
-            layers=_count(config, "num_hidden_layers"),
-            hidden=_count(config, "hidden_size"),
-            heads=_count(config, "num_attention_heads"),
-            intermediate=_count(config, "intermediate_size"),
-            vocabulary=_count(config, "vocab_size"),
-            positions=_count(config, "max_position_embeddings"),
-            activation=config.get("hidden_act", "gelu"),
-            epsilon=_epsilon(config),
-            padding_id=config.get("pad_token_id", 1 if family == "roberta" else 0) or 0,
-        )
-
-    def shapes(self, pooler: str) -> dict[str, tuple[int, ...]]:
-        """Every tensor that the graph needs, by its canonical name, with its shape."""
-        hidden, wide = self.hidden, self.intermediate
-        shapes: dict[str, tuple[int, ...]] = {
-            "embeddings.word_embeddings.weight": (self.vocabulary, hidden),
-            "embeddings.position_embeddings.weight": (self.positions, hidden),
-        }
-
-        def linear(name: str, features_out: int, features_in: int) -> None:
-            shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (features_out, features_in), (features_out,)
-
-        def norm(name: str) -> None:
-            shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
-
-        norm("embeddings.LayerNorm")
-        for i in range(self.layers):
-            for part in ("query", "key", "value"):
-                linear(f"encoder.layer.{i}.attention.self.{part}", hidden, hidden)
-            linear(f"encoder.layer.{i}.attention.output.dense", hidden, hidden)
-            norm(f"encoder.layer.{i}.attention.output.LayerNorm")
-            linear(f"encoder.layer.{i}.intermediate.dense", wide, hidden)
-            linear(f"encoder.layer.{i}.output.dense", hidden, wide)
-            norm(f"encoder.layer.{i}.output.LayerNorm")
-        if pooler == "cls":
-            linear("pooler.dense", hidden, hidden)
-        return shapes
-
-
-def _count(config: Mapping[str, Any], name: str) -> int:
-    value = config.get(name)
-    if not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"config.json lacks {name!r}" if value is None else f"config.json: {name} is {value!r}")
-    return value
-
-
-def _epsilon(config: Mapping[str, Any]) -> float:
-    value = config.get("layer_norm_eps", 1e-12)
-    if not isinstance(value, float | int) or isinstance(value, bool) or not value > 0:
-        raise CheckpointError(f"config.json: layer_norm_eps is {value!r}")
-    return float(value)
 
 
 def author(
@@ -148,7 +41,7 @@ class _Author:
 
     def write(self, pooler: str, normalize: bool) -> onnx.ModelProto:
         graph = self.graph
-        first_only = pooler in ("cls", "cls_before_pooler")
+        first_only = pooler not in AVERAGED
         with graph.scope("embeddings"):
             states = [self.embeddings()]
         for i in range(self.architecture.layers):
@@ -177,7 +70,7 @@ class _Author:
         types = self.weights.get(TOKEN_TYPES)
         positions = positions if types is None else positions + types[0]
         word = self.dialect.embedding(graph, self.layout.ids, names[0], words)
-        rows = self.layout.positions or self.layout.each(self.positions, INT64)
+        rows = self.layout.positions or self.layout.on_grid(self.positions, INT64)
         position = self.dialect.embedding(graph, rows, names[1], positions)
         return self.add_norm(word, position, "embeddings.LayerNorm")
 
@@ -188,7 +81,7 @@ class _Author:
         if self.architecture.family == "bert":
             ones = graph.op("ConstantOfShape", graph.op("Shape", ids), value=_ONE)
             return view.flat(graph.op("CumSum", ones, graph.scalar(view.axis), exclusive=1))
-        # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps padding_id itself.
+        # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps position padding_id.
         padding = graph.ints(self.architecture.padding_id)
         real = graph.op("Cast", graph.op("Not", graph.op("Equal", ids, padding)), to=INT64)
         counted = graph.op("Mul", graph.op("CumSum", real, graph.scalar(view.axis)), real)
@@ -197,17 +90,17 @@ class _Author:
     def layer(self, x: str, name: str, *, first_only: bool) -> str:
         """One transformer layer; with ``first_only`` its output is [sentences, hidden], the first tokens' alone.
 
-        Nothing looks at the other tokens' output then, so their queries, projections and feed-forward are left out;
-        their keys and values are not.
+        Nothing reads the other tokens' output then, so their queries, projections and feed-forward are left out; their
+        keys and values are not.
         """
         key, value = (self.linear(x, f"{name}.attention.self.{part}") for part in ("key", "value"))
         firsts = self.layout.first_tokens(x) if first_only else x
-        query = self.linear(firsts if self.layout.queries_alone else x, f"{name}.attention.self.query")
-        size = Heads(count=self.architecture.heads, hidden=self.architecture.hidden, first_only=first_only)
-        y = self.dialect.attention(self.layout, query, key, value, size)
+        query = self.linear(firsts if self.layout.takes_first_queries else x, f"{name}.attention.self.query")
+        heads = Heads(count=self.architecture.heads, hidden=self.architecture.hidden, first_only=first_only)
+        y = self.dialect.attention(self.layout, query, key, value, heads)
         x = self.add_norm(y, firsts, f"{name}.attention.output.LayerNorm", after=f"{name}.attention.output.dense")
         up = self.weights_of(f"{name}.intermediate.dense")
-        y = self.dialect.activated(self.graph, x, up, self.architecture.activation)
+        y = self.dialect.activated(self.graph, x, up, ACTIVATIONS[self.architecture.activation])
         return self.add_norm(y, x, f"{name}.output.LayerNorm", after=f"{name}.output.dense")
 
     def linear(self, x: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes ONNX graphs: names, nodes, constants and branches, so that the rest can speak of the model alone."""
+"""Writes ONNX graphs: names, nodes, constants and branches, so that other modules speak of the model alone."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 # LayerNormalization came with opset 17; nothing newer is needed, so older runtimes can read the graph too.
-OPSETS = {"": 17, "com.microsoft": 1}
+MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
+OPSETS = {"": 17, MICROSOFT: 1}
 _IR_VERSION = 8
 
 
@@ -26,7 +27,7 @@ class Graph:
 
     @contextlib.contextmanager
     def scope(self, name: str) -> Iterator[None]:
-        """Name what is made inside after the part of the model it belongs to, as in ``layer.0/attention/Gemm``."""
+        """Prefix the names of nodes made in the block with a part of the model, as in ``layer.0/attention/Gemm``."""
         self._root._scopes.append(name)
         try:
             yield
@@ -45,17 +46,17 @@ class Graph:
         return results
 
     def weight(self, name: str, array: NDArray[np.generic]) -> str:
-        """Add a constant under a name of its own, the checkpoint's where it has one."""
+        """Add a named constant; weights keep the checkpoint's names."""
         self._root.initializers[name] = numpy_helper.from_array(np.require(array, requirements="C"), name)
         return name
 
     def ints(self, *values: int) -> str:
-        """The int64 constant [values], made once however often it is used."""
+        """The int64 constant [values], one per graph."""
         name = f"ints[{','.join(map(str, values))}]"
         return self.weight(name, np.array(values, np.int64))
 
     def scalar(self, value: int) -> str:
-        """The int64 constant of rank 0."""
+        """An int64 constant of rank 0, one per graph."""
         return self.weight(f"scalar {value}", np.array(value, np.int64))
 
     def branch(
@@ -65,7 +66,7 @@ class Graph:
         otherwise: Callable[["Graph"], Sequence[str]],
         dtypes: Sequence[int],
     ) -> tuple[str, ...]:
-        """Add an If whose branches see every tensor of this graph; each gives ``len(dtypes)`` outputs."""
+        """Add an If whose branches see every tensor of this graph; each has ``len(dtypes)`` outputs."""
         graphs = []
         for write in (then, otherwise):
             inner = Graph(self)
@@ -75,12 +76,12 @@ class Graph:
         return self.ops("If", condition, outputs=len(dtypes), then_branch=graphs[0], else_branch=graphs[1])
 
     def _own(self, tensor: str) -> str:
-        """The tensor, made by a node of this very graph, as a branch's output must be."""
-        made_here = any(tensor in node.output for node in self.nodes)
-        return tensor if made_here else self.op("Identity", tensor)
+        """The tensor as the output of a node of this graph, as the outputs of a branch must be."""
+        is_own = any(tensor in node.output for node in self.nodes)
+        return tensor if is_own else self.op("Identity", tensor)
 
     def rename(self, tensor: str, name: str) -> str:
-        """Give a tensor a name that callers outside will use."""
+        """Give a tensor the name under which others look for it."""
         self.nodes.append(helper.make_node("Identity", [tensor], [name], name=f"name {name}"))
         return name
 

@@ -1,6 +1,6 @@
 """Any other encoder that optimum can export: its graph, between our inputs and our pooler.
 
-optimum's graph wants a padded grid and a mask, so here padding is computed; batches of equal length have none.
+optimum's graph takes a padded grid and a mask, so padding is computed here; batches of equal length have none.
 """
 
 import tempfile
@@ -20,10 +20,10 @@ from ..checkpoint.reference import quiet
 from .layouts.layout import View, mean
 from .layouts.ragged import Ragged
 from .nodes import INT64, OPSETS, Graph, output
-from .pooling import AVERAGED, halfway, unit
+from .pooling import AVERAGED, mean_of, unit
 
 _PREFIX = "model/"
-# What transformers implements; of other values it takes no notice, and leaves the positions out.
+# What transformers implements; with other values it silently leaves the positions out.
 _POSITIONS = ("absolute", "relative_key", "relative_key_query")
 
 _ZERO = helper.make_tensor("zero", TensorProto.INT64, [1], [0])
@@ -41,10 +41,10 @@ def author_through_optimum(
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
         head: weight [out, in] and bias of the dense layer, for pooler "cls".
         normalize: scale to unit length inside the graph.
-        folder: where optimum may write for a while; None for the system's temporary folder.
+        folder: where optimum writes temporary files; None for the system's temporary folder.
 
     Raises:
-        UnsupportedModelError: optimum does not know the model type, its graph wants other inputs than token ids, or
+        UnsupportedModelError: optimum does not know the model type, its graph takes other inputs than token ids, or
             the config asks for positions of an unknown kind.
     """
     positions = getattr(model.config, "position_embedding_type", "absolute")
@@ -59,8 +59,8 @@ def author_through_optimum(
     layout = Ragged(graph)
     hidden = model.config.hidden_size
     with graph.scope("inputs"):
-        ids = layout.each(lambda view: view.grid("input_ids"), INT64)
-        feeds = {"input_ids": ids, "attention_mask": layout.each(_mask, INT64)}
+        ids = layout.on_grid(lambda view: view.grid("input_ids"), INT64)
+        feeds = {"input_ids": ids, "attention_mask": layout.on_grid(_mask, INT64)}
         feeds["token_type_ids"] = graph.op("ConstantOfShape", graph.op("Shape", ids), value=_ZERO)
     for info in exported.graph.input:
         name = info.name.removeprefix(_PREFIX)
@@ -71,19 +71,19 @@ def author_through_optimum(
     graph.initializers.update({tensor.name: tensor for tensor in exported.graph.initializer})
 
     def states(name: str) -> str:
-        return layout.each(lambda view: view.flat(f"{_PREFIX}{name}", hidden))
+        return layout.on_grid(lambda view: view.flat(f"{_PREFIX}{name}", hidden))
 
     with graph.scope("pooler"):
         last = states("last_hidden_state")
-        if pooler in ("cls", "cls_before_pooler"):
+        if not averaged:
             vectors = layout.first_tokens(last)
             if head is not None:
                 weights = graph.weight("pooler.weight", head[0].T), graph.weight("pooler.bias", head[1])
                 vectors = graph.op("Tanh", graph.op("Gemm", vectors, *weights))
         else:
-            # The last one is the last of them, under a name of its own.
+            # The last one has a name of its own.
             others = [states(f"hidden_states.{i % (count + 1)}") for i in averaged[:-1]]
-            vectors = mean(layout, halfway(graph, [*others, last]), hidden)
+            vectors = mean(layout, mean_of(graph, [*others, last]), hidden)
         if normalize:
             vectors = unit(graph, vectors)
     graph.rename(vectors, "sentence_embedding")
@@ -108,8 +108,8 @@ def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool)
     config = make_config(model.config)
     if hidden_states:
         config = _with_hidden_states(config, model.config.num_hidden_layers)
-    with tempfile.TemporaryDirectory(dir=folder) as passing:
-        path = Path(passing) / "model.onnx"
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        path = Path(temporary) / "model.onnx"
         try:
             with quiet():
                 optimum_export(
@@ -120,7 +120,7 @@ def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool)
                     model_kwargs={"output_hidden_states": True} if hidden_states else None,
                 )
         except OSError:
-            raise  # a full disk is no fault of the model
+            raise  # such as a full disk: not the model's fault
         except Exception as error:  # tracing may fail in any layer of torch
             raise UnsupportedModelError(f"model type {kind}: optimum cannot export it ({error})") from error
         return onnx.load(path)

@@ -1,4 +1,4 @@
-"""The poolers that average (SimCSE's ``evaluation.py``), and the L2 norm; authored and optimum's graphs end in them."""
+"""The ends of every graph: the states that poolers average (SimCSE's ``evaluation.py``), and the L2 norm."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ AVERAGED = {"avg": (-1,), "avg_top2": (-2, -1), "avg_first_last": (1, -1)}
 _LEAST_NORM = 1e-12
 
 
-def halfway(graph: Graph, states: Sequence[str]) -> str:
-    """The average of one or two tensors of one shape."""
+def mean_of(graph: Graph, states: Sequence[str]) -> str:
+    """The mean of one or two tensors of one shape."""
     if len(states) == 1:
         return states[0]
     return graph.op("Mul", graph.op("Add", *states), graph.weight("one half", np.array(0.5, np.float32)))
@@ -23,7 +23,7 @@ def halfway(graph: Graph, states: Sequence[str]) -> str:
 
 def unit(graph: Graph, vectors: str) -> str:
     """Scale [sentences, hidden] to unit length; a zero vector stays zero."""
-    # Not ReduceL2, whose axes are said differently in different versions of ONNX's operators.
+    # Not ReduceL2, which takes its axes as an attribute or as an input, depending on the opset.
     squares = graph.op("ReduceSum", graph.op("Mul", vectors, vectors), graph.ints(1), keepdims=1)
     norm = graph.op("Sqrt", squares)
     least = graph.weight("least norm", np.array(_LEAST_NORM, np.float32))

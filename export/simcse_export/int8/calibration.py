@@ -1,50 +1,20 @@
-"""What calibration runs on: sentences of our own, or the user's, and the model's attention over them in torch."""
+"""The calibration sample: tokenized sentences laid end to end, and the model's attention over them in torch."""
 
 import itertools
 import math
 from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
 
 import torch
 
-from simcse_engine.errors import CheckpointError
-
-# More of a calibration file would cost memory (every token's activations are held) and minutes.
-_MOST_TOKENS = 30_000
-_LEAST_TEXTS = 64
-# Tokens that attention looks at in one go, which bounds its memory.
+# Every token's activations are held in memory at once.
+_MAX_TOKENS = 30_000
+# Tokens whose attention is computed at once, which bounds its memory.
 _CHUNK_TOKENS = 4096
 
 
-def built_in(name: str) -> list[str]:
-    """One of the corpora that come along, "calibration" or "gate": captions, news, questions, glosses, long texts …"""
-    text = resources.files(__package__).joinpath("corpus", f"{name}.txt").read_text(encoding="utf-8")
-    return text.splitlines()
-
-
-def read_texts(path: Path) -> list[str]:
-    """The distinct lines of a user's calibration file that hold anything.
-
-    Raises:
-        CheckpointError: it cannot be read, is not UTF-8, or has too few lines to say anything.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    texts = list(dict.fromkeys(line for line in lines if line.strip()))
-    if len(texts) < _LEAST_TEXTS:
-        raise CheckpointError(
-            f"{path}: {len(texts)} distinct lines; calibration wants {_LEAST_TEXTS} or more, best some hundreds "
-            "of the kind that will be encoded"
-        )
-    return texts
-
-
 def thinned(sentences: Sequence[Sequence[int]]) -> list[Sequence[int]]:
-    """Tokenized sentences, evenly thinned out to about `_MOST_TOKENS` tokens."""
-    step = max(1.0, sum(map(len, sentences)) / _MOST_TOKENS)
+    """Tokenized sentences, evenly thinned out to about `_MAX_TOKENS` tokens."""
+    step = max(1.0, sum(map(len, sentences)) / _MAX_TOKENS)
     return [sentences[int(i * step)] for i in range(int(len(sentences) / step))]
 
 
@@ -53,7 +23,7 @@ class Sample:
 
     Attributes:
         ids: int64 [tokens].
-        places: int64 [tokens], each token's place in its sentence, from 0.
+        positions: int64 [tokens], each token's position in its sentence, from 0.
         firsts: int64 [sentences], where each sentence begins.
     """
 
@@ -61,9 +31,9 @@ class Sample:
         by_length = sorted(sentences, key=len)
         lengths = torch.tensor([len(sentence) for sentence in by_length])
         self.ids = torch.tensor(list(itertools.chain.from_iterable(by_length)))
-        self.places = torch.cat([torch.arange(length) for length in lengths.tolist()])
+        self.positions = torch.cat([torch.arange(length) for length in lengths.tolist()])
         self.firsts = torch.cumsum(lengths, 0) - lengths
-        self._chunks: list[tuple[int, int, int]] = []
+        self._chunks: list[tuple[int, int, int]] = []  # first token, sentences, and the length they share
         start = 0
         for length, group in itertools.groupby(lengths.tolist()):
             left = len(list(group))

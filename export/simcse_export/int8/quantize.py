@@ -3,14 +3,14 @@
 Activations are quantized per tensor with constants that calibration finds, so a row's result depends on no other row.
 What makes that good enough:
 
-- SmoothQuant (Xiao et al. 2022, arXiv:2211.10438): a channel's range moves from the activations into the weights by a
-  factor max|x|^α / max|w|^(1-α) a channel. The factors of the attention's output go into the value projection, which
-  costs nothing at run time.
+- SmoothQuant (Xiao et al. 2022, arXiv:2211.10438): each channel's range moves from the activations into the weights by
+  a factor max|x|^α / max|w|^(1-α). The factors of the attention's output go into the value projection, which costs
+  nothing at run time.
 - The activation function's few wide channels are computed in steps (`steps`), so that the narrow ones keep a fine grid.
-- Weights are rounded with GPTQ against the activations as the quantized layers before deliver them (`rounding`).
-- What quantization shifts on average is taken out of each bias.
-- With a CLS pooler, the last layer's attention output and feed-forward output stay in float32: they run on one row a
-  sentence, and no later layer evens their errors out. What runs on that row alone is calibrated on such rows alone.
+- Weights are rounded with GPTQ against the activations that the quantized layers before them deliver (`rounding`).
+- Each bias takes out what quantization shifts on average.
+- With a CLS pooler, the last layer's attention output and feed-forward output stay in float32: they run on one row per
+  sentence, and no later layer evens their errors out. Layers that run on that row alone are calibrated on such rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ import torch
 from numpy.typing import NDArray
 from transformers.activations import ACT2FN
 
-from ..graph.bert import TOKEN_TYPES, Architecture, Weights
+from ..checkpoint.architecture import TOKEN_TYPES, Architecture, Weights
 from .calibration import Sample
 from .rounding import quantized_rows, round_weights, scales
 from .steps import Steps
 
 # How much of a channel's range moves into the weights, for each of a layer's inputs.
 _ALPHA = {"attention": 0.8, "output": 0.8, "up": 0.7}
-_LEAST = 1e-5
+_MIN_RANGE = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +36,17 @@ class QuantizedInput:
     """How a tensor becomes uint8: round(x · smooth / scale) + zero, clipped.
 
     Attributes:
-        smooth: float32 [features], or None where there are no factors, or what computes the tensor has taken them.
+        smooth: float32 [features]; None where there are no factors, or the layer before has taken them.
         scale: the step.
-        zero: what 0.0 becomes.
+        zero: the integer of 0.0.
     """
 
     smooth: NDArray[np.float32] | None
     scale: float
     zero: int
 
-    def seen(self, x: torch.Tensor) -> torch.Tensor:
-        """What the integers of ``x``, factors included, stand for."""
+    def round_trip(self, x: torch.Tensor) -> torch.Tensor:
+        """``x``, which includes the factors, as its integers represent it."""
         return ((x / self.scale).round() + self.zero).clamp(0, 255).sub(self.zero).mul(self.scale)
 
 
@@ -55,27 +55,28 @@ class QuantizedLinear:
     """One linear layer in integers.
 
     Attributes:
-        given: how its input is quantized; layers of one input share the object.
-        weight: int8 [out, in]; of a feed-forward layer's two, the width between them may exceed the checkpoint's.
+        input: how its input is quantized; layers of one input share the object.
+        weight: int8 [out, in]; the width between a feed-forward's two layers may exceed the checkpoint's.
         scale: float32 [out].
         bias: float32 [out].
     """
 
-    given: QuantizedInput
+    input: QuantizedInput
     weight: NDArray[np.int8]
     scale: NDArray[np.float32]
     bias: NDArray[np.float32]
 
 
+# A tensor in float, and as the quantized layers before it deliver it.
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """What a target takes.
+    """The kind of integers that a target takes.
 
     Attributes:
-        symmetric: whether activations' zero is the middle of their integers, as TensorRT wants it.
+        symmetric: whether activations' zero is the middle of their integers, as TensorRT requires.
         int8_embeddings: whether the graph's embedding tables are int8 too.
     """
 
@@ -96,49 +97,49 @@ def quantize(
 
     Args:
         architecture: the model's numbers.
-        weights: as for `graph.author`.
+        weights: as for `simcse_export.graph.bert.author`.
         sentences: token ids, special ones included.
         first_only: whether the pooler reads the first token alone.
-        scheme: what the target takes; None for CPUs.
+        scheme: the kind of integers; None for that of CPUs.
 
     Returns:
-        A layer's name → its integers; the linear layers that are not in it stay as they are.
+        A layer's name → its integers; linear layers that it lacks stay in float.
     """
     return _Quantizer(architecture, weights, Sample(sentences), scheme or Scheme()).run(first_only)
 
 
 class _Quantizer:
-    """Carries the calibration tokens through the model twice: in float, and as the quantized layers will see them."""
+    """Carries the calibration tokens through the model twice: in float, and through the quantized layers."""
 
     def __init__(self, architecture: Architecture, weights: Weights, sample: Sample, scheme: Scheme) -> None:
         self.architecture = architecture
         self.weights: Mapping[str, torch.Tensor] = {name: torch.from_numpy(array) for name, array in weights.items()}
         self.sample = sample
         self.scheme = scheme
-        self.found: dict[str, QuantizedLinear] = {}
+        self.layers: dict[str, QuantizedLinear] = {}
 
     def run(self, first_only: bool) -> dict[str, QuantizedLinear]:
-        layers = self.architecture.layers
+        count = self.architecture.layers
         pair = self.embeddings()
-        for i in range(layers):
-            pair = self.layer(f"encoder.layer.{i}", pair, first_only=first_only and i == layers - 1)
-        return self.found
+        for i in range(count):
+            pair = self.layer(f"encoder.layer.{i}", pair, first_only=first_only and i == count - 1)
+        return self.layers
 
     def embeddings(self) -> Pair:
-        places = self.sample.places
+        rows = self.sample.positions
         if self.architecture.family == "roberta":
-            places = places + self.architecture.padding_id + 1
+            rows = rows + self.architecture.padding_id + 1
         words, positions = (self.weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position"))
         if TOKEN_TYPES in self.weights:
             positions = positions + self.weights[TOKEN_TYPES][0]
-        x = words[self.sample.ids] + positions[places]
+        x = words[self.sample.ids] + positions[rows]
         if self.scheme.int8_embeddings:
             words, positions = _through_int8(words), _through_int8(positions)
-        y = words[self.sample.ids] + positions[places]
+        y = words[self.sample.ids] + positions[rows]
         return self.norm(x, "embeddings.LayerNorm"), self.norm(y, "embeddings.LayerNorm")
 
     def layer(self, name: str, x: Pair, *, first_only: bool) -> Pair:
-        """One layer's output; with ``first_only`` the sentences' first tokens', as in `graph`."""
+        """One layer's output; with ``first_only`` that of the sentences' first tokens, as in `graph.bert`."""
         attend, heads = self.sample.attend, self.architecture.heads
         parts = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
         query, key, value = self.linear(parts, x, "attention")
@@ -160,84 +161,83 @@ class _Quantizer:
         return self.add(x, y, f"{name}.output.LayerNorm")
 
     def float(self, name: str, x: Pair) -> Pair:
-        """What a layer that stays in float32 gives."""
+        """The output of a layer that stays in float32."""
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         return x[0] @ weight.T + bias, x[1] @ weight.T + bias
 
     def linear(self, names: list[str], x: Pair, place: str, folded: str | None = None) -> list[Pair]:
-        """Quantize the layers of one input; what they give in float and in integers.
+        """Quantize the layers of one input; their outputs.
 
         Args:
             names: the layers.
-            x: their input, in float and as the quantized layers before give it.
+            x: their input.
             place: where in the layer they stand, a key of `_ALPHA`.
-            folded: the layer that gives the input and takes the smoothing factors into its own scale.
+            folded: the layer that computes the input and takes the smoothing factors into its own scale.
         """
-        exact, given = x
+        exact, delivered = x
         weights = [self.weights[f"{name}.weight"] for name in names]
         smooth = _smoothing(exact, weights, _ALPHA[place])
-        given = given * smooth
+        delivered = delivered * smooth
         factors = smooth.numpy()
         if folded:
-            before = self.found[folded]
-            self.found[folded] = replace(before, scale=before.scale * factors, bias=before.bias * factors)
-        low, high = float(given.min()), float(given.max())
-        described = self.grid(low, high, smooth=None if folded else factors)
+            before = self.layers[folded]
+            self.layers[folded] = replace(before, scale=before.scale * factors, bias=before.bias * factors)
+        low, high = float(delivered.min()), float(delivered.max())
+        quantized = self.grid(low, high, smooth=None if folded else factors)
         return [
-            self.fit(name, (exact @ weight.T, given), weight / smooth, described)
+            self.fit(name, (exact @ weight.T, delivered), weight / smooth, quantized)
             for name, weight in zip(names, weights, strict=True)
         ]
 
     def down(self, name: str, up: str, x: Pair) -> Pair:
-        """Quantize the product after the activation function, whose input ``x`` the layer ``up`` gives."""
+        """Quantize the layer after the activation function, whose input ``x`` is the output of the layer ``up``."""
         act = ACT2FN[self.architecture.activation]
         exact = act(x[0])
         steps = Steps.of(exact, act)
-        before, channels = self.found[up], steps.channels.numpy()
-        self.found[up] = replace(
+        before, channels = self.layers[up], steps.channels.numpy()
+        self.layers[up] = replace(
             before,
             weight=before.weight[channels],
             scale=before.scale[channels],
             bias=before.bias[channels] - steps.shifts.numpy(),
         )
-        given = act(x[1][:, steps.channels] - steps.shifts)
+        delivered = act(x[1][:, steps.channels] - steps.shifts)
         weight = self.weights[f"{name}.weight"]
-        return self.fit(
-            name, (exact @ weight.T, given), steps.spread(weight), self.grid(float(given.min()), steps.height)
-        )
+        quantized = self.grid(float(delivered.min()), steps.height)
+        return self.fit(name, (exact @ weight.T, delivered), steps.spread(weight), quantized)
 
-    def fit(self, name: str, x: Pair, weight: torch.Tensor, given: QuantizedInput) -> Pair:
+    def fit(self, name: str, x: Pair, weight: torch.Tensor, quantized: QuantizedInput) -> Pair:
         """Choose a layer's integers.
 
         Args:
             name: the layer.
-            x: what its product shall be in float, without the bias, and its input as it is quantized.
+            x: the layer's product in float, without the bias; and its input, before it is quantized.
             weight: float [out, in], to be rounded for that input.
-            given: how the input is quantized.
+            quantized: how the input is quantized.
 
         Returns:
-            The layer's output in float and in integers, bias included.
+            The layer's output, bias included.
         """
-        wanted, seen = x[0], given.seen(x[1])
+        expected, rows = x[0], quantized.round_trip(x[1])
         scale = scales(weight)
-        integers = round_weights(weight, seen.T @ seen, scale)
-        got = seen @ (integers * scale[:, None]).T
-        shift = (wanted - got).mean(0)
+        integers = round_weights(weight, rows.T @ rows, scale)
+        product = rows @ (integers * scale[:, None]).T
+        shift = (expected - product).mean(0)
         bias = self.weights[f"{name}.bias"]
-        self.found[name] = QuantizedLinear(
-            given=given, weight=integers.numpy(), scale=scale.numpy(), bias=(bias + shift).numpy()
+        self.layers[name] = QuantizedLinear(
+            input=quantized, weight=integers.numpy(), scale=scale.numpy(), bias=(bias + shift).numpy()
         )
-        return wanted + bias, got + shift + bias
+        return expected + bias, product + shift + bias
 
     def grid(self, low: float, high: float, smooth: NDArray[np.float32] | None = None) -> QuantizedInput:
-        """A uint8 that covers all from ``low`` to ``high``: clipping even rare outliers costs more than it saves."""
+        """A uint8 grid from ``low`` to ``high``: clipping even rare outliers costs more than it saves."""
         low, high = min(0.0, low), max(0.0, high)
         if self.scheme.symmetric:
-            step, zero = max(high, -low, _LEAST) / 127, 128
+            step, zero = max(high, -low, _MIN_RANGE) / 127, 128
         else:
-            step = max(high - low, _LEAST) / 255
+            step = max(high - low, _MIN_RANGE) / 255
             zero = min(255, max(0, round(-low / step)))
-        # As the graph has it: a float32 of its own.
+        # The graph holds it as a float32.
         return QuantizedInput(smooth=smooth, scale=float(np.float32(step)), zero=zero)
 
     def add(self, x: Pair, y: Pair, name: str) -> Pair:
@@ -249,9 +249,9 @@ class _Quantizer:
 
 
 def _smoothing(x: torch.Tensor, weights: Sequence[torch.Tensor], alpha: float) -> torch.Tensor:
-    """What each input channel is multiplied with before it is quantized: float [in], 1 on geometric average."""
-    wide = x.abs().amax(0).clamp(min=_LEAST)
-    heavy = torch.stack([weight.abs().amax(0) for weight in weights]).amax(0).clamp(min=_LEAST)
+    """The factor of each input channel: float [in], 1 on geometric average."""
+    wide = x.abs().amax(0).clamp(min=_MIN_RANGE)
+    heavy = torch.stack([weight.abs().amax(0) for weight in weights]).amax(0).clamp(min=_MIN_RANGE)
     factors = heavy ** (1 - alpha) / wide**alpha
     return factors / factors.log().mean().exp()
 

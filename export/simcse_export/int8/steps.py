@@ -1,14 +1,14 @@
-"""An activation function's wide channels, computed in steps that are each as narrow as the others are.
+"""An activation function's wide channels, computed in steps as narrow as the other channels.
 
-GELU leaves a few channels up to ten times as wide as the rest. On one grid of 256 values for all, either they are
-clipped or the rest is coarse; smoothing factors even that out, but cost a pass over the widest tensor of a layer.
+GELU leaves a few channels far wider than the rest. On one grid of 256 values for all, either they are clipped or the
+rest is coarse; smoothing factors would even that out, at the cost of a pass over a layer's widest tensor.
 
 For large x GELU(x) is x, and there x is the sum of its steps, clip(x, 0, h) + clip(x - h, 0, h) + … So a wide channel
-is written several times, the copies with h, 2h, … taken off their bias, each quantized to at most h, which is the
-clipping, and each multiplied with the same weights. Near a multiple of h the sum is off by what GELU differs from
-max(x, 0), at most 0.17 and rarely; rounding the weights to the steps as they are (`rounding`) makes up for part of it.
+is computed several times: the copies have h, 2h, … subtracted from their bias, quantizing clips each to at most h, and
+all are multiplied with the same weights. Near a multiple of h the sum is off by what GELU differs from max(x, 0), at
+most 0.17 and rarely; rounding the weights against these very steps (`rounding`) makes up for part of it.
 
-It is outlier channel splitting (Zhao et al. 2019, arXiv:1901.09504) along the value instead of by halves.
+This is outlier channel splitting (Zhao et al. 2019, arXiv:1901.09504) along the value instead of by halves.
 """
 
 from collections.abc import Callable
@@ -17,22 +17,22 @@ from typing import Self
 
 import torch
 
-# Copies for each so many channels: 2 % of the feed-forward products. Multiples of 16 fill the widest vector registers.
+# 16 copies per 768 channels: 2 % of the feed-forward products. Multiples of 16 fill the widest vector registers.
 _COPIES, _CHANNELS = 16, 768
-# Of an interval that is at most 65 times its lower end: more than float32 tells apart.
+# Of an interval at most 65 times its lower end: finer than float32.
 _HALVINGS = 30
-# A shift that leaves nothing of any activation.
-_NEVER = 1e4
+# A shift after which no activation is left.
+_UNUSED = 1e4
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Which channels are computed how often.
+    """The channels of a feed-forward's middle, wide ones several times.
 
     Attributes:
-        channels: int64 [features], of which channel each feature is a step: first every channel once, then the copies.
-        shifts: float [features], what is taken off before the activation function; `_NEVER` for an unused copy.
-        height: of a step; what is above it is cut by quantization.
+        channels: int64 [features], the channel of each feature: first every channel once, then the copies.
+        shifts: float [features], subtracted before the activation function; `_UNUSED` for an unused copy.
+        height: of a step; quantization clips what is above it.
     """
 
     channels: torch.Tensor
@@ -45,15 +45,15 @@ class Steps:
 
         Args:
             activated: float [tokens, channels], the activation function's values.
-            activation: which it is; one that is bounded, such as tanh, has no steps.
+            activation: the function; a bounded one, such as tanh, has no steps.
         """
         largest = activated.amax(0).clamp(min=0)
         channels = torch.arange(len(largest))
         room = _COPIES * -(-len(largest) // _CHANNELS)
         top = float(largest.max())
-        if top == 0 or float(activation(torch.tensor(_NEVER))) < _NEVER:
+        if top == 0 or float(activation(torch.tensor(_UNUSED))) < _UNUSED:
             return cls(channels, torch.zeros(len(largest)), top)
-        low, height = top / (room + 1), top  # at the former the widest channel alone may need all copies
+        low, height = top / (room + 1), top  # at `low` the widest channel alone may need all copies
         for _ in range(_HALVINGS):
             middle = (low + height) / 2
             if int(_copies(largest, middle).sum()) <= room:
@@ -65,15 +65,15 @@ class Steps:
         unused = room - int(copies.sum())
         return cls(
             torch.cat([channels, channels.repeat_interleave(copies), channels[:1].repeat(unused)]),
-            torch.cat([torch.zeros(len(channels)), *shifts, torch.full((unused,), _NEVER)]),
+            torch.cat([torch.zeros(len(channels)), *shifts, torch.full((unused,), _UNUSED)]),
             height,
         )
 
     def spread(self, weight: torch.Tensor) -> torch.Tensor:
         """The columns of ``weight`` [out, channels] for every feature: [out, features], zero for unused copies."""
-        return weight[:, self.channels] * (self.shifts < _NEVER)
+        return weight[:, self.channels] * (self.shifts < _UNUSED)
 
 
 def _copies(largest: torch.Tensor, height: float) -> torch.Tensor:
-    """How many steps beside its first a channel of this largest value takes: int64 [channels]."""
+    """How many steps each channel needs beside its first, by its largest value: int64 [channels]."""
     return (largest / height).ceil().long().clamp(min=1) - 1

@@ -12,9 +12,10 @@ from transformers import AutoConfig, AutoModel
 from simcse_engine.artifact.manifest import GRAPH
 from simcse_engine.errors import CheckpointError, PoolerError, UnsupportedModelError
 from simcse_export import ExportOptions, export
+from simcse_export.checkpoint.architecture import Architecture
 from simcse_export.checkpoint.weights import load_weights
-from simcse_export.graph.bert import Architecture, author
-from simcse_export.graph.dialects.dialect import CpuFp32
+from simcse_export.graph.bert import author
+from simcse_export.graph.dialects.cpu import CpuFp32
 from simcse_export.graph.optimum import author_through_optimum
 from support.checkpoints import edit_json, edit_weights, make_checkpoint
 from support.forward import POOLERS, assert_equal, encoded, forward

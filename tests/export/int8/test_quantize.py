@@ -11,10 +11,11 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from simcse_export.checkpoint.architecture import TOKEN_TYPES, Architecture, Weights
 from simcse_export.checkpoint.weights import load_weights, select
-from simcse_export.graph.bert import TOKEN_TYPES, Architecture, Weights
-from simcse_export.int8.calibration import Sample, built_in
+from simcse_export.int8.calibration import Sample
 from simcse_export.int8.quantize import QuantizedLinear, Scheme, _Quantizer, quantize
+from simcse_export.texts.corpora import built_in
 from support.checkpoints import CORPUS, make_checkpoint
 
 LAYERS = 3
@@ -86,7 +87,7 @@ def test_attention_looks_within_each_sentence(model: Model) -> None:
     for first, ids in zip(sample.firsts.tolist(), sorted(model.sentences, key=len), strict=True):
         rows = slice(first, first + len(ids))
         assert sample.ids[rows].tolist() == ids
-        assert sample.places[rows].tolist() == list(range(len(ids)))
+        assert sample.positions[rows].tolist() == list(range(len(ids)))
         for head in range(heads):
             part = slice(head * 8, head * 8 + 8)
             scores = query[rows, part] @ key[rows, part].T / 8**0.5
@@ -107,8 +108,8 @@ def test_every_linear_layer_is_there(model: Model, found: dict[str, QuantizedLin
         assert (layer.weight.dtype, layer.weight.shape) == (np.int8, (rows, columns))
         assert (layer.scale.dtype, layer.scale.shape) == (np.float32, (rows,))
         assert (layer.bias.dtype, layer.bias.shape) == (np.float32, (rows,))
-        assert 0 <= layer.given.zero <= 255
-        assert layer.given.scale == np.float32(layer.given.scale) > 0
+        assert 0 <= layer.input.zero <= 255
+        assert layer.input.scale == np.float32(layer.input.scale) > 0
 
 
 def test_a_first_token_keeps_the_last_outputs_in_float(model: Model, found: dict[str, QuantizedLinear]) -> None:
@@ -119,24 +120,24 @@ def test_a_first_token_keeps_the_last_outputs_in_float(model: Model, found: dict
     assert not np.array_equal(first[value].scale, found[value].scale)
     same = [name for name in first if not name.startswith(LAST)]
     assert all(np.array_equal(first[name].weight, found[name].weight) for name in same)
-    smooth = torch.from_numpy(first[value].given.smooth)
+    smooth = torch.from_numpy(first[value].input.smooth)
     assert close(product_weights(first[value]) * smooth, torch.from_numpy(model.weights[f"{value}.weight"]))
 
 
 def test_the_integers_stand_for_the_weights(model: Model, found: dict[str, QuantizedLinear]) -> None:
     for name, layer in found.items():
-        if layer.given.smooth is None or name.endswith(".value"):
+        if layer.input.smooth is None or name.endswith(".value"):
             continue
-        assert layer.given.smooth.shape == layer.weight.shape[1:]
+        assert layer.input.smooth.shape == layer.weight.shape[1:]
         # Divided as they are, since channels that hardly matter may be rounded far off.
-        wanted = torch.from_numpy(model.weights[f"{name}.weight"]) / torch.from_numpy(layer.given.smooth)
+        wanted = torch.from_numpy(model.weights[f"{name}.weight"]) / torch.from_numpy(layer.input.smooth)
         assert close(product_weights(layer)[: len(wanted)], wanted), name
 
 
 def test_wide_channels_are_computed_in_steps(found: dict[str, QuantizedLinear]) -> None:
     for i in range(LAYERS):
         up, down = found[f"encoder.layer.{i}.intermediate.dense"], found[f"encoder.layer.{i}.output.dense"]
-        height = down.given.scale * (255 - down.given.zero)
+        height = down.input.scale * (255 - down.input.zero)
         count: Counter[int] = Counter()
         for step in range(WIDE, WIDE + COPIES):
             (channel,) = np.flatnonzero((up.weight[:WIDE] == up.weight[step]).all(1)).tolist()
@@ -152,14 +153,14 @@ def test_wide_channels_are_computed_in_steps(found: dict[str, QuantizedLinear]) 
 def test_the_outputs_smoothing_is_in_the_values(model: Model, found: dict[str, QuantizedLinear]) -> None:
     for i in range(LAYERS):
         value, output = f"encoder.layer.{i}.attention.self.value", f"encoder.layer.{i}.attention.output.dense"
-        assert found[output].given.smooth is None
+        assert found[output].input.smooth is None
         # A column of the output's weights is divided by the factor that the value's row is multiplied with.
         wide = torch.from_numpy(model.weights[f"{output}.weight"])
         narrow = product_weights(found[output])
         factors = (wide * narrow).sum(0) / narrow.square().sum(0)
         assert float(factors.max() / factors.min()) > 1.5
         torch.testing.assert_close(float(factors.log().mean()), 0.0, rtol=0, atol=0.02)
-        smooth = torch.from_numpy(found[value].given.smooth)
+        smooth = torch.from_numpy(found[value].input.smooth)
         restored = product_weights(found[value]) * smooth / factors[:, None]
         assert close(restored, torch.from_numpy(model.weights[f"{value}.weight"]))
         bias = torch.from_numpy(found[value].bias) / factors
@@ -168,7 +169,7 @@ def test_the_outputs_smoothing_is_in_the_values(model: Model, found: dict[str, Q
 
 def test_layers_of_one_input_share_its_numbers(found: dict[str, QuantizedLinear]) -> None:
     for i in range(LAYERS):
-        query, key, value = (found[f"encoder.layer.{i}.attention.self.{part}"].given for part in SELF)
+        query, key, value = (found[f"encoder.layer.{i}.attention.self.{part}"].input for part in SELF)
         assert query is key is value
 
 
@@ -180,8 +181,8 @@ def test_a_layer_is_quantized_on_what_reaches_it(model: Model) -> None:
         x, _ = quantizer.embeddings()
         reaches = x + 0.05 + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
         (y,) = quantizer.linear([name], (x, reaches), "up")
-        layer = quantizer.found[name]
-        smooth, step, zero = torch.from_numpy(layer.given.smooth), layer.given.scale, layer.given.zero
+        layer = quantizer.layers[name]
+        smooth, step, zero = torch.from_numpy(layer.input.smooth), layer.input.scale, layer.input.zero
         integers = ((reaches * smooth / step).round() + zero).clamp(0, 255) - zero
         by_hand = integers * step @ product_weights(layer).T + torch.from_numpy(layer.bias)
         in_float = x @ torch.from_numpy(model.weights[f"{name}.weight"]).T

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..bert import Architecture, Weights
+from ...checkpoint.architecture import Architecture, Weights
 from ..layouts.layout import Layout
 from ..layouts.packed import CUMULATIVE_LENGTHS, TOKEN_OFFSET, Packed
-from ..nodes import INT32, Graph
+from ..nodes import INT32, MICROSOFT, Graph
 from .dialect import Array, Heads, Linear, Norm
 from .gpu import HIDDEN_SCORE, Gpu
 
-_MICROSOFT = "com.microsoft"
 # Flash attention has a kernel of each.
 _HEAD_SIZES = (64, 32)
 
@@ -20,14 +19,14 @@ class Cuda(Gpu):
     """One kernel for attention (flash attention in float16), one for a bias and GELU, one for bias, sum and norm.
 
     Queries, keys and values are three products: packed into one tensor they would miss flash attention for texts of
-    less than 513 tokens, and with a bias of the attention's own they would be copied first. So `folded` leaves queries
-    alone with a bias.
+    less than 513 tokens, and with a bias of the attention's own they would be copied first. So `folded` leaves only
+    queries a bias.
     """
 
     layout = Packed
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
-        """See `Dialect`: there is a query for every token, and what the first ones got is taken out."""
+        """See `Dialect`: every token has a query, and the first tokens' results are taken out."""
         y = self.attend(layout.graph, query, key, value, heads)
         return layout.first_tokens(y) if heads.first_only else y
 
@@ -35,13 +34,13 @@ class Cuda(Gpu):
         """Attention of each sentence's tokens to each other, [tokens, hidden]."""
         inputs = [self.cast(graph, each) for each in (query, key, value)]
         sentences = "", TOKEN_OFFSET, CUMULATIVE_LENGTHS
-        return graph.op("PackedMultiHeadAttention", *inputs, *sentences, domain=_MICROSOFT, num_heads=heads.count)
+        return graph.op("PackedMultiHeadAttention", *inputs, *sentences, domain=MICROSOFT, num_heads=heads.count)
 
-    def activated(self, graph: Graph, x: str, layer: Linear, activation: str) -> str:
+    def activated(self, graph: Graph, x: str, layer: Linear, function: str) -> str:
         """See `Dialect`."""
-        if activation not in ("gelu", "gelu_python"):
-            return super().activated(graph, x, layer, activation)
-        y = graph.op("BiasGelu", self.product(graph, x, layer), self.bias(graph, layer), domain=_MICROSOFT)
+        if function != "gelu":
+            return super().activated(graph, x, layer, function)
+        y = graph.op("BiasGelu", self.product(graph, x, layer), self.bias(graph, layer), domain=MICROSOFT)
         return self._as_wide(layer, y)
 
     def add_norm(self, graph: Graph, x: str, skip: str, norm: Norm, *, after: Linear | None = None) -> str:
@@ -56,25 +55,25 @@ class Cuda(Gpu):
             self.constant(graph, f"{norm.name}.{name}", array, single=single)
             for name, array in (("weight", norm.gamma), ("bias", norm.beta))
         ]
-        y = graph.op("SkipLayerNormalization", *parts, *bias, domain=_MICROSOFT, epsilon=norm.epsilon)
+        y = graph.op("SkipLayerNormalization", *parts, *bias, domain=MICROSOFT, epsilon=norm.epsilon)
         if single:
             self._singles.add(y)
         return self.cast(graph, y)
 
     def mean(self, layout: Layout, states: Sequence[str], hidden: int) -> str:
-        """See `Dialect`: attention whose queries are zero looks at all tokens of a sentence alike."""
+        """See `Dialect`: attention whose queries are zero weighs all tokens of a sentence alike."""
         graph = layout.graph
-        x = self.cast(graph, self.halfway(graph, states))
+        x = self.cast(graph, self.mean_of(graph, states))
         count = hidden // next(size for size in (*_HEAD_SIZES, hidden) if hidden % size == 0)
         y = self.attend(graph, graph.op("Sub", x, x), x, x, Heads(count=count, hidden=hidden, first_only=True))
         return self.vectors(graph, layout.first_tokens(y))
 
 
 class CudaOnCpu(Cuda):
-    """The same graph for a CPU, which has no kernel of the fused attention: to check all else of it, and the layout."""
+    """The same graph for a CPU, which has no kernel of the fused attention: to check the rest, and the layout."""
 
     def attend(self, graph: Graph, query: str, key: str, value: str, heads: Heads) -> str:
-        """See `Cuda`: tokens look at all tokens of the run, and a mask hides those of other sentences."""
+        """See `Cuda`: tokens attend to all tokens of the run, and a mask hides those of other sentences."""
         ones = graph.op("Cast", graph.op("Equal", "input_ids", "input_ids"), to=INT32)
         places = graph.op("Unsqueeze", graph.op("CumSum", ones, graph.scalar(0)), graph.ints(1))
         # Counted from 1, a token is in the sentence whose number is that of the boundaries before it.
@@ -97,8 +96,8 @@ class CudaOnCpu(Cuda):
 def folded(architecture: Architecture, weights: Weights) -> dict[str, Array]:
     """The same model without biases of keys and values.
 
-    A key's bias adds the same to all scores of a query, which softmax takes no notice of. A value's passes through
-    attention as it is, since its weights sum to one, and so is a bias of the product after it.
+    A key's bias adds the same to all scores of a query, which softmax ignores. A value's bias passes through attention
+    unchanged, since its weights sum to one, and becomes a bias of the product after it.
     """
     changed = dict(weights)
     for i in range(architecture.layers):

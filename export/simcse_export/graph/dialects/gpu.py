@@ -1,15 +1,14 @@
-"""What the dialects of GPUs share: one float type for all tensors but those that it is too narrow for."""
+"""What the dialects of GPUs share: one float type for all tensors, except those that it is too narrow for."""
 
 from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from ..layouts.layout import Layout, mean
 from ..nodes import FLOAT, FLOAT16, Graph
-from ..pooling import halfway
-from .dialect import Array, CpuFp32, Linear, Norm
+from .cpu import CpuFp32
+from .dialect import Array, Linear, Norm
 
-# What a hidden token's score becomes: nothing is left of it after softmax, and float16 can hold it.
+# The score of a hidden token: softmax leaves nothing of it, and float16 can hold it.
 HIDDEN_SCORE = -1e4
 
 
@@ -17,7 +16,7 @@ class Gpu(CpuFp32):
     """Plain operators in float16 or float32.
 
     In float16, products accumulate in float32 (the libraries' default), and norms compute in float32. Linear layers
-    whose results float16 cannot hold (`overflow.wide_layers`) stay in float32, results included.
+    whose results float16 cannot hold (`simcse_export.checkpoint.ranges.wide_layers`) stay in float32, results included.
     """
 
     def __init__(self, precision: str, wide: Collection[str] = ()) -> None:
@@ -45,17 +44,16 @@ class Gpu(CpuFp32):
         """The linear layer's bias."""
         return self.constant(graph, f"{layer.name}.bias", layer.bias, single=layer.name in self._wide)
 
-    def activated(self, graph: Graph, x: str, layer: Linear, activation: str) -> str:
+    def activated(self, graph: Graph, x: str, layer: Linear, function: str) -> str:
         """See `Dialect`."""
-        return self._as_wide(layer, super().activated(graph, x, layer, activation))
+        return self._as_wide(layer, super().activated(graph, x, layer, function))
 
     def add_norm(self, graph: Graph, x: str, skip: str, norm: Norm, *, after: Linear | None = None) -> str:
         """See `Dialect`: sum and norm in float32."""
         if after is not None:
             x = self.linear(graph, x, after)
         total = graph.op("Add", *(self.cast(graph, each, single=True) for each in (x, skip)))
-        weights = graph.weight(f"{norm.name}.weight", norm.gamma), graph.weight(f"{norm.name}.bias", norm.beta)
-        y = graph.op("LayerNormalization", total, *weights, axis=-1, epsilon=norm.epsilon)
+        y = self.layer_norm(graph, total, norm)
         self._singles.add(y)
         return self.cast(graph, y)
 
@@ -63,15 +61,11 @@ class Gpu(CpuFp32):
         """See `Dialect`."""
         return self.cast(graph, x, single=True)
 
-    def halfway(self, graph: Graph, states: Sequence[str]) -> str:
-        """The average of one or two tensors, in float32."""
-        y = halfway(graph, [self.vectors(graph, each) for each in states])
+    def mean_of(self, graph: Graph, states: Sequence[str]) -> str:
+        """See `CpuFp32`: in float32."""
+        y = super().mean_of(graph, [self.vectors(graph, each) for each in states])
         self._singles.add(y)
         return y
-
-    def mean(self, layout: Layout, states: Sequence[str], hidden: int) -> str:
-        """See `Dialect`."""
-        return mean(layout, self.halfway(layout.graph, states), hidden)
 
     def number(self, graph: Graph, value: float, *, single: bool = False) -> str:
         """A constant of rank 0 in the graph's type, or with ``single`` in float32."""

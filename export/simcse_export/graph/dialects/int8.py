@@ -3,20 +3,18 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...int8.quantize import QuantizedInput, QuantizedLinear
 from ...int8.rounding import quantized_rows
 from ..layouts.even import Even
 from ..layouts.layout import Layout
-from ..nodes import FLOAT, Graph
-from .dialect import CpuFp32, Heads, Linear
-
-_MICROSOFT = "com.microsoft"
+from ..nodes import FLOAT, MICROSOFT, Graph
+from .cpu import CpuFp32
+from .dialect import Array, Heads, Linear
 
 
 class CpuInt8(CpuFp32):
-    """ONNX Runtime's CPU provider in int8: what it does not spell otherwise is said as in float32.
+    """ONNX Runtime's CPU provider in int8; the parts that it does not override are in float32.
 
     A linear layer is `QuantizeLinear` with constants and `MatMulIntegerToFloat`, which takes scales and bias along.
     Queries, keys and values are three products of one quantized input: a single one would have to be split.
@@ -25,15 +23,15 @@ class CpuInt8(CpuFp32):
     layout = Even
 
     def __init__(self, layers: Mapping[str, QuantizedLinear]) -> None:
-        """Spell the linear layers of these names in integers, and all others in float32."""
+        """Spell the linear layers with these names in integers, and all others in float32."""
         self._layers = layers
         self._quantized: dict[str, str] = {}
 
-    def embedding(self, graph: Graph, rows: str, name: str, table: NDArray[np.float32]) -> str:
-        """See `Dialect`: int8 with a scale a row, a quarter of the size."""
+    def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
+        """See `Dialect`: int8 with one scale per row, a quarter of the size."""
         integers, scale = quantized_rows(table)
-        found = graph.op("Cast", graph.op("Gather", graph.weight(name, integers), rows), to=FLOAT)
-        return graph.op("Mul", found, graph.op("Gather", graph.weight(f"{name}.scale", scale), rows))
+        rows_as_float = graph.op("Cast", graph.op("Gather", graph.weight(name, integers), rows), to=FLOAT)
+        return graph.op("Mul", rows_as_float, graph.op("Gather", graph.weight(f"{name}.scale", scale), rows))
 
     def linear(self, graph: Graph, x: str, layer: Linear) -> str:
         """See `Dialect`."""
@@ -44,17 +42,19 @@ class CpuInt8(CpuFp32):
             "weight": integers.weight.T,
             "scale": integers.scale,
             "bias": integers.bias,
-            "input.scale": np.array(integers.given.scale, np.float32),
-            "input.zero": np.array(integers.given.zero, np.uint8),
+            "input.scale": np.array(integers.input.scale, np.float32),
+            "input.zero": np.array(integers.input.zero, np.uint8),
         }
         w, w_scale, b, scale, zero = (graph.weight(f"{layer.name}.{part}", array) for part, array in constants.items())
-        quantized = self._quantize(graph, x, f"{layer.name}.input", integers.given, scale, zero)
-        return graph.op("MatMulIntegerToFloat", quantized, w, scale, w_scale, zero, "", b, domain=_MICROSOFT)
+        rows = self._quantize(graph, x, f"{layer.name}.input", integers.input, scale, zero)
+        return graph.op("MatMulIntegerToFloat", rows, w, scale, w_scale, zero, "", b, domain=MICROSOFT)
 
-    def _quantize(self, graph: Graph, x: str, name: str, given: QuantizedInput, scale: str, zero: str) -> str:
-        """``x`` as uint8, made once for all layers that read it."""
+    def _quantize(self, graph: Graph, x: str, name: str, quantized: QuantizedInput, scale: str, zero: str) -> str:
+        """``x`` as uint8, computed once for all layers that read it."""
         if x not in self._quantized:
-            smoothed = x if given.smooth is None else graph.op("Mul", x, graph.weight(f"{name}.smooth", given.smooth))
+            smoothed = (
+                x if quantized.smooth is None else graph.op("Mul", x, graph.weight(f"{name}.smooth", quantized.smooth))
+            )
             self._quantized[x] = graph.op("QuantizeLinear", smoothed, scale, zero)
         return self._quantized[x]
 
@@ -67,8 +67,8 @@ class CpuInt8(CpuFp32):
         k, v = (graph.op("Reshape", flat, by_place) for flat in (key, value))
         q = graph.op("Reshape", query, graph.ints(1, -1, each) if heads.first_only else by_place)
         scores = graph.op(
-            *("FusedMatMul", q, k), domain=_MICROSOFT, transBatchA=1, transBatchB=1, transB=1, alpha=each**-0.5
+            *("FusedMatMul", q, k), domain=MICROSOFT, transBatchA=1, transBatchB=1, transB=1, alpha=each**-0.5
         )
         weights = graph.op("Softmax", scores, axis=-1)
-        y = graph.op("FusedMatMul", weights, v, domain=_MICROSOFT, transBatchB=1)
+        y = graph.op("FusedMatMul", weights, v, domain=MICROSOFT, transBatchB=1)
         return graph.op("Reshape", graph.op("Transpose", y, perm=[1, 0, 2]), graph.ints(-1, heads.hidden))

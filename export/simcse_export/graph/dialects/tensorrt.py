@@ -9,7 +9,8 @@ from ...int8.quantize import QuantizedInput, QuantizedLinear
 from ..layouts.grid import MASK, Grid
 from ..layouts.layout import Layout
 from ..nodes import FLOAT, FLOAT16, Graph
-from .dialect import ACTIVATIONS, Heads, Linear
+from .cpu import OPERATORS
+from .dialect import Heads, Linear
 from .gpu import HIDDEN_SCORE, Gpu
 
 
@@ -20,7 +21,7 @@ class TensorRt(Gpu):
     _hidden_scores = ""
 
     def _hide(self, graph: Graph) -> str:
-        """What is added to scores, [sentences, 1, 1, longest]: 0, and for padding so little that nothing is left."""
+        """What is added to scores, [sentences, 1, 1, longest]: 0 for tokens, `HIDDEN_SCORE` for padding."""
         if not self._hidden_scores:
             mask = graph.op("Cast", MASK, to=FLOAT16 if self._half else FLOAT)
             hidden = graph.op("Mul", graph.op("Sub", mask, self.number(graph, 1)), self.number(graph, -HIDDEN_SCORE))
@@ -32,7 +33,7 @@ class TensorRt(Gpu):
         graph, each = layout.graph, heads.hidden // heads.count
         if heads.first_only:
             query = graph.op("Unsqueeze", query, graph.ints(1))
-        # 0 is "as it was": no shape has to be computed.
+        # 0 keeps a dimension: no shape has to be computed.
         by_head = graph.ints(0, 0, heads.count, each)
         q, k, v = (
             graph.op("Transpose", graph.op("Reshape", self.cast(graph, x), by_head), perm=perm)
@@ -44,9 +45,9 @@ class TensorRt(Gpu):
         y = graph.op("Transpose", graph.op("MatMul", weights, v), perm=[0, 2, 1, 3])
         return graph.op("Reshape", y, graph.ints(*([-1] if heads.first_only else [0, 0]), heads.hidden))
 
-    def activation(self, graph: Graph, x: str, name: str) -> str:
+    def activation(self, graph: Graph, x: str, function: str) -> str:
         """See `CpuFp32`: in operators of ONNX itself."""
-        operator, _, attributes = ACTIVATIONS[name]
+        operator, _, attributes = OPERATORS[function]
         single = x in self._singles
 
         def number(value: float) -> str:
@@ -74,7 +75,7 @@ class TensorRtInt8(TensorRt):
     opset = 19  # the first whose DequantizeLinear gives float16
 
     def __init__(self, layers: Mapping[str, QuantizedLinear], wide: Collection[str] = ()) -> None:
-        """Spell the linear layers of these names in integers (whose zero is 128 of uint8, 0 of int8)."""
+        """Spell the linear layers with these names in integers (whose zero is 128 of uint8, 0 of int8)."""
         super().__init__("fp32" if wide else "fp16")
         self._layers = layers
         self._quantized: dict[str, str] = {}
@@ -87,21 +88,23 @@ class TensorRtInt8(TensorRt):
         scale = self.constant(graph, f"{layer.name}.scale", integers.scale)
         weight = graph.weight(f"{layer.name}.weight", integers.weight.T)
         rows = graph.op("DequantizeLinear", weight, scale, axis=1)
-        return graph.op("MatMul", self._through_int8(graph, self.cast(graph, x), layer.name, integers.given), rows)
+        return graph.op("MatMul", self._through_int8(graph, self.cast(graph, x), layer.name, integers.input), rows)
 
     def bias(self, graph: Graph, layer: Linear) -> str:
         """See `Gpu`."""
         integers = self._layers.get(layer.name)
         return super().bias(graph, layer if integers is None else replace(layer, bias=integers.bias))
 
-    def _through_int8(self, graph: Graph, x: str, name: str, given: QuantizedInput) -> str:
-        """``x`` as int8 lets it be, made once for all layers that read it."""
+    def _through_int8(self, graph: Graph, x: str, name: str, quantized: QuantizedInput) -> str:
+        """``x`` rounded to int8 and back, computed once for all layers that read it."""
         if x not in self._quantized:
-            if given.zero != 128:
-                raise ValueError(f"{name}: TensorRT takes symmetric integers alone, and their zero is {given.zero}")
-            smooth = given.smooth
+            if quantized.zero != 128:
+                raise ValueError(
+                    f"{name}: TensorRT takes only symmetric integers, whose zero is 128, not {quantized.zero}"
+                )
+            smooth = quantized.smooth
             y = x if smooth is None else graph.op("Mul", x, self.constant(graph, f"{name}.input.smooth", smooth))
-            scale = self.constant(graph, f"{name}.input.scale", np.array(given.scale, np.float32))
+            scale = self.constant(graph, f"{name}.input.scale", np.array(quantized.scale, np.float32))
             zero = graph.weight("int8 0", np.array(0, np.int8))
             self._quantized[x] = graph.op("DequantizeLinear", graph.op("QuantizeLinear", y, scale, zero), scale, zero)
         return self._quantized[x]

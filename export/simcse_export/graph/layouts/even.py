@@ -1,22 +1,19 @@
 """The even layout: sentences of one length, laid out position by position.
 
-The graph's inputs are those of every graph, sentences end to end, and the runner sees to it that their lengths are
-equal. Inside, all first tokens come first, then all second ones: a sentence's tokens are a fixed stride apart. So the
-runtime's matrix product can walk the heads of all sentences where they lie, without the transposes that attention
-takes on any other layout (``benchmarks/choices/spellings.py`` compares), and the first tokens, which
-the CLS poolers want, are simply the first rows.
+The graph's inputs are sentences end to end, as in the ragged layout; the runner makes runs of one length. Inside, all
+first tokens come first, then all second ones: a sentence's tokens are a fixed stride apart. So the runtime's matrix
+product walks the heads of all sentences where they lie, without the transposes that attention takes on any other layout
+(`docs/decisions/006-spellings.md`), and the first tokens, which the CLS poolers read, are simply the first rows.
 
-There is one path and no mask, so a sentence's activations are the same to the last bit in any company. A graph that
-rounds them to integers needs that: where a masked kernel is off by one unit in the last place, some activation next to
-a rounding boundary falls to the other side, and the vector moves by far more than 1e-6.
+There is one path and no mask, so a sentence's activations are the same to the last bit in any batch. A graph that
+rounds them to integers needs that: where a masked kernel is off by one unit in the last place, an activation next to a
+rounding boundary falls to the other side, and the vector moves by far more than 1e-6.
 """
 
-from collections.abc import Callable, Sequence
-
-import onnx
+from collections.abc import Callable
 
 from ..nodes import FLOAT, Graph
-from .ragged import counted, end_to_end
+from .ragged import EndToEnd
 
 
 class EvenView:
@@ -41,7 +38,7 @@ class EvenView:
         return self.graph.op("Reshape", grid, self.graph.ints(-1, *trailing))
 
 
-class Even:
+class Even(EndToEnd):
     """The layout of one run.
 
     Attributes:
@@ -50,8 +47,6 @@ class Even:
     """
 
     name = "even"
-    positions = ""
-    queries_alone = True
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -63,18 +58,10 @@ class Even:
             self.ids = graph.op("Reshape", graph.op("Transpose", by_sentence, perm=[1, 0]), graph.ints(-1))
             self._shape = graph.op("Concat", self.length, self._sentences, axis=0)
 
-    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
-        """See `Layout`."""
-        return end_to_end()
-
-    def lengths(self) -> str:
-        """See `Layout`."""
-        return counted(self.graph)
-
     def first_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
         return self.graph.op("Slice", states, self.graph.ints(0), self._sentences, self.graph.ints(0))
 
-    def each(self, write: Callable[[EvenView], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - Ragged's needs it
+    def on_grid(self, write: Callable[[EvenView], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - Ragged's needs it
         """Write a part of the graph that needs the grid."""
         return write(EvenView(self.graph, self._shape))

@@ -1,7 +1,7 @@
-"""The grid layout: a row a sentence, padded at the right, as compilers of fixed shapes want it.
+"""The grid layout: one row per sentence, padded at the right, for compilers of fixed shapes.
 
-Tensors keep two leading axes, [sentences, longest, features]; shapes are never computed, so that a compiler sees
-nothing but products, sums and reshapes.
+Tensors keep two leading axes, [sentences, longest, features]; shapes are never computed, so a compiler sees only
+products, sums and reshapes.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ MASK = "attention_mask"
 
 
 class GridView:
-    """The grid, which is how everything lies already; see `View`."""
+    """The grid, on which all tensors lie already; see `View`."""
 
     axis = 1
     mask = MASK
@@ -38,7 +38,7 @@ class Grid:
     name = "grid"
     ids = "input_ids"
     positions = "position_ids"
-    queries_alone = True
+    takes_first_queries = True
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -56,6 +56,6 @@ class Grid:
         """See `Layout`."""
         return self.graph.op("ReduceSum", self.graph.op("Cast", MASK, to=FLOAT), self.graph.ints(1), keepdims=1)
 
-    def each(self, write: Callable[[GridView], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
+    def on_grid(self, write: Callable[[GridView], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
         """See `Layout`."""
         return write(GridView(self.graph))

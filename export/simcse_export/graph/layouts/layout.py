@@ -1,4 +1,4 @@
-"""What a layout is: how the sentences of a run lie in the graph's inputs, and the grid that attention sees them on."""
+"""What a layout is: how a run's sentences lie in the graph's inputs, and the grid on which attention sees them."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -12,8 +12,8 @@ class View(Protocol):
     """The grid of a run: how rows get there and back.
 
     Attributes:
-        graph: where its nodes go.
-        axis: the grid's axis that runs over a sentence's tokens; the other one of the first two is the sentence's.
+        graph: the graph, or the branch of it, that its nodes go into.
+        axis: the grid's axis of a sentence's tokens, 0 or 1; the other one is that of sentences.
         mask: int32, 1 where there is a token; "" (an absent input) where there is no padding.
     """
 
@@ -35,20 +35,20 @@ class Layout(Protocol):
 
     Attributes:
         name: one of `simcse_engine.artifact.kinds.LAYOUTS`.
-        graph: the graph whose inputs they are.
+        graph: the graph that its inputs belong to.
         ids: int64 or int32 [tokens].
         positions: each token's row of the position table, where that is an input; "" where the graph computes it.
-        queries_alone: whether attention can take queries of the first tokens alone.
+        takes_first_queries: whether attention takes queries of the first tokens alone.
     """
 
     name: str
     graph: Graph
     ids: str
     positions: str
-    queries_alone: bool
+    takes_first_queries: bool
 
     def inputs(self) -> Sequence[onnx.ValueInfoProto]:
-        """What the graph asks for, see `simcse_engine.session.feeds`."""
+        """The graph's inputs, see `simcse_engine.session.feeds`."""
 
     def first_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
@@ -56,7 +56,7 @@ class Layout(Protocol):
     def lengths(self) -> str:
         """float32 [sentences, 1], each sentence's count of tokens."""
 
-    def each(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:
+    def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:
         """Write a part of the graph that needs the grid."""
 
 
@@ -72,4 +72,4 @@ def mean(layout: Layout, x: str, hidden: int) -> str:
         return inner.op("ReduceSum", grid, inner.ints(view.axis), keepdims=0)
 
     lengths = layout.lengths()
-    return layout.graph.op("Div", layout.each(total), lengths)
+    return layout.graph.op("Div", layout.on_grid(total), lengths)

@@ -22,7 +22,7 @@ class Packed:
     name = "packed"
     ids = "input_ids"
     positions = "position_ids"
-    queries_alone = False
+    takes_first_queries = False
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -44,9 +44,9 @@ class Packed:
         return self.graph.op("Gather", states, self._starts)
 
     def lengths(self) -> str:
-        """See `Layout`; nobody asks: averages are taken by attention."""
+        """See `Layout`; attention averages here."""
         raise TypeError("the packed layout has no lengths, its dialect averages by itself")
 
-    def each(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
+    def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
         """See `Layout`; there is no grid."""
         raise TypeError("the packed layout has no grid, its dialect spells what looks across tokens")

@@ -2,12 +2,11 @@
 
 The graph's inputs are ``input_ids`` [tokens] and ``lengths`` [sentences]. Layers that treat each token by itself work
 on the flat [tokens, hidden]: no padding is ever multiplied. What looks across a sentence's tokens needs a grid
-[sentences, longest]. Where all lengths are equal the grid is a mere reshape and needs no mask, which is what the
-runtime's fastest attention wants; where they differ, rows are gathered onto the grid and back. The graph decides
-between the two by itself, so one graph (and one copy of the weights) is at its best for both.
+[sentences, longest]. Where all lengths are equal the grid is a mere reshape without a mask, which the runtime's fastest
+attention needs; where they differ, rows are gathered onto the grid and back. The graph decides between the two by
+itself, so one graph (and one copy of the weights) is at its best for both.
 
-Measured on 2 cores in float32, calls of 2 to 64 sentences of mixed lengths take 1.3 to 2.2 times as long one sentence
-at a time, and 1.1 to 2.3 times as long padded (`docs/decisions/015-small-calls.md`).
+What the alternatives cost, one sentence at a time or padded: `docs/decisions/015-small-calls.md`.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,22 +47,39 @@ class RaggedView:
         return rows if self._equal else self.graph.op("Gather", rows, self._layout.filled)
 
 
-class Ragged:
-    """The layout of one run, computed from ``lengths`` by the first nodes of the graph.
+class EndToEnd:
+    """What layouts share whose inputs are ``input_ids`` [tokens], end to end, and ``lengths`` [sentences]."""
+
+    positions = ""
+    takes_first_queries = True
+    graph: Graph
+
+    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
+        """See `Layout`."""
+        return [
+            helper.make_tensor_value_info("input_ids", INT64, ["tokens"]),
+            helper.make_tensor_value_info("lengths", INT64, ["sentences"]),
+        ]
+
+    def lengths(self) -> str:
+        """See `Layout`."""
+        return self.graph.op("Unsqueeze", self.graph.op("Cast", "lengths", to=FLOAT), self.graph.ints(1))
+
+
+class Ragged(EndToEnd):
+    """The layout of one run, computed from ``lengths`` by the graph's first nodes.
 
     Attributes:
         ids: int64 [tokens].
         starts: int64 [sentences], where each sentence begins among the tokens.
         shape: int64 [2], sentences and longest.
-        slots: int64 [sentences, longest], the token of each place of the grid (mixed lengths only).
-        filled: int64 [tokens], each token's place in the flattened grid (mixed lengths only).
+        slots: int64 [sentences, longest], the token of each cell of the grid (mixed lengths only).
+        filled: int64 [tokens], each token's cell of the flattened grid (mixed lengths only).
         mask: int32 [sentences, longest] (mixed lengths only).
     """
 
     name = "ragged"
     ids = "input_ids"
-    positions = ""
-    queries_alone = True
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -87,24 +103,16 @@ class Ragged:
         place = graph.op("Range", graph.scalar(0), longest, graph.scalar(1))
         filled = graph.op("Less", place, graph.op("Unsqueeze", "lengths", graph.ints(1)))
         slots = graph.op("Add", graph.op("Unsqueeze", self.starts, graph.ints(1)), place)
-        # Padding must point at some token that exists; the mask keeps it out of every result.
+        # Padding must point at a token that exists; the mask keeps it out of every result.
         slots = graph.op("Where", filled, slots, graph.ints(0))
         places = graph.op("NonZero", graph.op("Reshape", filled, graph.ints(-1)))
         return slots, graph.op("Reshape", places, graph.ints(-1)), graph.op("Cast", filled, to=INT32)
-
-    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
-        """See `Layout`."""
-        return end_to_end()
-
-    def lengths(self) -> str:
-        """See `Layout`."""
-        return counted(self.graph)
 
     def first_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
         return self.graph.op("Gather", states, self.starts)
 
-    def each(self, write: Callable[[RaggedView], str], dtype: int = FLOAT) -> str:
+    def on_grid(self, write: Callable[[RaggedView], str], dtype: int = FLOAT) -> str:
         """Write a part of the graph that needs the grid, once for equal lengths and once for mixed ones."""
         return self.graph.branch(
             self._all_equal,
@@ -112,16 +120,3 @@ class Ragged:
             lambda graph: [write(RaggedView(graph, self, equal=False))],
             [dtype],
         )[0]
-
-
-def end_to_end() -> list[onnx.ValueInfoProto]:
-    """The inputs of sentences laid end to end: ``input_ids`` [tokens] and ``lengths`` [sentences]."""
-    return [
-        helper.make_tensor_value_info("input_ids", INT64, ["tokens"]),
-        helper.make_tensor_value_info("lengths", INT64, ["sentences"]),
-    ]
-
-
-def counted(graph: Graph) -> str:
-    """The input ``lengths`` as float32 [sentences, 1]."""
-    return graph.op("Unsqueeze", graph.op("Cast", "lengths", to=FLOAT), graph.ints(1))

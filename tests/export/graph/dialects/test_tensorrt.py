@@ -16,7 +16,7 @@ from simcse_engine.errors import InputValueError, ProviderError
 from simcse_engine.measure.parity import LIMITS, compare
 from simcse_engine.session import feeds
 from simcse_export import ExportOptions, export
-from simcse_export.graph.dialects.dialect import ACTIVATIONS
+from simcse_export.checkpoint.architecture import ACTIVATIONS
 from support.checkpoints import CORPUS, edit_weights, make_checkpoint
 from support.forward import TEXTS
 from support.maker import Maker, short_calibration

@@ -22,9 +22,10 @@ from simcse_engine.session.cuda import session as cuda
 from simcse_engine.session.cuda.buckets import GRAPH_TOKENS
 from simcse_engine.session.feeds import Size, packed
 from simcse_export import ExportOptions, export
+from simcse_export.checkpoint.architecture import Architecture
 from simcse_export.checkpoint.checkpoint import open_checkpoint
 from simcse_export.checkpoint.weights import load_weights
-from simcse_export.graph.bert import Architecture, author
+from simcse_export.graph.bert import author
 from simcse_export.graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from support.checkpoints import edit_weights, make_checkpoint
 from support.forward import TEXTS, forward

@@ -16,8 +16,8 @@ from simcse_engine.artifact.manifest import ARTIFACT_FILES, GRAPH, WEIGHTS, Mani
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.measure import parity
 from simcse_export import ExportOptions, export
-from simcse_export.graph.dialects.dialect import ACTIVATIONS
-from simcse_export.int8.calibration import built_in
+from simcse_export.checkpoint.architecture import ACTIVATIONS
+from simcse_export.texts.corpora import built_in
 from support.checkpoints import make_checkpoint
 from support.forward import TEXTS, forward
 from support.maker import Maker, short_calibration

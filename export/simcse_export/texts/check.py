@@ -56,7 +56,7 @@ def check_texts(count_tokens: Callable[[str], int], max_tokens: int) -> list[str
 
 
 def _grow(tokens: int, count_tokens: Callable[[str], int]) -> str:
-    """The longest run of ordinary words that has no more than so many tokens, filled up with the shortest one."""
+    """The longest run of ordinary words of at most so many tokens, filled up with the shortest word."""
     words = itertools.cycle(_RUN.split())
     text = ""
     while count_tokens(longer := f"{text} {next(words)}".strip()) <= tokens:

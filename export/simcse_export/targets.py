@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...int8.quantize import QuantizedLinear, Scheme, quantize
-from ...options import ExportOptions
-from ..bert import Architecture, Weights
-from .cuda import Cuda, CudaOnCpu, folded
-from .dialect import Dialect
-from .int8 import CpuInt8
-from .tensorrt import TensorRt, TensorRtInt8
+from .checkpoint.architecture import Architecture, Weights
+from .graph.dialects.cuda import Cuda, CudaOnCpu, folded
+from .graph.dialects.dialect import Dialect
+from .graph.dialects.int8 import CpuInt8
+from .graph.dialects.tensorrt import TensorRt, TensorRtInt8
+from .int8.quantize import QuantizedLinear, Scheme, quantize
+from .options import ExportOptions
 
 
 @dataclass(frozen=True, kw_only=True)

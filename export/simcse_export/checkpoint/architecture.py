@@ -1,0 +1,124 @@
+"""The architecture of a BERT or RoBERTa encoder: its numbers as a config states them, and the tensors it has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcse_engine.errors import CheckpointError
+
+# Tensors by their canonical names, those of transformers' bare encoder.
+Weights = Mapping[str, NDArray[np.float32]]
+
+TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
+
+# transformers implements each of these model types with the same computation as its family's first.
+_FAMILIES = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta"}
+
+# A config's ``hidden_act`` → the function that it names; several names share one.
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "quick_gelu": "quick_gelu",
+    "silu": "silu",
+    "swish": "silu",
+    "relu": "relu",
+    "tanh": "tanh",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """The numbers of a BERT or RoBERTa encoder.
+
+    Attributes:
+        family: "bert" (positions count from 0) or "roberta" (from padding_id + 1, and padding tokens are skipped).
+        activation: the config's ``hidden_act``, a key of `ACTIVATIONS`.
+    """
+
+    family: str
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+    vocabulary: int
+    positions: int
+    activation: str
+    epsilon: float
+    padding_id: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self | None:
+        """Read a checkpoint's config; None where it states anything that `simcse_export.graph.bert` does not write.
+
+        Raises:
+            CheckpointError: the config lacks a number of its family, or has something else in its place.
+        """
+        family = _FAMILIES.get(config["model_type"])
+        if (
+            family is None
+            or str(config.get("hidden_act", "gelu")) not in ACTIVATIONS
+            or config.get("position_embedding_type", "absolute") != "absolute"
+            or config.get("is_decoder")
+            or config.get("add_cross_attention")
+            or config.get("pruned_heads")
+        ):
+            return None
+        return cls(
+            family=family,
+            layers=_count(config, "num_hidden_layers"),
+            hidden=_count(config, "hidden_size"),
+            heads=_count(config, "num_attention_heads"),
+            intermediate=_count(config, "intermediate_size"),
+            vocabulary=_count(config, "vocab_size"),
+            positions=_count(config, "max_position_embeddings"),
+            activation=config.get("hidden_act", "gelu"),
+            epsilon=_epsilon(config),
+            padding_id=config.get("pad_token_id", 1 if family == "roberta" else 0) or 0,
+        )
+
+    def shapes(self, pooler: str) -> dict[str, tuple[int, ...]]:
+        """Every tensor that the graph needs, by its canonical name, with its shape."""
+        hidden, wide = self.hidden, self.intermediate
+        shapes: dict[str, tuple[int, ...]] = {
+            "embeddings.word_embeddings.weight": (self.vocabulary, hidden),
+            "embeddings.position_embeddings.weight": (self.positions, hidden),
+        }
+
+        def linear(name: str, features_out: int, features_in: int) -> None:
+            shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (features_out, features_in), (features_out,)
+
+        def norm(name: str) -> None:
+            shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
+
+        norm("embeddings.LayerNorm")
+        for i in range(self.layers):
+            for part in ("query", "key", "value"):
+                linear(f"encoder.layer.{i}.attention.self.{part}", hidden, hidden)
+            linear(f"encoder.layer.{i}.attention.output.dense", hidden, hidden)
+            norm(f"encoder.layer.{i}.attention.output.LayerNorm")
+            linear(f"encoder.layer.{i}.intermediate.dense", wide, hidden)
+            linear(f"encoder.layer.{i}.output.dense", hidden, wide)
+            norm(f"encoder.layer.{i}.output.LayerNorm")
+        if pooler == "cls":
+            linear("pooler.dense", hidden, hidden)
+        return shapes
+
+
+def _count(config: Mapping[str, Any], name: str) -> int:
+    value = config.get(name)
+    if not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"config.json lacks {name!r}" if value is None else f"config.json: {name} is {value!r}")
+    return value
+
+
+def _epsilon(config: Mapping[str, Any]) -> float:
+    value = config.get("layer_norm_eps", 1e-12)
+    if not isinstance(value, float | int) or isinstance(value, bool) or not value > 0:
+        raise CheckpointError(f"config.json: layer_norm_eps is {value!r}")
+    return float(value)

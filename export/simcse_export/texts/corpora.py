@@ -1,0 +1,34 @@
+"""Sentences to calibrate on and to judge by: those that come along, or a user's own."""
+
+from importlib import resources
+from pathlib import Path
+
+from simcse_engine.errors import CheckpointError
+
+# Fewer say too little about the range of an activation.
+_MIN_TEXTS = 64
+
+
+def built_in(name: str) -> list[str]:
+    """One of the corpora that come along, "calibration" or "gate": captions, news, questions, glosses, long texts …"""
+    text = resources.files(__package__).joinpath("corpus", f"{name}.txt").read_text(encoding="utf-8")
+    return text.splitlines()
+
+
+def read_corpus(path: Path) -> list[str]:
+    """The distinct lines of a user's calibration file, blank ones left out.
+
+    Raises:
+        CheckpointError: it cannot be read, is not UTF-8, or has too few lines.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    texts = list(dict.fromkeys(line for line in lines if line.strip()))
+    if len(texts) < _MIN_TEXTS:
+        raise CheckpointError(
+            f"{path}: {len(texts)} distinct lines; calibration needs {_MIN_TEXTS} or more, best some hundreds "
+            "of the kind that will be encoded"
+        )
+    return texts
