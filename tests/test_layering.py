@@ -124,6 +124,11 @@ ORDER = {
         {"nearest"},
         {"searcher"},
     ],
+    ENGINE / "measure": [
+        {"__init__"},
+        {"cosines", "parity", "results", "samples", "sts"},
+        {"bench", "quality"},
+    ],
     ENGINE / "cli": [
         {"__init__"},
         {"arguments"},

@@ -27,6 +27,7 @@ from .errors import (
 )
 from .files.atomic import whole_folder
 from .index import Index
+from .measure.cosines import unit_rows
 
 Result = tuple[str, float]
 
@@ -151,7 +152,7 @@ class SimCSE:
         single = isinstance(sentence, str)
         vectors = self._encoder_for(max_length).encode([sentence] if isinstance(sentence, str) else sentence)
         if normalize_to_unit and not self.manifest.normalized:
-            vectors = _unit(vectors).astype(np.float32)
+            vectors = unit_rows(vectors).astype(np.float32)
         return vectors[0] if single and not keepdim else vectors
 
     def similarity(
@@ -176,7 +177,7 @@ class SimCSE:
         key_vectors = _checked_keys(keys, self.manifest.dimension) if isinstance(keys, np.ndarray) else None
         if key_vectors is None:
             key_vectors = self.encode(keys, device=device)  # type: ignore[arg-type]
-        cosines = _unit(np.atleast_2d(query_vectors)) @ _unit(np.atleast_2d(key_vectors)).T
+        cosines = unit_rows(np.atleast_2d(query_vectors)) @ unit_rows(np.atleast_2d(key_vectors)).T
         if query_vectors.ndim == 1 and key_vectors.ndim == 1:
             return float(np.float32(cosines[0, 0]))
         return (cosines[0] if query_vectors.ndim == 1 else cosines).astype(np.float32)
@@ -403,14 +404,6 @@ def _checked_keys(keys: NDArray[Any], dimension: int) -> NDArray[Any]:
     if keys.ndim not in (1, 2) or keys.shape[-1] != dimension:
         raise InputValueError(f"keys are of shape {list(keys.shape)}; [m, {dimension}] or [{dimension}] is wanted")
     return keys
-
-
-def _unit(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    """Rows at length 1, in float64; a zero row stays zero."""
-    exact = vectors.astype(np.float64)
-    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
-    unit: NDArray[np.float64] = exact / np.where(lengths == 0, 1, lengths)
-    return unit
 
 
 def _remove_folder(folder: str, owner: int) -> None:

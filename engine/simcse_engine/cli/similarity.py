@@ -26,9 +26,12 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit code."""
+    from ..measure.cosines import unit_rows
+
     sentences = [args.first, *args.others]
     with counted_cuts(args.truncate) as cuts, open_encoder(args) as encoder:
-        values = cosines(encoder.encode(sentences))
+        units = unit_rows(encoder.encode(sentences))
+    values = units @ units.T
     if args.json:
         print_json({"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)})
     elif len(sentences) == 2:
@@ -36,17 +39,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(cosine_table(sentences, values))
     return 0
-
-
-def cosines(vectors: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """Cosines of every pair of rows, [n, n]; the rows need not be unit vectors, and a zero row has cosine 0 to all."""
-    import numpy as np
-
-    exact = vectors.astype(np.float64)
-    norms = np.linalg.norm(exact, axis=1, keepdims=True)
-    unit = exact / np.where(norms == 0, 1, norms)
-    products: NDArray[np.float64] = unit @ unit.T
-    return products
 
 
 def cosine_table(sentences: Sequence[str], values: "NDArray[np.float64]") -> str:

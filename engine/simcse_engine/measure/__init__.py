@@ -1,1 +1,9 @@
-"""Measurements of an artifact: parity with the reference model, quality on STS, speed."""
+"""How good and how fast an artifact is.
+
+parity   agreement with the reference model's vectors, and its limits
+quality  agreement with people's scores, over the STS tasks that `sts` reads
+cosines  of vectors of any length
+bench    speed on this machine; `results` is what it reports, `samples` the texts it makes up
+
+`bench.bench`, `quality.measure` and `sts.read_tasks`, with what they take and return, are public; the rest is private.
+"""

@@ -1,6 +1,6 @@
-"""How good vectors are: agreement with people's scores of similarity, and how vectors lie on the sphere.
+"""How good vectors are: agreement with people's scores of similarity, and the vectors' spread over the sphere.
 
-Pure functions over anything that encodes texts, so that export can ask them of a model that is no artifact yet.
+Pure functions over anything that encodes texts, so that export can score a model before it is an artifact.
 """
 
 import dataclasses
@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError, InputValueError
+from .cosines import pair_cosines, unit_rows
 from .sts import Task
 
 Vectors = NDArray[np.float32]
 
-# Pairs above it count as positive, as SimCSE has it (Gao et al. 2021, arXiv:2104.08821).
+# Pairs with a score above this count as positive, as in SimCSE (Gao et al. 2021, arXiv:2104.08821).
 POSITIVE = 4.0
-# Most vectors that uniformity compares, each with each: 16,384 make 134 million pairs.
+# Uniformity compares every pair of a sample of this many vectors at most: 134 million pairs.
 UNIFORMITY_SENTENCES = 16_384
 _BLOCK_ROWS = 1024
-# Cosines closer than this are equal. They differ by rounding alone: the vectors' own floats are 2e-8 apart at best.
-_COSINE_DECIMALS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class TaskQuality:
 
     Attributes:
         spearman: rank correlation of cosines and gold scores x 100, from -100 to 100.
-        pairs: how many it was computed from.
+        pairs: number of pairs it was computed from.
     """
 
     spearman: float
@@ -40,14 +39,14 @@ class TaskQuality:
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What `measure` found.
+    """The scores that `measure` computes.
 
     Attributes:
-        tasks: a figure a task, by its name.
+        tasks: scores by the task's name.
         average: mean of the tasks' Spearman, each of equal weight.
         alignment: of the positive pairs of all tasks, see `alignment`; None where no pair is positive.
         uniformity: of the distinct sentences of all tasks, see `uniformity`; None where there is only one.
-        sentences: how many distinct sentences there are. Of more than `UNIFORMITY_SENTENCES`, uniformity is that of a
+        sentences: number of distinct sentences. With more than `UNIFORMITY_SENTENCES`, uniformity is that of a
             sample, always the same one.
     """
 
@@ -67,15 +66,15 @@ def measure(tasks: Sequence[Task], encode: Callable[[list[str]], Vectors]) -> Qu
 
     Args:
         tasks: at least one, as `simcse_engine.measure.sts.read_tasks` gives them.
-        encode: texts → float32 [texts, dimension], of any length. It is called once, with every distinct sentence
-            once. The vectors are held all at once; all else takes blocks of fixed size.
+        encode: texts → float32 [texts, dimension], of any length. It is called once, with each distinct sentence
+            once. All vectors are held at once; everything else works in blocks of fixed size.
 
     Raises:
         InputValueError: no tasks.
         ArtifactError: a vector is not finite, or a task's pairs all have the same cosine.
     """
     if not tasks:
-        raise InputValueError("no tasks; at least one is wanted")
+        raise InputValueError("no tasks; expected at least one")
     texts = list(dict.fromkeys(text for task in tasks for side in (task.first, task.second) for text in side))
     row = {text: i for i, text in enumerate(texts)}
     vectors = encode(texts)
@@ -84,18 +83,18 @@ def measure(tasks: Sequence[Task], encode: Callable[[list[str]], Vectors]) -> Qu
         text = texts[int(np.argmin(finite))]
         raise ArtifactError(f"the vector of {text!r:.60} is not finite; export again, from a sound checkpoint")
 
-    scored, positive = {}, []
+    scores, positive = {}, []
     for task in tasks:
         left, right = (np.array([row[text] for text in side]) for side in (task.first, task.second))
-        found = pair_cosines(vectors, left, right)
-        if (found == found[0]).all():
-            raise ArtifactError(f"task {task.name}: all pairs have the cosine {found[0]:g}, so they have no order")
-        scored[task.name] = TaskQuality(spearman=spearman(found, task.gold), pairs=len(found))
-        chosen = task.gold > POSITIVE
-        positive.append(np.stack([left[chosen], right[chosen]]))
+        cosines = pair_cosines(vectors, left, right)
+        if (cosines == cosines[0]).all():
+            raise ArtifactError(f"task {task.name}: all pairs have the cosine {cosines[0]:g}, so they have no order")
+        scores[task.name] = TaskQuality(spearman=spearman(cosines, task.gold), pairs=len(cosines))
+        above = task.gold > POSITIVE
+        positive.append(np.stack([left[above], right[above]]))
     return Quality(
-        tasks=scored,
-        average=float(np.mean([task.spearman for task in scored.values()])),
+        tasks=scores,
+        average=float(np.mean([task.spearman for task in scores.values()])),
         alignment=alignment(vectors, *np.concatenate(positive, axis=1)),
         uniformity=uniformity(vectors),
         sentences=len(texts),
@@ -122,22 +121,10 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
-def pair_cosines(vectors: Vectors, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Cosines of the rows ``left[i]`` and ``right[i]`` of ``vectors``, float64 [pairs].
-
-    The rows need not be unit vectors; a zero row has cosine 0 to all.
-    """
-    out = np.empty(len(left))
-    for start in range(0, len(left), _BLOCK_ROWS):
-        block = slice(start, start + _BLOCK_ROWS)
-        out[block] = np.sum(_unit(vectors[left[block]]) * _unit(vectors[right[block]]), axis=1)
-    return np.round(out, _COSINE_DECIMALS)
-
-
 def alignment(vectors: Vectors, left: NDArray[np.int64], right: NDArray[np.int64]) -> float | None:
     """Mean squared distance between the directions of rows ``left[i]`` and ``right[i]``; None without pairs.
 
-    From 0, where each pair is one direction, to 4; smaller is better. Equation 1 of Wang & Isola 2020
+    From 0, where both of each pair have one direction, to 4; smaller is better. Equation 1 of Wang & Isola 2020
     (arXiv:2005.10242) with alpha 2. SimCSE's pairs are those with a gold score above `POSITIVE`.
     """
     if not len(left):
@@ -151,28 +138,23 @@ def uniformity(vectors: Vectors) -> float | None:
     """Log of the mean of exp(-2 |x - y|²) over all pairs of two rows' directions; None with fewer than two rows.
 
     From about -4, where directions are spread evenly, to 0, where all are one; smaller is better. Equation 2 of Wang &
-    Isola 2020 (arXiv:2005.10242) with t 2, over pairs of different rows as in their code. Of more than
-    `UNIFORMITY_SENTENCES` rows a sample of that many is taken, always the same one.
+    Isola 2020 (arXiv:2005.10242) with t 2, over pairs of different rows as in their code. More than
+    `UNIFORMITY_SENTENCES` rows are sampled, always in the same way.
     """
     if len(vectors) > UNIFORMITY_SENTENCES:
-        chosen = np.random.default_rng(0).choice(len(vectors), UNIFORMITY_SENTENCES, replace=False)
-        vectors = vectors[np.sort(chosen)]
+        sample = np.random.default_rng(0).choice(len(vectors), UNIFORMITY_SENTENCES, replace=False)
+        vectors = vectors[np.sort(sample)]
     count = len(vectors)
     if count < 2:
         return None
-    blocks = [_unit(vectors[start : start + _BLOCK_ROWS]).astype(np.float32) for start in range(0, count, _BLOCK_ROWS)]
+    blocks = [
+        unit_rows(vectors[start : start + _BLOCK_ROWS]).astype(np.float32) for start in range(0, count, _BLOCK_ROWS)
+    ]
     total = 0.0
     for i, rows in enumerate(blocks):
         for j, others in enumerate(blocks[i:], i):
             squares: Vectors = np.square(rows).sum(axis=1, keepdims=True) + np.square(others).sum(axis=1)
             kernel = np.exp(4 * (rows @ others.T) - 2 * squares)
-            # Of a block against itself, what lies above the diagonal is each pair once.
+            # In a block against itself, the part above the diagonal holds each pair once.
             total += float(np.sum(np.triu(kernel, 1) if i == j else kernel, dtype=np.float64))
     return float(np.log(total / (count * (count - 1) / 2)))
-
-
-def _unit(vectors: Vectors) -> NDArray[np.float64]:
-    exact = vectors.astype(np.float64)
-    norms = np.linalg.norm(exact, axis=1, keepdims=True)
-    unit: NDArray[np.float64] = exact / np.where(norms == 0, 1, norms)
-    return unit

@@ -1,4 +1,4 @@
-"""The command similarity: cosines of any vectors, a table that lines up."""
+"""The command similarity: figures, JSON, a table that lines up."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder
-from simcse_engine.cli.similarity import cosine_table, cosines
+from simcse_engine.cli.similarity import cosine_table
 from simcse_export import ExportOptions, export
 from support.commands import failure, run
 
@@ -58,17 +58,6 @@ def test_similarity_json(artifact: Path, expected: np.ndarray, capsys: pytest.Ca
 def test_a_lone_surrogate_among_the_arguments(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # What Python makes of an argument that is not UTF-8.
     assert "texts[1]" in failure(capsys, "similarity", artifact, "a", b"caf\xe9".decode("utf-8", "surrogateescape"))
-
-
-def test_cosines_are_of_directions_not_of_lengths() -> None:
-    vectors = np.array([[3, 0], [0, 0.5], [-1e-3, 0], [2e4, 2e4]], np.float32)
-    half = np.sqrt(0.5)
-    expected = [[1, 0, -1, half], [0, 1, 0, half], [-1, 0, 1, -half], [half, half, -half, 1]]
-    np.testing.assert_allclose(cosines(vectors), expected, atol=1e-7)
-
-
-def test_a_zero_vector_is_like_nothing() -> None:
-    np.testing.assert_array_equal(cosines(np.array([[0, 0], [1, 0]], np.float32)), [[0, 0], [0, 1]])
 
 
 def test_a_table_has_one_line_a_sentence() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simcse_engine.errors import ArtifactError, InputValueError
 from simcse_engine.measure import quality
-from simcse_engine.measure.quality import Vectors, alignment, measure, pair_cosines, spearman, uniformity
+from simcse_engine.measure.quality import Vectors, alignment, measure, spearman, uniformity
 from simcse_engine.measure.sts import Task
 
 WORDS = {
@@ -66,19 +66,6 @@ def test_spearman_with_ties(pairs: list[tuple[int, int]]) -> None:
     a, b = ([float(value) for value in side] for side in zip(*pairs, strict=True))
     if len(set(a)) > 1 and len(set(b)) > 1:
         assert spearman(np.array(a), np.array(b)) == pytest.approx(slow_spearman(a, b), abs=1e-9)
-
-
-def test_cosines_of_vectors_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quality, "_BLOCK_ROWS", 2)
-    vectors = encode(list(WORDS))
-    found = pair_cosines(vectors, rows(0, 0, 0, 0, 0, 5), rows(1, 2, 3, 4, 5, 5))
-    assert found.dtype == np.float64
-    np.testing.assert_allclose(found, [1, 0, math.sqrt(0.5), -1, 0, 0], atol=1e-12)
-
-
-def test_cosines_of_one_direction_are_tied() -> None:
-    vectors = np.random.default_rng(0).standard_normal((200, 48)).astype(np.float32)
-    assert set(pair_cosines(vectors, np.arange(200), np.arange(200))) == {1.0}
 
 
 def test_alignment_by_hand() -> None:
