@@ -22,7 +22,7 @@ READERS = {
     "pyarrow": {"arrow.py"},
     "tqdm": {"encoder.py", "simcse.py", "encode.py", "bench.py", "index.py"},
     "usearch": {"usearch.py"},
-    "sqlite3": {"records.py", "store.py"},
+    "sqlite3": {"transactions.py", "store.py"},
 }
 
 # What the engine imports beside the standard library and its readers' libraries.
@@ -94,8 +94,8 @@ ORDER = {
         {"storage"},
         {"ann"},
         {"search"},
-        {"binding", "upkeep"},
-        {"writer"},
+        {"info", "batches", "binding", "upkeep"},
+        {"creation", "writer"},
         {"index"},
         {"__init__"},
     ],
@@ -109,6 +109,7 @@ ORDER = {
         {"__init__"},
         {"where", "vectors", "lock"},
         {"records"},
+        {"transactions"},
         {"store"},
     ],
     ENGINE / "index/ann": [

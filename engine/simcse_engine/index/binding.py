@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -155,27 +155,3 @@ class Binding:
     def after_fork(self) -> None:
         """In a forked child: another thread may have held the lock."""
         self._opening = threading.Lock()
-
-
-class Portions:
-    """Takes vectors from an encoder's stream in other portions than they come in."""
-
-    def __init__(self, parts: Iterator[NDArray[np.float32]]) -> None:
-        """Take from ``parts``, float32 [m, dimension] each."""
-        self._parts = parts
-        self._rest: NDArray[np.float32] | None = None
-
-    def take(self, count: int, dimension: int) -> NDArray[np.float32]:
-        """The next ``count`` vectors."""
-        taken = []
-        while count:
-            rest = next(self._parts) if self._rest is None else self._rest
-            taken.append(rest[:count])
-            count -= len(taken[-1])
-            self._rest = rest[len(taken[-1]) :] if len(rest) > len(taken[-1]) else None
-        return np.concatenate([np.empty((0, dimension), np.float32), *taken])
-
-    def finish(self) -> None:
-        """Go to the end, where nothing is left."""
-        for _ in self._parts:
-            pass

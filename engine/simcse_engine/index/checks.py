@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import IndexMismatchError, InputTypeError, InputValueError
 
 # The next one has its use too: as the next automatic key, when none is left.
-MOST_KEY = (1 << 64) - 2
+MAX_KEY = (1 << 64) - 2
 # Python writes no longer numbers, by default.
 _MOST_BITS = 4096
 # SQLite reads no JSON that is nested deeper than 1000.
@@ -42,7 +42,7 @@ def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
             number = operator.index(key)
         except TypeError as error:
             raise InputTypeError(f"keys[{position}] is {type(key).__name__}; a whole number is wanted") from error
-        if not 0 <= number <= MOST_KEY:
+        if not 0 <= number <= MAX_KEY:
             raise InputValueError(f"keys[{position}] is {number}; a whole number from 0 to 2**64 - 2 is wanted")
         checked.append(number)
     if count is not None:

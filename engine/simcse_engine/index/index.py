@@ -6,54 +6,32 @@ behind the ones that count, flushes them, and then commits one transaction, whic
 """
 
 import os
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoder import Encoder
-from ..errors import ClosedError, IndexDamagedError, InputTypeError, InputValueError, SearchIndexError
-from ..files.atomic import whole_folder
+from ..errors import ClosedError, IndexDamagedError, SearchIndexError
 from ..files.entries import create_entries, read_entries
 from ..inputs import check_texts, checked_sequence
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
-from .ann.saved import SavedGraph
 from .ann.scheme import CANDIDATES_PER_HIT, Scheme
-from .binding import Artifact, Binding, Portions, facts_of
+from .batches import Batch, VanishedError, batches
+from .binding import Artifact, Binding
 from .checks import checked_keys, checked_metadata, checked_vectors
+from .creation import checked_folder, create_index
+from .info import IndexInfo, info_of
 from .limits import SearchLimits
 from .search.hits import Hit
 from .search.options import SearchOptions
 from .search.searcher import Searcher
 from .search.views import Views
 from .storage.records import About, Entry
-from .storage.store import Store, create_store
-from .storage.vectors import create_vector_file, vector_file_name
+from .storage.store import Store
 from .writer import IndexWriter, Progress
-
-
-@dataclass(frozen=True, kw_only=True)
-class IndexInfo:
-    """What an index is and holds.
-
-    Attributes:
-        entries: how many there are.
-        dead: vectors that were removed or replaced, and take room until `Index.compact`.
-        in_graph: how many of the vectors, dead ones too, the saved graph covers; the rest is scanned.
-        about: its artifact and dtype.
-        size_bytes: of all its files.
-    """
-
-    entries: int
-    dead: int
-    in_graph: int
-    about: About
-    size_bytes: int
 
 
 class Index(ForkAware):
@@ -85,7 +63,7 @@ class Index(ForkAware):
         limits: SearchLimits | None = None,
     ) -> None:
         """Open an index; `Index.open` says how."""
-        self.folder = _checked_folder(folder)
+        self.folder = checked_folder(folder)
         self.read_only = read_only
         self._limits = limits or SearchLimits()
         threads = usable_cpus()
@@ -129,28 +107,8 @@ class Index(ForkAware):
             OutputError: the folder exists, or cannot be made.
             InputValueError: an unknown dtype, or an encoder with another ``max_tokens`` than its artifact's.
         """
-        if dtype not in CANDIDATES_PER_HIT:
-            raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, CANDIDATES_PER_HIT))}")
-        where, manifest = facts_of(artifact)
-        if isinstance(artifact, Encoder) and artifact.max_tokens != manifest.max_tokens:
-            raise InputValueError(
-                f"this encoder cuts at {artifact.max_tokens} tokens, its artifact at {manifest.max_tokens}, as an "
-                "index does; give one without max_tokens"
-            )
-        about = About(
-            name=secrets.token_hex(16),
-            artifact=where,
-            identity=manifest.identity,
-            model=manifest.model,
-            dimension=manifest.dimension,
-            max_tokens=manifest.max_tokens,
-            dtype=dtype,
-        )
-        target = _checked_folder(folder)
-        with whole_folder(target) as staging:
-            name = bytes.fromhex(about.name)
-            create_vector_file(staging / vector_file_name(1), dimension=about.dimension, generation=1, name=name)
-            create_store(staging, about, generation=1)
+        target = checked_folder(folder)
+        create_index(target, artifact, dtype)
         return cls(target, artifact=artifact)
 
     @classmethod
@@ -194,15 +152,7 @@ class Index(ForkAware):
 
     def info(self) -> IndexInfo:
         """What the index is and holds, as of now."""
-        with self._store.reading() as reader:
-            state = reader.state()
-        return IndexInfo(
-            entries=state.rows - state.deaths,
-            dead=state.deaths,
-            in_graph=0 if state.graph is None else SavedGraph.from_json(state.graph).covered,
-            about=self.about,
-            size_bytes=sum(map(_size, self.folder.iterdir())),
-        )
+        return info_of(self.folder, self._store)
 
     def add(
         self,
@@ -236,25 +186,18 @@ class Index(ForkAware):
         # By position from here on: what pandas has is read by label.
         texts = list(checked_sequence(texts))
         check_texts(texts)
-        numbers = None if keys is None else checked_keys(keys, len(texts))
-        written = checked_metadata(metadata, len(texts))
+        checked = None if keys is None else checked_keys(keys, len(texts))
+        documents = checked_metadata(metadata, len(texts))
         writer = self._writing()
-        if not len(texts):
+        if not texts:
             return []
-        encoder, unit = self._binding.encoder(), self._binding.unit
-        known = writer.known(texts, numbers)
-        stream = Portions(map(unit, encoder.stream(texts[i] for i in np.flatnonzero(~known).tolist())))
-        added = writer.add(
-            texts,
-            numbers,
-            written,
-            lambda first, last: stream.take(int(np.count_nonzero(~known[first:last])), encoder.dimension),
-            known=known,
-            encode=lambda some: unit(encoder.encode(some)),
-            progress=progress,
-        )
-        # To its end, where it says how many were cut.
-        stream.finish()
+        encoder = self._binding.encoder()
+        known = writer.known(texts, checked)
+        unknown_texts = (texts[i] for i in np.flatnonzero(~known).tolist())
+        vectors = map(self._binding.unit, encoder.stream(unknown_texts))
+        added: list[int] = []
+        for batch in self._batches(texts, checked, documents, vectors, known=known):
+            added += self._add_batch(batch, progress)
         return added
 
     def add_vectors(
@@ -289,9 +232,35 @@ class Index(ForkAware):
         check_texts(texts)
         self._binding.check_identity(identity)
         unit = checked_vectors(vectors, self.about.dimension, count=len(texts))
-        numbers = None if keys is None else checked_keys(keys, len(texts))
-        written = checked_metadata(metadata, len(texts))
-        return self._writing().add(texts, numbers, written, lambda first, last: unit[first:last], progress=progress)
+        checked = None if keys is None else checked_keys(keys, len(texts))
+        documents = checked_metadata(metadata, len(texts))
+        writer = self._writing()
+        added: list[int] = []
+        for batch in self._batches(texts, checked, documents, iter([unit]), known=np.zeros(len(texts), np.bool_)):
+            added += writer.add(batch, progress)
+        return added
+
+    def _batches(
+        self,
+        texts: Sequence[str],
+        keys: Sequence[int] | None,
+        metadata: Sequence[str | None],
+        vectors: Iterator[NDArray[np.float32]],
+        *,
+        known: NDArray[np.bool_],
+    ) -> Iterator[Batch]:
+        size, dimension = self._limits.window_texts, self.about.dimension
+        return batches(texts, keys, metadata, vectors, known=known, dimension=dimension, size=size)
+
+    def _add_batch(self, batch: Batch, progress: Progress | None) -> list[int]:
+        """Commit a batch; known entries that are gone by now are encoded after all."""
+        while True:
+            try:
+                return self._writing().add(batch, progress)
+            except VanishedError as vanished:
+                texts = [batch.texts[i] for i in vanished.positions]
+                vectors = self._binding.unit(self._binding.encoder().encode(texts))
+                batch = batch.with_vectors(vanished.positions, vectors)
 
     def add_from(
         self,
@@ -460,20 +429,3 @@ class Index(ForkAware):
     def __repr__(self) -> str:
         about = self.about
         return f"<Index {str(self.folder)!r}: dimension {about.dimension}, {about.dtype}, artifact {about.artifact!r}>"
-
-
-def _checked_folder(folder: object) -> Path:
-    if not isinstance(folder, str | os.PathLike):
-        raise InputTypeError(f"an index is named by a path, not by {type(folder).__name__}")
-    name = os.fspath(folder)
-    if not isinstance(name, str) or "\0" in name:
-        raise InputValueError(f"{name!r:.80} is no path")
-    return Path(name).expanduser().absolute()
-
-
-def _size(path: Path) -> int:
-    """A file's size; none where a compaction has removed it meanwhile."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

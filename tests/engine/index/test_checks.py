@@ -6,7 +6,7 @@ import pytest
 
 from simcse_engine.errors import IndexMismatchError, InputTypeError, InputValueError
 from simcse_engine.index.checks import (
-    MOST_KEY,
+    MAX_KEY,
     checked_keys,
     checked_metadata,
     checked_vectors,
@@ -14,7 +14,7 @@ from simcse_engine.index.checks import (
 
 
 def test_keys() -> None:
-    assert checked_keys([0, np.int64(5), np.uint64(MOST_KEY)], 3) == [0, 5, MOST_KEY]
+    assert checked_keys([0, np.int64(5), np.uint64(MAX_KEY)], 3) == [0, 5, MAX_KEY]
     assert checked_keys(range(3), 3) == [0, 1, 2]
     assert checked_keys(iter([7, 7])) == [7, 7]
     assert checked_keys(np.array([3, 1], np.uint8)) == [3, 1]
@@ -30,7 +30,7 @@ def test_keys() -> None:
         ([1, 2.0], InputTypeError, r"keys\[1\] is float"),
         ([1, True], InputTypeError, r"keys\[1\] is True"),
         ([1, -1], InputValueError, r"keys\[1\] is -1"),
-        ([1, MOST_KEY + 1], InputValueError, r"keys\[1\]"),
+        ([1, MAX_KEY + 1], InputValueError, r"keys\[1\]"),
         ([1], InputValueError, "keys has 1 for 2 texts"),
         ([4, 4], InputValueError, r"keys\[1\] is keys\[0\] again \(4\)"),
     ],

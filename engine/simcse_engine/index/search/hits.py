@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import IndexDamagedError
-from ..storage.records import Reader
+from ..storage.transactions import Reader
 from .matches import Matches
 
 

@@ -6,7 +6,8 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ..storage.records import Reader, State
+from ..storage.records import State
+from ..storage.transactions import Reader
 from ..storage.where import Condition
 from .views import View
 

@@ -14,8 +14,9 @@ from ...errors import IndexDamagedError, IndexWarning
 from ..ann.saved import SavedGraph
 from ..ann.scheme import Scheme
 from ..ann.usearch import AnnGraph
-from ..storage.records import Reader, State
+from ..storage.records import State
 from ..storage.store import Store
+from ..storage.transactions import Reader
 from ..storage.vectors import VectorMap, vector_file_name
 
 

@@ -1,1 +1,5 @@
-"""What an index keeps on disk: the database, the vectors, the writer's lock."""
+"""What an index keeps on disk: its database, its vector file and its lock; private.
+
+`store` opens the database and begins `transactions`, which read and change `records`; `where` compiles filters to SQL.
+`vectors` is the vector file, and `lock` admits one writer at a time.
+"""

@@ -16,7 +16,8 @@ from ...errors import (
     SearchIndexError,
 )
 from ...machine.forks import ForkAware, never_destroy, register
-from .records import About, Change, Reader, create_tables
+from .records import About
+from .transactions import Change, Reader, create_tables
 
 DATABASE = "index.db"
 _BUSY_SECONDS = 30.0

@@ -1,0 +1,48 @@
+"""What an index is and holds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .ann.saved import SavedGraph
+from .storage.records import About
+from .storage.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexInfo:
+    """What an index is and holds.
+
+    Attributes:
+        entries: how many there are.
+        dead: vectors that were removed or replaced, and take room until `Index.compact`.
+        in_graph: how many of the vectors, dead ones too, the saved graph covers; the rest is scanned.
+        about: its artifact and dtype.
+        size_bytes: of all its files.
+    """
+
+    entries: int
+    dead: int
+    in_graph: int
+    about: About
+    size_bytes: int
+
+
+def info_of(folder: Path, store: Store) -> IndexInfo:
+    """The facts of an index as of now."""
+    with store.reading() as reader:
+        state = reader.state()
+    return IndexInfo(
+        entries=state.rows - state.deaths,
+        dead=state.deaths,
+        in_graph=0 if state.graph is None else SavedGraph.from_json(state.graph).covered,
+        about=store.about,
+        size_bytes=sum(map(_size, folder.iterdir())),
+    )
+
+
+def _size(path: Path) -> int:
+    """A file's size; 0 if a compaction has deleted it meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,200 @@
+"""Transactions: the statements that read and change an index's database, and its tables."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import IndexDamagedError, IndexVersionError
+from .records import About, Record, State, key_of, record_checksum, state_checksum, stored_key
+from .where import Condition
+
+FORMAT = 1
+# "SCSE", in SQLite's own header: tells an index from any other database.
+_APPLICATION = 0x53435345
+_PAGE_ROWS = 2048
+_COLUMNS = "e.row, e.key, e.text, e.metadata, e.checksum"
+
+_ENTRIES = """
+CREATE TABLE {name} (
+    row INTEGER PRIMARY KEY, key INTEGER NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT, checksum INTEGER NOT NULL
+)"""
+_SCHEMA = (
+    _ENTRIES.format(name="entries"),
+    "CREATE TABLE dead (number INTEGER PRIMARY KEY, row INTEGER NOT NULL)",
+    "CREATE TABLE about (content TEXT NOT NULL)",
+    "CREATE TABLE state (generation INTEGER, rows INTEGER, next_key INTEGER, graph TEXT, checksum INTEGER)",
+)
+
+
+def create_tables(connection: sqlite3.Connection, about: About, *, generation: int) -> None:
+    """Write an empty index's tables into an empty database."""
+    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("BEGIN")
+    for statement in _SCHEMA:
+        connection.execute(statement)
+    connection.execute("INSERT INTO about VALUES (?)", (json.dumps(asdict(about)),))
+    facts = (generation, 0, 0, None)
+    connection.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*facts, state_checksum(*facts)))
+    connection.execute("COMMIT")
+
+
+class Reader:
+    """One state of the database.
+
+    Attributes:
+        path: the database's, for messages.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    def about(self) -> About:
+        """What the index is.
+
+        Raises:
+            IndexDamagedError, IndexVersionError: as for `Store`.
+        """
+        (application,) = self._one("PRAGMA application_id")
+        (version,) = self._one("PRAGMA user_version")
+        if application != _APPLICATION:
+            raise IndexDamagedError(f"{self.path}: is a database, but not an index's")
+        if version != FORMAT:
+            advice = "upgrade simcse-engine" if version > FORMAT else "build the index again"
+            raise IndexVersionError(f"{self.path}: format {version}, this engine reads format {FORMAT}; {advice}")
+        try:
+            about = About(**json.loads(self._one("SELECT content FROM about")[0]))
+            bytes.fromhex(about.name)
+        except (ValueError, TypeError) as error:
+            raise IndexDamagedError(f"{self.path}: does not say what it is ({error}); restore a backup") from error
+        return about
+
+    def state(self) -> State:
+        """The state that this transaction sees."""
+        sql = "SELECT (SELECT max(number) FROM dead), checksum, generation, rows, next_key, graph FROM state"
+        deaths, checksum, generation, rows, next_key, graph = self._one(sql)
+        if checksum != state_checksum(generation, rows, next_key, graph):
+            raise IndexDamagedError(f"{self.path}: its state was altered; restore the file from a backup")
+        return State(generation=generation, rows=rows, deaths=deaths or 0, next_key=key_of(next_key), graph=graph)
+
+    def check_counts(self, state: State) -> None:
+        """Compare the numbers of entries in the table and in its index of keys with the state's.
+
+        SQLite has no checksums, so a damaged page that still parses can hide entries. Counting reads no entry, so
+        it takes little time however many there are.
+
+        Raises:
+            IndexDamagedError: they differ.
+        """
+        written = state.rows - state.deaths
+        for sql in ("SELECT count(*) FROM entries NOT INDEXED", "SELECT count(*) FROM entries"):
+            (count,) = self._one(sql)
+            if count != written:
+                raise IndexDamagedError(
+                    f"{self.path}: {written:,} entries were written, {count:,} are there; restore the file from a "
+                    "backup"
+                )
+
+    def dead(self, after: int) -> NDArray[np.int64]:
+        """The rows of all deaths but the first ``after``."""
+        return self._column("SELECT row FROM dead WHERE number > ? ORDER BY number", (after,))
+
+    def matching(self, condition: Condition, start: int, end: int) -> NDArray[np.int64]:
+        """The rows from ``start`` to ``end`` (without) whose metadata meet a condition."""
+        sql = f"SELECT row FROM entries WHERE row >= ? AND row < ? AND {condition.sql}"
+        return self._column(sql, (start, end, *condition.parameters))
+
+    def records(self, rows: Sequence[int]) -> list[Record]:
+        """The records of these rows, in any order, without those that have none.
+
+        Raises:
+            IndexDamagedError: an entry was altered.
+        """
+        sql = f"SELECT {_COLUMNS} FROM json_each(?) j JOIN entries e ON e.row = j.value"
+        return self._records(sql, (json.dumps(rows),))
+
+    def records_of(self, keys: Sequence[int]) -> list[Record]:
+        """The records under these keys, in any order, without those that are absent."""
+        sql = f"SELECT {_COLUMNS} FROM json_each(?) j JOIN entries e ON e.key = j.value"
+        return self._records(sql, (json.dumps([stored_key(key) for key in keys]),))
+
+    def pages(self) -> Iterator[list[Record]]:
+        """All records by rising row, a few thousand at a time."""
+        sql = f"SELECT {_COLUMNS} FROM entries e WHERE e.row > ? ORDER BY e.row LIMIT ?"
+        last = -1
+        while page := self._records(sql, (last, _PAGE_ROWS)):
+            yield page
+            last = page[-1].row
+
+    def live_rows(self) -> NDArray[np.int64]:
+        """The rows of all entries, rising."""
+        return self._column("SELECT row FROM entries ORDER BY row", ())
+
+    def _records(self, sql: str, parameters: Sequence[object]) -> list[Record]:
+        return [self._record(*row) for row in self._connection.execute(sql, parameters)]
+
+    def _record(self, row: int, stored: int, text: str, metadata: str | None, checksum: int) -> Record:
+        if record_checksum(stored, text, metadata) != checksum:
+            raise IndexDamagedError(f"{self.path}: the entry of row {row} was altered; restore the file from a backup")
+        return Record(row, key_of(stored), text, metadata)
+
+    def _one(self, sql: str) -> tuple[Any, ...]:
+        row: tuple[Any, ...] | None = self._connection.execute(sql).fetchone()
+        if row is None:
+            raise IndexDamagedError(f"{self.path}: lacks what every index has; restore the file from a backup")
+        return row
+
+    def _column(self, sql: str, parameters: Sequence[object]) -> NDArray[np.int64]:
+        return np.fromiter((value for (value,) in self._connection.execute(sql, parameters)), np.int64)
+
+
+class Change(Reader):
+    """The database within a change."""
+
+    def insert(self, records: Sequence[Record]) -> None:
+        """Add entries."""
+        rows = []
+        for record in records:
+            stored = stored_key(record.key)
+            checksum = record_checksum(stored, record.text, record.metadata)
+            rows.append((record.row, stored, record.text, record.metadata, checksum))
+        self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+
+    def bury(self, rows: Sequence[int]) -> None:
+        """Delete entries, and list their rows among the dead."""
+        parameters = [(row,) for row in rows]
+        self._connection.executemany("INSERT INTO dead (row) VALUES (?)", parameters)
+        self._connection.executemany("DELETE FROM entries WHERE row = ?", parameters)
+
+    def grow(self, state: State, rows: int, next_key: int) -> None:
+        """Make so many rows of the vector file count."""
+        self._set_state(state.generation, rows, next_key, state.graph)
+
+    def remember_graph(self, state: State, graph: str | None) -> None:
+        """Make this the saved ANN graph."""
+        self._set_state(state.generation, state.rows, state.next_key, graph)
+
+    def _set_state(self, generation: int, rows: int, next_key: int, graph: str | None) -> None:
+        facts = (generation, rows, stored_key(next_key), graph)
+        sql = "UPDATE state SET generation = ?, rows = ?, next_key = ?, graph = ?, checksum = ?"
+        self._connection.execute(sql, (*facts, state_checksum(*facts)))
+
+    def renumber(self, state: State, generation: int, graph: str | None) -> None:
+        """Give the entries rows without gaps, in their order, for a vector file and a graph of another generation."""
+        self._connection.execute(_ENTRIES.format(name="renumbered"))
+        self._connection.execute(
+            "INSERT INTO renumbered SELECT row_number() OVER (ORDER BY row) - 1, key, text, metadata, checksum "
+            "FROM entries ORDER BY row"
+        )
+        self._connection.execute("DROP TABLE entries")
+        self._connection.execute("ALTER TABLE renumbered RENAME TO entries")
+        self._connection.execute("DELETE FROM dead")
+        (rows,) = self._one("SELECT count(*) FROM entries")
+        self._set_state(generation, rows, state.next_key, graph)
