@@ -130,6 +130,13 @@ ORDER = {
         {"cosines", "parity", "results", "samples", "sts"},
         {"bench", "quality"},
     ],
+    ENGINE / "doctor": [
+        {"__init__"},
+        {"child"},
+        {"facts"},
+        {"rules"},
+        {"report"},
+    ],
     ENGINE / "cli": [
         {"__init__"},
         {"arguments"},

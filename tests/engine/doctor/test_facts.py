@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from simcse_engine import session
-from simcse_engine.doctor import facts as survey
+from simcse_engine.doctor import child, facts
 from simcse_engine.doctor import report as doctor
-from simcse_engine.doctor.report import judge
+from simcse_engine.doctor.rules import judge
 from simcse_engine.machine import cpu
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -25,6 +25,7 @@ def test_this_machine() -> None:
     report = doctor.examine()
     found = report.facts
     assert found.unknown == ()
+    assert {*found.packages} >= {"numpy", "tokenizers", "huggingface-hub", "tqdm", "usearch", "pyarrow"}
     assert found.python == platform.python_version()
     assert found.packages["numpy"] == np.__version__
     assert list(found.builds) == session.installed_builds()
@@ -58,7 +59,7 @@ def test_what_fails_becomes_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise OSError("no such luck")
 
-    monkeypatch.setattr(survey, "_in_child", lambda *_: broken())
+    monkeypatch.setattr(facts, "ask_child", lambda *_: broken())
     monkeypatch.setattr(session, "installed_builds", broken)
     for name in ("model_name", "features", "affinity", "cgroup_quota", "usable_cpus"):
         monkeypatch.setattr(cpu, name, broken)
@@ -77,7 +78,10 @@ def examine(tmp_path: Path) -> Callable[..., dict[str, Any]]:
             (tmp_path / path.name).symlink_to(path)
     (tmp_path / "simcse_engine").symlink_to(Path(doctor.__file__).parents[1])
 
-    def examine(*builds: str, code: str | None = None) -> dict[str, Any]:
+    def examine(*builds: str, code: str | None = None, without: str | None = None) -> dict[str, Any]:
+        if without is not None:
+            for path in tmp_path.glob(f"{without}*"):
+                path.unlink()
         for build in builds:
             (tmp_path / f"{build}-1.22.0.dist-info").mkdir()
             metadata = f"Metadata-Version: 2.1\nName: {build}\nVersion: 1.22.0\n"
@@ -99,6 +103,25 @@ def examine(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         return report
 
     return examine
+
+
+def test_a_missing_requirement_is_named(examine: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    record = tmp_path / "simcse_engine-1.0.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: simcse-engine\nVersion: 1.0.0\nRequires-Dist: numpy>=1.26\n"
+        "Requires-Dist: usearch>=2.20\nRequires-Dist: torch>=2.6; extra == 'export'\n"
+    )
+    report = examine(without="usearch")
+    assert list(report["packages"]) == ["numpy", "usearch", "pyarrow"]
+    assert report["packages"]["usearch"] is None
+    assert {"level": "problem", "found": "not installed: usearch", "todo": "pip install usearch"} in report["findings"]
+
+
+def test_without_metadata_of_its_own(examine: Callable[..., dict[str, Any]]) -> None:
+    report = examine()
+    assert list(report["packages"]) == ["pyarrow"]
+    assert report["unknown"] == []
 
 
 def test_without_a_runtime(examine: Callable[..., dict[str, Any]]) -> None:
@@ -181,7 +204,7 @@ def test_a_runtime_that_never_answers(tmp_path: Path, monkeypatch: pytest.Monkey
     never.write_text("#!/bin/sh\nexec sleep 600\n")
     never.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(never))
-    monkeypatch.setattr(survey, "_CHILD_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(child, "_TIMEOUT_S", 0.1)
     report = doctor.examine()
     assert not report.healthy
     assert report.facts.runtime_error == "gave no answer in 0.1 s"
