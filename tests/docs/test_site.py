@@ -1,6 +1,7 @@
 """The documentation site builds strictly, and its command-line page is in step with the parsers."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+# A source in backticks, and the folders that its path may begin in.
+SOURCE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.py|(?:engine|export|benchmarks|tests|examples|docs)/[\w./-]+)`")
+PLACES = (".", "engine/simcse_engine", "export/simcse_export")
 NEEDED = ("mkdocs", "material", "mkdocstrings_handlers.python")
 
 
@@ -48,3 +53,16 @@ def test_every_decision_is_in_their_index() -> None:
     notes = sorted(path.name for path in folder.glob("0*.md"))
     assert len(notes) >= 25
     assert [note for note in notes if f"({note})" not in index] == []
+
+
+def test_the_files_that_pages_name_are_there() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / name for name in PAGES)]
+    missing = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if "git log --" not in line
+        for name in SOURCE.findall(line)
+        if not any((ROOT / folder / name).exists() for folder in PLACES)
+    ]
+    assert missing == []
