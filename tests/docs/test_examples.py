@@ -1,4 +1,4 @@
-"""What the documentation shows is run: Python blocks of the pages and the README, examples of docstrings."""
+"""The documentation's examples run: Python blocks of the pages and the README, examples of docstrings."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""The documentation site builds strictly, and its command-line page is in step with the parsers."""
+"""The documentation site builds strictly, and its command-line page agrees with the parsers."""
 
 import importlib.util
 import re
@@ -28,16 +28,16 @@ def test_it_builds_strictly(tmp_path: Path) -> None:
     if missing:
         pytest.skip(f"{', '.join(missing)}: not installed; pip install 'simcse-engine[docs]'")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
     page = (tmp_path / "site/api/index.html").read_text(encoding="utf-8")
     for name in ("simcse_engine.Encoder.encode", "simcse_engine.index.Index.search", "simcse_export.pipeline.export"):
         assert f'id="{name}"' in page
 
 
-def test_the_commands_page_is_in_step() -> None:
-    done = subprocess.run([sys.executable, ROOT / "docs/commands.py", "--check"], check=False)
-    assert done.returncode == 0, "python docs/commands.py writes it anew"
+def test_the_commands_page_agrees_with_the_parsers() -> None:
+    result = subprocess.run([sys.executable, ROOT / "docs/commands.py", "--check"], check=False)
+    assert result.returncode == 0, "python docs/commands.py writes it again"
 
 
 def test_every_page_is_in_the_menu() -> None:
