@@ -151,10 +151,21 @@ ORDER = {
         {"checkpoint"},
         {"int8"},
         {"graph"},
-        {"targets", "gate", "tensorrt"},
-        {"job"},
+        {"float32", "gate", "targets", "tensorrt"},
+        {"variant"},
         {"pipeline"},
         {"cli"},
+        {"__init__"},
+    ],
+    EXPORT / "checkpoint": [
+        {"architecture", "checkpoint", "ranges"},
+        {"reference", "weights"},
+        {"model"},
+        {"__init__"},
+    ],
+    EXPORT / "int8": [
+        {"calibration", "rounding", "steps"},
+        {"quantize"},
         {"__init__"},
     ],
     EXPORT / "graph": [

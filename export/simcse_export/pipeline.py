@@ -1,23 +1,33 @@
-"""Checkpoint → artifact, in order: read, author, write, verify, publish.
+"""Checkpoint → artifact, in order: read, write in float32, write in another precision, judge, publish.
 
-Any other precision or target begins with the float32 twin for CPUs, which must agree with transformers like any other
-artifact. Beside that twin, which is then dropped, the quality gate measures what the precision costs.
+Every other precision or target begins with the float32 artifact for CPUs, which must agree with transformers like any
+other. Beside that twin, which is then dropped, the gate measures what the precision costs.
 """
 
-import itertools
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.artifact.output import check_output
 from simcse_engine.files.atomic import whole_folder
 from simcse_engine.session import import_runtime
 
-from .job import Job
-from .options import ExportOptions
+from .checkpoint.model import read_model
+from .float32 import run_reference, verify_float32, write_float32
+from .gate import Gate
+from .options import MAX_BATCH, ExportOptions
+from .tensorrt.rtx import check_capabilities, compile_plans
+from .texts.corpora import built_in, read_corpus
+from .variant import Twin, judge_variant, write_variant
 
 Say = Callable[[str], object]
+
+# The folder of the float32 twin, in that of the artifact under construction.
+_TWIN = "float32"
 
 
 def export(
@@ -45,18 +55,64 @@ def export(
         OutputError: ``artifact`` exists (without ``force``), is a folder of other things, or cannot be written.
     """
     options = options or ExportOptions()
-    target = Path(artifact)
+    target, steps = Path(artifact), _steps(options)
+
+    def begin(step: str, line: str) -> None:
+        say(f"[{steps.index(step) + 1}/{len(steps)}] {line}")
+
     check_output(target, force=options.force)
     import_runtime()
-    steps = 6 + bool(options.compute_capability) if not options.first_on_cpu else 5 if options.sts else 4
-    step = itertools.count(1)
 
-    def begin(what: str) -> None:
-        say(f"[{next(step)}/{steps}] {what}")
+    begin("read", f"reading {checkpoint}")
+    # The user's own files and choices come first: a typing error must not cost minutes.
+    if options.compute_capability:
+        check_capabilities(options.compute_capability)
+    gate = Gate.of(options.sts, options.max_quality_drop)
+    sentences = built_in("calibration") if options.calibration is None else read_corpus(options.calibration)
+    model = read_model(checkpoint, options)
 
-    begin(f"reading {checkpoint}")
-    job = Job(checkpoint, options, begin)
     with whole_folder(target, replace=options.force) as staging:
+        folder = staging if options.first_on_cpu else staging / _TWIN
+        folder.mkdir(exist_ok=True)
+        begin("write", f"writing the graph: pooler {model.pooler}, at most {model.max_tokens} tokens")
+        graph = write_float32(model, folder)
         if options.first_on_cpu:
-            return job.score(staging, job.make_float(staging))
-        return job.make_other(staging, job.make_float(job.twin_in(staging)))
+            # Gigabytes of a large model, and the reference loads its own.
+            model = replace(model, weights={})
+        begin("run", "running the reference model")
+        run = run_reference(model, folder)
+        begin("compare", "comparing the artifact with it")
+        manifest = verify_float32(model, graph, run.dimension, folder)
+
+        if options.first_on_cpu:
+            if options.sts:
+                begin("score", "scoring it on the STS tasks")
+                with Encoder(folder) as encoder:
+                    manifest = replace(manifest, quality={"sts": gate.score(encoder).to_json()})
+                manifest.write(folder)
+            return manifest
+
+        begin("write variant", f"writing the {options.precision} graph for {options.target}")
+        twin = Twin(folder=folder, manifest=manifest, ranges=run.ranges)
+        variant = write_variant(model, twin, sentences, options, staging)
+        begin("judge", f"measuring what {options.precision} for {options.target} costs")
+        manifest = judge_variant(model, variant, twin, gate, options)
+        if options.compute_capability:
+            begin("compile", f"compiling for compute capability {', '.join(map(str, options.compute_capability))}")
+            plans = compile_plans(
+                staging,
+                options.compute_capability,
+                max_batch=options.max_batch or MAX_BATCH,
+                max_tokens=model.max_tokens,
+            )
+            manifest = replace(manifest, engines=plans, files=Manifest.files_in(staging))
+        manifest.write(staging)
+        shutil.rmtree(folder)
+        return manifest
+
+
+def _steps(options: ExportOptions) -> list[str]:
+    steps = ["read", "write", "run", "compare"]
+    if options.first_on_cpu:
+        return [*steps, "score"] if options.sts else steps
+    return [*steps, "write variant", "judge", *(["compile"] if options.compute_capability else [])]

@@ -1,38 +1,17 @@
-"""Which dialect a target and precision are written in, and what of it a CPU can run."""
+"""How each target and precision is written: its dialect, the weights it takes, and what of it a CPU can run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .checkpoint.architecture import Architecture, Weights
+from .checkpoint.model import Model
 from .graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from .graph.dialects.dialect import Dialect
 from .graph.dialects.int8 import CpuInt8
 from .graph.dialects.tensorrt import TensorRt, TensorRtInt8
+from .graph.pooling import AVERAGED
 from .int8.quantize import QuantizedLinear, Scheme, quantize
 from .options import ExportOptions
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A checkpoint, ready to be written.
-
-    Attributes:
-        architecture: its numbers.
-        weights: its tensors.
-        first_only: whether the pooler reads the first token alone.
-        wide: linear layers whose results float16 cannot hold.
-        calibration: gives token ids of sentences to choose int8's numbers by.
-    """
-
-    architecture: Architecture
-    weights: Weights
-    first_only: bool
-    wide: frozenset[str]
-    calibration: Callable[[], Sequence[Sequence[int]]]
-
-    def integers(self, scheme: Scheme) -> dict[str, QuantizedLinear]:
-        """The int8 numbers of the linear layers."""
-        return quantize(self.architecture, self.weights, self.calibration(), first_only=self.first_only, scheme=scheme)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +21,8 @@ class Spelling:
     Attributes:
         dialect: what it is written in.
         weights: what is written.
-        on_cpu: a dialect that a CPU can run, with the same inputs and all operators alike but those it has no kernel
-            of; None where a CPU runs the graph as it is.
+        on_cpu: a dialect for CPUs of the same inputs, which differs only in operators that CPUs have no kernel of;
+            None where CPUs run the graph itself.
     """
 
     dialect: Dialect
@@ -51,15 +30,34 @@ class Spelling:
     on_cpu: Dialect | None = None
 
 
-def spell(model: Model, options: ExportOptions) -> Spelling:
-    """Choose dialects for the options' target and precision, other than float32 on CPUs."""
-    precision, wide = options.precision, model.wide
+def spell(
+    model: Model,
+    architecture: Architecture,
+    options: ExportOptions,
+    *,
+    wide: frozenset[str],
+    calibration: Sequence[Sequence[int]],
+) -> Spelling:
+    """Choose the dialect of the options' target and precision, other than float32 on CPUs.
+
+    Args:
+        model: what to write.
+        architecture: its numbers.
+        options: target and precision.
+        wide: linear layers whose results float16 cannot hold.
+        calibration: token ids of sentences to choose int8's numbers by.
+    """
+    weights, precision = model.graph_weights(architecture), options.precision
+
+    def integers(scheme: Scheme) -> dict[str, QuantizedLinear]:
+        return quantize(architecture, weights, calibration, first_only=model.pooler not in AVERAGED, scheme=scheme)
+
     if options.target == "cpu":
-        return Spelling(dialect=CpuInt8(model.integers(Scheme())), weights=model.weights)
+        return Spelling(dialect=CpuInt8(integers(Scheme())), weights=weights)
     if options.target == "cuda":
-        weights = folded(model.architecture, model.weights)
-        return Spelling(dialect=Cuda(precision, wide), weights=weights, on_cpu=CudaOnCpu(precision, wide))
+        on_cpu = CudaOnCpu(precision, wide)
+        return Spelling(dialect=Cuda(precision, wide), weights=folded(architecture, weights), on_cpu=on_cpu)
     if precision == "int8":
-        integers = model.integers(Scheme(symmetric=True, int8_embeddings=False))
-        return Spelling(dialect=TensorRtInt8(integers, wide), weights=model.weights)
-    return Spelling(dialect=TensorRt(precision, wide), weights=model.weights)
+        symmetric = Scheme(symmetric=True, int8_embeddings=False)
+        return Spelling(dialect=TensorRtInt8(integers(symmetric), wide), weights=weights)
+    return Spelling(dialect=TensorRt(precision, wide), weights=weights)

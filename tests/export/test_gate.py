@@ -217,7 +217,7 @@ def test_models_of_optimum_are_refused_before_the_work(
     int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]
 ) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", **config)
-    monkeypatch.setattr("simcse_export.job.load_weights", lambda _: pytest.fail("began to work"))
+    monkeypatch.setattr("simcse_export.checkpoint.model.load_weights", lambda _: pytest.fail("began to work"))
     lines: list[str] = []
     with pytest.raises(UnsupportedModelError, match="int8 for cpu is for BERT and RoBERTa"):
         export(checkpoint, tmp_path / "artifact", int8, say=lines.append)

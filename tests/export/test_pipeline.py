@@ -1,11 +1,14 @@
 """An artifact is published whole, checked, and over nothing but an artifact; or nothing changes."""
 
 import contextlib
+import gc
 import shutil
 import subprocess
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,10 @@ from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import CheckpointError, OutputError, ParityError
 from simcse_engine.measure import parity
 from simcse_export import ExportOptions, export
+from simcse_export.checkpoint.architecture import Weights
+from simcse_export.checkpoint.model import Model
+from simcse_export.checkpoint.weights import load_weights
+from simcse_export.float32 import ReferenceRun, run_reference
 from support.checkpoints import edit_weights, make_checkpoint, make_sentence_transformers
 from support.forward import forward
 
@@ -50,6 +57,42 @@ def test_what_is_published(checkpoint: Path, tmp_path: Path) -> None:
     assert manifest.normalized
     assert manifest.verified is True
     assert {"torch", "transformers", "onnx", "tokenizers"} <= manifest.versions.keys()
+
+
+def test_every_step_is_announced(checkpoint: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    export(checkpoint, tmp_path / "artifact", replace(AVG, target="tensorrt", precision="fp16"), say=lines.append)
+    assert lines == [
+        f"[1/6] reading {checkpoint}",
+        "[2/6] writing the graph: pooler avg, at most 64 tokens",
+        "[3/6] running the reference model",
+        "[4/6] comparing the artifact with it",
+        "[5/6] writing the fp16 graph for tensorrt",
+        "[6/6] measuring what fp16 for tensorrt costs",
+    ]
+
+
+def test_the_weights_are_let_go_before_the_reference_runs(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays: list[weakref.ref[Any]] = []
+    ran = []
+
+    def load_and_watch(folder: Path) -> Weights:
+        weights = load_weights(folder)
+        arrays.extend(weakref.ref(array) for array in weights.values())
+        return weights
+
+    def run_and_look(model: Model, folder: Path) -> ReferenceRun:
+        gc.collect()
+        ran.append([array() for array in arrays])
+        return run_reference(model, folder)
+
+    monkeypatch.setattr("simcse_export.checkpoint.model.load_weights", load_and_watch)
+    monkeypatch.setattr("simcse_export.pipeline.run_reference", run_and_look)
+    export(checkpoint, tmp_path / "artifact", AVG)
+    assert arrays
+    assert ran == [[None] * len(arrays)]
 
 
 def test_the_check_texts_are_many_and_come_with_transformers_vectors(checkpoint: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
 OPSETS = {"": 17, MICROSOFT: 1}
 _IR_VERSION = 8
+# Smaller tensors stay in the graph's file.
+_EXTERNAL_BYTES = 1024
 
 
 class Graph:
@@ -111,3 +114,15 @@ INT64, INT32, FLOAT, FLOAT16 = TensorProto.INT64, TensorProto.INT32, TensorProto
 def output(dimension: int) -> list[onnx.ValueInfoProto]:
     """The output that every artifact's graph has, see `simcse_engine.session.Session.run`."""
     return [helper.make_tensor_value_info("sentence_embedding", FLOAT, ["sentences", dimension])]
+
+
+def save_model(model: onnx.ModelProto, path: Path, weights: str) -> None:
+    """Write the graph to ``path``, and its larger tensors to the file ``weights`` beside it, which can be mapped."""
+    onnx.save_model(
+        model,
+        path,
+        save_as_external_data=True,
+        location=weights,
+        size_threshold=_EXTERNAL_BYTES,
+        convert_attribute=False,
+    )

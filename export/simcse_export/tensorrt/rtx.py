@@ -1,8 +1,8 @@
 """Compiles graphs with TensorRT for RTX, ahead of time: for GPUs that need not be here.
 
-The library makes the last kernels of an engine where it is opened, and caches them there (see
-`simcse_engine.session.tensorrt.compiled.runtime_cache`). Here no kernel is measured, so there is no cache of timings,
-and the same graph gives the same engine to the byte.
+The library builds a plan's last kernels where the plan is opened, and caches them there (see
+`simcse_engine.session.tensorrt.compiled.runtime_cache`). No kernel is measured here, so there is no cache of timings,
+and the same graph gives the same plan to the byte.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,38 +23,38 @@ from simcse_engine.session.tensorrt.nvinfer import INSTALL_RTX, load_rtx
 from ..graph.nodes import OPSETS
 
 
-def check_capabilities(wanted: Sequence[int]) -> None:
-    """Raise unless engines can be compiled here for all these compute capabilities.
+def check_capabilities(capabilities: Sequence[int]) -> None:
+    """Raise unless plans can be compiled here for all these compute capabilities.
 
     Raises:
         InputValueError: one is unknown; says which are known.
         RuntimeMissingError: TensorRT for RTX is not installed.
     """
     known = _known(_bindings())
-    if unknown := [each for each in wanted if each not in known]:
+    if unknown := [each for each in capabilities if each not in known]:
         raise InputValueError(
             f"compute_capability={','.join(map(str, unknown))}: TensorRT for RTX compiles for "
             f"{', '.join(map(str, known))}; for other GPUs, export with --target tensorrt and compile there"
         )
 
 
-def compile_engines(folder: Path, wanted: Sequence[int], *, max_batch: int, max_tokens: int) -> dict[str, Engine]:
-    """Compile the graph in ``folder`` for each compute capability, and write the engines beside it.
+def compile_plans(folder: Path, capabilities: Sequence[int], *, max_batch: int, max_tokens: int) -> dict[str, Engine]:
+    """Compile the graph in ``folder`` for each compute capability, and write the plans beside it.
 
     Args:
         folder: of an artifact in plain operators, in the grid layout.
-        wanted: compute capabilities, such as 89.
+        capabilities: compute capabilities, such as 89.
         max_batch: most sentences a run.
         max_tokens: most tokens a sentence.
 
     Returns:
-        What the manifest says of them.
+        Compute capability → what the manifest says of its plan.
 
     Raises:
-        CompileError: the compiler does not take the graph, or makes no engine of it.
+        CompileError: the compiler does not take the graph, or makes no plan of it.
     """
     compiler = _Compiler(folder / GRAPH, profile(max_batch, max_tokens))
-    return {str(each): compiler.write(each) for each in wanted}
+    return {str(capability): compiler.write(capability) for capability in capabilities}
 
 
 class _Compiler:
@@ -71,11 +71,11 @@ class _Compiler:
         # By name: the weights lie beside the graph.
         if not self.parser.parse_from_file(str(graph)):
             errors = [self.parser.get_error(i) for i in range(self.parser.num_errors)]
-            refused = "; ".join(f"{each.node_name()} ({each.node_operator()}): {each.desc()}" for each in errors)
-            raise CompileError(f"TensorRT for RTX {self.version} does not take the graph: {refused or self.log.said()}")
+            reasons = "; ".join(f"{each.node_name()} ({each.node_operator()}): {each.desc()}" for each in errors)
+            raise CompileError(f"TensorRT for RTX {self.version} does not take the graph: {reasons or self.log.text()}")
 
     def write(self, capability: int) -> Engine:
-        """Build an engine, and write it with the graph that refers to it."""
+        """Build a plan, and write it with the graph that refers to it."""
         engine = Engine(
             graph=f"engine-{capability}.onnx",
             file=f"engine-{capability}.plan",
@@ -87,7 +87,7 @@ class _Compiler:
         plan = self.build(capability)
         (self.graph.parent / engine.file).write_bytes(plan)
         header = plan[: self.trt.Runtime(self.log).engine_header_size]
-        onnx.save_model(engine_graph(self.graph, engine, header), self.graph.parent / engine.graph)
+        onnx.save_model(plan_graph(self.graph, engine, header), self.graph.parent / engine.graph)
         return engine
 
     def build(self, capability: int) -> bytes:
@@ -99,47 +99,48 @@ class _Compiler:
         plan = self.builder.build_serialized_network(self.network, config)
         if plan is None:
             raise CompileError(
-                f"TensorRT for RTX {self.version} makes no engine for compute capability {capability}: "
-                f"{self.log.said()}"
+                f"TensorRT for RTX {self.version} makes no plan for compute capability {capability}: {self.log.text()}"
             )
         return bytes(plan)
 
     def profile(self) -> Any:
-        made = self.builder.create_optimization_profile()
+        profile = self.builder.create_optimization_profile()
         for i in range(self.network.num_inputs):
-            made.set_shape(self.network.get_input(i).name, *(tuple(self.sizes[name]) for name in ("min", "opt", "max")))
-        return made
+            profile.set_shape(
+                self.network.get_input(i).name, *(tuple(self.sizes[name]) for name in ("min", "opt", "max"))
+            )
+        return profile
 
 
-def engine_graph(graph: Path, engine: Engine, header: bytes) -> onnx.ModelProto:
-    """The graph with which onnxruntime opens an engine: one node, with the inputs and outputs of ``graph``.
+def plan_graph(graph: Path, engine: Engine, header: bytes) -> onnx.ModelProto:
+    """The graph with which onnxruntime opens a plan: one node, with the inputs and outputs of ``graph``.
 
     Names and values are those that the provider writes by itself (NVIDIA/TensorRT-RTX-EP-ABI,
     ``onnx_ctx_model_helper.cc``).
 
     Args:
         graph: what was compiled.
-        engine: what came of it.
-        header: the engine's first bytes, by which the provider tells whether it can load it.
+        engine: the plan, as the manifest describes it.
+        header: the plan's first bytes, by which the provider tells whether it can load it.
     """
-    before = onnx.load(graph, load_external_data=False).graph
+    compiled = onnx.load(graph, load_external_data=False).graph
     node = helper.make_node(
         "EPContext",
-        [each.name for each in before.input],
-        [each.name for each in before.output],
-        name=before.name,
+        [each.name for each in compiled.input],
+        [each.name for each in compiled.output],
+        name=compiled.name,
         domain="com.microsoft",
         main_context=0,
         embed_mode=0,
         ep_cache_context=engine.file,
         hardware_architecture=str(engine.compute_capability),
         onnx_model_filename=graph.name,
-        partition_name=before.name,
+        partition_name=compiled.name,
         ep_sdk_version=engine.builder.rpartition(" ")[2],
         source=RTX,
     )
     model = helper.make_model(
-        helper.make_graph([node], before.name, before.input, before.output),
+        helper.make_graph([node], compiled.name, compiled.input, compiled.output),
         opset_imports=[helper.make_opsetid(domain, version) for domain, version in OPSETS.items()],
         ir_version=8,
         producer_name="simcse-engine",
@@ -162,13 +163,13 @@ def _bindings() -> ModuleType:
 
 def _known(trt: ModuleType) -> list[int]:
     members = trt.ComputeCapability.__members__
-    found = sorted(int(name.removeprefix("SM")) for name in members if name.startswith("SM"))
+    capabilities = sorted(int(name.removeprefix("SM")) for name in members if name.startswith("SM"))
     # The compiler also knows 75 and 80, which the provider does not run on.
-    return [each for each in found if runs_rtx(each)]
+    return [each for each in capabilities if runs_rtx(each)]
 
 
 def _log(trt: ModuleType) -> Any:
-    """The compiler's log, which keeps what went wrong."""
+    """The compiler's log, which keeps the errors."""
 
     class Log(trt.ILogger):
         def __init__(self) -> None:
@@ -179,7 +180,7 @@ def _log(trt: ModuleType) -> Any:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
                 self.errors.append(message)
 
-        def said(self) -> str:
+        def text(self) -> str:
             return "; ".join(self.errors) or "it gave no reason"
 
     return Log()

@@ -152,7 +152,7 @@ def test_a_node_that_the_compiler_does_not_take_is_named(make: Make, tmp_path: P
     node.op_type, node.domain = "NoSuchOperator", "com.example"
     onnx.save_model(model, tmp_path / GRAPH)
     with pytest.raises(CompileError, match=rf"does not take the graph: .*{node.name} \(NoSuchOperator\)"):
-        rtx.compile_engines(tmp_path, [89], max_batch=8, max_tokens=48)
+        rtx.compile_plans(tmp_path, [89], max_batch=8, max_tokens=48)
 
 
 def test_where_no_engine_comes_of_a_graph_the_compiler_s_words_are_told(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_where_no_engine_comes_of_a_graph_the_compiler_s_words_are_told(tmp_path
     graph = helper.make_graph([cast], "simcse", [ids], [vectors])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save_model(model, tmp_path / GRAPH)
-    with pytest.raises(CompileError, match=r"no engine for compute capability 89: .*Dimension mismatch .*input_ids"):
-        rtx.compile_engines(tmp_path, [89], max_batch=8, max_tokens=48)
+    with pytest.raises(CompileError, match=r"no plan for compute capability 89: .*Dimension mismatch .*input_ids"):
+        rtx.compile_plans(tmp_path, [89], max_batch=8, max_tokens=48)
     assert {path.name for path in tmp_path.iterdir()} == {GRAPH}
 
 
