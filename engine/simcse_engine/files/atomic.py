@@ -1,8 +1,9 @@
 """Files and folders that appear whole or not at all.
 
-Work goes into a hidden sibling of the target (same file system, so a rename is atomic), is flushed to disk and takes
-the target's name at the very end. Whatever interrupts it (an error, Ctrl-C, a full disk, ``kill -9``) leaves the
-target as it was; what a killed process left behind is removed by the next one that writes there.
+A hidden sibling of the target (on the same file system, so that a rename is atomic) is written, flushed to disk, and
+takes the target's name at the very end. Any interruption (an error, Ctrl-C, a full disk, ``kill -9``) leaves the target
+as it was. The next writer of the target removes what a killed one left behind. See
+docs/decisions/011-publishing-files.md.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from ..errors import OutputError
 
 _SUFFIX = ".partial-"
 
-# What a full disk answers. Only these are ours to explain while the caller's own code runs inside the block.
+# What a full disk answers. Of the errors that the caller's own code raises inside the block, these alone are ours.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSALS = _FULL | {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY),
@@ -33,14 +34,14 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield an empty folder that becomes ``target`` when the block ends without an error.
 
     Args:
-        target: where the folder shall be. Its parents are made.
-        replace: swap out a folder that exists there; without it, one that is not empty raises OutputError.
+        target: path of the folder. Its parents are made.
+        replace: replace a folder that exists there; without it, one that is not empty raises OutputError.
 
     Raises:
         OutputError: ``target`` exists, cannot be made, or the disk is full.
     """
     check_absent(target, replace=replace)
-    # A link stays, and what it names is replaced; "." gets a name and a parent.
+    # A link stays, and its target is replaced; "." gets a name and a parent.
     target = target.resolve()
     with as_output_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         with as_output_error(target, _FULL):
             yield staging
         with as_output_error(target):
-            # mkdtemp, and some writers, make things private; the folder gets what mkdir and open would have given.
+            # mkdtemp, and some writers, create private files; the folder gets the permissions of mkdir and open.
             for path in staging.iterdir():
                 path.chmod(0o666 & ~_umask())
                 _fsync(path)
@@ -63,7 +64,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 staging.rename(target)
             _fsync(target.parent)
     finally:
-        # After an exchange this is the replaced folder; after a plain rename there is nothing left to remove.
+        # After an exchange this is the replaced folder; after a rename it no longer exists.
         shutil.rmtree(staging, ignore_errors=True)
         os.close(lock)
 
@@ -109,10 +110,10 @@ def check_absent(target: Path, *, replace: bool, advice: str = "choose another n
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders' names in one step; afterwards ``new``'s content lies at ``old`` and the reverse."""
+    """Swap the names of two folders, in one step where the system can."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
-        # renameat2(2) since Linux 3.15, glibc 2.28. musl and older systems take the two-step way below.
+        # renameat2(2): Linux 3.15, glibc 2.28. musl and older systems take the two steps below.
         if hasattr(libc, "renameat2"):
             at_fdcwd, rename_exchange = -100, 2
             if libc.renameat2(at_fdcwd, os.fsencode(new), at_fdcwd, os.fsencode(old), rename_exchange) == 0:
@@ -132,7 +133,7 @@ def _exchange(new: Path, old: Path) -> None:
 def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:
     """Make a hidden sibling of ``target``; its path, and the open file that holds the lock on it.
 
-    The lock tells a living writer's work from what a killed process left: the system drops it at death.
+    The lock tells a living writer's work from a killed one's: the system releases it when a process ends.
     """
     prefix = f".{target.name}{_SUFFIX}"
     while True:
@@ -145,17 +146,17 @@ def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:
         else:
             lock, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
             path = Path(name)
-        # Network file systems may refuse locks; then nobody can take one, and nothing is ever taken for abandoned.
+        # Network file systems may refuse locks; then no lock can be taken, and nothing counts as abandoned.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
-        # Before it was locked, another writer may have taken it for abandoned.
+        # Before it was locked, another writer may have removed it as abandoned.
         if path.exists():
             return path, lock
         os.close(lock)
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove what killed writers of ``target`` left behind: partial outputs that nobody holds a lock on."""
+    """Remove what killed writers of ``target`` left behind: partial outputs without a lock."""
     for path in target.parent.glob(f".{_escape(target.name)}{_SUFFIX}*"):
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDONLY)
@@ -189,7 +190,7 @@ def _fsync(path: Path) -> None:
 
 @contextlib.contextmanager
 def as_output_error(target: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
-    """Turn the system's refusals to write into OutputError; other errors pass."""
+    """Turn the system's refusals to write, or those in ``errors``, into OutputError; other errors pass."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Text files, read one text at a time for the command line: plain lines, `.jsonl` and `.parquet`.
+"""Text files, read one text at a time: plain lines, `.jsonl` and `.parquet`; and JSON lines with anything in them.
 
-A row of the output shall be the same row of the input, so nothing is skipped: what cannot be read as a text stops the
-work with the line it stands on.
+Nothing is skipped, so that row n of an output belongs to row n of the input: a line that is no text stops the work,
+and the error has its number.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ _BOM = b"\xef\xbb\xbf"
 
 @contextlib.contextmanager
 def open_texts(source: str) -> Iterator[Iterator[str]]:
-    r"""Open a file of texts; the texts are read as they are asked for, and the file is closed with the block.
+    r"""Open a file of texts; they are read as the iterator advances, and the file is closed with the block.
 
     Args:
-        source: a path, or "-" for plain lines on stdin. `.jsonl` is a JSON string, or an object with a string under
-            "text", a line; `.parquet` is its column "text"; all else is UTF-8 with one text a line. Lines end with
+        source: a path, or "-" for plain lines on stdin. `.jsonl` has a JSON string per line, or an object with a string
+            under "text"; `.parquet` has a column "text"; any other file is UTF-8 with one text per line. Lines end with
             "\n" or "\r\n" and with nothing else, and an empty line is the empty text.
 
     Yields:
@@ -32,20 +32,25 @@ def open_texts(source: str) -> Iterator[Iterator[str]]:
 
     Raises:
         InputValueError: at once if the file cannot be opened, and later, with the line's number, for a line that is
-            not what it should be.
+            no text.
     """
     if source == STDIN:
         yield _lines(_stdin(), "stdin")
         return
     path = Path(source)
-    reader = {".jsonl": _json_lines, ".parquet": parquet_texts}.get(path.suffix.lower(), _lines)
-    with _open(path) as file:
+    reader = {".jsonl": _json_texts, ".parquet": parquet_texts}.get(path.suffix.lower(), _lines)
+    with open_input(path) as file:
         yield reader(file, source)
 
 
-def _open(path: Path) -> BinaryIO:
+def open_input(path: Path) -> BinaryIO:
+    """Open a file to read its bytes.
+
+    Raises:
+        InputValueError: it cannot be opened.
+    """
     if path.is_dir():
-        raise InputValueError(f"{path}: is a folder; name a file of texts")
+        raise InputValueError(f"{path}: is a folder; name a file")
     try:
         return path.open("rb")
     except FileNotFoundError as error:
@@ -54,16 +59,33 @@ def _open(path: Path) -> BinaryIO:
         raise InputValueError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def json_lines(file: BinaryIO, name: str) -> Iterator[tuple[str, Any]]:
+    """Parse a file of JSON lines: each line's place for messages, such as "texts.jsonl, line 3", and its value.
+
+    Raises:
+        InputValueError: a line is not JSON.
+    """
+    for number, line in enumerate(_lines(file, name), 1):
+        place = f"{name}, line {number}"
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputValueError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
+        except (ValueError, RecursionError) as error:  # numbers too long, nesting too deep
+            raise InputValueError(f"{place}: not JSON ({error})") from error
+        yield place, value
+
+
 def _stdin() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
         raise InputValueError("stdin is closed; name a file of texts")
     if sys.stdin.isatty():
-        print("reading texts from the terminal, one a line; Ctrl-D ends them", file=sys.stderr)
+        print("reading texts from the terminal, one per line; Ctrl-D ends them", file=sys.stderr)
     return sys.stdin.buffer
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[str]:
-    # A binary file: only there does a line end at "\n" alone. Text files end one at a lone "\r" too.
+    # In a binary file a line ends at "\n" alone; in a text file it would end at a lone "\r" too.
     for number, line in enumerate(file, 1):
         if number == 1:
             line = line.removeprefix(_BOM)
@@ -78,30 +100,20 @@ def _lines(file: BinaryIO, name: str) -> Iterator[str]:
             ) from error
 
 
-def _json_lines(file: BinaryIO, name: str) -> Iterator[str]:
-    for number, line in enumerate(_lines(file, name), 1):
+def _json_texts(file: BinaryIO, name: str) -> Iterator[str]:
+    for place, value in json_lines(file, name):
+        if isinstance(value, dict) and "text" not in value:
+            raise InputValueError(f'{place}: an object without "text"')
+        text = value["text"] if isinstance(value, dict) else value
+        if not isinstance(text, str):
+            raise InputValueError(
+                f'{place}: expected a string, or an object with a string under "text", not {text!r:.40}'
+            )
         try:
-            text = _text_of(json.loads(line))
-            # JSON can spell half a surrogate pair, which is no text; said here, the line's number can be told.
+            # JSON can spell half a surrogate pair, which is no text. Here the line's number is known.
             text.encode()
-        except (ValueError, RecursionError) as error:
-            raise InputValueError(f"{name}, line {number}: {_what(error)}") from error
+        except UnicodeEncodeError as error:
+            raise InputValueError(
+                f"{place}: a lone surrogate ({text[error.start]!a}), which is no character"
+            ) from error
         yield text
-
-
-def _text_of(content: Any) -> str:
-    if isinstance(content, dict):
-        if "text" not in content:
-            raise ValueError('an object without "text"')
-        content = content["text"]
-    if not isinstance(content, str):
-        raise ValueError(f'a string, or an object with a string under "text", is wanted, not {content!r:.40}')
-    return content
-
-
-def _what(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON ({error.msg} at column {error.colno})"
-    if isinstance(error, UnicodeEncodeError):
-        return f"a lone surrogate ({error.object[error.start]!a}), which is no character"
-    return f"not JSON ({error})" if isinstance(error, RecursionError) else str(error)

@@ -1,7 +1,6 @@
-"""Vector files, written block by block for the command line: `.npy`, `.jsonl` and `.parquet`.
+"""Files of vectors, written block by block: `.npy`, `.jsonl` and `.parquet`.
 
-A file is there whole or not at all (see `simcse_engine.files.atomic`), and no more than a block or two is held in
-memory.
+A file appears whole or not at all (see `simcse_engine.files.atomic`), and memory holds a block or two of it.
 """
 
 import contextlib
@@ -18,29 +17,29 @@ from ..errors import InputValueError
 from .arrow import import_pyarrow, vector_column, vector_type
 from .atomic import whole_file
 
-# Appends a block: texts, and their vectors as float32 [texts, dimension].
+# Appends a block: texts, and their vectors, float32 [texts, dimension].
 Write = Callable[[Sequence[str], NDArray[np.float32]], None]
 
-# A Parquet row group ends at so many rows, or sooner where texts are long.
+# A Parquet row group ends at this many rows, or sooner where texts are long.
 _GROUP_ROWS = 4096
 _GROUP_BYTES = 64_000_000
 
 
 def check_suffix(target: Path) -> None:
-    """Raise unless ``target``'s name ends with a suffix that says how to write it.
+    """Check that the name ends with the suffix of a format that can be written.
 
     Raises:
-        InputValueError: names the suffixes that do.
+        InputValueError: it does not; the message has the suffixes.
     """
     if target.suffix.lower() not in _WRITERS:
         raise InputValueError(f"{target}: the name must end with {', '.join([*_WRITERS][:-1])} or {[*_WRITERS][-1]}")
 
 
 def check_target(target: Path) -> None:
-    """Raise if `create_vectors` cannot write such a file here, so that a caller can ask before it loads a model.
+    """Check that `create_vectors` can write such a file here, before a model is loaded for it.
 
     Raises:
-        InputValueError: an unknown suffix, or one that needs pyarrow, which is not installed.
+        InputValueError: the suffix is unknown, or needs pyarrow, which is not installed.
     """
     check_suffix(target)
     if target.suffix.lower() == ".parquet":
@@ -52,13 +51,13 @@ def create_vectors(target: Path, dimension: int) -> Iterator[Write]:
     """Yield a function that appends texts and their vectors to a file, which becomes ``target`` when the block ends.
 
     Args:
-        target: `.npy` is float32 [rows, dimension], without the texts; `.jsonl` is an object with "text" and "vector"
-            a line; `.parquet` has a column "text" of strings and a column "vector" of float32 lists of fixed size.
+        target: `.npy` is float32 [rows, dimension], without the texts; `.jsonl` has an object with "text" and "vector"
+            per line; `.parquet` has a column "text" of strings and a column "vector" of float32 lists of fixed size.
             A file that exists there is replaced; if the block ends with an error, it stays as it was.
-        dimension: floats a vector.
+        dimension: floats per vector.
 
     Raises:
-        InputValueError: as `check_target` says.
+        InputValueError: as in `check_target`.
         OutputError: the file cannot be written there, or the disk is full.
     """
     check_target(target)
@@ -78,7 +77,7 @@ def _npy(file: BinaryIO, dimension: int) -> Iterator[Write]:
 
     _write_npy_header(file, rows, dimension)
     yield write
-    # How many rows there are is known only now. NumPy pads a header so that the first axis can grow in place.
+    # The number of rows is known only now. NumPy pads a header so that the first axis can grow in place.
     file.seek(0)
     _write_npy_header(file, rows, dimension)
 
@@ -89,17 +88,19 @@ def _write_npy_header(file: BinaryIO, rows: int, dimension: int) -> None:
 
 
 @contextlib.contextmanager
-def _jsonl(file: BinaryIO, dimension: int) -> Iterator[Write]:
-    # Nine digits tell every float32 from its neighbours; as Python floats they would take twice as many, and thrice
-    # the time.
-    numbers = ", ".join(["%.9g"] * dimension)
-
+def _jsonl(file: BinaryIO, _dimension: int) -> Iterator[Write]:
     def write(texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         for text, vector in zip(texts, vectors, strict=True):
             quoted = json.dumps(text, ensure_ascii=False)
-            file.write(f'{{"text": {quoted}, "vector": [{numbers % tuple(vector.tolist())}]}}\n'.encode())
+            file.write(f'{{"text": {quoted}, "vector": {json_vector(vector)}}}\n'.encode())
 
     yield write
+
+
+def json_vector(vector: NDArray[np.float32]) -> str:
+    """A vector as JSON, from which the same float32 are read again."""
+    # Nine digits tell every float32 from its neighbours. As Python floats they would take twice as many digits.
+    return f"[{', '.join(['%.9g'] * len(vector)) % tuple(vector.tolist())}]"
 
 
 @contextlib.contextmanager
@@ -117,7 +118,7 @@ def _parquet(file: BinaryIO, dimension: int) -> Iterator[Write]:
             output.write_table(rest.slice(0, _GROUP_ROWS))
             rest = rest.slice(_GROUP_ROWS)
 
-    # Neither texts nor floats repeat, so a dictionary of them would only cost.
+    # Neither texts nor floats repeat, so that a dictionary of them would be a waste.
     with parquet.ParquetWriter(file, schema, use_dictionary=False) as output:
         yield write
         if rest.num_rows:
