@@ -66,3 +66,11 @@ def test_the_files_that_pages_name_are_there() -> None:
         if not any((ROOT / folder / name).exists() for folder in PLACES)
     ]
     assert missing == []
+
+
+def test_the_decisions_that_the_source_names_are_there() -> None:
+    sources = [path for folder in ("engine", "export", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")]
+    named = {
+        note for path in sources for note in re.findall(r"docs/decisions/[\w-]+\.md", path.read_text(encoding="utf-8"))
+    }
+    assert sorted(note for note in named if not (ROOT / note).is_file()) == []
