@@ -16,7 +16,7 @@ HEAVY = {"torch", "transformers", "onnx", "optimum", "safetensors", "sentence_tr
 # Who reads each library.
 READERS = {
     "onnxruntime": {"library.py"},
-    "onnxruntime_ep_nv_tensorrt_rtx": {"nvinfer.py"},
+    "onnxruntime_ep_nv_tensorrt_rtx": {"libraries.py"},
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"hub.py"},
     "pyarrow": {"arrow.py"},
@@ -87,6 +87,37 @@ ORDER = {
         {"measure", "index"},
         {"compiling", "simcse", "doctor"},
         {"cli"},
+        {"__init__"},
+    ],
+    ENGINE / "session": [
+        {"feeds", "library", "session"},
+        {"graph"},
+        {"cpu", "cuda", "tensorrt"},
+        {"opening"},
+        {"__init__"},
+    ],
+    ENGINE / "session/cuda": [
+        {"buckets", "shared_lock"},
+        {"cudart"},
+        {"slot"},
+        {"cuda_graphs"},
+        {"session"},
+        {"__init__"},
+    ],
+    ENGINE / "session/tensorrt": [
+        {"libraries", "plans"},
+        {"rtx"},
+        {"session"},
+        {"__init__"},
+    ],
+    ENGINE / "artifact": [
+        {"kinds"},
+        {"manifest"},
+        {"hub", "opening", "output"},
+        {"__init__"},
+    ],
+    ENGINE / "machine": [
+        {"cpu", "device", "forks", "nvidia"},
         {"__init__"},
     ],
     ENGINE / "index": [
@@ -193,6 +224,28 @@ def test_imports_go_one_way(folder: Path) -> None:
         own = _place(path, folder)
         for target in _imported_places(path, folder):
             assert target == own or rank[target] < rank[own], f"{path} imports {target}"
+
+
+# The files outside of `session/tensorrt` that may know of it: whatever opens, compiles or diagnoses for it.
+TENSORRT_READERS = {
+    "engine/simcse_engine/session/opening.py",
+    "engine/simcse_engine/compiling.py",
+    "engine/simcse_engine/doctor/facts.py",
+    "engine/simcse_engine/doctor/child.py",
+    "engine/simcse_engine/doctor/rules.py",
+    "export/simcse_export/tensorrt/rtx.py",
+}
+
+
+def test_few_know_of_tensorrt() -> None:
+    wall = ENGINE / "session/tensorrt"
+    readers = set()
+    for path in files(ENGINE) + files(EXPORT):
+        beside = path.parent == wall.parent
+        knows = any("session.tensorrt" in name or (beside and ".tensorrt" in name) for name, _ in imports(path))
+        if knows and wall not in path.parents:
+            readers.add(path.relative_to(ROOT).as_posix())
+    assert readers == TENSORRT_READERS
 
 
 def _place(path: Path, folder: Path) -> str:

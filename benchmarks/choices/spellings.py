@@ -18,7 +18,8 @@ import onnx
 
 from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS
 from simcse_engine.machine.cpu import usable_cpus
-from simcse_engine.session import CpuSession, SessionOptions
+from simcse_engine.session.cpu import CpuSession
+from simcse_engine.session.session import SessionOptions
 from simcse_engine.tokenizer import Tokenizer
 from simcse_export.checkpoint.architecture import TOKEN_TYPES, Architecture
 from simcse_export.checkpoint.checkpoint import open_checkpoint

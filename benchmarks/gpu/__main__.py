@@ -27,7 +27,7 @@ from simcse_engine import Encoder, UnverifiedWarning
 from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.compiling import CompileOptions, compile_artifact
 from simcse_engine.errors import SimCSEError
-from simcse_engine.session.tensorrt.nvinfer import load_tensorrt
+from simcse_engine.session.tensorrt.libraries import load_tensorrt
 
 from ..contest.peers.models import BERT_BASE, MINILM, Model
 from ..harness import ROOT, write_result

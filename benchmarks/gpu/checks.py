@@ -13,8 +13,8 @@ from simcse_engine.measure import parity
 from simcse_engine.measure.quality import measure
 from simcse_engine.measure.sts import read_tasks
 from simcse_engine.session.cuda.cudart import CudaRuntime
+from simcse_engine.session.graph import open_graph, settings
 from simcse_engine.session.library import CPU, CUDA, import_runtime
-from simcse_engine.session.opening import open_graph, settings
 
 LEAST = {"mean_cosine": 0.99999, "min_cosine": 0.9999, "alone_and_in_company": 0.99999}
 MOST_SPEARMAN_LOSS = 0.02

@@ -19,8 +19,8 @@ from .files.atomic import whole_folder
 from .inputs import checked_device
 from .machine.nvidia import gpu
 from .measure.parity import verify
-from .session import SessionOptions
-from .session.tensorrt.compiled import profile
+from .session.session import SessionOptions
+from .session.tensorrt.plans import profile
 from .session.tensorrt.session import builder, compile_graph
 
 Say = Callable[[str], object]

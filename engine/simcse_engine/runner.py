@@ -24,7 +24,8 @@ from .artifact.manifest import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .schedule import Limits, plan
-from .session import Session, SessionOptions, open_session
+from .session.opening import open_session
+from .session.session import Session, SessionOptions
 
 # Batches under way on a GPU: one that computes, one that is laid out, one whose vectors are copied.
 _GPU_RUNS = 3

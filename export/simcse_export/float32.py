@@ -15,7 +15,7 @@ import numpy as np
 from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
 from simcse_engine.measure import parity
-from simcse_engine.session import save_optimized
+from simcse_engine.session.library import save_optimized
 
 from .checkpoint.architecture import Architecture, Weights
 from .checkpoint.model import HEAD, Model

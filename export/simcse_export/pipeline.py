@@ -14,7 +14,7 @@ from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.artifact.output import check_output
 from simcse_engine.files.atomic import whole_folder
-from simcse_engine.session import import_runtime
+from simcse_engine.session.library import import_runtime
 
 from .checkpoint.model import read_model
 from .float32 import run_reference, verify_float32, write_float32

@@ -24,7 +24,7 @@ MODULES = (
     "simcse_engine",
     "simcse_engine.encoder",
     "simcse_engine.measure.quality",
-    "simcse_engine.session.tensorrt.compiled",
+    "simcse_engine.session.tensorrt.plans",
 )
 
 

@@ -17,7 +17,8 @@ from simcse_engine.errors import ClosedError, ProviderError
 from simcse_engine.inputs import OptimizeFor
 from simcse_engine.runner import Runner
 from simcse_engine.schedule import Limits
-from simcse_engine.session import CpuSession, Session
+from simcse_engine.session.cpu import CpuSession
+from simcse_engine.session.session import Session
 
 SMALL = Limits(batch_tokens=40, full_batch_tokens=15, window_texts=16, window_chars=500)
 

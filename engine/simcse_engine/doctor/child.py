@@ -8,8 +8,9 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from .. import session
 from ..machine import nvidia
+from ..session import library
+from ..session.tensorrt.libraries import TENSORRT, load_tensorrt
 
 _TIMEOUT_S = 120
 
@@ -54,8 +55,8 @@ def answer() -> None:
     reply: dict[str, Any] = {}
     try:
         if question == "runtime":
-            ort = session.import_runtime()
-            providers = session.available_providers()
+            ort = library.import_runtime()
+            providers = library.available_providers()
             reply = {"version": ort.__version__, "providers": providers, "cuda": getattr(ort, "cuda_version", None)}
         elif question == "driver":
             reply = asdict(nvidia.driver())
@@ -66,8 +67,11 @@ def answer() -> None:
             reply["version"] = builder(names[0]).partition(" ")[2]
             if names[0] == "tensorrt-rtx" and not rtx_devices():
                 reply["error"] = "it finds no GPU that it runs on"
-        elif error := session.probe_provider(names[0]):
-            reply = {"error": error}
+        else:
+            if names[0] == TENSORRT:
+                load_tensorrt()
+            if error := library.probe_provider(names[0]):
+                reply = {"error": error}
     except Exception as error:
         # The system's own words, without the engine's advice: the rules give that.
         reply["error"] = _last_line(str(error.__cause__ or error)) or type(error).__name__

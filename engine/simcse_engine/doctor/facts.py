@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .. import session
 from ..machine import cpu
 from ..machine.nvidia import Gpu
-from ..session.library import TENSORRT
+from ..session import library
+from ..session.tensorrt.libraries import TENSORRT
 from .child import ask_child
 
 _T = TypeVar("_T")
@@ -99,7 +99,7 @@ def collect_facts() -> Facts:
             return default
 
     required: list[str] = ask([], _required)
-    builds: list[str] = ask([], session.installed_builds)
+    builds: list[str] = ask([], library.installed_builds)
     runtime: dict[str, Any] = ask({"error": "could not be tried"}, ask_child, "runtime")
     compiled_in: list[str] = runtime.get("providers", [])
     providers = {

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ..session.library import TENSORRT
-from ..session.tensorrt.compiled import runs_rtx
-from ..session.tensorrt.nvinfer import INSTALL_RTX, INSTALL_TENSORRT
+from ..session.tensorrt.libraries import INSTALL_RTX, INSTALL_TENSORRT, TENSORRT
+from ..session.tensorrt.plans import runs_rtx
 from .facts import OPTIONAL, Facts
 
 Level = Literal["problem", "advice", "ok"]

@@ -22,7 +22,7 @@ from ..inputs import checked_count, checked_device
 from ..machine.cpu import affinity, cgroup_quota, features, model_name, usable_cpus
 from ..runner import Runner
 from ..schedule import limits_for
-from ..session import import_runtime
+from ..session.library import import_runtime
 from ..tokenizer import Tokenizer
 from .results import Bench, Latency, Round, Throughput
 from .samples import sentences

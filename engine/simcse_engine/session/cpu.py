@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ..artifact.manifest import GRAPH
 from ..machine.forks import never_destroy
 from .feeds import FEEDS
+from .graph import open_graph, settings
 from .library import CPU
-from .opening import open_graph, settings
 from .session import SessionOptions
 
 

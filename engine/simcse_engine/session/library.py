@@ -13,7 +13,6 @@ import numpy as np
 from ..errors import OutputError, RuntimeMissingError
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-TENSORRT, RTX = "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"
 INSTALL = {"cpu": "pip install 'simcse-engine[cpu]'", "cuda": "pip install 'simcse-engine[gpu]'"}
 _BUILDS = frozenset(
     "onnxruntime" + suffix
@@ -22,20 +21,6 @@ _BUILDS = frozenset(
         "-vitisai",
     )
 )
-
-
-def preload(ort: ModuleType, provider: str) -> None:
-    """Load a provider's libraries from the packages that bring them, which the system's loader does not search.
-
-    Raises:
-        RuntimeMissingError: TensorRT is not here, or not the version that onnxruntime takes.
-    """
-    if provider in (CUDA, TENSORRT):
-        ort.preload_dlls()
-    if provider == TENSORRT:
-        from .tensorrt.nvinfer import load_tensorrt
-
-        load_tensorrt()
 
 
 def import_runtime() -> ModuleType:
@@ -50,31 +35,37 @@ def import_runtime() -> ModuleType:
             f"{' and '.join(builds)} are installed together and overwrite each other's files; "
             f"pip uninstall -y {' '.join(builds)}, then install simcse-engine with either [cpu] or [gpu]"
         )
-    # The Linux wheels since 1.29 report to Microsoft from a thread that a forked child has not, and waits for at its
-    # exit. Read when the library is loaded; a value that is set already stays.
+    # The Linux wheels since 1.29 report to Microsoft from a thread that a forked child lacks, and waits for at its
+    # exit. The library reads this when it is loaded; a value that is set already stays.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
 
         if onnxruntime.__file__ is None:
-            # Python takes any folder for a package, such as what another build's removal left of this one.
+            # Python takes any folder for a package, such as the leftovers of an uninstalled build.
             raise ImportError("its files are missing")
     except ImportError as error:
         if importlib.util.find_spec("onnxruntime") is None:
-            found = "onnxruntime is not installed"
+            problem = "onnxruntime is not installed"
         else:
-            found = f"onnxruntime cannot be loaded ({first_line(error)})"
+            problem = f"onnxruntime cannot be loaded ({first_line(error)})"
         raise RuntimeMissingError(
-            f"{found}; {INSTALL['cpu']} for CPUs, or {INSTALL['cuda']} for NVIDIA GPUs"
+            f"{problem}; {INSTALL['cpu']} for CPUs, or {INSTALL['cuda']} for NVIDIA GPUs"
         ) from error
     module: ModuleType = onnxruntime
     return module
 
 
+def preload_libraries(ort: ModuleType, provider: str) -> None:
+    """Load CUDA's libraries from the packages that bring them, which the system's loader does not search."""
+    if provider != CPU:
+        ort.preload_dlls()
+
+
 def installed_builds() -> list[str]:
     """The distributions that are installed under the package name ``onnxruntime``, such as "onnxruntime-gpu".
 
-    Read from the folder's names beside the package: `importlib.metadata` would take ten times as long to tell.
+    Read from the names of the folders beside the package: `importlib.metadata` would take ten times as long.
     """
     spec = importlib.util.find_spec("onnxruntime")
     if spec is None or not spec.submodule_search_locations:
@@ -97,9 +88,9 @@ _PROBE = bytes.fromhex(
 
 
 def probe_provider(provider: str) -> str | None:
-    """Try to run a tiny graph on ``provider``; None if that works, else what the runtime said."""
+    """Try to run a tiny graph on ``provider``; None if that works, else the runtime's reason."""
     ort = import_runtime()
-    preload(ort, provider)
+    preload_libraries(ort, provider)
     settings = ort.SessionOptions()
     settings.log_severity_level = 4
     try:
@@ -113,7 +104,7 @@ def probe_provider(provider: str) -> str | None:
 
 
 def available_providers() -> list[str]:
-    """The providers compiled into this onnxruntime; whether they load is `probe_provider`'s answer."""
+    """The providers compiled into this onnxruntime; `probe_provider` tells whether one loads."""
     providers: list[str] = import_runtime().get_available_providers()
     return providers
 
@@ -140,6 +131,6 @@ def save_optimized(source: Path, target: Path, weights: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, without the stack that the runtime writes below it."""
+    """The first line of an exception's message: below it the runtime writes a stack."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -1,7 +1,7 @@
 """Compiles graphs with TensorRT for RTX, ahead of time: for GPUs that need not be here.
 
 The library builds a plan's last kernels where the plan is opened, and caches them there (see
-`simcse_engine.session.tensorrt.compiled.runtime_cache`). No kernel is measured here, so there is no cache of timings,
+`simcse_engine.session.tensorrt.plans.runtime_cache`). No kernel is measured here, so there is no cache of timings,
 and the same graph gives the same plan to the byte.
 """
 
@@ -16,9 +16,8 @@ from onnx import helper
 from simcse_engine.artifact.manifest import GRAPH, Engine
 from simcse_engine.errors import CompileError, InputValueError, RuntimeMissingError
 from simcse_engine.machine.cpu import usable_cpus
-from simcse_engine.session.library import RTX
-from simcse_engine.session.tensorrt.compiled import profile, runs_rtx
-from simcse_engine.session.tensorrt.nvinfer import INSTALL_RTX, load_rtx
+from simcse_engine.session.tensorrt.libraries import INSTALL_RTX, RTX, load_rtx
+from simcse_engine.session.tensorrt.plans import profile, runs_rtx
 
 from ..graph.nodes import OPSETS
 

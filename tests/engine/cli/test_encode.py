@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Manifest, runner
-from simcse_engine.session import Session, SessionOptions, open_session
+from simcse_engine.session.opening import open_session
+from simcse_engine.session.session import Session, SessionOptions
 from support.commands import failure, run, start, wrong_use
 
 TEXTS = ["A man plays a guitar.", "", "Größe 一个男人", "the cat is on the mat", "a\x0bb\u2028c"]

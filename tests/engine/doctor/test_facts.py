@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simcse_engine import session
 from simcse_engine.doctor import child, facts
 from simcse_engine.doctor import report as doctor
 from simcse_engine.doctor.rules import judge
 from simcse_engine.machine import cpu
+from simcse_engine.session import library
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
@@ -28,12 +28,12 @@ def test_this_machine() -> None:
     assert {*found.packages} >= {"numpy", "tokenizers", "huggingface-hub", "tqdm", "usearch", "pyarrow"}
     assert found.python == platform.python_version()
     assert found.packages["numpy"] == np.__version__
-    assert list(found.builds) == session.installed_builds()
-    assert found.runtime == session.import_runtime().__version__
+    assert list(found.builds) == library.installed_builds()
+    assert found.runtime == library.import_runtime().__version__
     assert found.providers[CPU] is None
     assert found.nvidia.get("tensorrt-rtx-cu13-bindings") == found.compilers.get("tensorrt-rtx")
     assert (found.cuda is None) == ("libcuda" in found.driver_error)
-    assert {*found.providers, *found.other_providers} == set(session.available_providers())
+    assert {*found.providers, *found.other_providers} == set(library.available_providers())
     assert list(found.features) == cpu.features()
     assert found.affinity == cpu.affinity()
     assert found.quota == cpu.cgroup_quota()
@@ -60,7 +60,7 @@ def test_what_fails_becomes_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no such luck")
 
     monkeypatch.setattr(facts, "ask_child", lambda *_: broken())
-    monkeypatch.setattr(session, "installed_builds", broken)
+    monkeypatch.setattr(library, "installed_builds", broken)
     for name in ("model_name", "features", "affinity", "cgroup_quota", "usable_cpus"):
         monkeypatch.setattr(cpu, name, broken)
     report = doctor.examine()

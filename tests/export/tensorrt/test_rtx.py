@@ -12,15 +12,15 @@ from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import GRAPH, Manifest
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import CompileError, InputValueError, ProviderError, RuntimeMissingError
-from simcse_engine.session import import_runtime
-from simcse_engine.session.library import RTX
-from simcse_engine.session.tensorrt import nvinfer
+from simcse_engine.session.library import import_runtime
+from simcse_engine.session.tensorrt import libraries
+from simcse_engine.session.tensorrt.libraries import RTX
 from simcse_export import ExportOptions, export
 from simcse_export.tensorrt import rtx
 from support.checkpoints import CORPUS
 
 try:
-    nvinfer.load_rtx()
+    libraries.load_rtx()
 except RuntimeMissingError:
     pytest.skip("TensorRT for RTX comes for Linux on x86_64 alone", allow_module_level=True)
 
@@ -62,7 +62,7 @@ def test_an_artifact_holds_an_engine_for_each_capability(make: Make, precision: 
     plans = []
     for capability, engine in zip(CAPABILITIES, manifest.engines.values(), strict=True):
         assert engine.compute_capability == capability
-        assert engine.builder == f"tensorrt-rtx {nvinfer.load_rtx()}"
+        assert engine.builder == f"tensorrt-rtx {libraries.load_rtx()}"
         assert engine.gpu is None
         assert engine.profile == SIZES
         assert {engine.graph, engine.file} <= set(manifest.files)
@@ -169,7 +169,7 @@ def test_where_no_engine_comes_of_a_graph_the_compiler_s_words_are_told(tmp_path
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simcse_engine.session.tensorrt.nvinfer._PLUGIN", "no_such_package")
+    monkeypatch.setattr("simcse_engine.session.tensorrt.libraries._PLUGIN", "no_such_package")
     with pytest.raises(RuntimeMissingError, match=r"not installed; pip install 'simcse-engine\[tensorrt-rtx\]'"):
         rtx.check_capabilities([89])
 

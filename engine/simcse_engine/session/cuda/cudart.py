@@ -1,7 +1,7 @@
 """CUDA's runtime library, as far as a session needs it: memory here and on a GPU, and copies between the two.
 
-ONNX Runtime's Python interface has neither page-locked memory, which GPUs read and write directly, nor copies into
-memory that is there already. So this asks the library that the CUDA provider itself has loaded, through ctypes.
+ONNX Runtime's Python interface offers neither page-locked memory, which GPUs read and write directly, nor copies into
+existing memory. So this module calls the library that the CUDA provider itself has loaded, through ctypes.
 
 Every call names its GPU first: which one is current belongs to a thread, and sessions are called from many.
 """
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ...errors import ProviderError
 from ..library import INSTALL
-from .turns import TURNS
+from .shared_lock import GPU_LOCK
 
-# By the major version that the provider was built for; its own packages bring the one it needs.
+# By the major version that the provider was built for; its packages bring the one it needs.
 _NAMES = ("libcudart.so.13", "libcudart.so.12")
 _TO_DEVICE, _TO_HOST = 1, 2
 
@@ -26,7 +26,7 @@ class CudaRuntime:
     """The library on one GPU, by its index among those that this process sees (``CUDA_VISIBLE_DEVICES``).
 
     Attributes:
-        where: "cuda" and that index, as ONNX Runtime names the memory.
+        device: "cuda" and that index, as ONNX Runtime names the memory.
     """
 
     def __init__(self, index: int) -> None:
@@ -35,37 +35,44 @@ class CudaRuntime:
         Raises:
             ProviderError: there is no such library, driver or GPU.
         """
-        self.where = "cuda", index
+        self.device = "cuda", index
         self._library = _load()
         count = ctypes.c_int()
         self._check("looking for GPUs", self._library.cudaGetDeviceCount(ctypes.byref(count)))
         if index >= count.value:
             raise ProviderError(f"asked for cuda:{index}, and the GPUs here are 0 to {count.value - 1}; see nvidia-smi")
 
-    def mirror(self, size: int) -> "Mirror":
+    def buffer(self, size: int) -> "PinnedBuffer":
         """Allocate ``size`` bytes here and on the GPU."""
-        return Mirror(self, size)
+        return PinnedBuffer(self, size)
 
     def memory_bytes(self) -> tuple[int, int]:
         """The GPU's free and total memory."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        self._call("cudaMemGetInfo", ctypes.byref(free), ctypes.byref(total))
+        self.call("cudaMemGetInfo", ctypes.byref(free), ctypes.byref(total))
         return free.value, total.value
 
-    def _call(self, name: str, *arguments: Any) -> None:
-        with TURNS.working():
-            self._check("choosing the GPU", self._library.cudaSetDevice(ctypes.c_int(self.where[1])))
+    def call(self, name: str, *arguments: Any) -> None:
+        """Call a function of the library on this GPU.
+
+        Raises:
+            ProviderError: it failed.
+        """
+        with GPU_LOCK.shared():
+            self._check("choosing the GPU", self._library.cudaSetDevice(ctypes.c_int(self.device[1])))
             self._check(name, getattr(self._library, name)(*arguments))
 
     def _check(self, doing: str, code: int) -> None:
         if code:
             self._library.cudaGetErrorString.restype = ctypes.c_char_p
-            said = self._library.cudaGetErrorString(code).decode(errors="replace")
-            raise ProviderError(f"cuda:{self.where[1]}: {doing}: {said} (CUDA error {code}); run simcse-engine doctor")
+            reason = self._library.cudaGetErrorString(code).decode(errors="replace")
+            raise ProviderError(
+                f"cuda:{self.device[1]}: {doing}: {reason} (CUDA error {code}); run simcse-engine doctor"
+            )
 
 
-class Mirror:
-    """As many bytes here, page-locked, as on the GPU; copies of all that is asked for are done when they return.
+class PinnedBuffer:
+    """As many bytes here, page-locked, as on the GPU; a copy is complete when its method returns.
 
     Attributes:
         address: where they begin on the GPU.
@@ -76,9 +83,9 @@ class Mirror:
         """Allocate ``size`` bytes twice; both go with this object."""
         self._runtime = runtime
         host, device = ctypes.c_void_p(), ctypes.c_void_p()
-        runtime._call("cudaMallocHost", ctypes.byref(host), ctypes.c_size_t(size))
+        runtime.call("cudaMallocHost", ctypes.byref(host), ctypes.c_size_t(size))
         weakref.finalize(self, runtime._library.cudaFreeHost, host)
-        runtime._call("cudaMalloc", ctypes.byref(device), ctypes.c_size_t(size))
+        runtime.call("cudaMalloc", ctypes.byref(device), ctypes.c_size_t(size))
         weakref.finalize(self, runtime._library.cudaFree, device)
         assert host.value is not None  # as both calls have succeeded
         assert device.value is not None
@@ -96,7 +103,7 @@ class Mirror:
 
     def _copy(self, target: int, source: int, size: int, kind: int) -> None:
         pointers = ctypes.c_void_p(target), ctypes.c_void_p(source)
-        self._runtime._call("cudaMemcpy", *pointers, ctypes.c_size_t(size), ctypes.c_int(kind))
+        self._runtime.call("cudaMemcpy", *pointers, ctypes.c_size_t(size), ctypes.c_int(kind))
 
 
 def _load() -> ctypes.CDLL:

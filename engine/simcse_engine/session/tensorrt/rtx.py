@@ -1,22 +1,32 @@
-"""TensorRT for RTX as onnxruntime's plugin: registered, its devices, a graph on one of them. Not run on a GPU yet."""
+"""TensorRT for RTX as onnxruntime's plugin: registered, its devices, a graph on one of them. Not yet run on a GPU."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ...errors import IntegrityError, ProviderError, RuntimeMissingError
-from ..library import RTX, first_line, import_runtime
+from ..library import first_line, import_runtime
 from ..session import SessionOptions
-from .nvinfer import INSTALL_RTX, rtx_plugin
+from .libraries import INSTALL_RTX, RTX, rtx_plugin
 
 if TYPE_CHECKING:
     import onnxruntime
 
 
 def open_rtx(
-    graph: Path, made: "onnxruntime.SessionOptions", provider_options: Mapping[str, str], options: SessionOptions
+    graph: Path,
+    session_settings: "onnxruntime.SessionOptions",
+    provider_options: Mapping[str, str],
+    options: SessionOptions,
 ) -> "onnxruntime.InferenceSession":
-    """Open ``graph`` on the GPU of the options, with TensorRT for RTX and nothing else.
+    """Open ``graph`` on a GPU with TensorRT for RTX and nothing else.
+
+    Args:
+        graph: an ONNX file; its weights, or its plan, lie beside it.
+        session_settings: from `simcse_engine.session.graph.settings`.
+        provider_options: the provider's.
+        options: the device.
 
     Raises:
         RuntimeMissingError: the plugin is not installed, or onnxruntime takes none.
@@ -24,16 +34,17 @@ def open_rtx(
         IntegrityError: the runtime cannot read the graph.
     """
     ort = import_runtime()
-    found = [each for each in rtx_devices() if each.ep_options.get("device_id") == str(options.device_index)]
-    if not found:
+    index = str(options.device_index)
+    devices = [device for device in rtx_devices() if device.ep_options.get("device_id") == index]
+    if not devices:
         raise ProviderError(
             f"asked for {options.device}, and {RTX} finds no GPU there that it runs on (compute capability 8.6, 8.9, "
             "or 12.0 and later); run simcse-engine doctor"
         )
-    made.add_provider_for_devices(found[:1], dict(provider_options))
+    session_settings.add_provider_for_devices(devices[:1], dict(provider_options))
     try:
-        # As named, links unresolved: the engine is looked for beside the graph.
-        session = ort.InferenceSession(str(graph), made, enable_fallback=0)
+        # Links stay unresolved: the runtime looks for the plan beside the graph.
+        session = ort.InferenceSession(str(graph), session_settings, enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         raise IntegrityError(f"{graph}: onnxruntime {ort.__version__} cannot open it: {first_line(error)}") from error
     if session.get_providers()[0] != RTX:
@@ -52,12 +63,16 @@ def rtx_devices() -> "list[onnxruntime.OrtEpDevice]":
     if not hasattr(ort, "register_execution_provider_library"):
         raise RuntimeMissingError(f"onnxruntime {ort.__version__} takes no plugins; pip install 'onnxruntime>=1.24'")
     name, library = rtx_plugin()
-    if not (devices := [each for each in ort.get_ep_devices() if each.ep_name == name]):
+    if not (devices := _devices(ort, name)):
         try:
             ort.register_execution_provider_library(name, library)
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise ProviderError(
                 f"{name} does not load: {first_line(error)}; see that nvidia-smi answers, then {INSTALL_RTX}"
             ) from error
-        devices = [each for each in ort.get_ep_devices() if each.ep_name == name]
+        devices = _devices(ort, name)
     return devices
+
+
+def _devices(ort: ModuleType, name: str) -> "list[onnxruntime.OrtEpDevice]":
+    return [device for device in ort.get_ep_devices() if device.ep_name == name]

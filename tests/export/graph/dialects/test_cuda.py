@@ -17,10 +17,12 @@ from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ProviderError, UnverifiedWarning
 from simcse_engine.measure import parity
-from simcse_engine.session import CpuSession, SessionOptions
+from simcse_engine.session.cpu import CpuSession
+from simcse_engine.session.cuda import cuda_graphs
 from simcse_engine.session.cuda import session as cuda
 from simcse_engine.session.cuda.buckets import GRAPH_TOKENS
 from simcse_engine.session.feeds import Size, packed
+from simcse_engine.session.session import SessionOptions
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.architecture import Architecture
 from simcse_export.checkpoint.checkpoint import open_checkpoint
@@ -154,11 +156,11 @@ def test_padding_to_a_bucket_changes_nothing(on_cpu: Callable[..., CpuSession], 
     np.testing.assert_allclose(padded[:3], plain, atol=2e-7)
 
 
-class HostMirror:
+class HostBuffer:
     """Memory whose other side is itself."""
 
     def __init__(self, size: int) -> None:
-        # What lies there before is nobody's: a session shall read nothing that it has not written.
+        # Noise: a session must read nothing that it has not written.
         self.bytes = np.full(size, 0xAB, np.uint8)
         self.address = self.bytes.ctypes.data
 
@@ -169,12 +171,12 @@ class HostMirror:
 
 
 class HostRuntime:
-    """In place of CUDA's library, so that all else of the session runs here: bindings, buckets, desks and threads."""
+    """In place of CUDA's library, so that all else of the session runs here: bindings, buckets, slots and threads."""
 
-    where = "cpu", 0
+    device = "cpu", 0
 
-    def mirror(self, size: int) -> HostMirror:
-        return HostMirror(size)
+    def buffer(self, size: int) -> HostBuffer:
+        return HostBuffer(size)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
@@ -192,7 +194,7 @@ def test_the_session_lays_out_and_binds_every_run(on_cpu: Callable[..., CpuSessi
         found = list(callers.map(lambda run: session.run(*run), runs))
     for vectors, run in zip(found, runs, strict=True):
         np.testing.assert_allclose(vectors, plain.run(*run), atol=3e-7)
-    recorded = session._graphs._recorded
+    recorded = session._cuda_graphs._recorded
     assert 4 < len(recorded) < len(runs)
     assert max(size.tokens for size in recorded) <= GRAPH_TOKENS
 
@@ -200,13 +202,13 @@ def test_the_session_lays_out_and_binds_every_run(on_cpu: Callable[..., CpuSessi
 def test_what_is_not_recorded_for_lack_of_room_runs_all_the_same(
     on_cpu: Callable[..., CpuSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cuda, "_MOST_GRAPHS", 1)
+    monkeypatch.setattr(cuda_graphs, "_MOST_GRAPHS", 1)
     plain = on_cpu("bert", "cls", "fp32")
     session = cuda.CudaSession(plain._session, HostRuntime(), padding_id=None)  # type: ignore[arg-type]
     for length in (5, 40, 5):
         run = np.full(length, 7), np.array([length])
         np.testing.assert_allclose(session.run(*run), plain.run(*run), atol=2e-7)
-    assert [size.longest for size in session._graphs._recorded] == [16]
+    assert [size.longest for size in session._cuda_graphs._recorded] == [16]
 
 
 def test_a_cpu_is_refused(make: Make) -> None:

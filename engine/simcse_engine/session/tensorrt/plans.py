@@ -1,4 +1,4 @@
-"""What is compiled, and what of it runs where: profiles, and the choice of an engine. Pure functions."""
+"""Plans: their profiles, which one of an artifact runs where, and the options to make one. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,15 +10,15 @@ from ...artifact.manifest import Engine, Manifest
 from ...errors import NotCompiledError
 from ...machine.nvidia import Gpu
 
-# Of the grid layout; each is [sentences, longest].
-INPUTS = ("input_ids", "position_ids", "attention_mask")
+# Of the grid layout; each is [sentences, tokens of the longest].
+_INPUTS = ("input_ids", "position_ids", "attention_mask")
 
-# What engines are tuned for: full batches of sentences of usual length. Not measured yet.
+# Plans are tuned for full batches of sentences of usual length. Not yet measured.
 _USUAL_TOKENS = 32
 
 
 def profile(max_batch: int, max_tokens: int) -> dict[str, list[int]]:
-    """The shapes that an engine takes, [sentences, longest]: least, most, and what it is tuned for.
+    """The shapes [sentences, tokens of the longest] that a plan takes: least, most, and those it is tuned for.
 
     >>> profile(64, 128)
     {'min': [1, 1], 'opt': [64, 32], 'max': [64, 128]}
@@ -27,17 +27,17 @@ def profile(max_batch: int, max_tokens: int) -> dict[str, list[int]]:
 
 
 def runs_rtx(compute_capability: int) -> bool:
-    """Whether the provider of TensorRT for RTX, of version 0.5, runs on such GPUs: not on Hopper (90), for one."""
+    """Whether the provider of TensorRT for RTX, version 0.5, runs on such GPUs; not on Hopper (90), for instance."""
     return compute_capability in (86, 89) or compute_capability >= 120
 
 
-def shapes(sizes: Sequence[int]) -> str:
-    """A profile's sizes as the providers' options take them.
+def shapes(size: Sequence[int]) -> str:
+    """A profile's size as the providers' options take it.
 
     >>> shapes([64, 32])
     'input_ids:64x32,position_ids:64x32,attention_mask:64x32'
     """
-    return ",".join(f"{name}:{'x'.join(map(str, sizes))}" for name in INPUTS)
+    return ",".join(f"{name}:{'x'.join(map(str, size))}" for name in _INPUTS)
 
 
 def profile_options(prefix: str, sizes: Mapping[str, Sequence[int]]) -> dict[str, str]:
@@ -45,48 +45,46 @@ def profile_options(prefix: str, sizes: Mapping[str, Sequence[int]]) -> dict[str
     return {f"{prefix}_profile_{name}_shapes": shapes(size) for name, size in sizes.items()}
 
 
-def engine_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
-    """The artifact's engine that this GPU can run with this compiler's library.
+def plan_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
+    """The artifact's plan that this GPU can run with this compiler's library.
 
     Args:
         manifest: the artifact's.
-        gpu: where it shall run.
-        builder: the compiler that is installed, and its version, as in `Engine.builder`.
+        gpu: where it is to run.
+        builder: the installed compiler and its version, as in `Engine.builder`.
 
     Raises:
-        NotCompiledError: there is none; says what there is, and how to make one.
+        NotCompiledError: there is none; says which there are, and how to make one.
     """
     remedy = "on this machine: simcse-engine compile ARTIFACT -o NEW"
-    engine = manifest.engines.get(str(gpu.compute_capability))
+    plan = manifest.engines.get(str(gpu.compute_capability))
     if manifest.target == "tensorrt-rtx" and not runs_rtx(gpu.compute_capability):
         raise NotCompiledError(f"TensorRT for RTX does not run on {gpu}; export with --target tensorrt or cuda for it")
-    if engine is None and not manifest.engines:
+    if plan is None and not manifest.engines:
         raise NotCompiledError(
-            f"this artifact for {manifest.target} holds no engine yet, and building one while requests wait would "
+            f"this artifact for {manifest.target} holds no plan yet, and making one while requests wait would "
             f"stall them; compile it {remedy}"
         )
-    if engine is None:
+    if plan is None:
         raise NotCompiledError(
             f"this artifact was compiled for compute capability {', '.join(manifest.engines)}, and this GPU is "
             f"{gpu}; compile it {remedy}"
         )
-    if engine.builder != builder:
+    if plan.builder != builder:
         raise NotCompiledError(
-            f"this artifact was compiled with {engine.builder}, which {builder} here cannot load; install that "
+            f"this artifact was compiled with {plan.builder}, which {builder} here cannot load; install that "
             f"version, or compile again {remedy}"
         )
     # TensorRT chooses its kernels by measuring them; TensorRT for RTX makes them for any GPU of the capability.
-    if manifest.target == "tensorrt" and engine.gpu != gpu.name:
-        raise NotCompiledError(
-            f"this artifact was compiled for {engine.gpu}, and this GPU is {gpu}; compile it {remedy}"
-        )
-    return engine
+    if manifest.target == "tensorrt" and plan.gpu != gpu.name:
+        raise NotCompiledError(f"this artifact was compiled for {plan.gpu}, and this GPU is {gpu}; compile it {remedy}")
+    return plan
 
 
-def divided(
+def parts_of(
     input_ids: NDArray[np.int64], lengths: NDArray[np.int64], max_batch: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Sentences laid end to end → the same in parts of at most ``max_batch`` sentences."""
+    """Sentences laid end to end → parts of at most ``max_batch`` sentences, each ``input_ids`` and ``lengths``."""
     ends = np.cumsum(lengths)
     parts = []
     for start in range(0, len(lengths), max_batch):
@@ -99,32 +97,32 @@ def divided(
 def compile_options(
     output: Path, device_index: int, sizes: Mapping[str, Sequence[int]], timings: Path | None
 ) -> dict[str, str]:
-    """The options with which onnxruntime's TensorRT provider builds an engine and writes it.
+    """The options with which onnxruntime's TensorRT provider makes a plan and writes it.
 
-    None of ``trt_fp16_enable`` and the like: without them the provider builds a strongly typed network, whose types are
-    those that export wrote (microsoft/onnxruntime#18707).
+    ``trt_fp16_enable`` and the like are absent: without them the provider builds a strongly typed network, whose types
+    are those that export wrote (microsoft/onnxruntime#18707).
     """
     return {
         "device_id": str(device_index),
         **profile_options("trt", sizes),
         "trt_dump_ep_context_model": "1",
         "trt_ep_context_file_path": str(output),
-        # One file: the provider would choose the name of another one.
+        # One file: the provider would choose the name of a second one.
         "trt_ep_context_embed_mode": "1",
         **({} if timings is None else {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(timings)}),
     }
 
 
 def rtx_compile_entries(output: Path) -> dict[str, str]:
-    """The session's entries with which the plugin's provider writes what it built."""
+    """The session's entries with which the plugin's provider writes the plan that it makes."""
     return {"ep.context_enable": "1", "ep.context_file_path": str(output), "ep.context_embed_mode": "1"}
 
 
-def runtime_cache(manifest: Manifest, engine: Engine, environment: Mapping[str, str]) -> Path:
-    """Where the kernels that TensorRT for RTX makes of an engine at its first use are kept for the next time.
+def runtime_cache(manifest: Manifest, plan: Engine, environment: Mapping[str, str]) -> Path:
+    """The folder that keeps the kernels which TensorRT for RTX makes of a plan at its first use.
 
-    In the user's cache folder: an artifact is never written to.
+    It lies in the user's cache folder, as nothing writes into an artifact.
     """
     base = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    version = engine.builder.replace(" ", "-")
-    return base / "simcse-engine" / version / f"{manifest.identity[:16]}-sm{engine.compute_capability}"
+    version = plan.builder.replace(" ", "-")
+    return base / "simcse-engine" / version / f"{manifest.identity[:16]}-sm{plan.compute_capability}"

@@ -1,4 +1,4 @@
-"""What is said to the compilers, and which engine runs where: no GPU is asked."""
+"""The options of the compilers, and which plan runs where: no GPU is needed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 from simcse_engine.artifact.manifest import Engine, Manifest
 from simcse_engine.errors import NotCompiledError
 from simcse_engine.machine.nvidia import Gpu
-from simcse_engine.session.tensorrt import compiled
+from simcse_engine.session.tensorrt import plans
 
 L4 = Gpu(name="NVIDIA L4", compute_capability=89)
 RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", compute_capability=89)
@@ -28,7 +28,7 @@ def compiled_for(artifact: Path) -> Callable[..., Manifest]:
                 compute_capability=each,
                 builder=builder,
                 gpu=gpu,
-                profile=compiled.profile(64, 32),
+                profile=plans.profile(64, 32),
             )
             for each in capabilities
         }
@@ -38,12 +38,12 @@ def compiled_for(artifact: Path) -> Callable[..., Manifest]:
 
 
 def test_profiles_go_from_one_token_to_the_limits() -> None:
-    assert compiled.profile(64, 128) == {"min": [1, 1], "opt": [64, 32], "max": [64, 128]}
-    assert compiled.profile(1, 8) == {"min": [1, 1], "opt": [1, 8], "max": [1, 8]}
+    assert plans.profile(64, 128) == {"min": [1, 1], "opt": [64, 32], "max": [64, 128]}
+    assert plans.profile(1, 8) == {"min": [1, 1], "opt": [1, 8], "max": [1, 8]}
 
 
-def test_profiles_are_said_of_every_input() -> None:
-    assert compiled.profile_options("nv", compiled.profile(8, 48)) == {
+def test_profiles_name_every_input() -> None:
+    assert plans.profile_options("nv", plans.profile(8, 48)) == {
         "nv_profile_min_shapes": "input_ids:1x1,position_ids:1x1,attention_mask:1x1",
         "nv_profile_opt_shapes": "input_ids:8x32,position_ids:8x32,attention_mask:8x32",
         "nv_profile_max_shapes": "input_ids:8x48,position_ids:8x48,attention_mask:8x48",
@@ -51,7 +51,7 @@ def test_profiles_are_said_of_every_input() -> None:
 
 
 def test_tensorrt_is_told_to_write_one_file_and_nothing_of_types() -> None:
-    said = compiled.compile_options(Path("/new/engine-90.onnx"), 1, compiled.profile(8, 48), None)
+    said = plans.compile_options(Path("/new/engine-90.onnx"), 1, plans.profile(8, 48), None)
     assert said["device_id"] == "1"
     assert said["trt_ep_context_file_path"] == "/new/engine-90.onnx"
     assert said["trt_ep_context_embed_mode"] == said["trt_dump_ep_context_model"] == "1"
@@ -59,27 +59,27 @@ def test_tensorrt_is_told_to_write_one_file_and_nothing_of_types() -> None:
         *("trt_profile_min_shapes", "trt_profile_opt_shapes", "trt_profile_max_shapes")
     }
     assert not [name for name in said if "fp16" in name or "int8" in name or "timing" in name]
-    said = compiled.compile_options(Path("/new/engine-90.onnx"), 1, compiled.profile(8, 48), Path("/timings"))
+    said = plans.compile_options(Path("/new/engine-90.onnx"), 1, plans.profile(8, 48), Path("/timings"))
     assert (said["trt_timing_cache_enable"], said["trt_timing_cache_path"]) == ("1", "/timings")
 
 
-def test_an_engine_of_the_gpu_and_the_version_is_taken(compiled_for: Callable[..., Manifest]) -> None:
+def test_a_plan_of_the_gpu_and_the_version_is_taken(compiled_for: Callable[..., Manifest]) -> None:
     manifest = compiled_for("tensorrt", TENSORRT, H100.name, 90)
-    assert compiled.engine_for(manifest, H100, TENSORRT) == manifest.engines["90"]
+    assert plans.plan_for(manifest, H100, TENSORRT) == manifest.engines["90"]
     manifest = compiled_for("tensorrt-rtx", RTX, None, 89, 120)
-    assert compiled.engine_for(manifest, L4, RTX).file == "engine-89.plan"
-    assert compiled.engine_for(manifest, RTX_4090, RTX).file == "engine-89.plan"
+    assert plans.plan_for(manifest, L4, RTX).file == "engine-89.plan"
+    assert plans.plan_for(manifest, RTX_4090, RTX).file == "engine-89.plan"
 
 
-def test_an_engine_for_rtx_runs_on_every_gpu_of_its_capability(compiled_for: Callable[..., Manifest]) -> None:
+def test_a_plan_for_rtx_runs_on_every_gpu_of_its_capability(compiled_for: Callable[..., Manifest]) -> None:
     manifest = compiled_for("tensorrt-rtx", RTX, L4.name, 89)
-    assert compiled.engine_for(manifest, RTX_4090, RTX)
+    assert plans.plan_for(manifest, RTX_4090, RTX)
 
 
 @pytest.mark.parametrize(
     ("made", "gpu", "builder", "words"),
     [
-        pytest.param(("tensorrt", TENSORRT, None), H100, TENSORRT, ["holds no engine yet"], id="not compiled"),
+        pytest.param(("tensorrt", TENSORRT, None), H100, TENSORRT, ["holds no plan yet"], id="not compiled"),
         pytest.param(
             ("tensorrt-rtx", RTX, None, 86, 120),
             L4,
@@ -107,30 +107,30 @@ def test_what_cannot_run_is_told_to_be_compiled_here(
     compiled_for: Callable[..., Manifest], made: tuple[str, ...], gpu: Gpu, builder: str, words: list[str]
 ) -> None:
     with pytest.raises(NotCompiledError) as raised:
-        compiled.engine_for(compiled_for(*made), gpu, builder)
+        plans.plan_for(compiled_for(*made), gpu, builder)
     for each in [*words, "simcse-engine compile ARTIFACT -o NEW"]:
         assert each in str(raised.value)
 
 
 def test_a_gpu_that_rtx_does_not_run_on_is_sent_elsewhere(compiled_for: Callable[..., Manifest]) -> None:
     with pytest.raises(NotCompiledError, match=r"does not run on NVIDIA H100 .*; export with --target tens"):
-        compiled.engine_for(compiled_for("tensorrt-rtx", RTX, None, 89), H100, RTX)
-    assert [each for each in (75, 80, 86, 89, 90, 100, 120, 121) if compiled.runs_rtx(each)] == [86, 89, 120, 121]
+        plans.plan_for(compiled_for("tensorrt-rtx", RTX, None, 89), H100, RTX)
+    assert [each for each in (75, 80, 86, 89, 90, 100, 120, 121) if plans.runs_rtx(each)] == [86, 89, 120, 121]
 
 
 @pytest.mark.parametrize("max_batch", [1, 2, 3, 4, 100])
-def test_runs_are_divided_into_what_an_engine_takes(max_batch: int) -> None:
+def test_runs_are_divided_into_what_a_plan_takes(max_batch: int) -> None:
     lengths = np.array([3, 1, 2, 4])
     ids = np.arange(10)
-    parts = compiled.divided(ids, lengths, max_batch)
+    parts = plans.parts_of(ids, lengths, max_batch)
     assert all(len(counts) <= max_batch and len(part) == counts.sum() for part, counts in parts)
     assert len(parts) == -(-4 // max_batch)
     assert np.array_equal(np.concatenate([part for part, _ in parts]), ids)
     assert np.array_equal(np.concatenate([counts for _, counts in parts]), lengths)
 
 
-def test_the_runtime_cache_is_the_user_s_and_of_one_engine(compiled_for: Callable[..., Manifest]) -> None:
+def test_the_runtime_cache_is_the_user_s_and_of_one_plan(compiled_for: Callable[..., Manifest]) -> None:
     manifest = compiled_for("tensorrt-rtx", RTX, None, 89)
-    found = compiled.runtime_cache(manifest, manifest.engines["89"], {"XDG_CACHE_HOME": "/cache"})
+    found = plans.runtime_cache(manifest, manifest.engines["89"], {"XDG_CACHE_HOME": "/cache"})
     assert found == Path("/cache/simcse-engine/tensorrt-rtx-1.7.1.116") / f"{manifest.identity[:16]}-sm89"
-    assert compiled.runtime_cache(manifest, manifest.engines["89"], {}).is_relative_to(Path.home() / ".cache")
+    assert plans.runtime_cache(manifest, manifest.engines["89"], {}).is_relative_to(Path.home() / ".cache")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simcse_engine.errors import ProviderError, RuntimeMissingError
-from simcse_engine.session.tensorrt import nvinfer, rtx
+from simcse_engine.session.tensorrt import libraries, rtx
 from simcse_engine.session.tensorrt import session as tensorrt
 
 BINDINGS = "tensorrt-rtx-cu13-bindings"
@@ -29,8 +29,8 @@ def has_rtx() -> bool:
 def test_tensorrt_for_rtx_tells_its_version() -> None:
     if not has_rtx():
         pytest.skip("TensorRT for RTX comes for Linux on x86_64 alone")
-    assert nvinfer.load_rtx() == importlib.metadata.version(BINDINGS)
-    assert tensorrt.builder("tensorrt-rtx") == f"tensorrt-rtx {nvinfer.load_rtx()}"
+    assert libraries.load_rtx() == importlib.metadata.version(BINDINGS)
+    assert tensorrt.builder("tensorrt-rtx") == f"tensorrt-rtx {libraries.load_rtx()}"
 
 
 def test_its_plugin_needs_the_driver() -> None:
@@ -44,7 +44,7 @@ def test_tensorrt_that_is_not_here_is_asked_for() -> None:
     if loads("libnvinfer.so.10"):
         pytest.skip("this machine has TensorRT")
     with pytest.raises(RuntimeMissingError, match=r"libnvinfer\.so\.10: .*'tensorrt-cu13>=10\.13,<11'") as raised:
-        nvinfer.load_tensorrt()
+        libraries.load_tensorrt()
     assert "lies in" not in str(raised.value)
 
 
@@ -68,6 +68,6 @@ def test_a_damaged_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name in ("libcudart.so.13.4.36", "libtensorrt_rtx.so.1.7.1", "libtensorrt_onnxparser_rtx.so.1.7.1"):
         (package / name).write_bytes(b"not a library")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("simcse_engine.session.tensorrt.nvinfer._PLUGIN", "damaged_plugin")
+    monkeypatch.setattr("simcse_engine.session.tensorrt.libraries._PLUGIN", "damaged_plugin")
     with pytest.raises(RuntimeMissingError, match=r"cannot be loaded \(.*libcudart.*--force-reinstall"):
-        nvinfer.load_rtx()
+        libraries.load_rtx()

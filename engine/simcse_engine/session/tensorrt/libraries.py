@@ -1,8 +1,8 @@
 """NVIDIA's compilers of networks: TensorRT and TensorRT for RTX, found and loaded, with their versions.
 
 The runtime's TensorRT provider is linked to ``libnvinfer.so.10``, which pip packages put where the system's loader does
-not look, so it is loaded by its path first. TensorRT for RTX comes with its provider, in a package that registers with
-the runtime as a plugin.
+not look. So `load_tensorrt` loads it by its path, before that provider is used. TensorRT for RTX comes with its
+provider, in a package that registers with the runtime as a plugin.
 """
 
 import contextlib
@@ -11,13 +11,17 @@ import importlib.util
 from pathlib import Path
 
 from ...errors import RuntimeMissingError
+from ..library import CUDA, import_runtime, preload_libraries
+
+# The runtime's names for the two providers.
+TENSORRT, RTX = "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"
 
 INSTALL_TENSORRT = "pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu13>=10.13,<11'"
 INSTALL_RTX = "pip install 'simcse-engine[tensorrt-rtx]'"
 
 _PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
-# What onnxruntime's provider is linked to, in the order in which they need each other.
-_TENSORRT = ("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10")
+# The libraries that onnxruntime's provider is linked to, in the order in which they need each other.
+_LIBRARIES = ("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10")
 _TENSORRT_PACKAGE = "tensorrt_libs"
 
 
@@ -25,11 +29,13 @@ def load_tensorrt() -> str:
     """Load the libraries that onnxruntime's TensorRT provider needs, and return their version, such as "10.13.3.9".
 
     Raises:
-        RuntimeMissingError: they are not here, or of another major version.
+        RuntimeMissingError: they are not here, or of another major version; or no onnxruntime is.
     """
+    # They need CUDA's.
+    preload_libraries(import_runtime(), CUDA)
     folder = _package(_TENSORRT_PACKAGE)
     try:
-        loaded = [_load(name, folder) for name in _TENSORRT]
+        loaded = [_load(name, folder) for name in _LIBRARIES]
     except OSError as error:
         others = sorted(path.name for path in folder.glob("libnvinfer.so.*")) if folder else []
         beside = f"; {', '.join(others)} lies in {folder}" if others else ""
@@ -50,7 +56,7 @@ def load_rtx() -> str:
     if folder is None:
         raise RuntimeMissingError(f"TensorRT for RTX is not installed; {INSTALL_RTX}")
     try:
-        # Each by the path of its only version: the names that the loader knows are made at the plugin's first import.
+        # Each by the path of its only version: the plugin's first import makes the names that the loader knows.
         loaded = [
             _load(max(path.name for path in folder.glob(f"{name}.so.*")), folder)
             for name in ("libcudart", "libtensorrt_rtx", "libtensorrt_onnxparser_rtx")
@@ -63,14 +69,14 @@ def load_rtx() -> str:
 
 
 def rtx_plugin() -> tuple[str, str]:
-    """The name and the library of the provider of TensorRT for RTX, to be registered with onnxruntime.
+    """The name and the library of the provider of TensorRT for RTX, to register with onnxruntime.
 
     Raises:
         RuntimeMissingError: the package is not installed.
     """
     if _package(_PLUGIN) is None:
         raise RuntimeMissingError(f"TensorRT for RTX is not installed; {INSTALL_RTX}")
-    # Links its libraries under the names that they look for each other by, and loads them.
+    # The import links its libraries under the names by which they look for each other, and loads them.
     import onnxruntime_ep_nv_tensorrt_rtx as plugin
 
     return plugin.get_ep_name(), plugin.get_library_path()

@@ -1,30 +1,30 @@
-"""Who records is alone, and whoever works is not beside it."""
+"""Many share the lock, and one that wants it alone gets it."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from simcse_engine.session.cuda.turns import Turns
+from simcse_engine.session.cuda.shared_lock import SharedLock
 
 WAIT_S = 30
 
 
-def test_many_work_at_once() -> None:
-    turns, met = Turns(), threading.Barrier(3)
+def test_many_share_it_at_once() -> None:
+    lock, met = SharedLock(), threading.Barrier(3)
 
     def work() -> int:
-        with turns.working():
+        with lock.shared():
             return met.wait(WAIT_S)
 
     with ThreadPoolExecutor(3) as pool:
         assert sorted(pool.map(lambda _: work(), range(3))) == [0, 1, 2]
 
 
-def test_recording_is_alone() -> None:
-    turns, inside, worst = Turns(), [0, 0], []
+def test_one_has_it_alone() -> None:
+    lock, inside, worst = SharedLock(), [0, 0], []
     counted = threading.Lock()
 
     def step(kind: int) -> None:
-        with turns.recording() if kind else turns.working():
+        with lock.alone() if kind else lock.shared():
             with counted:
                 inside[kind] += 1
                 worst.append(tuple(inside))
@@ -37,21 +37,21 @@ def test_recording_is_alone() -> None:
     assert inside == [0, 0]
 
 
-def test_who_records_is_not_kept_waiting_by_those_who_come_later() -> None:
-    turns, begun, order = Turns(), threading.Event(), []
+def test_a_thread_that_waits_to_be_alone_goes_before_later_ones() -> None:
+    lock, begun, order = SharedLock(), threading.Event(), []
 
     def record() -> None:
-        with turns.recording():
+        with lock.alone():
             order.append("recorded")
 
     def work() -> None:
-        with turns.working():
+        with lock.shared():
             order.append("worked")
 
-    with turns.working():
+    with lock.shared():
         recorder = threading.Thread(target=record)
         recorder.start()
-        while not turns._waiting:
+        while not lock._waiting:
             begun.wait(0.001)
         later = threading.Thread(target=work)
         later.start()
@@ -61,11 +61,11 @@ def test_who_records_is_not_kept_waiting_by_those_who_come_later() -> None:
     assert order == ["recorded", "worked"]
 
 
-def test_an_error_gives_the_turn_back() -> None:
-    turns = Turns()
-    for turn in (turns.working, turns.recording, turns.working, turns.recording):
+def test_an_error_releases_it() -> None:
+    lock = SharedLock()
+    for hold in (lock.shared, lock.alone, lock.shared, lock.alone):
         try:
-            with turn():
+            with hold():
                 raise KeyError
         except KeyError:
             continue

@@ -1,0 +1,79 @@
+"""A graph opened on one provider, or the reason why not; never on another provider."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import IntegrityError, ProviderError
+from .library import CPU, INSTALL, first_line, import_runtime, preload_libraries, probe_provider
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+def settings(threads: int) -> "onnxruntime.SessionOptions":
+    """The settings of every session of ours."""
+    ort = import_runtime()
+    result = ort.SessionOptions()
+    result.intra_op_num_threads = threads
+    result.inter_op_num_threads = 1
+    result.log_severity_level = 3
+    # Export wrote the graph as it runs, so nothing is left to rewrite (docs/decisions/002-no-rewriting-at-load.md).
+    result.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # Threads spin between the steps of a run, for its latency, and sleep as soon as the run is over.
+    result.add_session_config_entry("session.force_spinning_stop", "1")
+    # A memory pattern of one batch helps no batch of another shape, and keeps the memory of the largest.
+    result.enable_mem_pattern = False
+    return result
+
+
+def open_graph(
+    graph: Path,
+    session_settings: "onnxruntime.SessionOptions",
+    provider: str,
+    options: Mapping[str, str] | None = None,
+    *,
+    device: str,
+) -> "onnxruntime.InferenceSession":
+    """Open ``graph`` on ``provider``.
+
+    Args:
+        graph: an ONNX file; its weights lie beside it.
+        session_settings: from `settings`.
+        provider: the runtime's name for it.
+        options: the provider's.
+        device: the device that the user named, for the errors.
+
+    Raises:
+        RuntimeMissingError: no onnxruntime, or two of them.
+        ProviderError: the provider is not compiled in, or does not load.
+        IntegrityError: the runtime cannot read the graph.
+    """
+    ort = import_runtime()
+    install = INSTALL["cpu" if provider == CPU else "cuda"]
+    if provider not in ort.get_available_providers():
+        raise ProviderError(
+            f"asked for {device}, and the onnxruntime {ort.__version__} here has no {provider}; "
+            f"{install} in an environment without another onnxruntime, then run simcse-engine doctor"
+        )
+    preload_libraries(ort, provider)
+    try:
+        # Links stay unresolved: the hub's cache consists of links, and the weights are looked for beside the link.
+        # With its fallback, the runtime would go on on another device, at load or amid a run, and print that to stdout.
+        providers = [(provider, dict(options or {}))]
+        session = ort.InferenceSession(str(graph), session_settings, providers=providers, enable_fallback=0)
+    except Exception as error:  # onnxruntime's exceptions have no common base of their own
+        reason = probe_provider(provider)
+        if reason is not None:
+            raise ProviderError(
+                f"asked for {device}, and {provider} does not load: {reason}; {install}, then run simcse-engine doctor"
+            ) from error
+        raise IntegrityError(
+            f"{graph}: onnxruntime {ort.__version__} cannot open it: {first_line(error)}; "
+            "upgrade onnxruntime, or export again with this machine's version"
+        ) from error
+    if session.get_providers()[0] != provider:
+        raise ProviderError(
+            f"asked for {device}, got {session.get_providers()[0]}; {install}, then run simcse-engine doctor"
+        )
+    return session
