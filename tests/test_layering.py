@@ -20,7 +20,7 @@ READERS = {
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"hub.py"},
     "pyarrow": {"arrow.py"},
-    "tqdm": {"encoder.py", "simcse.py", "encode.py", "bench.py", "index.py"},
+    "tqdm": {"encoder.py", "simcse.py", "encode.py", "bench.py", "fill.py"},
     "usearch": {"usearch.py"},
     "sqlite3": {"transactions.py", "store.py"},
 }
@@ -128,6 +128,7 @@ ORDER = {
         {"info", "batches", "binding", "upkeep"},
         {"creation", "writer"},
         {"index"},
+        {"filling"},
         {"__init__"},
     ],
     ENGINE / "files": [
@@ -171,7 +172,7 @@ ORDER = {
     ENGINE / "cli": [
         {"__init__"},
         {"arguments"},
-        {"output", "arguments_index"},
+        {"output"},
         {"info"},
         {"bench", "compile", "doctor", "encode", "evaluate", "index", "search", "similarity", "verify"},
         {"main"},

@@ -30,6 +30,19 @@ def add_artifact(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="ARTIFACT", help="an artifact's folder, or a hub id user/name[@revision]")
 
 
+def add_index(parser: argparse.ArgumentParser) -> None:
+    """Add the argument INDEX."""
+    parser.add_argument("index", metavar="INDEX", help="the index's folder")
+
+
+def add_artifact_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of an index's artifact."""
+    parser.add_argument("--artifact", metavar="A", help="the artifact, if it is no longer where the index remembers it")
+    parser.add_argument(
+        "--same-model", action="store_true", help="accept an artifact of the same model in another precision"
+    )
+
+
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of how to run an artifact."""
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the artifact's target)")
@@ -69,4 +82,11 @@ def count(text: str) -> int:
     """Convert an argument that is a whole number from 1 on."""
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def key(text: str) -> int:
+    """Convert an argument that is an entry's key."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)

@@ -1,5 +1,6 @@
 """What the commands share in what they print: JSON, counted cuts, and texts that are safe on every terminal."""
 
+import argparse
 import contextlib
 import io
 import json
@@ -45,6 +46,14 @@ def print_json(content: Any) -> None:
     """Print one document to stdout."""
     # ASCII, json's default, passes through every terminal's and pipe's encoding.
     print(json.dumps(content, indent=2))
+
+
+def print_report(args: argparse.Namespace, report: dict[str, Any], line: str) -> None:
+    """Print what a command has done: ``report`` to stdout with ``--json``, else ``line`` to stderr."""
+    if args.json:
+        print_json(report)
+    else:
+        print(line, file=sys.stderr)
 
 
 def one_line(text: str) -> str:

@@ -4,14 +4,14 @@ import argparse
 import contextlib
 import itertools
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SimCSEError
-from .arguments import Commands, add_command
-from .arguments_index import add_search
+from .arguments import Commands, add_artifact_options, add_command, add_index, count
 from .output import counted_cuts, one_line, print_json
 
 if TYPE_CHECKING:
@@ -23,7 +23,43 @@ _GROUP_QUERIES = 1024
 
 def add_parser(commands: Commands) -> None:
     """Declare the command."""
-    add_search(add_command(commands, "search", "find the entries of an index that are nearest in meaning", run))
+    search = add_command(commands, "search", "find the entries of an index that are nearest in meaning", run)
+    add_index(search)
+    queries = search.add_mutually_exclusive_group()
+    queries.add_argument(
+        "query", metavar="QUERY", nargs="?", help="a sentence; without one, a prompt asks, or stdin has one a line"
+    )
+    queries.add_argument("--file", metavar="FILE", help="queries, one a line, .jsonl or .parquet; - for stdin")
+    search.add_argument("-k", type=count, metavar="N", default=5, help="most hits a query (default: %(default)s)")
+    search.add_argument("--threshold", type=_cosine, metavar="COSINE", help="least score of a hit, from -1 to 1")
+    search.add_argument(
+        "--where",
+        type=_object,
+        metavar="JSON",
+        help="""what a hit's metadata must fulfil: '{"year": {"$gte": 2020}}'""",
+    )
+    search.add_argument("--exact", action="store_true", help="compare every vector, however many there are")
+    add_artifact_options(search)
+
+
+def _cosine(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from -1 to 1")
+    return value
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise argparse.ArgumentTypeError(f"""{text!r} is no JSON object; expected one such as '{{"lang": "en"}}'""")
+    return content
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,57 +1,19 @@
 """The commands `index …` and `search` as their users meet them."""
 
 import io
-import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Index
-from simcse_engine.cli.main import main
+from support.commands import answer, failure, run, start, wrong_use
 
 TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "some one is walking"]
-# The child takes SIGINT as from a terminal, whatever the test run itself inherited.
-PROGRAM = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from simcse_engine.cli.main import main; sys.exit(main())"
-)
-
-
-def run(*args: str | Path) -> int:
-    return main([str(arg) for arg in args])
-
-
-def wrong_use(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
-    with pytest.raises(SystemExit) as caught:
-        run(*args)
-    assert caught.value.code == 2
-    return capsys.readouterr().err
-
-
-def failure(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
-    """Run what must fail; returns the message."""
-    capsys.readouterr()
-    assert run(*args) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("simcse-engine: error: ")
-    return captured.err
-
-
-def answer(capsys: pytest.CaptureFixture[str], *args: str | Path) -> Any:
-    """Run with --json and return what it says."""
-    capsys.readouterr()
-    assert run(*args, "--json") == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return json.loads(captured.out)
 
 
 @pytest.fixture
@@ -237,89 +199,6 @@ def test_remove_info_compact(index: Path, artifact: Path, capsys: pytest.Capture
     assert "no such" in failure(capsys, "index", "info", index / "none") or True
 
 
-def test_search(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = answer(capsys, "search", index, TEXTS[1], "-k", "2", "--exact")
-    (result,) = found["results"]
-    assert result["query"] == TEXTS[1]
-    assert result["hits"][0] == {"key": 1, "score": 1.0, "text": TEXTS[1], "metadata": None}
-    assert len(result["hits"]) == 2
-    assert run("search", index, TEXTS[1], "-k", "1") == 0
-    assert capsys.readouterr().out == f"   1   1.0000  [1]  {TEXTS[1]}\n"
-    assert run("search", index, "a", "--threshold", "1") == 0
-    assert capsys.readouterr().out == "   nothing found\n"
-
-
-def test_search_what_metadata_say(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "more.jsonl"
-    file.write_text('{"text": "a\\u001b[31m b\\n c", "metadata": {"year": 2021}}\n')
-    assert run("index", "add", index, file) == 0
-    capsys.readouterr()
-    assert run("search", index, "a", "--where", '{"year": {"$gte": 2020}}') == 0
-    printed = capsys.readouterr().out
-    # One line, and nothing in it that a terminal obeys.
-    assert printed.endswith('  [4]  a\\x1b[31m b c  {"year": 2021}\n')
-    assert "not JSON" in wrong_use(capsys, "search", index, "a", "--where", "{")
-    assert "no JSON object" in wrong_use(capsys, "search", index, "a", "--where", "3")
-    assert "-1 to 1" in wrong_use(capsys, "search", index, "a", "--threshold", "2")
-    assert "from 1 on" in wrong_use(capsys, "search", index, "a", "-k", "0")
-    assert "$near" in failure(capsys, "search", index, "a", "--where", '{"year": {"$near": 3}}')
-
-
-def test_search_many(
-    index: Path, lines: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    results = answer(capsys, "search", index, "--file", lines, "-k", "1")["results"]
-    assert [(result["query"], result["hits"][0]["key"]) for result in results] == list(
-        zip(TEXTS, range(4), strict=True)
-    )
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the cat is on the mat\n")))
-    assert run("search", index, "-k", "1") == 0
-    assert capsys.readouterr().out == f"> {TEXTS[1]}\n   1   1.0000  [1]  {TEXTS[1]}\n"
-    assert "not allowed with" in wrong_use(capsys, "search", index, "a", "--file", lines)
-
-
-def test_prompt(index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = iter([TEXTS[1], " ", "\ud800", TEXTS[0]])
-
-    def ask(_: str) -> str:
-        try:
-            return next(asked)
-        except StopIteration:
-            raise EOFError from None
-
-    monkeypatch.setattr("simcse_engine.cli.search._at_terminal", lambda: True)
-    monkeypatch.setattr("builtins.input", ask)
-    assert run("search", index, "-k", "1") == 0
-    captured = capsys.readouterr()
-    assert captured.out == f"   1   1.0000  [1]  {TEXTS[1]}\n   1   1.0000  [0]  {TEXTS[0]}\n\n"
-    assert "error: " in captured.err
-    assert "surrogate" in captured.err
-
-
-def test_ranks_stand_out_on_a_terminal(
-    index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    assert run("search", index, TEXTS[1], "-k", "1") == 0
-    assert capsys.readouterr().out == f"\x1b[1m   1   1.0000\x1b[0m  [1]  {TEXTS[1]}\n"
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert run("search", index, TEXTS[1], "-k", "1") == 0
-    assert capsys.readouterr().out == f"   1   1.0000  [1]  {TEXTS[1]}\n"
-
-
-def test_an_artifact_that_has_moved(
-    artifact_copy: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    index = tmp_path / "index"
-    assert run("index", "create", index, artifact_copy, lines) == 0
-    moved = artifact_copy.rename(tmp_path / "moved")
-    assert "not where it was" in failure(capsys, "search", index, "a")
-    assert run("search", index, "a", "--artifact", moved) == 0
-    assert run("index", "add", index, lines, "--artifact", moved) == 0
-
-
 def test_help_is_quick() -> None:
     program = (
         "import sys; from simcse_engine.cli.main import main\n"
@@ -329,13 +208,6 @@ def test_help_is_quick() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "set()"
-
-
-def test_dtypes_of_the_command_line_are_the_index_s() -> None:
-    from simcse_engine.cli import arguments_index
-    from simcse_engine.index.ann import scheme
-
-    assert set(arguments_index.DTYPES) == set(scheme.CANDIDATES_PER_HIT)
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["create", "add"])
@@ -349,9 +221,7 @@ def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, made: bool) -> 
         args = ["index", "add", index, file]
     else:
         args = ["index", "create", index, artifact, file]
-    child = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, args)], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
+    child = start(*args, stderr=subprocess.PIPE, text=True)
     while child.poll() is None and count(index) < 2:
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)

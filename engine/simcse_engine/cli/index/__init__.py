@@ -1,0 +1,14 @@
+"""The commands `index …`: `fill` has those that make an index and add to it, `manage` those that look after it."""
+
+from ..arguments import Commands
+from . import fill, manage
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the commands."""
+    index = commands.add_parser(
+        "index", help="make, fill and look after a search index", description="A search index.", allow_abbrev=False
+    )
+    index_commands = index.add_subparsers(metavar="COMMAND", required=True)
+    fill.add_parsers(index_commands)
+    manage.add_parsers(index_commands)

@@ -1,0 +1,133 @@
+"""The commands `index create` and `index add`."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..arguments import PROGRAM, Commands, add_artifact, add_artifact_options, add_command, add_index, key
+from ..output import counted_cuts, print_report
+
+if TYPE_CHECKING:
+    from ...index import Index
+    from ...index.filling import Filled, Source
+
+
+def add_parsers(commands: Commands) -> None:
+    """Declare the commands."""
+    from ...index.ann.scheme import CANDIDATES_PER_HIT
+
+    create = add_command(commands, "create", "make an index for an artifact, and fill it from a file", _create)
+    add_index(create)
+    add_artifact(create)
+    _add_source(create, optional=True)
+    create.add_argument(
+        "--dtype",
+        choices=tuple(CANDIDATES_PER_HIT),
+        default="f16",
+        help="what the search graph keeps of a vector (default: %(default)s)",
+    )
+
+    add = add_command(
+        commands,
+        "add",
+        "add a file's texts",
+        _add,
+        "What has a key that is there already replaces it, and the same text under the same key is not encoded again: "
+        "with --first-key, or keys in the file, the same command goes on after an interruption.",
+    )
+    add_index(add)
+    _add_source(add)
+    add.add_argument(
+        "--first-key", type=key, metavar="N", help="the first text's key, the next ones following (default: a free one)"
+    )
+    add_artifact_options(add)
+
+
+def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?" if optional else None,
+        help="UTF-8 lines; .jsonl and .parquet with text, key, metadata; - for stdin; or with vectors: .npy, and "
+        ".parquet, .arrow or .jsonl as index export writes them",
+    )
+    parser.add_argument("--texts", metavar="FILE", help="the texts of an .npy file's vectors, one a line")
+    parser.add_argument("--keys", metavar="FILE", help="their keys: whole numbers, one a line, or another .npy file")
+
+
+def _create(args: argparse.Namespace) -> int:
+    from ...errors import OutputError
+    from ...index import Index
+    from ...index.filling import Filled, Source
+    from ...index.storage.store import DATABASE
+
+    source = None
+    if args.file is not None:
+        source = Source(file=args.file, texts=args.texts, keys=args.keys)
+        source.check()
+        # The keys of a new index count up from 0: known beforehand, so that an interrupted filling can go on.
+        source = replace(source, first_key=0)
+    if Path(args.index, DATABASE).exists():
+        # Perhaps what a killed `index create` has filled so far.
+        if source is None:
+            raise OutputError(f"{args.index}: is an index already; `{PROGRAM} index add` adds to it")
+        raise OutputError(f"{args.index}: is an index already. {_resuming(args.index, Filled.nothing(source))}")
+    with Index.create(args.index, args.artifact, dtype=args.dtype) as index:
+        if source is not None:
+            return _fill(index, source, args)
+        identity = index.about.identity
+    print_report(args, {"index": args.index, "entries": 0, "identity": identity}, f"{args.index}: made; it is empty")
+    return 0
+
+
+def _add(args: argparse.Namespace) -> int:
+    from ...index import Index
+    from ...index.filling import Source
+
+    source = Source(file=args.file, texts=args.texts, keys=args.keys, first_key=args.first_key)
+    source.check()
+    options = ["--artifact", args.artifact] if args.artifact is not None else []
+    options += ["--same-model"] if args.same_model else []
+    with Index.open(args.index, artifact=args.artifact, same_model=args.same_model) as index:
+        return _fill(index, source, args, options)
+
+
+def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: Sequence[str] = ()) -> int:
+    """Fill an index; ``options`` are those of `index add` with which it goes on after Ctrl-C."""
+    from tqdm import tqdm
+
+    from ...index.filling import FillingInterrupted, fill
+
+    # disable=None: no bar where stderr is no terminal.
+    with counted_cuts() as cuts, tqdm(unit=" texts", disable=None) as bar:
+        try:
+            filled = fill(index, source, bar.update)
+        except FillingInterrupted as interrupt:
+            bar.close()
+            filled = interrupt.filled
+            advice = _resuming(args.index, filled, options)
+            print(f"{PROGRAM}: interrupted; {filled.added:,} texts are safe. {advice}", file=sys.stderr)
+            raise
+    entries = len(index)
+    print_report(
+        args,
+        {"index": args.index, "added": filled.added, "entries": entries, "truncated": sum(cuts)},
+        f"{args.index}: {filled.added:,} texts added; it has {entries:,}",
+    )
+    return 0
+
+
+def _resuming(index: str, filled: "Filled", options: Sequence[str] = ()) -> str:
+    """How an interrupted filling goes on."""
+    source = filled.resumed_by
+    if source is None:
+        return "Added again, entries with keys replace themselves, and others are added twice."
+    command = [PROGRAM, "index", "add", index, source.file]
+    command += ["--texts", source.texts] if source.texts is not None else []
+    command += ["--keys", source.keys] if source.keys is not None else []
+    command += ["--first-key", str(source.first_key)] if source.first_key is not None else []
+    return f"What is safe is not encoded again by\n  {shlex.join([*command, *options])}"

@@ -1,0 +1,90 @@
+"""The commands `index remove`, `info`, `compact` and `export`."""
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ..arguments import Commands, add_command, add_index, key
+from ..output import print_json, print_report
+
+if TYPE_CHECKING:
+    from ...index import IndexInfo
+
+
+def add_parsers(commands: Commands) -> None:
+    """Declare the commands."""
+    remove = add_command(commands, "remove", "remove entries", _remove)
+    add_index(remove)
+    remove.add_argument(
+        "keys", metavar="KEY", nargs="+", type=key, help="of an entry; a key without one is passed over"
+    )
+    add_index(add_command(commands, "info", "say what an index is and holds", _info))
+    text = "give back the room of what was removed or replaced, and build the search graph anew"
+    add_index(add_command(commands, "compact", text, _compact))
+    export = add_command(commands, "export", "write all entries, with their vectors, into a file", _export)
+    add_index(export)
+    export.add_argument("output", metavar="FILE", help=".parquet, .arrow or .jsonl; is replaced")
+
+
+def _remove(args: argparse.Namespace) -> int:
+    from ...index import Index
+
+    with Index.open(args.index) as index:
+        removed = index.remove(args.keys)
+        left = len(index)
+    report = {"index": args.index, "removed": removed, "entries": left}
+    print_report(args, report, f"{removed:,} removed; {left:,} are left")
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from ...index import Index
+
+    with Index.open(args.index, read_only=True) as index:
+        info = index.info()
+    if args.json:
+        counts = {"entries": info.entries, "dead": info.dead, "in_graph": info.in_graph, "size_bytes": info.size_bytes}
+        print_json({"index": args.index, **counts, **asdict(info.about)})
+    else:
+        print(_info_lines(args.index, info))
+    return 0
+
+
+def _info_lines(index: str, info: "IndexInfo") -> str:
+    """The facts of an index, one per line."""
+    facts = {
+        "entries": f"{info.entries:,}",
+        "removed": f"{info.dead:,} (index compact gives their room back)" if info.dead else "0",
+        "in the graph": f"{info.in_graph:,}",
+        "artifact": info.about.artifact,
+        "vectors": f"{info.about.dimension} floats; {info.about.dtype} in the graph",
+        "max tokens": str(info.about.max_tokens),
+        "identity": info.about.identity,
+        "model": info.about.model,
+        "size": f"{info.size_bytes / 1e6:,.1f} MB",
+    }
+    return "\n".join([index, *(f"  {name:<13} {value}" for name, value in facts.items())])
+
+
+def _compact(args: argparse.Namespace) -> int:
+    from ...index import Index
+
+    with Index.open(args.index) as index:
+        before = index.info().size_bytes
+        index.compact()
+        info = index.info()
+    print_report(
+        args,
+        {"index": args.index, "entries": info.entries, "size_bytes_before": before, "size_bytes": info.size_bytes},
+        f"{args.index}: {before / 1e6:,.1f} MB before, {info.size_bytes / 1e6:,.1f} MB now",
+    )
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from ...index import Index
+
+    with Index.open(args.index, read_only=True) as index:
+        entries = index.export(args.output)
+    print_report(args, {"output": args.output, "entries": entries}, f"{args.output}: {entries:,} entries")
+    return 0

@@ -1,0 +1,96 @@
+"""Filling an index from files: how far it came, with which keys, and how it goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simcse_engine import Index
+from simcse_engine.errors import InputValueError
+from simcse_engine.index.filling import Filled, FillingInterrupted, Source, fill
+from support.indexes import SMALL, names, unit_vectors
+
+
+@pytest.fixture
+def index(tmp_path: Path, artifact: Path) -> Iterator[Index]:
+    Index.create(tmp_path / "index", artifact).close()
+    with Index(tmp_path / "index", limits=SMALL) as opened:
+        yield opened
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> str:
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in names(50)))
+    return str(tmp_path / "texts.txt")
+
+
+def test_keys_follow_the_first_one(index: Index, lines: str) -> None:
+    done: list[int] = []
+    filled = fill(index, Source(file=lines), done.append)
+    assert (filled.added, filled.own_keys, filled.first_key, sum(done)) == (50, False, 0, 50)
+    filled = fill(index, Source(file=lines, first_key=100))
+    assert (filled.added, filled.first_key, len(index)) == (50, 100, 100)
+    # A free key is asked of the index.
+    filled = fill(index, Source(file=lines))
+    assert (filled.first_key, [entry.text for entry in index.get([150, 199]) if entry]) == (150, ["text 0", "text 49"])
+
+
+def test_what_is_interrupted_is_resumed(index: Index, lines: str) -> None:
+    def stop(_: int) -> None:
+        if len(index) >= 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(FillingInterrupted) as interrupted:
+        fill(index, Source(file=lines), stop)
+    filled = interrupted.value.filled
+    assert 0 < filled.added == len(index) < 50
+    assert filled.resumed_by == Source(file=lines, first_key=0)
+    assert fill(index, filled.resumed_by).added == 50
+    assert (len(index), index.info().dead) == (50, 0)
+
+
+def test_keys_of_the_source(index: Index, tmp_path: Path) -> None:
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"text": "a", "key": 9}\n{"text": "b", "key": 4}\n')
+    filled = fill(index, Source(file=str(own)))
+    assert (filled.own_keys, filled.first_key, filled.resumed_by) == (True, None, Source(file=str(own)))
+    with pytest.raises(InputValueError, match="leave --first-key out"):
+        fill(index, Source(file=str(own), first_key=5))
+
+
+def test_before_the_beginning(lines: str, tmp_path: Path) -> None:
+    assert Filled.nothing(Source(file=lines)).resumed_by is None
+    assert Filled.nothing(Source(file=lines, first_key=3)).resumed_by == Source(file=lines, first_key=3)
+    npy = Source(file="v.npy", texts="t", keys="k", first_key=0)
+    assert Filled.nothing(npy).resumed_by == Source(file="v.npy", texts="t", keys="k")
+    vectors = tmp_path / "v.jsonl"
+    vectors.write_text('{"text": "a", "vector": [1]}\n')
+    # Whether it has keys is told by its lines alone.
+    assert Filled.nothing(Source(file=str(vectors), first_key=0)).resumed_by is None
+
+
+def test_vectors(index: Index, lines: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", unit_vectors(50))
+    (tmp_path / "keys.txt").write_text("".join(f"{2 * i}\n" for i in range(50)))
+    source = Source(file=str(tmp_path / "v.npy"), texts=lines, keys=str(tmp_path / "keys.txt"))
+    source.check()
+    assert fill(index, source).added == 50
+    assert [hit.key for hit in index.search(unit_vectors(50)[[7]], k=1)[0]] == [14]
+
+
+def test_sources_refused(lines: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", unit_vectors(2))
+    npy, exported = str(tmp_path / "v.npy"), tmp_path / "e.jsonl"
+    exported.write_text('{"text": "a", "vector": [1]}\n')
+    for source, message in (
+        (Source(file=npy), "give its texts"),
+        (Source(file=lines, texts=lines), "--texts is for .npy"),
+        (Source(file=lines, keys=lines), "--keys is for .npy"),
+        (Source(file=npy, texts=lines, keys=lines, first_key=0), "exclude each other"),
+        (Source(file="nowhere.txt"), "no such file"),
+        (Source(file=npy, texts="nowhere.txt"), "no such file"),
+        (Source(file=str(exported), first_key=1), "leave --first-key out"),
+    ):
+        with pytest.raises(InputValueError, match=message):
+            source.check()
