@@ -199,7 +199,7 @@ def test_too_much_is_refused_and_the_old_artifact_stays(
 def test_odd_texts_have_a_limit_too(
     checkpoint: Path, int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(parity.LIMITS, "int8", parity.Limit(max_abs_difference=1e-6, min_cosine=0.5))
+    monkeypatch.setitem(parity.LIMITS, "int8", parity.Limit(max_abs_difference=1e-6, min_cosine=0.5, max_norm_error=1))
     with pytest.raises(ParityError, match=r"max abs difference \S+ > 1e-06 \(int8\)$"):
         export(checkpoint, tmp_path / "artifact", int8)
     assert names(tmp_path) == set()

@@ -207,7 +207,7 @@ def test_a_model_that_padding_leaks_into_fails_parity(checkpoint: Path, tmp_path
 def test_parity_that_is_not_met_says_by_how_much(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(parity.LIMITS, "fp32", parity.Limit(max_abs_difference=1e-12, min_cosine=0.5))
+    monkeypatch.setitem(parity.LIMITS, "fp32", parity.Limit(max_abs_difference=1e-12, min_cosine=0.5, max_norm_error=1))
     with pytest.raises(ParityError, match=r"max abs difference \d\S*e-0[78] > 1e-12 \(fp32\)$"):
         export(checkpoint, tmp_path / "artifact", AVG)
     assert names(tmp_path) == set()

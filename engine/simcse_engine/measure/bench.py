@@ -41,8 +41,8 @@ class BenchOptions:
     """What to measure, and for how long.
 
     Attributes:
-        file: texts to measure with, as `simcse_engine.files.texts.open_texts` takes it; of many, the first 10,000. None
-            for generated sentences.
+        file: texts to measure with, the first 10,000 of them: UTF-8 lines, `.jsonl` or `.parquet`, or "-" for stdin.
+            None for generated sentences.
         device: as for `Encoder`.
         threads: as for `Encoder`.
         seconds: per section: each length, the texts, and latency. A model whose first round takes longer is measured
@@ -60,7 +60,7 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
 
     Args:
         artifact: its folder, or a hub id.
-        options: see there.
+        options: what to measure, and for how long.
         say: called with the name of each section as it begins.
 
     Raises:

@@ -22,35 +22,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """What a precision may cost.
+    """How far vectors of a precision may be from the reference model's.
 
     Attributes:
         max_abs_difference: largest difference of two components of the unit vectors.
         min_cosine: smallest cosine between a text's vector and its reference.
+        max_norm_error: largest relative error of a vector's length, where the graph does not normalize; of the size of
+            the components' own.
     """
 
     max_abs_difference: float
     min_cosine: float
+    max_norm_error: float
 
 
-# int8 has its quality measured at export (`Manifest.quality`); the limit here finds what is broken, such as a CPU that
-# sums wrongly, on texts that are chosen for being odd.
+# Export measures the quality of int8 (`Manifest.quality`). Its limit here only finds what is broken, such as a CPU
+# that sums wrongly, on odd texts.
 LIMITS = {
-    "fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999),
-    "fp16": Limit(max_abs_difference=5e-3, min_cosine=0.9999),
-    "int8": Limit(max_abs_difference=0.1, min_cosine=0.97),
+    "fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999, max_norm_error=1e-4),
+    "fp16": Limit(max_abs_difference=5e-3, min_cosine=0.9999, max_norm_error=5e-3),
+    "int8": Limit(max_abs_difference=0.1, min_cosine=0.97, max_norm_error=0.2),
 }
-
-# A vector's length, where the graph does not normalize: its relative error is of the size of the components'.
-_MAX_NORM_ERROR = {"fp32": 1e-4, "fp16": 5e-3, "int8": 0.2}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Measured agreement; differences are of unit vectors, whether or not the artifact gives such.
+    """Measured agreement; differences are of unit vectors, whether or not the artifact normalizes.
 
     Attributes:
-        vectors: how many were compared, each text's alone and in company.
+        vectors: number of vectors compared: of each text alone, and of each in one batch with the others.
         max_abs_difference: of any two components.
         min_cosine, mean_cosine: over the vectors.
         max_norm_error: of the vectors' lengths, relative to the reference's.
@@ -67,24 +67,22 @@ class Parity:
         return asdict(self)
 
     def require(self, precision: str) -> None:
-        """Raise unless the figures are within the precision's limit.
+        """Check the figures against the precision's limit.
 
         Raises:
-            ParityError: says which figure exceeds which limit.
+            ParityError: a figure exceeds its limit; the message has both.
         """
         limit = LIMITS.get(precision)
         if limit is None:
             raise ParityError(f"this engine knows no limit for precision {precision!r}; upgrade simcse-engine")
         faults = []
-        # Written so that a NaN is a fault.
+        # With "not", so that a NaN is a fault.
         if not self.max_abs_difference <= limit.max_abs_difference:
             faults.append(f"max abs difference {self.max_abs_difference:.3g} > {limit.max_abs_difference:g}")
         if not self.min_cosine >= limit.min_cosine:
             faults.append(f"cosine {self.min_cosine:.7f} < {limit.min_cosine}")
-        if not self.max_norm_error <= _MAX_NORM_ERROR[precision]:
-            faults.append(
-                f"relative error of a vector's length {self.max_norm_error:.3g} > {_MAX_NORM_ERROR[precision]:g}"
-            )
+        if not self.max_norm_error <= limit.max_norm_error:
+            faults.append(f"relative error of a vector's length {self.max_norm_error:.3g} > {limit.max_norm_error:g}")
         if faults:
             raise ParityError(f"vectors differ from the reference model's: {', '.join(faults)} ({precision})")
 
@@ -93,7 +91,7 @@ def compare(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Par
     """Compare two float32 [texts, dimension] arrays row by row, in float64."""
     ours, theirs = vectors.astype(np.float64), reference.astype(np.float64)
     our_norms, their_norms = np.linalg.norm(ours, axis=1), np.linalg.norm(theirs, axis=1)
-    # A vector of length 0 gives NaN, which `Parity.require` refuses.
+    # A vector of length 0 becomes NaN, which `Parity.require` refuses.
     with np.errstate(invalid="ignore", divide="ignore"):
         ours /= our_norms[:, None]
         theirs /= their_norms[:, None]
@@ -129,7 +127,7 @@ def load_check(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
 
 
 def record(folder: Path, manifest: Manifest, parity: Parity) -> Manifest:
-    """Say in the manifest in ``folder`` that the artifact was verified on its device.
+    """Record in the manifest in ``folder`` that the artifact was verified on its device.
 
     Raises:
         OutputError: the folder cannot be written to; the manifest there is untouched.
@@ -143,7 +141,7 @@ def record(folder: Path, manifest: Manifest, parity: Parity) -> Manifest:
 def verify(encoder: "Encoder", folder: Path) -> Parity:
     """Encode the artifact's check texts with ``encoder`` and require the precision's parity.
 
-    The texts run in one call and one by one as well, so that both of the encoder's ways to run are compared.
+    The texts run both in one call and one by one, so that both of the encoder's ways to run are compared.
 
     Raises:
         ParityError: the vectors differ by more than the artifact's precision allows.

@@ -1,4 +1,4 @@
-"""What `simcse-engine bench` reports, computed from the rounds that it timed."""
+"""The figures of a bench, computed from the rounds that it timed."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """What a repeated measurement gave: its median, and its extremes."""
+    """The median and the extremes of a repeated measurement."""
 
     median: float
     min: float
@@ -56,7 +56,7 @@ class Throughput:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """How long one sentence takes, sentence after sentence; of few calls, the 99.9th percentile means little."""
+    """Time of one sentence, sentence after sentence; the 99.9th percentile of few calls means little."""
 
     calls: int
     p50_ms: float
@@ -73,14 +73,14 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """All that was measured of an artifact.
+    """All figures of an artifact.
 
     Attributes:
-        artifact: what it is.
-        machine: where, and with what, it was measured.
+        artifact: its path, and facts of its manifest.
+        machine: the CPU, the threads, and the runtime.
         seconds: per section, as in `BenchOptions`.
         texts_source: "generated" or the file's name.
-        texts_cut: how many of the texts were longer than the artifact's limit and were cut.
+        texts_cut: number of texts that were longer than the artifact's limit and were cut.
         lengths: from token ids to vectors, one entry per length.
         texts: from texts to vectors.
         latency: of one text at a time.

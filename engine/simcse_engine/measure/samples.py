@@ -1,4 +1,4 @@
-"""Sentences made up on the spot, for measuring where no text is given: English-like, distinct, of natural lengths."""
+"""Generated sentences, to measure with where no texts are given: English-like, distinct, of natural lengths."""
 
 import random
 
@@ -18,19 +18,19 @@ _CLAUSES, _WEIGHTS = (1, 2, 3, 4, 6), (60, 27, 9, 3, 1)
 def sentences(count: int) -> list[str]:
     """Make ``count`` distinct sentences of 5 to about 70 words, 14 on average; the same ones every time."""
     chance = random.Random(0)
-    made: dict[str, None] = {}
-    while len(made) < count:
+    texts: dict[str, None] = {}
+    while len(texts) < count:
         clauses = [_clause(chance) for _ in range(chance.choices(_CLAUSES, _WEIGHTS)[0])]
         text = clauses[0] + "".join(f"{_one(chance, _LINKS)} {clause}" for clause in clauses[1:])
-        made[f"{text[0].upper()}{text[1:]}."] = None
-    return list(made)
+        texts[f"{text[0].upper()}{text[1:]}."] = None
+    return list(texts)
 
 
 def _clause(chance: random.Random) -> str:
-    who = _one(chance, _PEOPLE)
+    person = _one(chance, _PEOPLE)
     if chance.random() < 0.5:
-        who = f"{_one(chance, _WAYS)} {who}"
-    text = f"{_one(chance, _ARTICLES)} {who} {_one(chance, _DEEDS)} the {_one(chance, _THINGS)}"
+        person = f"{_one(chance, _WAYS)} {person}"
+    text = f"{_one(chance, _ARTICLES)} {person} {_one(chance, _DEEDS)} the {_one(chance, _THINGS)}"
     if chance.random() < 0.7:
         text += f" {_one(chance, _WHERE)} the {_one(chance, _PLACES)}"
     if chance.random() < 0.4:

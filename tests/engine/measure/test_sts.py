@@ -48,14 +48,14 @@ def test_folders_that_hold_no_tasks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("3\tone sentence", "2 columns; 3 are wanted"),
-        ("", "1 column; 3 are wanted"),
-        ("3\ta\tb\tc", "4 columns; 3 are wanted"),
+        ("3\tone sentence", "2 columns; expected 3"),
+        ("", "1 column; expected 3"),
+        ("3\ta\tb\tc", "4 columns; expected 3"),
         ("high\ta\tb", "the score is 'high'"),
         ("nan\ta\tb", "the score is 'nan'"),
         ("inf\ta\tb", "the score is 'inf'"),
-        ("5.1\ta\tb", "a number from 0 to 5 is wanted"),
-        ("-1\ta\tb", "a number from 0 to 5 is wanted"),
+        ("5.1\ta\tb", "expected a number from 0 to 5"),
+        ("-1\ta\tb", "expected a number from 0 to 5"),
     ],
 )
 def test_a_line_that_is_no_pair(tmp_path: Path, line: str, said: str) -> None:
@@ -72,7 +72,7 @@ def test_undecodable_bytes(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("", "task.tsv: empty"),
-        ("3\ta\tb\n", "task.tsv: one pair; at least 2"),
+        ("3\ta\tb\n", "task.tsv: one pair; expected at least 2"),
         ("3\ta\tb\n3.0\tc\td\n", "task.tsv: every score is 3,"),
     ],
 )
