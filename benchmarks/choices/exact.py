@@ -1,4 +1,4 @@
-"""From how many vectors on is the graph quicker than comparing them all? For one query, and for several at once.
+"""From how many vectors on is the ANN graph faster than comparing them all? For one query, and for several at once.
 
 python -m benchmarks.choices.exact                   the first ones of the 100,000 made-up vectors of `search.recall`
 """
@@ -14,10 +14,12 @@ import numpy as np
 from simcse_engine import Index
 from simcse_engine.index.limits import SearchLimits
 
-from ..harness import Ratio, Spread, alternate, no_options, timed, write_result
-from ..inputs import minilm
+from ..inputs import MINILM
+from ..record import write_result
 from ..search.built import LIMITS
 from ..search.data import BATCH, Data, K, Vectors, load
+from ..statistics import Ratio, spreads
+from ..turns import alternate, no_options, timed
 
 SIZES = (5_000, 10_000, 15_000, 20_000, 30_000, 40_000)
 QUERIES = (1, 4, 16, BATCH)
@@ -27,35 +29,31 @@ ROUNDS = 40
 def main() -> None:
     no_options(__doc__)
     data = load("100k")
-    found = {str(size): _measure(data, size) for size in SIZES}
-    question = f"seconds of a search for {K} among so many vectors, for so many queries at once, by graph and exactly"
+    question = f"seconds to search {K} of so many vectors, for so many queries at once, by the ANN graph and exactly"
     about = {"question": question, "vectors": f"the first of {data.about}", "default": SearchLimits().exact_rows}
-    write_result("exact", about | {"sizes": found})
+    write_result("exact", about, {"sizes": {size: _measure(data, size) for size in SIZES}})
 
 
 def _measure(data: Data, size: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "index"
-        Index.create(folder, minilm()).close()
+        Index.create(folder, MINILM.artifact()).close()
         with Index(folder, limits=LIMITS) as index:
             index.add_vectors(np.array(data.vectors[:size]), data.texts[:size])
             index.checkpoint()
         with Index(folder, read_only=True, limits=LIMITS) as index:
-            figures = {str(queries): _compare(index, data, queries) for queries in QUERIES}
-    for queries, each in figures.items():
-        ratio = each["graph_over_exact"]
-        print(f"{size:7,} vectors, {queries:>3} queries: by graph {ratio} of exact's time", flush=True)
-    return figures
+            print(f"{size:,} vectors", flush=True)
+            return {queries: _compare(index, data, queries) for queries in QUERIES}
 
 
 def _compare(index: Index, data: Data, queries: int) -> dict[str, Any]:
     def way(exact: bool) -> Callable[[Vectors], float]:
-        return timed(lambda asked: index.search(asked, K, exact=exact))
+        return timed(lambda batch: index.search(batch, K, exact=exact))
 
     groups = [data.queries[start : start + queries] for start in range(0, len(data.queries) - queries + 1, queries)]
     seconds = alternate({"graph": way(False), "exact": way(True)}, islice(cycle(groups), ROUNDS))
     return {
-        "seconds": {name: Spread.of(each) for name, each in seconds.items()},
+        "seconds": spreads(seconds),
         "graph_over_exact": Ratio.of(seconds["graph"], seconds["exact"]),
     }
 

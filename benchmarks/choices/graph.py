@@ -1,7 +1,7 @@
-"""What a graph's build is made of: the metric, the search for vectors that no link leads to, the graph's numbers.
+"""What an ANN graph costs to build: its metric, the search for vectors that no link leads to, its numbers.
 
-Each variant builds a graph of the same vectors on all threads, variants take turns, and CPU seconds count: they hold on
-a busy machine too. Recall@10 is of the graph's own candidates, as many as are rescored.
+Each variant builds an ANN graph of the same vectors on all threads. Variants take turns, and CPU seconds count: they
+hold on a busy machine too. Recall@10 is of the graph's own candidates, as many as are rescored.
 
     python -m benchmarks.choices.graph                   20,000 made-up vectors in clusters; ten minutes of CPU time
 """
@@ -19,8 +19,10 @@ from usearch.index import Index as USearch
 from simcse_engine.index.ann.scheme import Scheme, quantized
 from simcse_engine.machine.cpu import usable_cpus
 
-from ..harness import Ratio, Spread, alternate, write_result
+from ..record import write_result
 from ..search.data import Data, K, clustered
+from ..statistics import Ratio, Spread
+from ..turns import alternate
 
 _ROWS, _CLUSTERS = 20_000, 40
 _ADDED_AT_ONCE = 1024
@@ -29,13 +31,13 @@ _METRICS = {"cosine": MetricKind.Cos, "inner product": MetricKind.IP}
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A way to build a graph.
+    """A way to build an ANN graph.
 
     Attributes:
         scheme: its numbers.
         metric: one of `_METRICS`.
-        looked_for: candidates of the search for what was just added; 0 for none. What one with few does not find, one
-            with all looks for again.
+        looked_for: candidates of the search for each vector that was just added; 0 for no search. A second search,
+            with all candidates, looks for those that it misses.
     """
 
     scheme: Scheme
@@ -52,34 +54,36 @@ class Variant:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     data = clustered(_ROWS, _CLUSTERS)
     ours = [Variant(scheme=Scheme(dimension=384, dtype="f16"), metric="inner product", looked_for=8)]
     ours.append(Variant(scheme=Scheme(dimension=384, dtype="i8"), metric="cosine", looked_for=8))
     variants = [each for base in ours for each in _beside(base)]
     contestants = {each.name: lambda vectors, each=each: _build(vectors, each, data) for each in variants}
-    found = alternate(contestants, [data.vectors] * asked.rounds)
+    builds = alternate(contestants, [data.vectors] * arguments.rounds)
+
+    def rounds(variant: Variant, figure: str) -> list[float]:
+        return [build[figure] for build in builds[variant.name]]
+
     figures: dict[str, Any] = {}
     for base in ours:
         for each in _beside(base):
-            cpu = [figure["cpu_seconds"] for figure in found[each.name]]
+            built, searched = (
+                (rounds(each, figure), rounds(base, figure)) for figure in ("cpu_seconds", "search_cpu_seconds")
+            )
             figures[each.name] = {
-                "cpu_seconds": Spread.of(cpu),
-                "over_ours": Ratio.of(cpu, [figure["cpu_seconds"] for figure in found[base.name]]),
-                "search_cpu_seconds_over_ours": Ratio.of(
-                    [figure["search_cpu_seconds"] for figure in found[each.name]],
-                    [figure["search_cpu_seconds"] for figure in found[base.name]],
-                ),
-                f"recall_at_{K}": float(np.mean([figure["recall"] for figure in found[each.name]])),
-                "unreached": [figure["unreached"] for figure in found[each.name]],
+                "cpu_seconds": Spread.of(built[0]),
+                "over_ours": Ratio.of(*built),
+                "search_cpu_seconds_over_ours": Ratio.of(*searched),
+                f"recall_at_{K}": float(np.mean(rounds(each, "recall"))),
+                "unreached": rounds(each, "unreached"),
             }
-            print(f"{each.name}: {figures[each.name]}", flush=True)
-    question = "CPU seconds to build a graph, and to search it, beside ours: the first of each dtype"
-    write_result("graph", {"question": question, "vectors": data.about, "variants": figures})
+    question = "CPU seconds to build an ANN graph, and to search it, beside ours: the first of each dtype"
+    write_result("graph", {"question": question, "vectors": data.about}, {"variants": figures})
 
 
 def _beside(ours: Variant) -> list[Variant]:
-    """Ours, and what differs from it in one respect."""
+    """Ours, and variants that differ from it in one respect."""
     other = [] if ours.scheme.dtype == "i8" else [replace(ours, metric="cosine")]
     searches = [replace(ours, looked_for=count) for count in (0, 32, ours.scheme.expansion_search)]
     numbers = [(32, 64), (16, 128), (24, 96)]
@@ -98,25 +102,25 @@ def _build(vectors: NDArray[np.float32], variant: Variant, data: Data) -> dict[s
         expansion_search=scheme.expansion_search,
         enable_key_lookups=False,
     )
-    kept, unreached = quantized(vectors, scheme), 0
+    forms, unreached = quantized(vectors, scheme), 0
     start = time.process_time()
-    for first in range(0, len(kept), _ADDED_AT_ONCE):
-        rows = np.arange(first, min(first + _ADDED_AT_ONCE, len(kept)))
-        graph.add(rows.astype(np.uint64), kept[rows], threads=usable_cpus())
+    for first in range(0, len(forms), _ADDED_AT_ONCE):
+        rows = np.arange(first, min(first + _ADDED_AT_ONCE, len(forms)))
+        graph.add(rows.astype(np.uint64), forms[rows], threads=usable_cpus())
         for expansion in dict.fromkeys((variant.looked_for, scheme.expansion_search)) if variant.looked_for else ():
             graph.expansion_search = expansion
             # Two at least: of one, USearch returns another type.
-            asked = np.resize(rows, max(2, len(rows))) if len(rows) else rows
-            if len(asked):
-                found = graph.search(kept[asked], min(20, expansion), threads=usable_cpus()).keys
-                rows = np.unique(asked[~(found == asked[:, None]).any(axis=1)])
+            queries = np.resize(rows, max(2, len(rows))) if len(rows) else rows
+            if len(queries):
+                nearest = graph.search(forms[queries], min(20, expansion), threads=usable_cpus()).keys
+                rows = np.unique(queries[~(nearest == queries[:, None]).any(axis=1)])
         unreached += len(rows) if variant.looked_for else 0
     built = time.process_time()
     graph.expansion_search = scheme.expansion_search
     scores = []
     for queries in data.batches():
-        found = graph.search(quantized(queries, scheme), scheme.candidates(K), threads=usable_cpus()).keys
-        scores.append(np.einsum("qd,qkd->qk", queries, vectors[found.astype(np.int64)]))
+        nearest = graph.search(quantized(queries, scheme), scheme.candidates(K), threads=usable_cpus()).keys
+        scores.append(np.einsum("qd,qkd->qk", queries, vectors[nearest.astype(np.int64)]))
     searched = time.process_time()
     best = -np.sort(-np.concatenate(scores), axis=1)[:, :K]
     return {

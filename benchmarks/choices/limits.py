@@ -15,8 +15,10 @@ from simcse_engine.runner import Runner
 from simcse_engine.schedule import Limits
 from simcse_engine.tokenizer import Tokenizer
 
-from ..harness import Ratio, Spread, alternate, no_options, timed, write_result
-from ..inputs import minilm, sentences
+from ..inputs import MINILM, sentences
+from ..record import write_result
+from ..statistics import over, spreads
+from ..turns import alternate, no_options, timed
 
 BATCH_TOKENS = (128, 256, 1024, 2048)
 MIXED_PADDING = (0, 32, 512, 100_000)
@@ -29,7 +31,7 @@ Ids = Sequence[list[int]]
 def main() -> None:
     no_options(__doc__)
     texts = sentences()
-    artifact = minilm()
+    artifact = MINILM.artifact()
     ids = Tokenizer(artifact / TOKENIZER, 128).encode(texts.texts).ids
     runner = Runner(artifact, device="cpu", threads=usable_cpus())
     dimension = runner.joint().dimension
@@ -51,6 +53,8 @@ def main() -> None:
             "question": "seconds by the scheduler's limits, over those with the defaults; MiniLM, fp32, ids to vectors",
             "sentences": texts.source,
             "defaults": Limits(),
+        },
+        {
             "batch_tokens_in_bulk": compare("batch_tokens", BATCH_TOKENS, bulk, run),
             "mixed_padding_beside_a_long_text": compare("mixed_padding", MIXED_PADDING, skewed, run),
             "mixed_padding_of_short_texts": compare("mixed_padding", MIXED_PADDING, mixed, run),
@@ -63,11 +67,7 @@ def compare(
 ) -> dict:
     ways = {value: timed(run(replace(Limits(), **{name: value}))) for value in (getattr(Limits(), name), *values)}
     seconds = alternate(ways, calls)
-    default = seconds[getattr(Limits(), name)]
-    figures = {v: {"seconds": Spread.of(s), "over_default": Ratio.of(s, default)} for v, s in seconds.items()}
-    for value, figure in figures.items():
-        print(f"{name} {value:6} {figure['seconds'].median * 1e3:8.1f} ms, {figure['over_default']} of the default")
-    return figures
+    return {"seconds": spreads(seconds), "over_default": over(seconds, getattr(Limits(), name))}
 
 
 if __name__ == "__main__":

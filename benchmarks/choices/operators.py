@@ -18,13 +18,13 @@ import onnxruntime
 from simcse_engine.artifact.manifest import GRAPH, Manifest
 
 from ..flops import Flops
-from ..harness import no_options, write_result
-from ..inputs import bert_base, minilm
+from ..inputs import MODELS
 from ..peak import Gemm, Peak
+from ..record import write_result
+from ..turns import no_options
 
-MODELS = {"minilm": minilm, "bert-base": bert_base}
 PRECISIONS = ("int8", "fp32")
-# Tokens a sentence, sentences a run.
+# Tokens per sentence, sentences per run.
 SHAPES = ((16, 1), (8, 64), (16, 32), (64, 8))
 RUNS = 15
 PEAK_SECONDS = 0.03
@@ -34,44 +34,39 @@ PRODUCTS = ("MatMulIntegerToFloat", "Gemm")
 
 def main() -> None:
     no_options(__doc__)
-    found: dict[str, Any] = {}
-    for model, make in MODELS.items():
+    graphs: dict[str, Any] = {}
+    for name, model in MODELS.items():
         for precision in PRECISIONS:
-            artifact = make(precision)
+            print(f"{name} {precision}", flush=True)
+            artifact = model.artifact(precision)
             flops = Flops.of(Manifest.read(artifact))
             peak = Peak(Gemm(precision=precision), threads=1)
-            measured = {}
-            for length, count in SHAPES:
-                measured[f"{count} x {length}"] = one = anatomy(artifact, length, count, flops, peak)
-                shares = ", ".join(f"{name} {share:.0%}" for name, share in list(one["shares"].items())[:8])
-                print(
-                    f"{model} {precision} {count:2} x {length:2} tokens: {one['us_per_token']:.1f} us a token, "
-                    f"efficiency {one['efficiency']:.2f}, ceiling {one['ceiling']:.2f}: {shares}",
-                    flush=True,
-                )
-            found[f"{model}-{precision}"] = measured
+            graphs[f"{name}-{precision}"] = {
+                f"{count} x {length}": anatomy(artifact, length, count, flops, peak) for length, count in SHAPES
+            }
+            peak.close()
     write_result(
         "operators",
         {
             "question": "shares of a run's time by operator, on one thread; sentences x tokens a run",
             "efficiency": "FLOPs of the whole model's linear layers a second, over the peak of the runtime's product",
             "ceiling": "the same, if those products alone took time",
-            "graphs": found,
         },
+        {"graphs": graphs},
     )
 
 
 def anatomy(artifact: Path, length: int, count: int, flops: Flops, peak: Peak) -> dict[str, Any]:
     """Profile runs of one shape: microseconds a token, shares by operator, efficiency and its ceiling."""
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = 1
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    settings.enable_profiling = True
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_profiling = True
     ids = np.random.default_rng(0).integers(1000, 20_000, count * length)
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
-        settings.profile_file_prefix = str(Path(folder) / "profile")
-        session = onnxruntime.InferenceSession(artifact / GRAPH, settings, providers=["CPUExecutionProvider"])
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = onnxruntime.InferenceSession(artifact / GRAPH, options, providers=["CPUExecutionProvider"])
         for _ in range(RUNS):
             peaks.append(peak.measure(PEAK_SECONDS))
             session.run(None, {"input_ids": ids, "lengths": np.full(count, length)})
@@ -93,19 +88,19 @@ def anatomy(artifact: Path, length: int, count: int, flops: Flops, peak: Peak) -
 
 
 def own_times(nodes: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
-    """Microseconds of each node, by operator; an `If` keeps what the nodes of its branch leave of its time."""
-    found: dict[str, list[float]] = defaultdict(list)
-    around: list[tuple[float, str, int]] = []  # of the nodes that are running: end, operator, place in its list
+    """Microseconds of each node, by operator; those of a branch's nodes are taken off their `If`."""
+    micros: dict[str, list[float]] = defaultdict(list)
+    running: list[tuple[float, str, int]] = []  # end, operator, place in the operator's list
     for node in sorted(nodes, key=lambda node: (node["ts"], -node["dur"])):
         operator, start, took = node["args"]["op_name"], node["ts"], node["dur"]
-        while around and around[-1][0] <= start:
-            around.pop()
-        if around:
-            _, outer, place = around[-1]
-            found[outer][place] -= took
-        around.append((start + took, operator, len(found[operator])))
-        found[operator].append(took)
-    return found
+        while running and running[-1][0] <= start:
+            running.pop()
+        if running:
+            _, outer, place = running[-1]
+            micros[outer][place] -= took
+        running.append((start + took, operator, len(micros[operator])))
+        micros[operator].append(took)
+    return micros
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Which of two ways to write the graph is faster? Two artifacts, or the int8 dialect against others of its kind.
 
     python -m benchmarks.choices.spellings                        every spelling below against the dialect as it is
-    python -m benchmarks.choices.spellings --only fused-norm      one of them
+    python -m benchmarks.choices.spellings --only fast-gelu      one of them
     python -m benchmarks.choices.spellings ARTIFACT ARTIFACT      two artifacts, such as of two commits
 
-Graphs run as bulk work does: batches of one length, a one-thread session, a worker a core; A and B alternate.
+Graphs run as bulk work does: batches of one length, a one-thread session, one worker per core; A and B alternate.
 """
 
 import argparse
@@ -31,8 +31,10 @@ from simcse_export.graph.nodes import Graph
 from simcse_export.int8.quantize import QuantizedInput, quantize
 from simcse_export.texts.corpora import built_in
 
-from ..harness import Ratio, Spread, alternate, timed, write_result
-from ..inputs import BENCH, minilm, minilm_checkpoint
+from ..inputs import MINILM
+from ..record import BENCH, lines, plain, write_result
+from ..statistics import Ratio, spreads
+from ..turns import alternate, timed
 
 LENGTHS = (8, 16, 32, 64, 128)
 BATCH_TOKENS = 512
@@ -41,7 +43,7 @@ POOLER = "avg"
 
 
 class MultiHeadAttention(CpuInt8):
-    """The fused operator, which wants the tokens of a sentence side by side and moves them there by itself."""
+    """The fused operator, which needs the tokens of a sentence side by side and moves them there itself."""
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         graph = layout.graph
@@ -88,14 +90,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.artifacts:
         if len(arguments.artifacts) != 2:
-            parser.error("two artifacts are wanted")
-        for length, ratio in compare(*arguments.artifacts).items():
-            print(f"{length:>4} tokens: the first takes {ratio['ratio']} of the second's time")
+            parser.error("expected two artifacts")
+        print(
+            "the first's time over the second's, by tokens per sentence",
+            *lines(plain(compare(*arguments.artifacts))),
+            sep="\n",
+        )
         return
     folders = write_graphs([arguments.only] if arguments.only else list(SPELLINGS))
-    found = {name: compare(folder, folders[""]) for name, folder in folders.items() if name}
-    for name, lengths in found.items():
-        print(f"{name:22}", "  ".join(f"{length}: {one['ratio']}" for length, one in lengths.items()))
     write_result(
         "spellings",
         {
@@ -103,19 +105,19 @@ def main() -> None:
             "tokens a sentence",
             "batch_tokens": BATCH_TOKENS,
             "workers": usable_cpus(),
-            "spellings": found,
         },
+        {"spellings": {name: compare(folder, folders[""]) for name, folder in folders.items() if name}},
     )
 
 
 def write_graphs(names: list[str]) -> dict[str, Path]:
     """A folder with a graph for each spelling, and under "" for the dialect as it is."""
-    checkpoint = minilm_checkpoint()
+    checkpoint = MINILM.checkpoint()
     weights = load_weights(checkpoint)
     numbers = Architecture.of(open_checkpoint(checkpoint, None).config)
     used = select(weights, numbers.shapes(POOLER), optional=[TOKEN_TYPES])
     # How fast integers are does not depend on how well they are chosen, so few sentences are enough.
-    sentences = Tokenizer(minilm() / TOKENIZER, 128).encode(built_in("calibration")[:64]).ids
+    sentences = Tokenizer(MINILM.artifact() / TOKENIZER, 128).encode(built_in("calibration")[:64]).ids
     layers = quantize(numbers, used, sentences, first_only=False)
     folders = {}
     for name, dialect in {"": CpuInt8, **{name: SPELLINGS[name] for name in names}}.items():
@@ -132,7 +134,7 @@ def compare(one: Path, other: Path) -> dict[int, dict]:
     """For each length, the seconds of a round of batches and the ratio of the first's to the second's."""
     threads = usable_cpus()
     sessions = {name: CpuSession(folder, SessionOptions(threads=1)) for name, folder in (("a", one), ("b", other))}
-    found = {}
+    figures = {}
     with ThreadPoolExecutor(threads) as workers:
         for length in LENGTHS:
             count = max(1, BATCH_TOKENS // length)
@@ -146,11 +148,11 @@ def compare(one: Path, other: Path) -> dict[int, dict]:
                 return all_batches
 
             seconds = alternate({name: timed(run(session)) for name, session in sessions.items()}, range(ROUNDS))
-            found[length] = {
-                "seconds": {name: Spread.of(values) for name, values in seconds.items()},
+            figures[length] = {
+                "seconds": spreads(seconds),
                 "ratio": Ratio.of(seconds["a"], seconds["b"]),
             }
-    return found
+    return figures
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from simcse_engine.artifact.manifest import Manifest
 
+from ..inputs import Model
 from .peers.catalog import FP32, PEERS
 from .peers.environment import Installed, PeerError
-from .peers.models import Model, optimum_graph
+from .peers.models import optimum_graph
 from .peers.process import WORKERS, Process
 from .peers.reference import largest_cosine_difference
 from .peers.workers.protocol import Load
-from .settings import SETTINGS, Best, best_alone, best_batch, best_bulk, first_setting, remembered
+from .settings import Best, best_alone, best_batch, best_bulk, first_setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Contestant:
             print(f"searching the best batch of {self.process.module} for {what}", flush=True)
             return _searched(self.process, lambda: best_batch(self.process, self.bulk, sample))
 
-        return replace(self.bulk, setting=remembered(SETTINGS, f"{self.tuned}, {what}", find).setting)
+        return replace(self.bulk, setting=Best.kept(f"{self.tuned}, {what}", find).setting)
 
     @property
     def source(self) -> str:
@@ -145,8 +146,8 @@ def peer_contestant(
 
     key = f"{model.name}, {name}, {installed.packages}, {len(tuning.bulk)} sentences, {threads} threads"
     found = {
-        "bulk": remembered(SETTINGS, f"{key}, bulk", find_bulk),
-        "one": remembered(SETTINGS, f"{key}, one", lambda: best_alone(process, first, tuning.singles)),
+        "bulk": Best.kept(f"{key}, bulk", find_bulk),
+        "one": Best.kept(f"{key}, one", lambda: best_alone(process, first, tuning.singles)),
     }
     bulk, one = (replace(first, setting=each.setting) for each in found.values())
     # Again: other batches are other kernels.

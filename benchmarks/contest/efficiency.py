@@ -1,10 +1,10 @@
-"""Everybody's share of what the machine can multiply: the runtime's own matrix products, in the same rounds."""
+"""Each contestant's share of what the machine can multiply: the runtime's own matrix products, in the same rounds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..harness import Spread
 from ..peak import Gemm, Peak
+from ..statistics import Spread, spreads
 
 _SECONDS = 0.4
 
@@ -14,7 +14,7 @@ _HELD_AGAINST = {"fp32": "fp32", "bf16": "fp32", "default": "fp32", "int8": "int
 
 
 class Peaks:
-    """Products in float32 and in int8, measured once a round."""
+    """Products in float32 and in int8, measured once per round."""
 
     def __init__(self, threads: int) -> None:
         self._peaks = {precision: Peak(Gemm(precision=precision), threads) for precision in ("fp32", "int8")}
@@ -38,7 +38,7 @@ class Peaks:
 
     def facts(self) -> dict[str, Spread]:
         """The peaks themselves, operations a second."""
-        return {precision: Spread.of(rates) for precision, rates in self._rates.items()}
+        return spreads(self._rates)
 
     def close(self) -> None:
         for peak in self._peaks.values():

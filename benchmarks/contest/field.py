@@ -1,79 +1,46 @@
-"""The field: ours and the peers that questions are asked of, on one model, each checked and ready; and their turns."""
+"""The field: ours and the peers on one model, each checked and ready, and how they take turns."""
 
-import argparse
 import random
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from simcse_engine.artifact.manifest import Manifest
+from simcse_engine.artifact.manifest import TOKENIZER, Manifest
 from simcse_engine.machine.cpu import usable_cpus
+from simcse_engine.tokenizer import Tokenizer
 
 from ..flops import Flops
-from ..harness import Ratio
-from ..inputs import bert_base, minilm, sentences
+from ..inputs import MODELS, Model, sentences
+from ..statistics import Ratio
+from ..turns import alternate
 from .contestant import Check, Contestant, Tuning, our_contestant, peer_contestant, start_peer
-from .peers.catalog import PEERS, named
+from .efficiency import Peaks
 from .peers.environment import PeerError
-from .peers.models import BERT_BASE, CALIBRATION_SENTENCES, MINILM, Model, measured_texts
+from .peers.models import CALIBRATION_SENTENCES, measured_texts
 from .peers.reference import reference_vectors
-from .settings import SETTINGS
+from .peers.workers.grid import MAX_TOKENS
 
 CHECK_SENTENCES = 100
 SINGLES = 50
+PRECISIONS = ("fp32", "int8")
 
-# Threads of OpenMP spin for 0.2 s after their work, and would do so in the next one's turn.
+# Threads of OpenMP spin for 0.2 s after their work, and would do so in the next contestant's turn.
 SETTLE_SECONDS = 0.3
 
-# Unrecorded runs of who has several workers, before bulk work is timed: each worker prepares kernels of its own, and
-# which one gets a batch is chance.
+# Warm-ups of a peer with several workers: each prepares kernels of its own, and which worker gets a batch is chance.
 SEVERAL_WORKERS = 8
 
-Given = TypeVar("Given")
+Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Match:
-    """A model to compare on.
-
-    Attributes:
-        ours: makes our artifact, by precision.
-        sentences: in each round of bulk work.
-    """
-
-    model: Model
-    ours: Mapping[str, Callable[[], Path]]
-    sentences: int
-
-
-MATCHES = {
-    "minilm": Match(model=MINILM, ours={"fp32": minilm, "int8": partial(minilm, "int8")}, sentences=1_000),
-    "bert-base": Match(model=BERT_BASE, ours={"fp32": bert_base, "int8": partial(bert_base, "int8")}, sentences=100),
-}
-PRECISIONS = ("fp32", "int8")
-
-
-def options(doc: str | None) -> argparse.ArgumentParser:
-    """What every question about the field can be asked with."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=MATCHES, default="minilm")
-    parser.add_argument("--ours", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
-    parser.add_argument(
-        "--peers", nargs="*", default=list(PEERS), help=f"or the first part of their names: {', '.join(PEERS)}"
-    )
-    parser.add_argument("--sentences", type=int, help="in a round of bulk work")
-    parser.add_argument("--search", action="store_true", help="search the settings anew, instead of those found before")
-    return parser
-
-
-@dataclass(frozen=True, kw_only=True)
 class Field:
-    """Those who take part.
+    """The contestants.
 
     Attributes:
         texts: that may be measured with, in a random order that is always the same.
@@ -95,69 +62,59 @@ class Field:
     flops: Flops
 
     @classmethod
-    def of(cls, asked: argparse.Namespace, *, searched: bool = True) -> Self:
-        """The field that the command line of a question asks for; `options` has its arguments."""
-        try:
-            peers = named(asked.peers)
-        except ValueError as error:
-            sys.exit(str(error))
-        if asked.search:
-            SETTINGS.unlink(missing_ok=True)
-        return cls.enter(asked.model, peers, ours=asked.ours, sentences=asked.sentences, searched=searched)
-
-    @classmethod
     def enter(
         cls,
-        model: str,
+        name: str,
         peers: Sequence[str],
         *,
         ours: Sequence[str] = PRECISIONS,
         sentences: int | None = None,
         searched: bool = True,
     ) -> Self:
-        """Prepare everybody: environment, model, check of the vectors, best settings. Ours fail, others are absent.
+        """Prepare every contestant: environment, model, check of the vectors, best settings.
+
+        A peer that fails is absent; ours must not fail.
 
         Args:
-            model: of `MATCHES`.
+            name: of `MODELS`.
             peers: of `PEERS`.
             ours: our precisions.
             sentences: in a round of bulk work, if not the model's usual number.
-            searched: whether peers have their best settings, or what a user would begin with.
+            searched: whether peers have their best settings, or those that a user would begin with.
         """
-        match, threads = MATCHES[model], usable_cpus()
+        model, threads = MODELS[name], usable_cpus()
         draw, texts = random.Random(0), measured_texts()
-        count = sentences or match.sentences
+        count = sentences or model.round_sentences
         checked = draw.sample(texts, CHECK_SENTENCES)
-        check = Check(texts=checked, reference=reference_vectors(match.model, checked))
-        # Not the rounds' own: nobody shall be tuned to them.
+        check = Check(texts=checked, reference=reference_vectors(model, checked))
+        # Not the rounds' own texts: settings must not be tuned to those.
         tuning = Tuning(bulk=draw.sample(texts, count), singles=draw.sample(texts, SINGLES)) if searched else None
 
         started, contestants, absent = {}, {}, {}
-        for name in peers:
+        for peer in peers:
             try:
-                started[name] = start_peer(name, match.model)
+                started[peer] = start_peer(peer, model)
             except PeerError as error:
-                absent[name] = str(error)
-        artifacts = {f"ours-{precision}": match.ours[precision]() for precision in ours}
-        for name, artifact in artifacts.items():
-            precision = name.removeprefix("ours-")
+                absent[peer] = str(error)
+        artifacts = {f"ours-{precision}": model.artifact(precision) for precision in ours}
+        for our, artifact in artifacts.items():
             try:
-                contestants[name] = our_contestant(precision, artifact, match.model, check, threads=threads)
+                contestants[our] = our_contestant(our.removeprefix("ours-"), artifact, model, check, threads=threads)
             except PeerError as error:
-                sys.exit(f"{name}: {error}")
-        for name, (process, installed) in started.items():
-            print(f"preparing {name}", flush=True)
+                sys.exit(f"{our}: {error}")
+        for peer, (process, installed) in started.items():
+            print(f"preparing {peer}", flush=True)
             try:
-                contestants[name] = peer_contestant(
-                    name, process, installed, match.model, check, threads=threads, tuning=tuning
+                contestants[peer] = peer_contestant(
+                    peer, process, installed, model, check, threads=threads, tuning=tuning
                 )
             except PeerError as error:
                 process.close()
-                absent[name] = str(error)
-        for name, reason in absent.items():
-            print(f"absent: {name}: {reason}", flush=True)
+                absent[peer] = str(error)
+        for peer, reason in absent.items():
+            print(f"absent: {peer}: {reason}", flush=True)
         return cls(
-            model=match.model,
+            model=model,
             texts=texts,
             sentences=count,
             threads=threads,
@@ -168,6 +125,10 @@ class Field:
             flops=Flops.of(Manifest.read(next(iter(artifacts.values())))),
         )
 
+    def tokenizer(self) -> Tokenizer:
+        """The model's, with the limit that all contestants have."""
+        return Tokenizer(next(iter(self.artifacts.values())) / TOKENIZER, MAX_TOKENS)
+
     def draw(self, question: str, rounds: int, sentences: int) -> list[list[str]]:
         """Texts of each round, the same ones whenever the question is asked."""
         random_of_its_own = random.Random(question)
@@ -175,53 +136,71 @@ class Field:
 
     def take_turns(
         self,
-        rounds: Sequence[Given],
-        run: Callable[[Contestant, Given], Output],
+        rounds: Sequence[Input],
+        run: Callable[[Contestant, Input], Output],
         *,
-        warm_up: Given,
+        warm_up: Input,
         warm_ups_of_several: int = 1,
-        first: Callable[[], object] = lambda: None,
+        before_round: Callable[[], object] = lambda: None,
         beside: Mapping[str, Contestant] | None = None,
     ) -> dict[str, list[Output]]:
-        """Everybody runs each round, in an order that is drawn for it; what they returned, a round an item.
+        """Let every contestant run every round; see `alternate`.
 
-        What they warm up with comes before and is not recorded: libraries prepare kernels when they first see a shape.
         A peer that fails takes no further part, in this question or a later one.
 
         Args:
-            rounds: what everybody is given.
-            run: what to do with it.
-            warm_up: given before.
-            warm_ups_of_several: how often to who has several workers, of which each must be warm.
-            first: called at the beginning of each round.
+            rounds: the inputs.
+            run: what to do with one.
+            warm_up: the input before, unrecorded: libraries prepare kernels when they first see a shape.
+            warm_ups_of_several: how often a peer with several workers warms up.
+            before_round: called before each recorded round.
             beside: others that take turns with the field.
         """
-        outputs: dict[str, list[Output]] = {name: [] for name in (*self.contestants, *(beside or {}))}
-        begun, drawn = time.monotonic(), random.Random(0)
-        for number, given in enumerate([warm_up, *rounds]):
-            left = (time.monotonic() - begun) / max(number, 1) * (len(rounds) + 1 - number)
-            said = f"round {number} of {len(rounds)}, {left:.0f} s left" if number else "warming up"
-            print(said, flush=True)
+        contestants = {**self.contestants, **(beside or {})}
+        begun = time.monotonic()
+
+        def warm_ups(name: str) -> int:
+            loaded = contestants[name].process.loaded
+            return warm_ups_of_several if loaded is not None and loaded.setting.workers > 1 else 1
+
+        def announce(number: int, count: int) -> None:
+            left = (time.monotonic() - begun) / max(number, 1) * (count + 1 - number)
+            print(f"round {number} of {count}, {left:.0f} s left" if number else "warming up", flush=True)
             if number:
-                first()
-            # Drawn, as in `harness.alternate`: nobody always comes after the same one. Two runs draw alike.
-            for name in drawn.sample(list(outputs), len(outputs)):
-                time.sleep(SETTLE_SECONDS)
-                contestant = (beside or {}).get(name) or self.contestants[name]
-                loaded = contestant.process.loaded
-                several = not number and loaded is not None and loaded.setting.workers > 1
-                try:
-                    for _ in range(warm_ups_of_several if several else 1):
-                        output = run(contestant, given)
-                except PeerError as error:
-                    if name in self.ours or name not in self.contestants:
-                        raise
-                    self.leave(name, str(error))
-                    del outputs[name]
-                    continue
-                if number:
-                    outputs[name].append(output)
-        return outputs
+                before_round()
+
+        def drop(name: str, error: Exception) -> None:
+            if not isinstance(error, PeerError) or name in self.ours or name not in self.contestants:
+                raise error
+            self.leave(name, str(error))
+
+        return alternate(
+            {name: lambda value, each=each: run(each, value) for name, each in contestants.items()},
+            rounds,
+            warm_up=warm_up,
+            warm_ups=warm_ups,
+            before_round=announce,
+            before_turn=lambda: time.sleep(SETTLE_SECONDS),
+            drop=drop,
+        )
+
+    def bulk(
+        self, rounds: Sequence[Sequence[str]], *, warm_up: Sequence[str], tokens: int
+    ) -> tuple[dict[str, list[float]], dict[str, Any]]:
+        """Time bulk work of so many tokens per round; the seconds, and the shares of the machine's peak."""
+        with closing(Peaks(self.threads)) as peaks:
+            seconds = self.encode(rounds, warm_up=warm_up, before_round=peaks.measure)
+        arithmetic = {name: each.arithmetic for name, each in self.contestants.items()}
+        work = tokens * self.flops.per_token
+        operations = {name: [work / s for s in each] for name, each in seconds.items()}
+        shares = peaks.shares(arithmetic, operations)
+        return seconds, {"peak_operations_per_s": peaks.facts(), "share_of_peak": shares}
+
+    def encode(self, rounds: Sequence[Sequence[str]], **options: Any) -> dict[str, list[float]]:
+        """Seconds of each contestant and round, for texts encoded in one call; options as for `take_turns`."""
+        return self.take_turns(
+            rounds, lambda each, texts: each.process.encode(texts), warm_ups_of_several=SEVERAL_WORKERS, **options
+        )
 
     def leave(self, name: str, reason: str) -> None:
         """A peer takes no further part."""
@@ -229,13 +208,25 @@ class Field:
         self.contestants.pop(name).process.close()
         self.absent[name] = reason
 
+    def each(self, measure: Callable[[str, Contestant], Output]) -> dict[str, Output]:
+        """Measure one contestant after the other; a peer that fails leaves."""
+        figures = {}
+        for name, contestant in list(self.contestants.items()):
+            try:
+                figures[name] = measure(name, contestant)
+            except PeerError as error:
+                if name in self.ours:
+                    raise
+                self.leave(name, str(error))
+        return figures
+
     def peer_over_ours(self, durations: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Ratio]]:
         """How many times as long as ours each peer takes."""
         peers = [name for name in self.contestants if name not in self.ours]
         return {our: {peer: Ratio.of(durations[peer], durations[our]) for peer in peers} for our in self.ours}
 
     def facts(self) -> dict[str, Any]:
-        """Who took part and how, for the result's file."""
+        """Which contestants took part and how, for the result's file."""
         return {
             "model": self.model.name,
             "pooler": self.model.pooler,
@@ -248,6 +239,6 @@ class Field:
         }
 
     def close(self) -> None:
-        """End the processes. Who is asked again starts again."""
+        """End the processes; each starts again when it is next used."""
         for each in self.contestants.values():
             each.process.close()

@@ -1,7 +1,7 @@
 """How much memory does a process need at its peak, and does it grow with the number of sentences?
 
-Everybody encodes the same sentences in one call and saves the vectors, peers in batches of 32 with all threads on one,
-as a user would begin: some are fastest with settings that take more. Ours is also run as the command
+Each contestant encodes the same sentences in one call and saves the vectors, peers in batches of 32 with all threads
+on one, as a user would begin: some are fastest with settings that take more. Ours also runs as the command
 `simcse-engine encode`, which reads lines and writes vectors as it goes.
 
 With `--count 100000` the texts are the same 1,000 and 99,000 texts of two words: the peak grows by what their number
@@ -20,17 +20,16 @@ from typing import Any
 import numpy as np
 
 from .. import tether
-from ..finished import Finished
-from ..harness import write_result
+from ..kept import UNFINISHED, Kept
 from .contestant import Contestant
-from .field import Field, options
-from .peers.environment import PeerError
+from .field import Field
 from .settings import first_setting
 
-FEW, MANY = 1_000, 100_000
+QUESTION = "peak resident memory of the process, MB of 10^6 bytes"
+FEW = 1_000
 GOAL_MB = {"ours-fp32": 300, "ours-int8": 160}
 
-# A process starts with the peak of whoever started it, so one that has loaded nothing stands between.
+# A process starts with the peak of the one that started it, so one that has loaded nothing stands between.
 WATCH = """
 import json, os, resource, sys, time
 start = time.perf_counter()
@@ -43,51 +42,31 @@ print(json.dumps({"code": code, "peak_mb": usage.ru_maxrss * unit / 1e6, "second
 """
 
 
-def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--count", type=int, default=FEW, help="sentences in a call, and lines of the command's file")
-    asked = parser.parse_args()
-    ask(Field.of(asked, searched=False), count=asked.count)
-
-
-def ask(field: Field, *, count: int = FEW) -> None:
-    """Measure, and write the result."""
+def measure(field: Field, *, count: int = FEW) -> dict[str, Any]:
     field.close()
-    finished = Finished(f"memory-{count}-{field.model.name}")
+    kept = Kept(UNFINISHED / f"memory-{count}-{field.model.name}.json")
     texts = texts_of(field.texts, count)
-    called: dict[str, float] = {}
-    for name, each in list(field.contestants.items()):
-        key = f"{name}, {each.bulk.model}, {each.source}, called"
-        try:
-            called[name] = finished.once(key, lambda each=each: call(each, texts, field.threads))
-        except PeerError as error:
-            if name in field.ours:
-                raise
-            field.leave(name, str(error))
-            continue
-        print(f"{name:32} {count:,} sentences: {called[name]:.0f} MB", flush=True)
-    commanded: dict[str, dict[str, float]] = {}
-    for name, artifact in field.artifacts.items():
-        key = f"{name}, {field.contestants[name].source}, commanded"
-        run = commanded[name] = finished.once(key, lambda artifact=artifact: command(artifact, texts))
-        print(f"simcse-engine encode, {name:10} {count:,} lines: {run['peak_mb']:.0f} MB", flush=True)
-    write_result(
-        f"memory-{count}-{field.model.name}",
-        {
-            "question": "peak resident memory of the process, MB of 10^6 bytes",
-            **field.facts(),
-            "settings": "peers: batches of 32 of sorted lengths, one at a time",
-            "count": count,
-            "texts": f"{min(count, FEW):,} sentences, and {max(count - FEW, 0):,} texts of two of their words",
-            "peak_mb_of_one_call": called,
-            "command": commanded,
-            "goal": {
-                name: {"peak_mb": GOAL_MB[name], "met": run["peak_mb"] <= GOAL_MB[name]}
-                for name, run in commanded.items()
-            },
+
+    def called(name: str, each: Contestant) -> float:
+        print(name, flush=True)
+        return kept.once(f"{name}, {each.bulk.model}, {each.source}, called", lambda: call(each, texts, field.threads))
+
+    peaks = field.each(called)
+    commanded = {
+        name: kept.once(f"{name}, {field.contestants[name].source}, commanded", lambda path=path: command(path, texts))
+        for name, path in field.artifacts.items()
+    }
+    kept.forget()
+    return {
+        "settings": "peers: batches of 32 of sorted lengths, one at a time",
+        "count": count,
+        "texts": f"{min(count, FEW):,} sentences, and {max(count - FEW, 0):,} texts of two of their words",
+        "peak_mb_of_one_call": peaks,
+        "command": commanded,
+        "goal": {
+            name: {"peak_mb": GOAL_MB[name], "met": run["peak_mb"] <= GOAL_MB[name]} for name, run in commanded.items()
         },
-    )
-    finished.close()
+    }
 
 
 def texts_of(sentences: Sequence[str], count: int) -> list[str]:
@@ -114,9 +93,9 @@ def call(each: Contestant, texts: list[str], threads: int) -> float:
 def command(artifact: Path, lines: list[str]) -> dict[str, Any]:
     """The peak and the seconds of `simcse-engine encode`, from a file of lines to a file of vectors."""
     with tempfile.TemporaryDirectory() as folder:
-        given, vectors = Path(folder, "lines.txt"), Path(folder, "vectors.npy")
-        given.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        encode = Path(sys.executable).with_name("simcse-engine"), "encode", artifact, given, "-o", vectors
+        source, vectors = Path(folder, "lines.txt"), Path(folder, "vectors.npy")
+        source.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        encode = Path(sys.executable).with_name("simcse-engine"), "encode", artifact, source, "-o", vectors
         done = tether.run([sys.executable, "-I", "-S", "-c", WATCH, *encode], captured=True)
         done.check_returncode()
         measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -127,7 +106,3 @@ def command(artifact: Path, lines: list[str]) -> dict[str, Any]:
     if rows != len(lines):
         raise RuntimeError(f"{rows} rows for {len(lines)} lines")
     return measured
-
-
-if __name__ == "__main__":
-    main()

@@ -4,19 +4,18 @@ Every setting is judged by runs that come after unrecorded ones of the same text
 first see a shape, which can take longer than the work.
 """
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
-from ..inputs import BENCH
+from ..kept import Kept
+from ..record import BENCH
 from .peers.process import Process
 from .peers.workers.protocol import Load, Setting
 
-# Settings that were found, kept because the search takes as long as the measurement.
+# Kept because the search takes as long as the measurement.
 SETTINGS = BENCH / "settings.json"
 
 _FIRST_BATCH = 32
@@ -40,6 +39,12 @@ class Best:
 
     setting: Setting
     tried: dict[str, float]
+
+    @classmethod
+    def kept(cls, key: str, search: Callable[[], Self]) -> Self:
+        """The best that was found before under this key, or is found now."""
+        best = Kept(SETTINGS).once(key, search)
+        return cls(setting=Setting(**best["setting"]), tried=best["tried"])
 
 
 def first_setting(threads: int) -> Setting:
@@ -127,13 +132,3 @@ class _Rates:
     def found(self) -> Best:
         """The fastest, and all."""
         return Best(setting=self.best, tried={str(setting): rate for setting, rate in self._rates.items()})
-
-
-def remembered(file: Path, key: str, find: Callable[[], Best]) -> Best:
-    """What was found before under this key, or is found now."""
-    known: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    if key not in known:
-        known[key] = asdict(find())
-        file.write_text(json.dumps(known, indent=2), encoding="utf-8")
-    found = known[key]
-    return Best(setting=Setting(**found["setting"]), tried=found["tried"])

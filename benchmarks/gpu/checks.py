@@ -1,4 +1,4 @@
-"""Is what a GPU computes right, all of it on the GPU, and no hungrier with time? Asked of one artifact."""
+"""Is what a GPU computes right, all of it on the GPU, and does its memory stay level? Asked of one artifact."""
 
 import collections
 from concurrent.futures import ThreadPoolExecutor
@@ -19,26 +19,26 @@ from simcse_engine.session.library import CPU, CUDA, import_runtime
 LEAST = {"mean_cosine": 0.99999, "min_cosine": 0.9999, "alone_and_in_company": 0.99999}
 MOST_SPEARMAN_LOSS = 0.02
 
-# Memory that the driver itself takes for kernels it had not loaded, and rounding by its pages.
+# The driver itself takes memory for kernels that it had not loaded, and rounds to pages.
 GROWTH_BYTES = 64 << 20
 
 
 def agreement(encoder: Encoder, exact: Encoder, texts: list[str]) -> dict[str, Any]:
-    """Cosines to float32 on a CPU, and of each text alone to itself in company."""
+    """Cosines to float32 on a CPU, and of each text alone to itself in a batch."""
     vectors = encoder.encode(texts)
-    found = parity.compare(vectors, exact.encode(texts))
+    agreed = parity.compare(vectors, exact.encode(texts))
     few = texts[:100]
     alone = parity.compare(np.concatenate([encoder.encode([text]) for text in few]), vectors[: len(few)])
     figures = {
-        "mean_cosine": found.mean_cosine,
-        "min_cosine": found.min_cosine,
+        "mean_cosine": agreed.mean_cosine,
+        "min_cosine": agreed.min_cosine,
         "alone_and_in_company": alone.min_cosine,
     }
     return {**figures, "sentences": len(texts), "met": all(figures[name] >= least for name, least in LEAST.items())}
 
 
 def spearman(encoder: Encoder, exact: Encoder, folder: Path) -> dict[str, Any]:
-    """What either reaches on STS tasks, and the loss of their average."""
+    """The average of STS tasks, here and in float32 on the CPU, and the loss."""
     tasks = read_tasks(folder)
     ours, theirs = (measure(tasks, each.encode) for each in (encoder, exact))
     loss = theirs.average - ours.average
@@ -46,37 +46,37 @@ def spearman(encoder: Encoder, exact: Encoder, folder: Path) -> dict[str, Any]:
 
 
 def placement(artifact: Path, device: str) -> dict[str, Any]:
-    """How many nodes of the graph each provider was given, and which ones another got than the device's."""
+    """How many nodes of the graph each provider has, and which ones are not on the device."""
     ort = import_runtime()
     made = settings(1)
     made.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     provider = CPU if device == "cpu" else CUDA
-    # Without strictness, so that a node that would go to the CPU is seen, and not just an error.
+    # Not strict, so that a node that would go to the CPU is listed instead of an error raised.
     session = open_graph(artifact / GRAPH, made, provider, device=device)
     nodes = collections.Counter()
     elsewhere = []
     for part in session.get_provider_graph_assignment_info():
-        given = part.get_nodes()
-        nodes[part.ep_name] += len(given)
+        assigned = part.get_nodes()
+        nodes[part.ep_name] += len(assigned)
         if part.ep_name != provider:
-            elsewhere += [node.op_type for node in given]
+            elsewhere += [node.op_type for node in assigned]
     return {"onnxruntime": ort.__version__, "nodes": dict(nodes), "elsewhere": elsewhere, "met": not elsewhere}
 
 
 def threads(encoder: Encoder, texts: list[str], *, count: int = 8) -> dict[str, Any]:
-    """Cosines of what many threads get that ask at once, bulk and single sentences, to what one alone gets."""
+    """Cosines of many threads' vectors, bulk and single sentences at once, to those of one thread."""
     shares = [texts[start::count] for start in range(count)]
 
-    def ask(number: int) -> np.ndarray:
+    def encode(number: int) -> np.ndarray:
         share = shares[number]
         if number % 2:
             return np.concatenate([encoder.encode([text]) for text in share[:200]])
         return encoder.encode(share)
 
     with ThreadPoolExecutor(count) as pool:
-        found = list(pool.map(ask, range(count)))
-    alone = [encoder.encode(share[: len(each)]) for share, each in zip(shares, found, strict=True)]
-    least = parity.compare(np.concatenate(found), np.concatenate(alone)).min_cosine
+        together = list(pool.map(encode, range(count)))
+    alone = [encoder.encode(share[: len(each)]) for share, each in zip(shares, together, strict=True)]
+    least = parity.compare(np.concatenate(together), np.concatenate(alone)).min_cosine
     return {"threads": count, "min_cosine": least, "met": least >= LEAST["alone_and_in_company"]}
 
 
@@ -91,7 +91,7 @@ def memory(encoder: Encoder, *, batches: int, device: str) -> dict[str, Any]:
             ids = [draw.integers(1000, 20_000, length).tolist() for length in lengths]
             runner.submit(ids).write(np.empty((len(ids), encoder.dimension), np.float32))
 
-    # The runtime takes memory in growing pieces, the last of them for the least likely mixture.
+    # The runtime allocates in growing blocks, the last of them for the least likely mixture.
     settled = max(1, batches // 4)
     run(settled)
     before = _used(device)
@@ -107,7 +107,7 @@ def memory(encoder: Encoder, *, batches: int, device: str) -> dict[str, Any]:
 
 
 def _used(device: str) -> int:
-    """The GPU's memory that is taken, whoever took it."""
+    """The GPU's memory that is in use, by any process."""
     if device == "cpu":
         return 0
     free, total = CudaRuntime(int(device.partition(":")[2] or 0)).memory_bytes()
@@ -117,7 +117,7 @@ def _used(device: str) -> int:
 def verified(artifact: Path, device: str) -> dict[str, Any]:
     """The artifact's own check texts; what passes on the device is recorded in the manifest."""
     with Encoder(artifact, device=device) as encoder:
-        found = parity.verify(encoder, artifact)
+        agreed = parity.verify(encoder, artifact)
         if device != "cpu":
-            parity.record(artifact, Manifest.read(artifact), found)
-    return {**found.to_json(), "met": True}
+            parity.record(artifact, Manifest.read(artifact), agreed)
+    return {**agreed.to_json(), "met": True}

@@ -1,4 +1,4 @@
-"""The field on a GPU: transformers on torch, in half precisions and compiled, and sentence-transformers."""
+"""The peers on a GPU: transformers on torch, in half precisions and compiled, and sentence-transformers."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from ..contest.peers.models import Model, sentence_folder
+from ..contest.peers.models import sentence_folder
+from ..inputs import Model
 
 MAX_TOKENS = 128
 
@@ -61,23 +62,23 @@ class Torch:
             size = max(1, self._setting.batch_tokens // longest)
             parts.append(self._batch([ids[i] for i in order[start : start + size]], longest))
             start += size
-        found = torch.cat(parts).float().cpu().numpy()
-        out = np.empty_like(found)
-        out[order] = found
+        vectors = torch.cat(parts).float().cpu().numpy()
+        out = np.empty_like(vectors)
+        out[order] = vectors
         return out
 
     def _batch(self, ids: list[Sequence[int]], longest: int) -> torch.Tensor:
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         mask = np.arange(longest) < lengths[:, None]
-        given = np.zeros(mask.shape, np.int64)
-        given[mask] = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
-        on_gpu = [torch.from_numpy(each).to(self._device) for each in (given, mask.astype(np.int64))]
-        found = self._run(input_ids=on_gpu[0], attention_mask=on_gpu[1])
+        grid = np.zeros(mask.shape, np.int64)
+        grid[mask] = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
+        input_ids, attention = (torch.from_numpy(each).to(self._device) for each in (grid, mask.astype(np.int64)))
+        output = self._run(input_ids=input_ids, attention_mask=attention)
         if self._mean:
-            weights = on_gpu[1].unsqueeze(2).to(found.last_hidden_state.dtype)
-            vectors = (found.last_hidden_state * weights).sum(1) / weights.sum(1)
+            weights = attention.unsqueeze(2).to(output.last_hidden_state.dtype)
+            vectors = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
         else:
-            vectors = found.pooler_output
+            vectors = output.pooler_output
         return torch.nn.functional.normalize(vectors.float(), dim=1)
 
 
@@ -93,23 +94,23 @@ class SentenceTransformer:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → vectors."""
-        found: NDArray[np.float32] = self._model.encode(
+        vectors: NDArray[np.float32] = self._model.encode(
             list(texts), batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True
         )
-        return found
+        return vectors
 
 
 def field(model: Model, device: str) -> dict[str, Callable[[], Torch | SentenceTransformer]]:
-    """Everybody, by name; made when called, which may fail."""
+    """All peers by name; each is loaded when called, which may fail."""
     half = torch.float16
     settings = {"torch-fp16": Setting(dtype=half), "torch-bf16": Setting(dtype=torch.bfloat16)}
     if device != "cpu":  # for a CPU it takes a compiler and minutes
         settings["torch-fp16-compiled"] = Setting(dtype=half, compiled=True)
-    made: dict[str, Callable[[], Torch | SentenceTransformer]] = {
+    peers: dict[str, Callable[[], Torch | SentenceTransformer]] = {
         name: partial(Torch, model.checkpoint(), model.pooler, setting, device) for name, setting in settings.items()
     }
-    made["sentence-transformers-fp16"] = partial(SentenceTransformer, sentence_folder(model), device, dtype=half)
-    return made
+    peers["sentence-transformers-fp16"] = partial(SentenceTransformer, sentence_folder(model), device, dtype=half)
+    return peers
 
 
 def matrix_peak(device: str, *, size: int, seconds: float) -> float:

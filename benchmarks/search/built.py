@@ -1,4 +1,4 @@
-"""Indexes for the search benchmarks, each built in a process of its own and kept in `.bench/` with what that took."""
+"""Indexes for the search benchmarks, each built in a process of its own and kept in `.bench/` with what it took."""
 
 import json
 import shutil
@@ -13,16 +13,16 @@ import numpy as np
 from simcse_engine import Index
 from simcse_engine.index.limits import SearchLimits
 
-from ..inputs import minilm
+from ..inputs import MINILM
 from .data import Data
 
-# A graph whatever the size: where exact search is quicker is one of the questions.
+# Always the ANN graph: one of the questions is where exact search is faster.
 LIMITS = SearchLimits(exact_rows=0)
 
 _ADDED_AT_ONCE = 50_000
 
-# Opens an index, searches it once, and tells how long that took and what memory: all that was ever in it, mapped pages
-# of files among it, and what belongs to it alone.
+# Opens an index and searches it twice. Prints the seconds and the memory: the peak, which counts mapped pages of files,
+# and what belongs to the process alone.
 _OPENER = """
 import json, sys, time
 import numpy as np
@@ -48,7 +48,7 @@ print(json.dumps({
 
 
 def built(data: Data, dtype: str) -> tuple[Path, dict[str, Any]]:
-    """The index's folder, and what building it took; built if it is not there yet."""
+    """The index's folder, and what it took to build; built where it is missing."""
     folder, facts = data.folder / dtype, data.folder / f"{dtype}.json"
     if not facts.is_file():
         shutil.rmtree(folder, ignore_errors=True)
@@ -69,7 +69,7 @@ def opened(folder: Path, data: Data) -> dict[str, float]:
 def _build(folder: Path, source: Path, dtype: str) -> dict[str, Any]:
     vectors, texts = np.load(source / "vectors.npy", "r"), json.loads((source / "texts.json").read_text("utf-8"))
     start, cpu = time.perf_counter(), time.process_time()
-    Index.create(folder, minilm(), dtype=dtype).close()
+    Index.create(folder, MINILM.artifact(), dtype=dtype).close()
     with Index(folder, limits=LIMITS) as index:
         for first in range(0, len(texts), _ADDED_AT_ONCE):
             part = slice(first, min(first + _ADDED_AT_ONCE, len(texts)))
@@ -88,5 +88,5 @@ def _build(folder: Path, source: Path, dtype: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    into, given, kept, told = sys.argv[1:]
-    Path(told).write_text(json.dumps(_build(Path(into), Path(given), kept)), encoding="utf-8")
+    target, source, dtype, facts_file = sys.argv[1:]
+    Path(facts_file).write_text(json.dumps(_build(Path(target), Path(source), dtype)), encoding="utf-8")

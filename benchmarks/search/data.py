@@ -1,4 +1,4 @@
-"""What the search benchmarks search: real sentences' vectors, and made-up ones in clusters; kept in `.bench/`."""
+"""What is searched: real sentences' vectors, and made-up ones in clusters; kept in `.bench/`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from simcse_engine import Encoder
 
-from ..inputs import BENCH, minilm, sentences
+from ..inputs import MINILM, sentences
+from ..record import BENCH
 
 Vectors = NDArray[np.float32]
 
@@ -45,12 +46,12 @@ class Data:
         for start in range(0, len(self.queries), BATCH):
             yield self.queries[start : start + BATCH]
 
-    def recall(self, found: Vectors) -> float:
-        """The share of the K nearest that was found: of scores at least as good as the K-th.
+    def recall(self, scores: Vectors) -> float:
+        """The share of scores [QUERIES, K] that are at least as good as the K-th nearest's.
 
         So it does not matter which of two equal vectors is found.
         """
-        return float(np.mean(np.sum(found >= self.truth[:, -1:] - 1e-6, axis=1).clip(max=K) / K))
+        return float(np.mean(np.sum(scores >= self.truth[:, -1:] - 1e-6, axis=1).clip(max=K) / K))
 
 
 def load(name: str) -> Data:
@@ -62,7 +63,7 @@ def load(name: str) -> Data:
             _make_real(folder)
         else:
             _make_clustered(folder, SIZES[name])
-        # The truth last: it says that the folder is whole.
+        # The truth last: its presence means that the folder is whole.
         np.save(folder / "truth.npy", _truth(np.load(folder / "vectors.npy", "r"), np.load(folder / "queries.npy")))
     vectors: Vectors = np.load(folder / "vectors.npy", "r")
     if name == "real":
@@ -77,7 +78,7 @@ def load(name: str) -> Data:
 
 
 def _make_real(folder: Path) -> None:
-    with Encoder(minilm(), truncate="silent") as encoder:
+    with Encoder(MINILM.artifact(), truncate="silent") as encoder:
         vectors = encoder.encode(sentences().texts)
     np.save(folder / "vectors.npy", vectors[QUERIES:])
     np.save(folder / "queries.npy", vectors[:QUERIES])
@@ -101,15 +102,15 @@ def _make_clustered(folder: Path, size: int) -> None:
 
 
 def _around_centres(clusters: int) -> Callable[[int], Vectors]:
-    """Draws so many unit vectors around centres, the same ones in every run."""
+    """Draws unit vectors around centres, the same ones in every run."""
     random = np.random.default_rng(0)
     centres = random.standard_normal((clusters, _DIMENSION), np.float32)
 
     def some(count: int) -> Vectors:
-        made = centres[random.integers(0, clusters, count)]
-        made += _SPREAD * random.standard_normal(made.shape, np.float32)
-        made /= np.linalg.norm(made, axis=1, keepdims=True)
-        return made
+        vectors = centres[random.integers(0, clusters, count)]
+        vectors += _SPREAD * random.standard_normal(vectors.shape, np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
 
     return some
 

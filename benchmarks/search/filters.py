@@ -1,11 +1,10 @@
-"""What does a filter cost? Its first use, when SQLite evaluates it for every entry, and the later ones, which remember.
+"""What does a filter cost? First, when SQLite evaluates it for every entry, and later, when the result is remembered.
 
 python -m benchmarks.search.filters 100k            the index that recall.py has built of 100,000 made-up vectors
 python -m benchmarks.search.filters 1m              of 1,000,000
 """
 
 import argparse
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,14 @@ import numpy as np
 
 from simcse_engine import Index
 
-from ..harness import Spread, write_result
+from ..record import write_result
+from ..statistics import spreads
+from ..turns import timed
 from .built import built
 from .data import BATCH, NAMES, Data, K, load
 
 ROUNDS = 5
-# Every entry has its number, and a year of 25. By the share that they let through.
+# By the share that they let through: every entry has its number, and one of 25 years.
 FILTERS: dict[str, Mapping[str, Any]] = {
     "a thousand entries": {"n": {"$lt": 1000}},
     "4 %": {"year": 2003},
@@ -32,30 +33,28 @@ FILTERS: dict[str, Mapping[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=[name for name in NAMES if name != "real"])
-    asked = parser.parse_args()
-    data = load(asked.data)
+    arguments = parser.parse_args()
+    data = load(arguments.data)
     folder, _ = built(data, "f16")
     queries = next(data.batches())
-    found = {"no filter": _measure(folder, queries, None)}
-    found |= {name: _measure(folder, queries, where) for name, where in FILTERS.items()}
-    for name, figures in found.items():
-        figures["recall"] = _recall(folder, data, FILTERS.get(name))
-        print(f"{name:24} {figures}", flush=True)
+    figures = {
+        name: {**_measure(folder, queries, where), "recall": _recall(folder, data, where)}
+        for name, where in {"no filter": None, **FILTERS}.items()
+    }
     question = f"seconds of one query's search under a filter, first and later, and of {BATCH} queries' together"
-    write_result(f"filters-{asked.data}", {"question": question, "vectors": data.about, "filters": found})
+    write_result(f"filters-{arguments.data}", {"question": question, "vectors": data.about}, {"filters": figures})
 
 
 def _measure(folder: Path, queries: np.ndarray, where: Mapping[str, Any] | None) -> dict[str, Any]:
-    first, later, many = [], [], []
+    seconds: dict[str, list[float]] = {"first": [], "later": [], "batch": []}
     for _ in range(ROUNDS):
-        # Opened anew, so that nothing is remembered; the graph is checked before the clock runs.
+        # Opened again, so that nothing is remembered; the ANN graph is checked before the clock runs.
         with Index.open(folder, read_only=True) as index:
             index.search(queries, K)
-            for seconds, group in ((first, queries[:1]), (later, queries[:1]), (many, queries)):
-                start = time.perf_counter()
-                index.search(group, K, where=where)
-                seconds.append(time.perf_counter() - start)
-    return {"first": Spread.of(first), "later": Spread.of(later), "batch": Spread.of(many)}
+            search = timed(lambda group, index=index: index.search(group, K, where=where))
+            for name, group in (("first", queries[:1]), ("later", queries[:1]), ("batch", queries)):
+                seconds[name].append(search(group))
+    return spreads(seconds)
 
 
 def _recall(folder: Path, data: Data, where: Mapping[str, Any] | None) -> float:

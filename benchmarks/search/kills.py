@@ -1,10 +1,9 @@
 """Does an index keep what it has acknowledged, whenever its writer is killed?
 
-A process opens an index, adds, replaces, removes, compacts and saves the graph for ever, and says on a pipe what it is
-about to do and what has returned. It is killed with SIGKILL at a random moment. Then the index must
-open, hold every entry that was acknowledged, with its own vector and metadata, and find it with the graph and without.
-What was announced and had not returned may be there or not, an addition by the portions that it is committed in. The
-next writer goes on with the same index.
+A process opens an index, adds, replaces, removes, compacts and saves the ANN graph for ever. It announces each call on
+a pipe, and says when it has returned. A kill -9 ends it at a random moment. Then the index must open, hold every
+acknowledged entry with its own vector and metadata, and find it with the ANN graph and without. What was announced and
+had not returned may be there or not; an addition is committed in batches. The next writer goes on with the same index.
 
     python -m benchmarks.search.kills                   1,000 kills, a quarter of an hour
 """
@@ -32,13 +31,15 @@ from simcse_engine import Index
 from simcse_engine.errors import IndexWarning
 from simcse_engine.index.limits import SearchLimits
 
+from ..record import write_result
+
 KEYS = 400
 _MOST_CALLS = 25
 _OPENING_SECONDS = 0.01
-# With these, a few hundred entries take every path that a million do: a graph that grows, is saved, is left behind.
+# With these, a few hundred entries take every path that a million do: a graph that grows, is saved, falls behind.
 LIMITS = SearchLimits(exact_rows=30, extend_rows=10, save_share=0.1, window_texts=7)
 
-# A key's vector follows from its text alone, so that whoever looks later can tell whether the two belong together.
+# A key's vector follows from its text alone, so that a later check can tell whether the two belong together.
 _WRITER = """
     import json, random, sys, zlib
     import numpy as np
@@ -85,12 +86,12 @@ class LostError(Exception):
 
 @dataclass
 class Tally:
-    """What happened.
+    """What the kills interrupted.
 
     Attributes:
         kills: how many writers were killed.
         acknowledged: how many calls returned, by name.
-        interrupted: what the killed writers were at, by name; "nothing" between two calls.
+        interrupted: the calls that kills interrupted, by name; "nothing" between two calls.
     """
 
     kills: int = 0
@@ -103,32 +104,26 @@ class Tally:
 
 
 def main() -> None:
-    from ..harness import write_result
-    from ..inputs import minilm
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--indexes", type=int, default=4, help="so many, side by side, share the kills (default: 4)")
-    asked = parser.parse_args()
-    # A graph that cannot be used is a saved one that is not what was saved: kills shall leave none.
+    parser.add_argument("--indexes", type=int, default=4, help="that share the kills, side by side (default: 4)")
+    arguments = parser.parse_args()
+    # It warns of an ANN graph that is not what was saved: kills must leave none.
     warnings.simplefilter("error", IndexWarning)
+    from ..inputs import MINILM
+
     home = Path(tempfile.mkdtemp(prefix="kills-"))
     start = time.perf_counter()
-    folders = [home / str(number) for number in range(asked.indexes)]
+    folders = [home / str(number) for number in range(arguments.indexes)]
     for folder in folders:
-        Index.create(folder, minilm()).close()
-    shares = [len(range(number, asked.kills, asked.indexes)) for number in range(asked.indexes)]
-    with ThreadPoolExecutor(asked.indexes) as pool:
-        tally = sum(pool.map(kill_often, folders, shares, range(asked.indexes)), Tally())
-    found = {
-        "question": "is anything lost that was acknowledged, where a writer is killed at random moments?",
-        "lost": 0,
-        "indexes": asked.indexes,
-        "seconds": time.perf_counter() - start,
-        **vars(tally),
-    }
-    write_result("kills", found)
-    # What was lost, if anything, is looked into there.
+        Index.create(folder, MINILM.artifact()).close()
+    shares = [len(range(number, arguments.kills, arguments.indexes)) for number in range(arguments.indexes)]
+    with ThreadPoolExecutor(arguments.indexes) as pool:
+        tally = sum(pool.map(kill_often, folders, shares, range(arguments.indexes)), Tally())
+    question = "is anything lost that was acknowledged, where a writer is killed at random moments?"
+    about = {"question": question, "indexes": arguments.indexes}
+    write_result("kills", about, {"lost": 0, "seconds": time.perf_counter() - start, **vars(tally)})
+    # Where something was lost, the indexes stay for a look.
     shutil.rmtree(home)
 
 
@@ -157,15 +152,15 @@ def kill_often(folder: Path, kills: int, seed: int = 0) -> Tally:
 
 
 def _killed(folder: Path, seed: int, chance: random.Random) -> list[str]:
-    """What a writer said that was killed in the middle of the next call, or the next but one, after some."""
+    """The lines of a writer that is killed after some calls, in the middle of the next one or the one after."""
     arguments = [str(folder), str(seed), str(KEYS), json.dumps(asdict(LIMITS))]
     command = [sys.executable, "-c", textwrap.dedent(_WRITER), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        # What it is about to do first: to open the index. Of each later call, an announcement and its return.
+        # The first line announces that it opens the index; each later call has an announcement and a return.
         lines = [process.stdout.readline()]
         start, calls = time.perf_counter(), chance.randint(0, _MOST_CALLS)
         lines += [process.stdout.readline() for _ in range(2 * calls)]
-        # By how long calls take here and now, so that it is in the middle of one on a busy machine too.
+        # A delay of about a call, as long as calls take now, so that the kill interrupts one on a busy machine too.
         usual = (time.perf_counter() - start) / calls if calls else _OPENING_SECONDS
         time.sleep(chance.random() * 2 * usual)
         process.kill()
@@ -179,7 +174,7 @@ def _killed(folder: Path, seed: int, chance: random.Random) -> list[str]:
 def _possible(
     before: dict[int, str], lines: list[str], seed: int, tally: Tally
 ) -> tuple[dict[int, str], dict[int, set[str | None]]]:
-    """What must be there, and, for keys whose last change was not acknowledged, what may be."""
+    """The texts that must be there and, for keys whose last change was not acknowledged, those that may be."""
     expected, maybe = dict(before), {}
     announced = [line.split() for line in lines if line.endswith("\n") and line != "done\n"]
     acknowledged = sum(line == "done\n" for line in lines)
@@ -199,33 +194,33 @@ def _possible(
 
 
 def check(folder: Path, expected: dict[int, str], maybe: dict[int, set[str | None]]) -> dict[int, str]:
-    """What the index holds now, which must be what is expected.
+    """The texts that the index holds, which must be the expected ones.
 
     Raises:
         LostError: something is missing, there again, mixed up, or not found by a search.
     """
     with Index(folder, read_only=True, limits=LIMITS) as index:
         entries = [entry for entry in index.get(range(KEYS)) if entry is not None]
-        found = {entry.key: entry.text for entry in entries}
-        if len(index) != len(found):
-            raise LostError(f"{folder}: has {len(index)} entries, of which {len(found)} are there")
+        texts = {entry.key: entry.text for entry in entries}
+        if len(index) != len(texts):
+            raise LostError(f"{folder}: has {len(index)} entries, of which {len(texts)} are there")
         for key in range(KEYS):
-            if found.get(key) not in maybe.get(key, {expected.get(key)}):
-                raise LostError(f"{folder}: under {key} is {found.get(key)!r}, not {expected.get(key)!r}")
+            if texts.get(key) not in maybe.get(key, {expected.get(key)}):
+                raise LostError(f"{folder}: under {key} is {texts.get(key)!r}, not {expected.get(key)!r}")
         if any(entry.metadata != {"n": entry.key} for entry in entries):
             raise LostError(f"{folder}: an entry has another's metadata")
-        _search(index, found)
-    return found
+        _search(index, texts)
+    return texts
 
 
-def _search(index: Index, found: dict[int, str]) -> None:
-    if not found:
+def _search(index: Index, texts: dict[int, str]) -> None:
+    if not texts:
         return
-    queries = np.array([_vector(text, index.about.dimension) for text in found.values()])
-    asked: list[dict[str, Any]] = [{"exact": True}, {"exact": False}, {"where": {"n": {"$gte": 0}}}]
-    for how in asked:
+    queries = np.array([_vector(text, index.about.dimension) for text in texts.values()])
+    options: list[dict[str, Any]] = [{"exact": True}, {"exact": False}, {"where": {"n": {"$gte": 0}}}]
+    for how in options:
         hits = [each[0] for each in index.search(queries, k=1, **how)]
-        if {hit.key: hit.text for hit in hits} != found or min(hit.score for hit in hits) < 0.9999:
+        if {hit.key: hit.text for hit in hits} != texts or min(hit.score for hit in hits) < 0.9999:
             raise LostError(f"{index.folder}: a search ({json.dumps(how)}) does not find each entry by its vector")
 
 

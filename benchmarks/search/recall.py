@@ -1,8 +1,8 @@
 """How well and how fast is an index searched? Ours against exact search, bare USearch and FAISS.
 
-Queries come in batches of 100, and contestants take turns. Bare USearch searches the very graph that ours has saved,
-for as many candidates; FAISS's graph has ours' numbers, and is asked at several widths, so that the two can be compared
-at equal recall. What our layer costs beside USearch is told apart: scoring with the full-precision vectors, and
+Queries come in batches of 100, and contestants take turns. Bare USearch searches the very ANN graph that ours has
+saved, for as many candidates; FAISS's graph has our numbers and is searched at several widths, so that the two can be
+compared at equal recall. Two costs of our layer are measured apart: rescoring with the full-precision vectors, and
 fetching texts.
 
     python -m benchmarks.search.recall real             real sentences
@@ -27,14 +27,16 @@ from simcse_engine.index.limits import SearchLimits
 from simcse_engine.index.search.nearest import find_nearest
 from simcse_engine.machine.cpu import usable_cpus
 
-from ..harness import Ratio, Spread, alternate, timed, write_result
+from ..record import write_result
+from ..statistics import Ratio, rates
+from ..turns import alternate, timed
 from .built import LIMITS, built, opened
 from .data import BATCH, NAMES, Data, K, Vectors, load
 
-# Of the largest, what is most and what is least likely to be used on it: each graph takes minutes.
+# Of the largest, the most and the least likely to be used: each graph takes minutes.
 DTYPES = {"real": ("f16", "i8", "f32", "bf16"), "100k": ("f16", "i8", "f32"), "1m": ("f16", "i8")}
 ROUNDS = {"real": 10, "100k": 5, "1m": 3}
-# Candidates that FAISS looks at; our graph is asked for 128.
+# Candidates that FAISS looks at; ours looks at 128.
 WIDTHS = (32, 64, 128, 256)
 
 Way = Callable[[Vectors], Vectors]
@@ -45,16 +47,15 @@ def main() -> None:
     parser.add_argument("data", nargs="+", choices=NAMES)
     parser.add_argument("--build-only", action="store_true")
     parser.add_argument("--no-faiss", action="store_true", help="leave FAISS out, whose graph takes as long to build")
-    asked = parser.parse_args()
-    for name in asked.data:
+    arguments = parser.parse_args()
+    for name in arguments.data:
         data = load(name)
         print(f"\n{data.about}", flush=True)
         folders, facts = {}, {}
         for dtype in DTYPES[name]:
             folders[dtype], facts[f"ours {dtype}"] = built(data, dtype)
-        contestants = {} if asked.no_faiss else faiss_built(data, facts)
-        if not asked.build_only:
-            measured = measure(data, folders, contestants, facts, ROUNDS[name])
+        contestants = {} if arguments.no_faiss else faiss_built(data, facts)
+        if not arguments.build_only:
             about = {
                 "question": f"recall@{K} and queries a second in batches of {BATCH}; build, open and memory",
                 "threads": usable_cpus(),
@@ -62,19 +63,18 @@ def main() -> None:
                 "scheme": Scheme(dimension=data.vectors.shape[1], dtype="f16"),
                 "vectors": data.about,
             }
-            write_result(f"search-{name}", about | measured)
+            write_result(f"search-{name}", about, measure(data, folders, contestants, facts, ROUNDS[name]))
 
 
 def measure(
     data: Data, folders: dict[str, Path], contestants: dict[str, Way], facts: dict[str, Any], rounds: int
 ) -> dict[str, Any]:
-    """Everybody on one set of vectors."""
+    """All contestants on one set of vectors."""
     for dtype, folder in folders.items():
         facts[f"ours {dtype}"] |= {"read_only": opened(folder, data)}
-        print(f"ours {dtype}: {facts[f'ours {dtype}']}", flush=True)
     indexes = {dtype: Index(folder, read_only=True, limits=LIMITS) for dtype, folder in folders.items()}
     ways: dict[str, Way] = {}
-    # USearch's own k nearest, of which recall alone is of interest; and what is timed alone.
+    # Only the recall of USearch's own k nearest is measured, and only the time of the parts.
     judged: dict[str, Way] = {}
     parts: dict[str, Callable[[Vectors], object]] = {}
     try:
@@ -84,11 +84,9 @@ def measure(
             parts[f"ours {dtype}, scored, without texts"] = lambda queries, index=index: without_texts(index, queries)
             with index._views.reading() as (_, view):
                 bare = Bare(view.ann._graph, scheme)
-            wanted = scheme.candidates(K)
+            count = scheme.candidates(K)
             judged[f"usearch {dtype}"] = lambda queries, bare=bare: cosines(queries, data.vectors, bare(queries, K))
-            parts[f"usearch {dtype}, {wanted} candidates"] = lambda queries, bare=bare, wanted=wanted: bare(
-                queries, wanted
-            )
+            parts[f"usearch {dtype}, {count} candidates"] = lambda queries, bare=bare, count=count: bare(queries, count)
         exact = next(iter(indexes.values()))
         ways["ours exact"] = lambda queries: scores_of(exact, queries, exact=True)
         ways["numpy exact"] = lambda queries: best(queries @ data.vectors.T)
@@ -98,7 +96,7 @@ def measure(
             for name, way in {**ways, **judged}.items()
         }
         timed_ways = {name: timed(way) for name, way in {**ways, **parts}.items()}
-        # Exact search of many vectors takes as long as all else together, and needs no rounds to be told from it.
+        # Exact search of many vectors takes as long as all else together, and needs no rounds to be told apart.
         slow = {
             name: timed_ways.pop(name) for name in list(timed_ways) if len(data.texts) > 500_000 and "exact" in name
         }
@@ -107,32 +105,27 @@ def measure(
     finally:
         for index in indexes.values():
             index.close()
-    rates = {name: Spread.of([BATCH / s for s in each]) for name, each in seconds.items()}
-    for name, rate in rates.items():
-        said = f"recall@{K} {recalls[name]:.4f}, " if name in recalls else ""
-        print(f"{name:36} {said}{rate.median:,.0f} queries/s", flush=True)
     return {
         "built": facts,
         f"recall_at_{K}": recalls,
-        "queries_per_second": rates,
-        "seconds_over_usearch": {dtype: over(seconds, dtype, data) for dtype in folders},
+        "queries_per_second": rates(seconds, BATCH),
+        "seconds_over_usearch": {dtype: over_usearch(seconds, dtype, data) for dtype in folders},
     }
 
 
-def over(seconds: dict[str, list[float]], dtype: str, data: Data) -> dict[str, Any]:
+def over_usearch(seconds: dict[str, list[float]], dtype: str, data: Data) -> dict[str, Any]:
     """Our time over bare USearch's of as many candidates, and the share of it that is our layer's."""
-    wanted = Scheme(dimension=data.vectors.shape[1], dtype=dtype).candidates(K)
-    bare = seconds[f"usearch {dtype}, {wanted} candidates"]
-    found: dict[str, Any] = {}
+    count = Scheme(dimension=data.vectors.shape[1], dtype=dtype).candidates(K)
+    bare = seconds[f"usearch {dtype}, {count} candidates"]
+    ratios: dict[str, Any] = {}
     for what, name in (("scored, without texts", f"ours {dtype}, scored, without texts"), ("all", f"ours {dtype}")):
         ratio = Ratio.of(seconds[name], bare)
-        print(f"ours {dtype}, {what}: {ratio} of bare USearch's time for {wanted} candidates")
-        found[what] = {"ratio": ratio, "share_of_our_layer": 1 - 1 / ratio.median}
-    return found
+        ratios[what] = {"ratio": ratio, "share_of_our_layer": 1 - 1 / ratio.median}
+    return ratios
 
 
 class Bare:
-    """USearch alone on a graph of ours; what is given to it is in its form already."""
+    """USearch alone on an ANN graph of ours; the queries are converted to its type before the clock runs."""
 
     def __init__(self, graph: Any, scheme: Scheme) -> None:
         self._graph, self._scheme = graph, scheme
@@ -148,28 +141,28 @@ class Bare:
 
 
 def faiss_built(data: Data, facts: dict[str, Any]) -> dict[str, Way]:
-    """FAISS's flat index and its HNSW with our graph's numbers, where it is installed; the graph is kept."""
+    """FAISS's flat index and its HNSW with our graph's numbers, where it is installed; the HNSW is kept on disk."""
     try:
         import faiss
     except ImportError:
         print("absent: faiss: it is not installed; pip install 'simcse-engine[bench]'")
         return {}
     faiss.omp_set_num_threads(usable_cpus())
-    dimension, kept, told = data.vectors.shape[1], data.folder / "hnsw.faiss", data.folder / "faiss.json"
+    dimension, saved, facts_file = data.vectors.shape[1], data.folder / "hnsw.faiss", data.folder / "faiss.json"
     scheme = Scheme(dimension=dimension, dtype="f32")
-    if not told.is_file():
+    if not facts_file.is_file():
         graph = faiss.IndexHNSWFlat(dimension, scheme.connectivity, faiss.METRIC_INNER_PRODUCT)
         graph.hnsw.efConstruction = scheme.expansion_add
         start, cpu = time.perf_counter(), time.process_time()
         graph.add(np.ascontiguousarray(data.vectors))
         took = {"build_seconds": time.perf_counter() - start, "build_cpu_seconds": time.process_time() - cpu}
-        faiss.write_index(graph, str(kept))
-        took |= {"size_mb": kept.stat().st_size / 1e6, "version": faiss.__version__}
-        told.write_text(json.dumps(took), encoding="utf-8")
-    facts["faiss hnsw"] = json.loads(told.read_text(encoding="utf-8"))
+        faiss.write_index(graph, str(saved))
+        took |= {"size_mb": saved.stat().st_size / 1e6, "version": faiss.__version__}
+        facts_file.write_text(json.dumps(took), encoding="utf-8")
+    facts["faiss hnsw"] = json.loads(facts_file.read_text(encoding="utf-8"))
     # Its own threshold is beyond our batches, and without matrix products its flat index takes ten times as long.
     faiss.cvar.distance_compute_blas_threshold = 1
-    graph, flat = faiss.read_index(str(kept)), faiss.IndexFlatIP(dimension)
+    graph, flat = faiss.read_index(str(saved)), faiss.IndexFlatIP(dimension)
     flat.add(np.ascontiguousarray(data.vectors))
 
     def searching(width: int) -> Way:
@@ -202,7 +195,7 @@ def without_texts(index: Index, queries: Vectors) -> object:
 
 
 def cosines(queries: Vectors, vectors: Vectors, rows: NDArray[np.int64]) -> Vectors:
-    """The scores of found rows: float32 [queries, K]."""
+    """The scores of rows: float32 [queries, K]."""
     return np.einsum("qd,qkd->qk", queries, vectors[rows])
 
 

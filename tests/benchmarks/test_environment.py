@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from benchmarks.contest.peers import catalog, environment
 from benchmarks.contest.contestant import start_peer
-from benchmarks.contest.peers.models import MINILM
+from benchmarks.inputs import MINILM
 
 environment.BENCH = Path(sys.argv[1])
 peer = catalog.PEERS["fastembed"]

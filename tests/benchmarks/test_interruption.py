@@ -70,9 +70,8 @@ from pathlib import Path
 from benchmarks import __main__ as run
 
 folder = Path(sys.argv[1])
-run.STATE = folder / "answered.json"
-run.Question.module = property(lambda question: question.script)
-run.QUESTIONS = [run.Question(script=name, about=name, minutes=1) for name in ("first", "second")]
+run.ANSWERED, run.RESULTS = folder / "answered.json", folder / "results"
+run.QUESTIONS = [run.Question(name=name, about=name, minutes=1) for name in ("first", "second")]
 sys.argv = ["benchmarks", "--peers"]
 run.main()
 """

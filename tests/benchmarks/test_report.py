@@ -2,7 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.report import __main__ as report
+from benchmarks.report import __main__ as publishing
+from benchmarks.report import pages as report
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,11 +106,11 @@ def page(tmp_path: Path) -> Path:
 
 
 def test_the_repository_is_in_step() -> None:
-    assert report.check(report.read_results(report.RESULTS), report.PAGES, report.ASSETS) == []
+    assert report.check(report.read_results(publishing.PUBLISHED), publishing.PAGES, publishing.ASSETS) == []
 
 
 def test_every_table_stands_in_one_page() -> None:
-    texts = [page.read_text(encoding="utf-8") for page in report.PAGES]
+    texts = [page.read_text(encoding="utf-8") for page in publishing.PAGES]
     marks = {name: [f"<!-- benchmark:{name} -->" in text for text in texts] for name in report.TABLES}
     assert marks.pop("readme") == [True, False]
     assert set(map(tuple, marks.values())) == {(False, True)}

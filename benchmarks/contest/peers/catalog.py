@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ...inputs import Model
 from .environment import (
     CTRANSLATE2,
     FASTEMBED,
@@ -16,7 +17,7 @@ from .environment import (
     SIMCSE,
     Environment,
 )
-from .models import Model, ctranslate2, openvino_int8, optimum_graph, sentence_folder, sentence_onnx
+from .models import ctranslate2, openvino_int8, optimum_graph, sentence_folder, sentence_onnx
 
 
 @dataclass(frozen=True, kw_only=True)

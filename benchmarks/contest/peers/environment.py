@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import tether
-from ...inputs import BENCH
+from ...record import BENCH
 
 _VERSIONS = """
 import importlib.metadata, json

@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +14,13 @@ from safetensors.numpy import load_file, save_file
 from simcse_engine.machine import cpu
 
 from ... import tether
-from ...harness import ROOT
-from ...inputs import BENCH, bert_base_checkpoint, minilm_checkpoint, sentences
+from ...inputs import Model, sentences
+from ...record import BENCH, ROOT
 from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, PeerError
 from .workers.grid import MAX_TOKENS
 
 # What INT8 is calibrated on, which is never measured.
 CALIBRATION_SENTENCES = 300
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A checkpoint and how its vectors are made.
-
-    Attributes:
-        name: for folders and results.
-        checkpoint: makes it, where it is not there.
-        pooler: "avg", or "cls" with the checkpoint's head.
-    """
-
-    name: str
-    checkpoint: Callable[[], Path]
-    pooler: str
-
-
-MINILM = Model(name="minilm", checkpoint=minilm_checkpoint, pooler="avg")
-BERT_BASE = Model(name="bert-base", checkpoint=bert_base_checkpoint, pooler="cls")
 
 
 def calibration_texts() -> list[str]:

@@ -12,7 +12,7 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...harness import ROOT
+from ...record import ROOT
 from . import workers
 from .environment import PeerError
 from .workers.protocol import Load

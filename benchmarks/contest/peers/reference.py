@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from .models import Model
+from ...inputs import Model
 
 
 @torch.inference_mode()

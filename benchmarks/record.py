@@ -1,0 +1,122 @@
+"""Where results go: JSON files with the machine and the day that their figures hold for.
+
+They go to `.bench/results`, which git ignores; `make publish-bench` copies them to `benchmarks/results`.
+"""
+
+import datetime
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from simcse_engine.machine import cpu
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCH = ROOT / ".bench"
+RESULTS = BENCH / "results"
+# Names another folder, such as a trial's: its figures must not take the place of measured ones.
+RESULTS_VARIABLE = "BENCH_RESULTS"
+
+_PACKAGES = (
+    *("simcse-engine", "onnxruntime", "numpy", "tokenizers", "usearch"),
+    *("torch", "transformers", "optimum-onnx", "onnx"),
+)
+_DIGITS = 4
+
+# Every run imports this file before it works, so this load is other processes'. The load at the end has the run's own
+# threads too: beyond their number, other processes worked at the same time.
+_LOAD_AT_START = os.getloadavg()
+
+
+def write_result(name: str, about: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a result to ``NAME.json`` with the machine and the day, and print its figures.
+
+    Returns:
+        The file's content.
+    """
+    folder = Path(os.environ.get(RESULTS_VARIABLE, RESULTS))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    content: dict[str, Any] = plain({"measured": day, "machine": _machine(), **about, **figures})
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    print("\n".join(lines({name: plain(figures)})))
+    print(f"→ {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}", flush=True)
+    return content
+
+
+def plain(content: Any) -> Any:
+    """The content in JSON's own types, with as many digits as a measurement has."""
+    if is_dataclass(content) and not isinstance(content, type):
+        return plain(asdict(content))
+    if isinstance(content, Mapping):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    if isinstance(content, float) and content and math.isfinite(content):
+        return round(content, _DIGITS - 1 - math.floor(math.log10(abs(content))))
+    return content
+
+
+def lines(figures: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Plain figures as people read them: one line per contestant."""
+    printed = []
+    for name, value in figures.items():
+        if isinstance(value, Mapping) and any(isinstance(each, Mapping) for each in value.values()):
+            printed += [f"{indent}{name}", *lines(value, f"{indent}  ")]
+        else:
+            printed.append(f"{indent}{name:32} {_figure(value)}")
+    return printed
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, Mapping):
+        if value.keys() == {"median", "low", "high"}:
+            return f"{value['median']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+        if value.keys() == {"median", "min", "max"}:
+            return f"{value['median']:,g} ({value['min']:,g} to {value['max']:,g})"
+        return ", ".join(f"{name} {_figure(each)}" for name, each in value.items())
+    return f"{value:,g}" if isinstance(value, float) else str(value)
+
+
+def _machine() -> dict[str, Any]:
+    """What a figure depends on besides the code, and nothing that tells whose machine it is."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": cpu.model_name(),
+        "features": cpu.features(),
+        "cores": os.cpu_count(),
+        "affinity": cpu.affinity(),
+        "cgroup_quota": cpu.cgroup_quota(),
+        "usable_cpus": cpu.usable_cpus(),
+        "governor": _governor(),
+        "memory_gb": memory / 1e9,
+        "load_average_at_start": list(_LOAD_AT_START),
+        "load_average_at_end": list(os.getloadavg()),
+        # What follows the version names a builder.
+        "os": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": _versions(),
+    }
+
+
+def _governor() -> str | None:
+    try:
+        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
+    except OSError:
+        return None
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
