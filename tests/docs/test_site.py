@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 # A source in backticks, and the folders that its path may begin in.
 SOURCE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.py|(?:engine|export|benchmarks|tests|examples|docs)/[\w./-]+)`")
-PLACES = (".", "engine/simcse_engine", "export/simcse_export")
+PLACES = (".", "engine/simcse_engine", "export/simcse_export", "benchmarks")
 NEEDED = ("mkdocs", "material", "mkdocstrings_handlers.python")
 
 
