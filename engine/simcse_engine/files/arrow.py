@@ -1,7 +1,8 @@
 """Parquet and Arrow files: the one file that imports pyarrow, which nothing else needs."""
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -45,11 +46,21 @@ def open_parquet(file: BinaryIO, name: str) -> Any:
 
 
 def parquet_texts(file: BinaryIO, name: str) -> Iterator[str]:
-    """Read the column "text" of a Parquet file, row by row; ``name`` is for messages.
+    """Read the column "text" of a Parquet file; errors as for `parquet_rows`."""
+    return (text for (text,) in parquet_rows(file, name))
+
+
+def parquet_rows(file: BinaryIO, name: str, optional: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
+    """Read the column "text" of a Parquet file and others beside it, row by row.
+
+    Args:
+        file: the file.
+        name: its name, for messages.
+        optional: further columns; those that the file does not have are None in every row.
 
     Raises:
         InputValueError: at once as `open_parquet`, and for a file without such a column; later, with the row's number,
-            for a null or a row that cannot be read.
+            for a null text or a row that cannot be read.
     """
     table = open_parquet(file, name)
     arrow, _ = import_pyarrow(name)
@@ -61,18 +72,21 @@ def parquet_texts(file: BinaryIO, name: str) -> Iterator[str]:
     if not (arrow.types.is_string(kind) or arrow.types.is_large_string(kind)):
         raise InputValueError(f'{name}: column "text" holds {kind}; expected string')
     # A generator of its own, so that what is said above is said before a model is loaded.
-    return _texts(table, name, arrow.ArrowException)
+    return _rows(table, name, ["text", *optional], arrow.ArrowException)
 
 
-def _texts(table: Any, name: str, arrow_error: type[Exception]) -> Iterator[str]:
+def _rows(table: Any, name: str, columns: list[str], arrow_error: type[Exception]) -> Iterator[tuple[Any, ...]]:
+    there = [column for column in columns if column in table.schema_arrow.names]
     row = 1
     try:
-        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=["text"], use_threads=False):
-            for value in batch.column(0):
-                text = value.as_py()
+        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=there, use_threads=False):
+            values = [batch.column(column) if column in there else itertools.repeat(None) for column in columns]
+            # Not strict, as None is repeated without end.
+            for cells in zip(*values, strict=False):
+                text, *others = (None if cell is None else cell.as_py() for cell in cells)
                 if text is None:
                     raise InputValueError(f"{name}, row {row}: null; an empty text is written as an empty string")
-                yield text
+                yield text, *others
                 row += 1
     except (arrow_error, OSError, UnicodeDecodeError) as error:
         raise InputValueError(f"{name}, row {row}: cannot be read ({error})") from error

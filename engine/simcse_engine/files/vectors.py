@@ -5,10 +5,11 @@ A file appears whole or not at all (see `simcse_engine.files.atomic`), and memor
 
 import contextlib
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,23 @@ def check_target(target: Path) -> None:
     check_suffix(target)
     if target.suffix.lower() == ".parquet":
         import_pyarrow(str(target))
+
+
+def load_npy(source: str) -> NDArray[Any]:
+    """Map an `.npy` file into memory.
+
+    Raises:
+        InputValueError: it cannot be read, or holds no array of numbers.
+    """
+    try:
+        array = np.load(source, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise InputValueError(f"{source}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputValueError(f"{source}: is no .npy file of numbers ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise InputValueError(f"{source}: is an .npz archive; expected an .npy file")
+    return array
 
 
 @contextlib.contextmanager

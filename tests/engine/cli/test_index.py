@@ -81,8 +81,8 @@ def test_add_json_lines(index: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[1]\n", "line 1: a string"),
-        ('"a"\n{"text": 3}\n', "line 2: a string"),
+        ("[1]\n", "line 1: expected a string"),
+        ('"a"\n{"text": 3}\n', "line 2: expected a string"),
         ('"a"\n{\n', "line 2: not JSON"),
         ('{"text": "a", "meta": {}}\n', "line 1: has meta"),
         ('{"text": "a", "key": "b"}\n', "line 1: the key is 'b'"),
