@@ -5,7 +5,7 @@ It is what most exports publish. Every other precision and target begins with it
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS, Manifest,
 from simcse_engine.measure import parity
 from simcse_engine.session.library import save_optimized
 
-from .checkpoint.architecture import Architecture, Weights
+from .checkpoint.architecture import Weights
 from .checkpoint.model import HEAD, Model
 from .checkpoint.ranges import recording_ranges
 from .checkpoint.weights import digest, select
@@ -35,57 +35,32 @@ _STATED_VERSIONS = ("simcse-engine", "onnx", "torch", "transformers", "optimum-o
 _INCIDENTAL = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class WrittenGraph:
-    """A graph that lies in its folder.
-
-    Attributes:
-        architecture: what the manifest says of the model.
-        digest: sha256 over those numbers and the float32 weights.
-    """
-
-    architecture: Mapping[str, Any]
-    digest: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReferenceRun:
-    """What a run of the reference model showed.
-
-    Attributes:
-        dimension: of its vectors.
-        ranges: a linear layer's name → the largest magnitude of its results.
-    """
-
-    dimension: int
-    ranges: Mapping[str, float]
-
-
-def write_float32(model: Model, folder: Path) -> WrittenGraph:
+def write_float32(model: Model, folder: Path) -> tuple[dict[str, Any], str]:
     """Write graph, weights and tokenizer: authored where the architecture is known, else through optimum.
+
+    Returns:
+        What the manifest says of the architecture, and the model's digest.
 
     Raises:
         ExportError: neither can write it; the subclass says why.
     """
-    graph = _write_authored(model, model.architecture, folder) if model.architecture else _write_optimum(model, folder)
+    if model.known_architecture is None:
+        writer, weights, numbers = "optimum", *_write_through_optimum(model, folder)
+    else:
+        writer, weights, numbers = "authored", model.graph_weights(), asdict(model.architecture)
+        write_graph(model, weights, CpuFp32(), folder)
     model.reference.save_tokenizer(folder / TOKENIZER)
-    return graph
+    return {"graph": writer, **numbers}, digest(weights, numbers)
 
 
-def _write_authored(model: Model, architecture: Architecture, folder: Path) -> WrittenGraph:
-    weights = model.graph_weights(architecture)
-    write_graph(model, architecture, weights, CpuFp32(), folder)
-    numbers = asdict(architecture)
-    return WrittenGraph(architecture={"graph": "authored", **numbers}, digest=digest(weights, numbers))
-
-
-def write_graph(model: Model, architecture: Architecture, weights: Weights, dialect: Dialect, folder: Path) -> None:
+def write_graph(model: Model, weights: Weights, dialect: Dialect, folder: Path) -> None:
     """Write an authored graph and its weights into ``folder``."""
-    graph = author(architecture, weights, dialect, pooler=model.pooler, normalize=model.normalize)
+    graph = author(model.architecture, weights, dialect, pooler=model.pooler, normalize=model.normalize)
     save_model(graph, folder / GRAPH, WEIGHTS)
 
 
-def _write_optimum(model: Model, folder: Path) -> WrittenGraph:
+def _write_through_optimum(model: Model, folder: Path) -> tuple[Weights, dict[str, Any]]:
+    """Write the graph; the weights in it, and the config that describes it."""
     encoder = model.reference.model
     if model.head is not None:
         hidden = encoder.config.hidden_size
@@ -97,28 +72,26 @@ def _write_optimum(model: Model, folder: Path) -> WrittenGraph:
     with tempfile.TemporaryDirectory(dir=folder) as raw:
         save_model(graph, Path(raw) / GRAPH, WEIGHTS)
         save_optimized(Path(raw) / GRAPH, folder / GRAPH, WEIGHTS)
-    config = {key: value for key, value in sorted(model.checkpoint.config.items()) if key not in _INCIDENTAL}
     # A head that the pooler leaves out is no part of the model.
     weights = {name: array for name, array in model.weights.items() if model.head or not name.startswith("pooler.")}
-    return WrittenGraph(architecture={"graph": "optimum", **config}, digest=digest(weights, config))
+    return weights, {key: value for key, value in sorted(model.checkpoint.config.items()) if key not in _INCIDENTAL}
 
 
-def run_reference(model: Model, folder: Path) -> ReferenceRun:
-    """Run the reference model on the check texts, and write both texts and vectors into ``folder``."""
-    reference = model.reference
-    texts = check_texts(reference.count_tokens, model.max_tokens)
-    with recording_ranges(reference.model) as ranges:
-        vectors = [
-            reference.encode(
-                text, pooler=model.pooler, head=model.head, max_tokens=model.max_tokens, normalize=model.normalize
-            )
-            for text in texts
-        ]
+def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
+    """Run the reference model on the check texts, and write both texts and vectors into ``folder``.
+
+    Returns:
+        A linear layer's name → the largest magnitude of its results.
+    """
+    texts = check_texts(model.reference.count_tokens, model.max_tokens)
+    how = {"pooler": model.pooler, "head": model.head, "max_tokens": model.max_tokens, "normalize": model.normalize}
+    with recording_ranges(model.reference.model) as ranges:
+        vectors = [model.reference.encode(text, **how) for text in texts]
     parity.save_check(folder, texts, np.stack(vectors))
-    return ReferenceRun(dimension=len(vectors[0]), ranges=ranges)
+    return ranges
 
 
-def verify_float32(model: Model, graph: WrittenGraph, dimension: int, folder: Path) -> Manifest:
+def verify_float32(model: Model, architecture: Mapping[str, Any], digest: str, folder: Path) -> Manifest:
     """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest.
 
     Raises:
@@ -126,13 +99,13 @@ def verify_float32(model: Model, graph: WrittenGraph, dimension: int, folder: Pa
     """
     manifest = Manifest.describe(
         folder,
-        source=Source(id=model.checkpoint.id, revision=model.checkpoint.revision, digest=graph.digest),
-        architecture=graph.architecture,
+        source=Source(id=model.checkpoint.id, revision=model.checkpoint.revision, digest=digest),
+        architecture=architecture,
         pooler=model.pooler,
         normalized=model.normalize,
         precision="fp32",
         target="cpu",
-        dimension=dimension,
+        dimension=parity.load_check(folder)[1].shape[1],
         max_tokens=model.max_tokens,
         max_batch=None,
         layout=Ragged.name,

@@ -11,23 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import Manifest
+from simcse_engine.artifact.manifest import TOKENIZER, Manifest
 from simcse_engine.artifact.output import check_output
 from simcse_engine.files.atomic import whole_folder
 from simcse_engine.session.library import import_runtime
+from simcse_engine.tokenizer import Tokenizer
 
 from .checkpoint.model import read_model
 from .float32 import run_reference, verify_float32, write_float32
 from .gate import Gate
+from .int8.calibration import thinned
 from .options import MAX_BATCH, ExportOptions
+from .targets import spell
 from .tensorrt.rtx import check_capabilities, compile_plans
 from .texts.corpora import built_in, read_corpus
-from .variant import Twin, judge_variant, write_variant
+from .variant import TWIN, judge_variant, write_variant
 
 Say = Callable[[str], object]
-
-# The folder of the float32 twin, in that of the artifact under construction.
-_TWIN = "float32"
 
 
 def export(
@@ -72,17 +72,17 @@ def export(
     model = read_model(checkpoint, options)
 
     with whole_folder(target, replace=options.force) as staging:
-        folder = staging if options.first_on_cpu else staging / _TWIN
+        folder = staging if options.first_on_cpu else staging / TWIN
         folder.mkdir(exist_ok=True)
         begin("write", f"writing the graph: pooler {model.pooler}, at most {model.max_tokens} tokens")
-        graph = write_float32(model, folder)
+        architecture, digest = write_float32(model, folder)
         if options.first_on_cpu:
             # Gigabytes of a large model, and the reference loads its own.
             model = replace(model, weights={})
         begin("run", "running the reference model")
-        run = run_reference(model, folder)
+        ranges = run_reference(model, folder)
         begin("compare", "comparing the artifact with it")
-        manifest = verify_float32(model, graph, run.dimension, folder)
+        manifest = verify_float32(model, architecture, digest, folder)
 
         if options.first_on_cpu:
             if options.sts:
@@ -93,10 +93,11 @@ def export(
             return manifest
 
         begin("write variant", f"writing the {options.precision} graph for {options.target}")
-        twin = Twin(folder=folder, manifest=manifest, ranges=run.ranges)
-        variant = write_variant(model, twin, sentences, options, staging)
+        tokenizer = Tokenizer(folder / TOKENIZER, model.max_tokens)
+        spelling = spell(model, options, ranges=ranges, calibration=lambda: thinned(tokenizer.encode(sentences).ids))
+        manifest = write_variant(model, spelling, manifest, options, staging)
         begin("judge", f"measuring what {options.precision} for {options.target} costs")
-        manifest = judge_variant(model, variant, twin, gate, options)
+        manifest = judge_variant(model, spelling, manifest, options, gate, staging)
         if options.compute_capability:
             begin("compile", f"compiling for compute capability {', '.join(map(str, options.compute_capability))}")
             plans = compile_plans(

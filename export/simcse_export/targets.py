@@ -1,10 +1,11 @@
 """How each target and precision is written: its dialect, the weights it takes, and what of it a CPU can run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .checkpoint.architecture import Architecture, Weights
+from .checkpoint.architecture import Weights
 from .checkpoint.model import Model
+from .checkpoint.ranges import wide_layers
 from .graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from .graph.dialects.dialect import Dialect
 from .graph.dialects.int8 import CpuInt8
@@ -32,32 +33,32 @@ class Spelling:
 
 def spell(
     model: Model,
-    architecture: Architecture,
     options: ExportOptions,
     *,
-    wide: frozenset[str],
-    calibration: Sequence[Sequence[int]],
+    ranges: Mapping[str, float],
+    calibration: Callable[[], Sequence[Sequence[int]]],
 ) -> Spelling:
     """Choose the dialect of the options' target and precision, other than float32 on CPUs.
 
     Args:
         model: what to write.
-        architecture: its numbers.
         options: target and precision.
-        wide: linear layers whose results float16 cannot hold.
-        calibration: token ids of sentences to choose int8's numbers by.
+        ranges: a linear layer's name → the largest magnitude of its results.
+        calibration: gives token ids of sentences to choose int8's numbers by.
     """
-    weights, precision = model.graph_weights(architecture), options.precision
+    weights, precision = model.graph_weights(), options.precision
+    wide = wide_layers(ranges) if precision != "fp32" else frozenset()
 
-    def integers(scheme: Scheme) -> dict[str, QuantizedLinear]:
-        return quantize(architecture, weights, calibration, first_only=model.pooler not in AVERAGED, scheme=scheme)
+    def integers(scheme: Scheme) -> Mapping[str, QuantizedLinear]:
+        first_only = model.pooler not in AVERAGED
+        return quantize(model.architecture, weights, calibration(), first_only=first_only, scheme=scheme)
 
     if options.target == "cpu":
         return Spelling(dialect=CpuInt8(integers(Scheme())), weights=weights)
     if options.target == "cuda":
-        on_cpu = CudaOnCpu(precision, wide)
-        return Spelling(dialect=Cuda(precision, wide), weights=folded(architecture, weights), on_cpu=on_cpu)
+        weights = folded(model.architecture, weights)
+        return Spelling(dialect=Cuda(precision, wide), weights=weights, on_cpu=CudaOnCpu(precision, wide))
     if precision == "int8":
-        symmetric = Scheme(symmetric=True, int8_embeddings=False)
-        return Spelling(dialect=TensorRtInt8(integers(symmetric), wide), weights=weights)
+        layers = integers(Scheme(symmetric=True, int8_embeddings=False))
+        return Spelling(dialect=TensorRtInt8(layers, wide), weights=weights)
     return Spelling(dialect=TensorRt(precision, wide), weights=weights)

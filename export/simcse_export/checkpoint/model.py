@@ -25,7 +25,7 @@ class Model:
 
     Attributes:
         checkpoint: what its small files say.
-        architecture: its numbers; None for a model that goes through optimum.
+        known_architecture: its numbers; None for a model that goes through optimum.
         weights: all its tensors, by canonical name.
         head: `HEAD`, for pooler "cls"; None for the others.
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
@@ -35,7 +35,7 @@ class Model:
     """
 
     checkpoint: Checkpoint
-    architecture: Architecture | None
+    known_architecture: Architecture | None
     weights: Weights
     head: Head | None
     pooler: str
@@ -43,13 +43,15 @@ class Model:
     normalize: bool
     reference: Reference
 
-    def graph_weights(self, architecture: Architecture) -> Weights:
-        """The tensors that the authored graph needs.
+    @property
+    def architecture(self) -> Architecture:
+        """The numbers of a model that `simcse_export.graph.bert` writes."""
+        assert self.known_architecture is not None  # where it is, optimum writes the graph
+        return self.known_architecture
 
-        Raises:
-            CheckpointError: one is missing or has another shape than the config says.
-        """
-        return select(self.weights, architecture.shapes(self.pooler), optional=[TOKEN_TYPES])
+    def graph_weights(self) -> Weights:
+        """The tensors that the authored graph needs; raises CheckpointError where one is missing or misshapen."""
+        return select(self.weights, self.architecture.shapes(self.pooler), optional=[TOKEN_TYPES])
 
 
 def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Model:
@@ -69,7 +71,7 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     pooler = choose_pooler(files, options.pooler, has_head=weights.keys() >= set(HEAD))
     return Model(
         checkpoint=files,
-        architecture=architecture,
+        known_architecture=architecture,
         weights=weights,
         head=(weights[HEAD[0]], weights[HEAD[1]]) if pooler == "cls" else None,
         pooler=pooler,
