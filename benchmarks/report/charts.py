@@ -1,9 +1,23 @@
-"""Which figures each plot shows: pure selections from the results, None where one is missing. `plots.py` draws them."""
+"""Which figures each plot shows, and which contestants it names. `plots.py` draws them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 Results = Mapping[str, Any]
+
+# Contestants with a name in a plot, at most; the table beside it names all.
+_NAMED, _USUAL = 6, "sentence-transformers-fp32"
+
+
+def named_and_others(data: Mapping[str, Any], cost: Callable[[str], float]) -> tuple[list[str], list[str]]:
+    """The contestants that a plot names, and those that it draws as one group; the best of each first.
+
+    Ours and the usual library have names, and then the best peers.
+    """
+    ranked = sorted(data, key=cost)
+    first = [name for name in ranked if name.startswith("ours") or name == _USUAL]
+    named = [*first, *(name for name in ranked if name not in first)][:_NAMED]
+    return sorted(named, key=cost), [name for name in ranked if name not in named]
 
 
 def throughput_quality(results: Results) -> Any:
@@ -57,6 +71,7 @@ def cold_start(results: Results) -> Any:
     return {name: {stage: each[stage]["median"] for stage in stages} for name, each in found["seconds"].items()}
 
 
+# Each selects its figures from the results: None where a result is missing.
 CHARTS: dict[str, tuple[Callable[[Results], Any], str]] = {
     "throughput-quality": (throughput_quality, "Sentences a second in bulk against the average STS Spearman, MiniLM"),
     "latency": (latency, "One sentence alone, MiniLM: ms, median / p99 / p99.9"),

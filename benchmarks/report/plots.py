@@ -4,8 +4,6 @@ The background is transparent and the greys lie halfway, so that a plot reads on
 """
 
 import io
-import itertools
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from .charts import named_and_others
 from .labels import LABELS
 
 # About 4.3 to 1 against white and against GitHub's dark page.
@@ -40,100 +39,111 @@ _STYLE = {
     "legend.frameon": False,
 }
 _WIDTH = 9.0
+# Others that are this close to a named contestant stand in its label.
+_HAIR = 0.12
 
 
 def figure(name: str, title: str, data: Any) -> Figure:
     """The plot of this name."""
     with mpl.rc_context(_STYLE):
         height, paint = _PLOTS[name]
-        made = Figure(figsize=(_WIDTH, height), layout="constrained")
-        made.patch.set_alpha(0)
-        axes = made.add_subplot()
+        plot = Figure(figsize=(_WIDTH, height), layout="constrained")
+        plot.patch.set_alpha(0)
+        axes = plot.add_subplot()
         axes.patch.set_alpha(0)
         axes.set_title(title, loc="left", fontsize=12)
         paint(axes, data)
-    return made
+    return plot
 
 
 def svg(name: str, title: str, data: Any) -> str:
     """The plot as a file's content."""
     with mpl.rc_context(_STYLE):
-        drawn = figure(name, title, data)
+        plot = figure(name, title, data)
         file = io.StringIO()
-        FigureCanvasSVG(drawn).print_svg(file, metadata={"Date": None, "Title": title})
+        FigureCanvasSVG(plot).print_svg(file, metadata={"Date": None, "Title": title})
     # It ends lines with blanks.
     return re.sub(r" +$", "", file.getvalue(), flags=re.MULTILINE)
 
 
 def _throughput_quality(axes: Axes, data: Mapping[str, list[float]]) -> None:
-    # Several score alike, so names stand in a column beside the points, spread until none covers another.
+    named, others = named_and_others(data, lambda name: -data[name][0])
     scores = [score for _, score in data.values()]
     low, high = min(scores), max(scores)
     room = max(high - low, 0.1)
-    step = 1.35 * room / max(len(data) - 1, 1)
-    right = 1.12 * max(rate for rate, _ in data.values())
-    levels = [low - 0.175 * room + i * step for i in range(len(data))]
-    for name, level in _untangled(data, right, levels, room).items():
-        rate, score = data[name]
-        axes.plot([rate], [score], "o", markersize=8, color=_color(name), zorder=3)
-        label = axes.annotate(
-            f"{LABELS[name]}  {rate:,.0f}",
-            (rate, score),
-            (right, level),
-            va="center",
+    axes.set_xlim(0, 1.15 * max(rate for rate, _ in data.values()))
+    axes.set_ylim(low - 0.35 * room, high + 0.35 * room)
+    groups: dict[str, list[str]] = {name: [] for name in named}
+    for name in others:
+        near = [each for each in named if _close(data[name], data[each], room)]
+        for each in near[:1]:
+            groups[each].append(name)
+        color = _color(near[0]) if near else GREY
+        axes.plot(*data[name], "o", markersize=5, color=color, alpha=0.6, zorder=3)
+    taken: list[tuple[float, float, float, float]] = []
+    for name, members in groups.items():
+        axes.plot(*data[name], "o", markersize=9, color=_color(name), zorder=4)
+        rates = sorted(data[each][0] for each in (name, *members))
+        text = f"{LABELS[name]}  {data[name][0]:,.0f}"
+        if members:
+            text += f"\nand {_count(len(members))} within {rates[0]:,.0f} – {rates[-1]:,.0f}"
+        x, y, right = _place(axes, text, data[name], taken)
+        axes.annotate(
+            text,
+            data[name],
+            (x, y),
+            textcoords="offset points",
             color=_color(name),
             fontsize=10,
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": _color(name),
-                "alpha": 0.5,
-                "linewidth": 0.8,
-                "relpos": (0, 0.5),
-                "shrinkB": 4,
-            },
+            va="center",
+            ha="right" if right else "left",
         )
-        label.set_in_layout(False)
-    axes.figure.get_layout_engine().set(rect=(0, 0, 0.67, 1))  # the names' column is the rest
-    axes.set_xlim(0, right)
-    axes.set_ylim(low - 0.25 * room, high + 0.25 * room)
-    axes.set_xlabel("sentences a second")
-    axes.set_ylabel(f"STS Spearman x 100 (the axis spans {1.5 * room:.1f} of 100)")
+    axes.set_xlabel("sentences a second; small grey points: the others of the table")
+    axes.set_ylabel(f"STS Spearman x 100 (the axis spans {1.7 * room:.1f} of 100)")
     axes.grid()
 
 
-def _untangled(data: Mapping[str, list[float]], right: float, levels: list[float], room: float) -> dict[str, float]:
-    """A level in the column for each name, so that no two lines from points to names cross."""
+def _close(one: list[float], other: list[float], room: float) -> bool:
+    return abs(one[0] - other[0]) < _HAIR * other[0] and abs(one[1] - other[1]) < _HAIR * room
 
-    def length(name: str, level: float) -> float:
-        rate, score = data[name]
-        return math.hypot(1 - rate / right, (level - score) / room)
 
-    found = dict(zip(sorted(data, key=lambda name: (data[name][1], name)), levels, strict=True))
-    # Two lines that cross are longer together than with their ends exchanged, so the shortest cross nowhere.
-    exchanged = True
-    while exchanged:
-        exchanged = False
-        for one, other in itertools.combinations(found, 2):
-            now = length(one, found[one]) + length(other, found[other])
-            if length(one, found[other]) + length(other, found[one]) < now - 1e-9:
-                found[one], found[other] = found[other], found[one]
-                exchanged = True
-    return found
+def _place(
+    axes: Axes, text: str, point: list[float], taken: list[tuple[float, float, float, float]]
+) -> tuple[float, float, bool]:
+    """A label's offset in points, and whether it ends at its point: the nearest place that covers no other label."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    wide, high = 72 * 0.85 * _WIDTH, 72 * 0.8 * axes.figure.get_figheight()
+    x, y = wide * (point[0] - left) / (right - left), high * (point[1] - bottom) / (top - bottom)
+    lines = text.split("\n")
+    width, height = 5.6 * max(map(len, lines)), 13 * len(lines)
+    leftwards = x + width > wide
+    for level in range(12):
+        dy = (-1) ** level * (12 + height / 2 + 9 * (level // 2))
+        start = x - width if leftwards else x
+        box = (start, y + dy - height / 2, start + width, y + dy + height / 2)
+        if not any(_overlap(box, each) for each in taken):
+            break
+    taken.append(box)
+    return (6 if leftwards else -6), dy, leftwards
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _latency(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
-    names = sorted(data, key=lambda name: -data[name]["p50"])
-    for row, name in enumerate(names):
+    named, others = named_and_others(data, lambda name: data[name]["p50"])
+    for row, name in _rows(axes, named, others):
         at, color = data[name], _color(name)
         axes.plot([at["p5"], at["p99"]], [row, row], color=color, linewidth=2, alpha=0.5)
         axes.plot([at["p25"], at["p75"]], [row, row], color=color, linewidth=8, alpha=0.6, solid_capstyle="butt")
         axes.plot([at["p50"]], [row], "|", color=color, markersize=14, markeredgewidth=3)
         axes.plot([at["p99.9"]], [row], "o", color=color, markersize=4)
-        figures = " / ".join(f"{at[p]:.1f}" for p in ("p50", "p99", "p99.9"))
-        end = (at["p99.9"], row)
-        axes.annotate(figures, end, (7, 0), textcoords="offset points", va="center", color=color, fontsize=10)
-    _rows(axes, names)
+        _beside(axes, at["p99.9"], row, " / ".join(f"{at[p]:.1f}" for p in ("p50", "p99", "p99.9")), color)
+    if others:
+        low, high = (data[name]["p50"] for name in (others[0], others[-1]))
+        axes.plot([low, high], [0, 0], "|-", color=GREY, markersize=14, markeredgewidth=3)
+        _beside(axes, high, 0, f"median {low:.1f} – {high:.1f}", GREY)
     axes.set_xscale("log")
     # The figures stand to the right of the last dot.
     axes.set_xlim(right=4 * max(at["p99.9"] for at in data.values()))
@@ -143,19 +153,29 @@ def _latency(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def _lengths(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
-    names = sorted(data, key=lambda name: -list(data[name].values())[-1])
-    markers = "osD^vPX*<>hdp8H"
-    for marker, name in zip(markers, names, strict=False):
-        rates = data[name]
-        color = _color(name)
-        lengths = [int(length) for length in rates]
+    named, others = named_and_others(data, lambda name: -list(data[name].values())[-1])
+    lengths = list(next(iter(data.values())))
+    numbers = [int(length) for length in lengths]
+    for marker, name in zip("osD^vP", named, strict=False):
         width = 2.5 if name.startswith("ours") else 1.3
         axes.plot(
-            lengths, list(rates.values()), marker=marker, markersize=6, color=color, label=LABELS[name], linewidth=width
+            numbers[: len(data[name])],
+            list(data[name].values()),
+            marker=marker,
+            markersize=6,
+            color=_color(name),
+            label=LABELS[name],
+            linewidth=width,
+        )
+    if others:
+        rates = [[data[name][length] for name in others if length in data[name]] for length in lengths]
+        label = f"{_count(len(others))}"
+        axes.fill_between(
+            numbers, [min(each) for each in rates], [max(each) for each in rates], color=GREY, alpha=0.2, label=label
         )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xticks([int(length) for length in next(iter(data.values()))])
+    axes.set_xticks(numbers)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     _one_two_five(axes.yaxis)
     axes.set_xlabel("tokens a text")
@@ -165,41 +185,49 @@ def _lengths(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def _memory(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
-    names = sorted(data, key=lambda name: -list(data[name].values())[-1])
-    counts = list(data[names[0]])
+    named, others = named_and_others(data, lambda name: list(data[name].values())[-1])
+    counts = list(data[named[0]])
     thick = 0.8 / len(counts)
+    rows = _rows(axes, named, others)
     for i, count in enumerate(counts):
-        rows = [row + 0.4 - thick * (i + 0.5) for row in range(len(names))]
-        values = [data[name][count] for name in names]
-        bars = axes.barh(rows, values, thick, color=[_color(name) for name in names], alpha=1 if i else 0.5)
-        axes.bar_label(bars, [f"{value:,.0f} MB, {int(count):,} sentences" for value in values], padding=4, fontsize=9)
-    _rows(axes, names)
-    axes.set_xlim(0, 1.5 * max(value for each in data.values() for value in each.values()))
+        shift, alpha, what = 0.4 - thick * (i + 0.5), 1 if i else 0.5, f"{int(count):,} sentences"
+        for row, name in rows:
+            axes.barh(row + shift, data[name][count], thick, color=_color(name), alpha=alpha)
+            _beside(axes, data[name][count], row + shift, f"{data[name][count]:,.0f} MB, {what}", GREY)
+        if others:
+            values = [data[name][count] for name in others]
+            low, high = min(values), max(values)
+            axes.barh(shift, high - low, thick, left=low, color=GREY, alpha=alpha)
+            _beside(axes, high, shift, f"{low:,.0f} – {high:,.0f} MB, {what}", GREY)
+    axes.set_xlim(0, 1.8 * max(value for each in data.values() for value in each.values()))
     axes.set_xlabel("MB")
     axes.grid(axis="x")
 
 
 def _cold_start(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
-    names = sorted(data, key=lambda name: -sum(data[name].values()))
-    left = [0.0] * len(names)
-    for stage, alpha in zip(data[names[0]], (1.0, 0.65, 0.35), strict=True):
-        values = [data[name][stage] for name in names]
-        axes.barh(range(len(names)), values, 0.65, left=left, color=[_color(name) for name in names], alpha=alpha)
-        left = [before + value for before, value in zip(left, values, strict=True)]
-    for row, total in enumerate(left):
-        axes.annotate(f"{total:.2f} s", (total, row), (5, 0), textcoords="offset points", va="center")
-    _rows(axes, names)
-    axes.set_xlim(0, 1.12 * max(left))
+    total = {name: sum(stages.values()) for name, stages in data.items()}
+    named, others = named_and_others(data, total.__getitem__)
+    for row, name in _rows(axes, named, others):
+        left = 0.0
+        for seconds, alpha in zip(data[name].values(), (1.0, 0.65, 0.35), strict=True):
+            axes.barh(row, seconds, 0.65, left=left, color=_color(name), alpha=alpha)
+            left += seconds
+        _beside(axes, left, row, f"{left:.2f} s", GREY)
+    if others:
+        low, high = total[others[0]], total[others[-1]]
+        axes.barh(0, high - low, 0.65, left=low, color=GREY, alpha=0.35)
+        _beside(axes, high, 0, f"{low:.2f} – {high:.2f} s", GREY)
+    axes.set_xlim(0, 1.2 * max(total.values()))
     axes.set_xlabel("seconds; from full colour to faint: start and import, load, first vector")
     axes.grid(axis="x")
 
 
 _PLOTS: dict[str, tuple[float, Callable[[Axes, Any], None]]] = {
-    "throughput-quality": (5.2, _throughput_quality),
-    "latency": (5.2, _latency),
-    "lengths": (5.2, _lengths),
-    "memory": (7.0, _memory),
-    "cold-start": (5.2, _cold_start),
+    "throughput-quality": (4.6, _throughput_quality),
+    "latency": (3.8, _latency),
+    "lengths": (4.4, _lengths),
+    "memory": (4.6, _memory),
+    "cold-start": (3.6, _cold_start),
 }
 
 
@@ -209,11 +237,25 @@ def _color(name: str) -> str:
     return _BY_ARITHMETIC.get(name.rpartition("-")[2], FIRST)
 
 
-def _rows(axes: Axes, names: list[str]) -> None:
-    axes.set_yticks(range(len(names)), [LABELS[name] for name in names])
-    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+def _count(number: int) -> str:
+    words = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return f"{words[number] if number < len(words) else number} other{'s' * (number > 1)}"
+
+
+def _rows(axes: Axes, named: list[str], others: list[str]) -> list[tuple[int, str]]:
+    """A row for each named contestant, the best on top, and the lowest for the others together."""
+    first = 1 if others else 0
+    rows = [(len(named) - 1 - i + first, name) for i, name in enumerate(named)]
+    labels = {row: LABELS[name] for row, name in rows} | ({0: _count(len(others))} if others else {})
+    axes.set_yticks(list(labels), list(labels.values()))
+    for label, (_, name) in zip(axes.get_yticklabels(), rows, strict=False):
         label.set_color(_color(name))
     axes.set_axisbelow(True)
+    return rows
+
+
+def _beside(axes: Axes, x: float, y: float, text: str, color: str) -> None:
+    axes.annotate(text, (x, y), (7, 0), textcoords="offset points", va="center", color=color, fontsize=10)
 
 
 def _one_two_five(axis: Axis) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from benchmarks.report import __main__ as publishing
 from benchmarks.report import pages as report
+from benchmarks.report.charts import named_and_others
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -187,6 +188,16 @@ def test_a_plot_without_figures_or_a_missing_one_is_seen(results: dict[str, Any]
     (tmp_path / "memory.svg").write_text("<svg/>", encoding="utf-8")
     del results["memory-1000-minilm"], results["memory-100000-minilm"]
     assert "memory.svg: there are no figures for it" in report.check(results, [page], tmp_path)
+
+
+def test_a_plot_names_six_contestants_at_most() -> None:
+    costs = {
+        name: i for i, name in enumerate(["a", "b", "ours-int8", "c", "d", "e", "sentence-transformers-fp32", "f"])
+    }
+    named, others = named_and_others(costs, costs.__getitem__)
+    assert named == ["a", "b", "ours-int8", "c", "d", "sentence-transformers-fp32"]
+    assert others == ["e", "f"]
+    assert named_and_others({"ours-int8": 1}, lambda _: 1) == (["ours-int8"], [])
 
 
 def test_plots_are_the_same_every_time(results: dict[str, Any], tmp_path: Path) -> None:
