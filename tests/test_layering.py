@@ -22,7 +22,7 @@ READERS = {
     "pyarrow": {"arrow.py"},
     "tqdm": {"encoder.py", "simcse.py", "encode.py", "bench.py", "fill.py"},
     "usearch": {"usearch.py"},
-    "sqlite3": {"transactions.py", "store.py"},
+    "sqlite3": {"transactions.py", "connections.py", "store.py"},
 }
 
 # What the engine imports beside the standard library and its readers' libraries.
@@ -139,7 +139,7 @@ ORDER = {
     ],
     ENGINE / "index/storage": [
         {"__init__"},
-        {"where", "vectors", "lock"},
+        {"where", "vectors", "lock", "connections"},
         {"records"},
         {"transactions"},
         {"store"},

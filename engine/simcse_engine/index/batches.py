@@ -1,12 +1,15 @@
-"""Batches: the entries that one commit adds."""
+"""What a call adds, and the batches that are committed one by one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..inputs import check_texts, checked_sequence
 from .blocks import blocks
+from .checks import checked_keys, checked_metadata
 
 
 class VanishedError(Exception):
@@ -46,44 +49,76 @@ class Batch:
         return replace(self, vectors=filled, known=known)
 
 
-def batches(
-    texts: Sequence[str],
-    keys: Sequence[int] | None,
-    metadata: Sequence[str | None],
-    vectors: Iterator[NDArray[np.float32]],
-    *,
-    known: NDArray[np.bool_],
-    dimension: int,
-    size: int,
-) -> Iterator[Batch]:
-    """Cut entries into batches.
+@dataclass(frozen=True, kw_only=True)
+class Additions:
+    """The entries that one call adds.
 
-    Args:
-        texts: of all entries.
-        keys: of all entries; None for automatic ones.
-        metadata: of all entries.
-        vectors: float32 [m, dimension] each, m varying; concatenated, the vectors of all entries that are not known.
-            They are taken as they are needed, and to their end, where an encoder warns of texts that it has cut.
-        known: bool [entries].
-        dimension: floats per vector.
-        size: entries per batch.
+    Attributes:
+        texts: n of them.
+        keys: n of them; None for automatic ones.
+        metadata: n of them, as JSON or None.
     """
-    rest = np.empty((0, dimension), np.float32)
-    for first, last in blocks(0, len(texts), size):
-        part = slice(first, last)
-        new = np.flatnonzero(~known[part])
-        filled = np.empty((last - first, dimension), np.float32)
-        while len(new):
-            rest = rest if len(rest) else next(vectors)
-            taken = min(len(new), len(rest))
-            filled[new[:taken]] = rest[:taken]
-            new, rest = new[taken:], rest[taken:]
-        yield Batch(
-            texts=texts[part],
-            keys=None if keys is None else keys[part],
-            metadata=metadata[part],
-            vectors=filled,
-            known=known[part],
+
+    texts: list[str]
+    keys: list[int] | None
+    metadata: list[str | None]
+
+    @classmethod
+    def checked(
+        cls,
+        texts: Sequence[str],
+        keys: Iterable[int] | None,
+        metadata: Sequence[Mapping[str, Any] | None] | None,
+    ) -> Self:
+        """Check what a caller adds.
+
+        Raises:
+            InputTypeError, InputValueError: something is of the wrong type or value, or not one for each text.
+        """
+        # A list, so that positions count from here on: pandas reads its series by label.
+        texts = list(checked_sequence(texts))
+        check_texts(texts)
+        return cls(
+            texts=texts,
+            keys=None if keys is None else checked_keys(keys, len(texts)),
+            metadata=checked_metadata(metadata, len(texts)),
         )
-    for _ in vectors:
-        pass
+
+    def batches(
+        self,
+        vectors: Iterator[NDArray[np.float32]],
+        *,
+        known: NDArray[np.bool_] | None = None,
+        dimension: int,
+        size: int,
+    ) -> Iterator[Batch]:
+        """Cut the entries into batches.
+
+        Args:
+            vectors: float32 [m, dimension] each, m varying; concatenated, the vectors of all entries that are not
+                known. They are taken as they are needed, and to their end, where an encoder warns of texts it has cut.
+            known: bool [n], which texts stand under their keys already; None for none.
+            dimension: floats per vector.
+            size: entries per batch.
+        """
+        if known is None:
+            known = np.zeros(len(self.texts), np.bool_)
+        rest = np.empty((0, dimension), np.float32)
+        for first, last in blocks(0, len(self.texts), size):
+            part = slice(first, last)
+            new = np.flatnonzero(~known[part])
+            filled = np.empty((last - first, dimension), np.float32)
+            while len(new):
+                rest = rest if len(rest) else next(vectors)
+                taken = min(len(new), len(rest))
+                filled[new[:taken]] = rest[:taken]
+                new, rest = new[taken:], rest[taken:]
+            yield Batch(
+                texts=self.texts[part],
+                keys=None if self.keys is None else self.keys[part],
+                metadata=self.metadata[part],
+                vectors=filled,
+                known=known[part],
+            )
+        for _ in vectors:
+            pass

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from ..errors import ClosedError, IndexDamagedError, SearchIndexError
 from ..files.entries import create_entries, read_entries
-from ..inputs import check_texts, checked_sequence
+from ..inputs import checked_sequence
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
 from .ann.scheme import CANDIDATES_PER_HIT, Scheme
-from .batches import Batch, VanishedError, batches
+from .batches import Additions, VanishedError
 from .binding import Artifact, Binding
-from .checks import checked_keys, checked_metadata, checked_vectors
+from .checks import checked_keys, checked_vectors
 from .creation import checked_folder, create_index
 from .info import IndexInfo, info_of
 from .limits import SearchLimits
@@ -183,22 +183,15 @@ class Index(ForkAware):
             OutputError: the disk is full. What was committed stays.
             SearchIndexError: opened for reading alone.
         """
-        # By position from here on: what pandas has is read by label.
-        texts = list(checked_sequence(texts))
-        check_texts(texts)
-        checked = None if keys is None else checked_keys(keys, len(texts))
-        documents = checked_metadata(metadata, len(texts))
+        additions = Additions.checked(texts, keys, metadata)
         writer = self._writing()
-        if not texts:
+        if not additions.texts:
             return []
         encoder = self._binding.encoder()
-        known = writer.known(texts, checked)
-        unknown_texts = (texts[i] for i in np.flatnonzero(~known).tolist())
-        vectors = map(self._binding.unit, encoder.stream(unknown_texts))
-        added: list[int] = []
-        for batch in self._batches(texts, checked, documents, vectors, known=known):
-            added += self._add_batch(batch, progress)
-        return added
+        known = writer.known(additions.texts, additions.keys)
+        new_texts = (additions.texts[i] for i in np.flatnonzero(~known).tolist())
+        vectors = map(self._binding.unit, encoder.stream(new_texts))
+        return self._commit(additions, vectors, known=known, progress=progress)
 
     def add_vectors(
         self,
@@ -228,39 +221,34 @@ class Index(ForkAware):
             IndexMismatchError: another identity or dimension than the index's.
             InputTypeError, InputValueError: as for `add`; also vectors with NaN, or of length zero.
         """
-        texts = list(checked_sequence(texts))
-        check_texts(texts)
+        additions = Additions.checked(texts, keys, metadata)
         self._binding.check_identity(identity)
-        unit = checked_vectors(vectors, self.about.dimension, count=len(texts))
-        checked = None if keys is None else checked_keys(keys, len(texts))
-        documents = checked_metadata(metadata, len(texts))
-        writer = self._writing()
-        added: list[int] = []
-        for batch in self._batches(texts, checked, documents, iter([unit]), known=np.zeros(len(texts), np.bool_)):
-            added += writer.add(batch, progress)
-        return added
+        unit = checked_vectors(vectors, self.about.dimension, count=len(additions.texts))
+        self._writing()
+        return self._commit(additions, iter([unit]), progress=progress)
 
-    def _batches(
+    def _commit(
         self,
-        texts: Sequence[str],
-        keys: Sequence[int] | None,
-        metadata: Sequence[str | None],
+        additions: Additions,
         vectors: Iterator[NDArray[np.float32]],
         *,
-        known: NDArray[np.bool_],
-    ) -> Iterator[Batch]:
-        size, dimension = self._limits.window_texts, self.about.dimension
-        return batches(texts, keys, metadata, vectors, known=known, dimension=dimension, size=size)
-
-    def _add_batch(self, batch: Batch, progress: Progress | None) -> list[int]:
-        """Commit a batch; known entries that are gone by now are encoded after all."""
-        while True:
-            try:
-                return self._writing().add(batch, progress)
-            except VanishedError as vanished:
-                texts = [batch.texts[i] for i in vanished.positions]
-                vectors = self._binding.unit(self._binding.encoder().encode(texts))
-                batch = batch.with_vectors(vanished.positions, vectors)
+        known: NDArray[np.bool_] | None = None,
+        progress: Progress | None,
+    ) -> list[int]:
+        keys: list[int] = []
+        for batch in additions.batches(
+            vectors, known=known, dimension=self.about.dimension, size=self._limits.window_texts
+        ):
+            while True:
+                try:
+                    keys += self._writing().add(batch, progress)
+                    break
+                except VanishedError as vanished:
+                    # Removed or replaced since they were looked for: encoded after all.
+                    texts = [batch.texts[i] for i in vanished.positions]
+                    encoded = self._binding.unit(self._binding.encoder().encode(texts))
+                    batch = batch.with_vectors(vanished.positions, encoded)
+        return keys
 
     def add_from(
         self,
@@ -288,9 +276,9 @@ class Index(ForkAware):
         """
         added: list[int] = []
         self._writing()
-        own_texts = None if texts is None else list(checked_sequence(texts))
-        numbers = None if keys is None else checked_keys(keys, None if own_texts is None else len(own_texts))
-        for block in read_entries(Path(path), texts=own_texts, keys=numbers):
+        texts = None if texts is None else list(checked_sequence(texts))
+        keys = None if keys is None else checked_keys(keys, None if texts is None else len(texts))
+        for block in read_entries(Path(path), texts=texts, keys=keys):
             added += self.add_vectors(
                 block.vectors,
                 block.texts,
@@ -314,10 +302,10 @@ class Index(ForkAware):
 
     def get(self, keys: Iterable[int]) -> list[Entry | None]:
         """The entries under these keys, each in its place; None where there is nothing."""
-        wanted = checked_keys(keys)
+        checked = checked_keys(keys)
         with self._store.reading() as reader:
-            found = {record.key: record.entry() for record in reader.records_of(list(set(wanted)))}
-        return [found.get(key) for key in wanted]
+            entries = {record.key: record.entry() for record in reader.records_of(list(set(checked)))}
+        return [entries.get(key) for key in checked]
 
     def search(
         self,

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simcse_engine.index.batches import Batch, batches
-from support.indexes import names, unit_vectors
+from simcse_engine.index.batches import Additions, Batch
+from support.indexes import DIMENSION, names, unit_vectors
 
 
 def cut(known: NDArray[np.bool_], vectors: Iterator[NDArray[np.float32]], *, size: int) -> list[Batch]:
     count = len(known)
-    every = batches(
-        names(count), range(count), [None] * count, vectors, known=known, dimension=unit_vectors(1).shape[1], size=size
-    )
-    return list(every)
+    additions = Additions.checked(names(count), range(count), None)
+    return list(additions.batches(vectors, known=known, dimension=DIMENSION, size=size))
 
 
 @pytest.mark.parametrize("portion", [1, 3, 50])
@@ -43,9 +41,7 @@ def test_vectors_are_taken_as_they_are_needed_and_to_their_end() -> None:
             yield vectors[i : i + 1]
         taken.append("end")
 
-    cutting = batches(
-        names(6), None, [None] * 6, parts(), known=np.zeros(6, np.bool_), dimension=vectors.shape[1], size=2
-    )
+    cutting = Additions.checked(names(6), None, None).batches(parts(), dimension=DIMENSION, size=2)
     assert next(cutting).keys is None
     assert taken == [0, 1]
     assert len(list(cutting)) == 2

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the system drops when its holder dies, and that says who holds it."""
+"""One writer at a time: a lock that the system drops when its holder dies, and that tells who holds it."""
 
 import contextlib
 import datetime
@@ -26,7 +26,7 @@ class WriterLock(ForkAware):
         """Take the lock on the file at ``path``, which is made.
 
         Raises:
-            IndexLockedError: another holds it, be it in this process.
+            IndexLockedError: another writer holds it, perhaps in this process.
             OutputError: the folder cannot be written, or its file system has no locks.
         """
         try:
@@ -45,11 +45,11 @@ class WriterLock(ForkAware):
             os.close(handle)
             raise OutputError(f"{path}: cannot be locked ({error.strerror}); use a file system with locks") from error
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        about = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-        # For people alone: what holds is the lock, not the text. So a full disk shall not stand in the way.
+        holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+        # For people alone: the lock holds without the text, so a full disk does not matter.
         with contextlib.suppress(OSError):
             os.ftruncate(handle, 0)
-            os.pwrite(handle, about.encode(), 0)
+            os.pwrite(handle, holder.encode(), 0)
         self._handle: int | None = handle
         register("lock", self)
 
@@ -63,21 +63,23 @@ class WriterLock(ForkAware):
         if self._handle is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, 0)
-            # Said, not left to closing: a child that was forked just now may not have closed its copy yet.
+            # Explicitly: a child that was forked just now may still have its copy of the handle open.
             fcntl.flock(self._handle, fcntl.LOCK_UN)
+            self._close()
+
+    def _close(self) -> None:
+        if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
     def _after_fork_in_child(self) -> None:
         # The child's copy of the handle would hold the lock beyond the parent's end. Closing it leaves the parent's.
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        self._close()
 
 
 def _holder(handle: int) -> str:
     try:
-        about = json.loads(os.pread(handle, 4096, 0))
-        return f"process {about['pid']} on {about['host']} has it open for writing since {about['since']}"
+        holder = json.loads(os.pread(handle, 4096, 0))
+        return f"process {holder['pid']} on {holder['host']} has it open for writing since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process has it open for writing"
