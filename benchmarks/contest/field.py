@@ -17,7 +17,7 @@ from ..flops import Flops
 from ..inputs import MODELS, Model, sentences
 from ..statistics import Ratio
 from ..turns import alternate
-from .contestant import Check, Contestant, Tuning, our_contestant, peer_contestant, start_peer
+from .contestant import Contestant, Entry
 from .efficiency import Peaks
 from .peers.environment import PeerError
 from .peers.models import CALIBRATION_SENTENCES, measured_texts
@@ -86,28 +86,31 @@ class Field:
         draw, texts = random.Random(0), measured_texts()
         count = sentences or model.round_sentences
         checked = draw.sample(texts, CHECK_SENTENCES)
-        check = Check(texts=checked, reference=reference_vectors(model, checked))
-        # Not the rounds' own texts: settings must not be tuned to those.
-        tuning = Tuning(bulk=draw.sample(texts, count), singles=draw.sample(texts, SINGLES)) if searched else None
-
+        entry = Entry(
+            model=model,
+            threads=threads,
+            texts=checked,
+            reference=reference_vectors(model, checked),
+            # Not the rounds' own texts: settings must not be tuned to those.
+            tuning=draw.sample(texts, count) if searched else None,
+            singles=draw.sample(texts, SINGLES) if searched else (),
+        )
         started, contestants, absent = {}, {}, {}
         for peer in peers:
             try:
-                started[peer] = start_peer(peer, model)
+                started[peer] = entry.start(peer)
             except PeerError as error:
                 absent[peer] = str(error)
         artifacts = {f"ours-{precision}": model.artifact(precision) for precision in ours}
         for our, artifact in artifacts.items():
             try:
-                contestants[our] = our_contestant(our.removeprefix("ours-"), artifact, model, check, threads=threads)
+                contestants[our] = entry.ours(our.removeprefix("ours-"), artifact)
             except PeerError as error:
                 sys.exit(f"{our}: {error}")
         for peer, (process, installed) in started.items():
             print(f"preparing {peer}", flush=True)
             try:
-                contestants[peer] = peer_contestant(
-                    peer, process, installed, model, check, threads=threads, tuning=tuning
-                )
+                contestants[peer] = entry.peer(peer, process, installed)
             except PeerError as error:
                 process.close()
                 absent[peer] = str(error)

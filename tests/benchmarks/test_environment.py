@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from benchmarks.contest.peers import catalog, environment
-from benchmarks.contest.contestant import start_peer
+from benchmarks.contest.contestant import Entry
 from benchmarks.inputs import MINILM
 
 environment.BENCH = Path(sys.argv[1])
@@ -20,7 +20,7 @@ peer = catalog.PEERS["fastembed"]
 pinned = replace(peer.environment, requirements=("fastembed==0.0.0",))
 catalog.PEERS["fastembed"] = replace(peer, environment=pinned)
 try:
-    start_peer("fastembed", MINILM)
+    Entry(model=MINILM, threads=1, texts=(), reference=None, tuning=None, singles=()).start("fastembed")
 except environment.PeerError as error:
     print(error)
 """

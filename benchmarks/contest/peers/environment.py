@@ -14,6 +14,8 @@ import importlib.metadata, json
 print(json.dumps({each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}))
 """
 
+# Of what the pinned packages bring, these decide figures too.
+_ALSO_REPORTED = ("onnxruntime", "transformers", "tokenizers", "numpy", "huggingface_hub")
 _TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -26,7 +28,7 @@ class Installed:
     """An environment as it is here.
 
     Attributes:
-        requirements: what was asked of pip.
+        requirements: the arguments of pip.
         error: why it could not be installed; None where it could.
         packages: the versions that the environment has of what decides its figures.
     """
@@ -44,13 +46,11 @@ class Environment:
         name: its folder's name.
         requirements: pinned, ``name==version``.
         bare: pinned likewise, and installed without what they require: versions that this Python cannot have.
-        also: packages to report besides the required ones.
     """
 
     name: str
     requirements: tuple[str, ...]
     bare: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -64,13 +64,13 @@ class Environment:
 
     def install(self) -> Installed:
         """Make the environment, if it is not there or has other versions than the pinned ones."""
-        asked = (*self.requirements, *self.bare)
-        pins = dict(requirement.split("==") for requirement in asked)
-        found = self._versions()
+        requirements = (*self.requirements, *self.bare)
+        pins = dict(requirement.split("==") for requirement in requirements)
+        versions = self._versions()
         error = None
         # A local version, as in 2.13.0+cpu, names a build.
-        if any(found.get(_key(name), "").partition("+")[0] != pin for name, pin in pins.items()):
-            print("installing", *asked, flush=True)
+        if any(versions.get(_key(name), "").partition("+")[0] != pin for name, pin in pins.items()):
+            print("installing", *requirements, flush=True)
             venv.create(self.folder, clear=True, with_pip=True)
             torch = [requirement for requirement in self.requirements if requirement.startswith("torch==")]
             # The CPU build, as in the Makefile: elsewhere torch brings gigabytes of CUDA libraries.
@@ -79,9 +79,9 @@ class Environment:
             error = error or self._pip(*self.requirements)
             if self.bare and error is None:
                 error = self._pip("--no-deps", *self.bare)
-            found = self._versions()
-        packages = {name: found[_key(name)] for name in (*pins, *self.also) if _key(name) in found}
-        return Installed(requirements=asked, error=error, packages=packages)
+            versions = self._versions()
+        packages = {name: versions[_key(name)] for name in (*pins, *_ALSO_REPORTED) if _key(name) in versions}
+        return Installed(requirements=requirements, error=error, packages=packages)
 
     def _pip(self, *what: str) -> str | None:
         """Install; why it failed, or None."""
@@ -89,9 +89,9 @@ class Environment:
         done = tether.run(pip, captured=True)
         if not done.returncode:
             return None
-        # Warnings name this machine's folders; the result's file shall not.
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-        return " ".join(said) or f"pip ended with {done.returncode}"
+        # Warnings name this machine's folders, which a result's file must not.
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+        return " ".join(errors) or f"pip ended with {done.returncode}"
 
     def _versions(self) -> dict[str, str]:
         if not self.python.is_file():
@@ -106,62 +106,30 @@ def _key(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-FASTEMBED = Environment(
-    name="fastembed",
-    requirements=("fastembed==0.9.1",),
-    also=("onnxruntime", "tokenizers", "numpy", "huggingface_hub"),
-)
 _OPENVINO = ("openvino==2026.4.1", "tokenizers==0.22.2")
-OPENVINO = Environment(name="openvino", requirements=_OPENVINO, also=("numpy",))
-# What quantizes for it, and is not there when it runs.
-NNCF = Environment(name="openvino-nncf", requirements=(*_OPENVINO, "nncf==3.4.0"), also=("numpy",))
-CTRANSLATE2 = Environment(
-    name="ctranslate2",
-    requirements=("ctranslate2==4.8.5", "tokenizers==0.22.2"),
-    also=("numpy",),
-)
-
 _TORCH = "torch==2.13.0"
 # The last transformers that optimum-onnx goes with.
 _TRANSFORMERS = "transformers==4.57.6"
+_OPTIMUM = (_TRANSFORMERS, "optimum-onnx==0.1.0", "onnxruntime==1.32.0")
 
-SENTENCE_TRANSFORMERS = Environment(
-    name="sentence-transformers",
-    requirements=(_TORCH, "sentence-transformers==6.2.0"),
-    also=("transformers", "tokenizers", "numpy"),
-)
-# The ONNX backend wants optimum-onnx, whose transformers the sixth version is too new for.
+FASTEMBED = Environment(name="fastembed", requirements=("fastembed==0.9.1",))
+OPENVINO = Environment(name="openvino", requirements=_OPENVINO)
+# It quantizes for OpenVINO, and is not there when that runs.
+NNCF = Environment(name="openvino-nncf", requirements=(*_OPENVINO, "nncf==3.4.0"))
+CTRANSLATE2 = Environment(name="ctranslate2", requirements=("ctranslate2==4.8.5", "tokenizers==0.22.2"))
+SENTENCE_TRANSFORMERS = Environment(name="sentence-transformers", requirements=(_TORCH, "sentence-transformers==6.2.0"))
+# The ONNX backend needs optimum-onnx, whose transformers are too old for the sixth version.
 SENTENCE_TRANSFORMERS_ONNX = Environment(
-    name="sentence-transformers-onnx",
-    requirements=(
-        _TORCH,
-        "sentence-transformers==5.7.0",
-        _TRANSFORMERS,
-        "optimum-onnx==0.1.0",
-        "onnxruntime==1.32.0",
-    ),
-    also=("tokenizers", "numpy"),
+    name="sentence-transformers-onnx", requirements=(_TORCH, "sentence-transformers==5.7.0", *_OPTIMUM)
 )
-OPTIMUM = Environment(
-    name="optimum",
-    requirements=(_TORCH, _TRANSFORMERS, "optimum-onnx==0.1.0", "onnxruntime==1.32.0"),
-    also=("tokenizers", "numpy"),
-)
+OPTIMUM = Environment(name="optimum", requirements=(_TORCH, *_OPTIMUM))
 INFINITY = Environment(
     name="infinity",
-    requirements=(
-        _TORCH,
-        "infinity-emb==0.0.78",
-        "sentence-transformers==3.4.1",
-        _TRANSFORMERS,
-        "numpy==1.26.4",
-    ),
-    also=("tokenizers",),
+    requirements=(_TORCH, "infinity-emb==0.0.78", "sentence-transformers==3.4.1", _TRANSFORMERS, "numpy==1.26.4"),
 )
-# It asks for numpy and scipy of 2020.
+# Its own requirements are numpy and scipy of 2020.
 SIMCSE = Environment(
     name="simcse",
     requirements=(_TORCH, _TRANSFORMERS, "scikit-learn==1.9.1", "scipy==1.17.1"),
     bare=("simcse==0.4",),
-    also=("tokenizers", "numpy"),
 )
