@@ -1,4 +1,4 @@
-"""An index's tie to its artifact: where it was, which one it must be, and the encoder once it is needed."""
+"""Binding: ties an index to its artifact, and opens the encoder when it is needed."""
 
 import os
 import threading
@@ -28,8 +28,8 @@ def facts_of(artifact: Artifact) -> tuple[str, Manifest]:
     if isinstance(artifact, Encoder):
         return str(artifact.artifact), artifact.manifest
     folder = locate(artifact)
-    where = str(artifact) if hub_id_of(artifact) is not None else str(folder.absolute())
-    return where, Manifest.read(folder)
+    location = str(artifact) if hub_id_of(artifact) is not None else str(folder.absolute())
+    return location, Manifest.read(folder)
 
 
 class Binding:
@@ -41,8 +41,8 @@ class Binding:
         Args:
             folder: the index's, for messages.
             about: what the index is.
-            artifact: in the place of the one that it remembers.
-            same_model: whether another precision or target of the same model will do.
+            artifact: replaces the one that the index remembers.
+            same_model: whether to accept the same model in another precision or for another target.
 
         Raises:
             IndexMismatchError: ``artifact`` is not what the index was filled with.
@@ -52,10 +52,10 @@ class Binding:
         self._same_model = same_model
         self._opening = threading.Lock()
         self._encoder: Encoder | None = None
-        # What was opened here, and is to be closed here.
+        # The encoder if it was opened here, so that it is closed here.
         self._owned: Encoder | None = None
         self._closed = False
-        # Of the same model, where that will do: its vectors are welcome besides.
+        # The identity of an accepted artifact of the same model, whose vectors are accepted too.
         self._twin: str | None = None
         self._artifact: str | os.PathLike[str] | None = None
         if isinstance(artifact, Encoder):
@@ -63,8 +63,8 @@ class Binding:
             self._twin = artifact.manifest.identity if same_model else None
             self._encoder = artifact
         elif artifact is not None:
-            where, manifest = facts_of(artifact)
-            self._check(manifest, manifest.max_tokens, where)
+            location, manifest = facts_of(artifact)
+            self._check(manifest, manifest.max_tokens, location)
             self._twin = manifest.identity if same_model else None
             self._artifact = artifact
 
@@ -74,7 +74,7 @@ class Binding:
         Raises:
             ArtifactNotFoundError: the artifact is not where it was.
             ClosedError: the index was closed.
-            IndexMismatchError: it is another one now.
+            IndexMismatchError: the artifact was replaced by another.
         """
         with self._opening:
             if self._closed:
@@ -99,41 +99,43 @@ class Binding:
         self._owned = encoder
         return encoder
 
-    def _check(self, manifest: Manifest, max_tokens: int, where: str) -> None:
+    def _check(self, manifest: Manifest, max_tokens: int, location: str) -> None:
         about = self._about
+        filled = f"{self._folder} was filled with"
         if manifest.model != about.model:
             raise IndexMismatchError(
-                f"{self._folder} was filled with the artifact {about.artifact}; {where} is of another model, pooler, "
-                "tokenizer or length, so its vectors do not compare; open the index with the former"
+                f"{filled} the artifact {about.artifact}; {location} is of another model, pooler, tokenizer or length, "
+                "so its vectors do not compare; open the index with the former"
             )
         if manifest.identity != about.identity and not self._same_model:
             raise IndexMismatchError(
-                f"{self._folder} was filled with the artifact {about.artifact}; {where} is the same model in another "
-                "precision or export; open with same_model=True if that will do"
+                f"{filled} the artifact {about.artifact}; {location} is the same model in another precision or export; "
+                "open with same_model=True to accept it"
             )
         if max_tokens != about.max_tokens:
             raise IndexMismatchError(
-                f"{self._folder} was filled with texts of up to {about.max_tokens} tokens, this encoder cuts at "
-                f"{max_tokens}; open it without max_tokens"
+                f"{filled} texts of up to {about.max_tokens} tokens, this encoder cuts at {max_tokens}; open it "
+                "without max_tokens"
             )
 
     def check_identity(self, identity: str | None) -> None:
-        """Raise IndexMismatchError if vectors state another identity than the index's, or that of its accepted twin."""
+        """Raise IndexMismatchError if vectors are of another artifact than the index's or an accepted one."""
         if identity is not None and identity not in (self._about.identity, self._twin):
             raise IndexMismatchError(
                 f"the vectors are of artifact {identity!s:.12}…, those of {self._folder} of "
                 f"{self._about.identity:.12}…; encode the texts with {self._about.artifact}"
             )
 
-    def unit(self, encoded: NDArray[np.float32]) -> NDArray[np.float32]:
-        """An encoder's vectors at unit length: not every artifact gives them so, and an index compares cosines."""
-        return checked_vectors(encoded, self._about.dimension)
+    def unit(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """An encoder's vectors at unit length, which not every artifact gives them."""
+        return checked_vectors(vectors, self._about.dimension)
 
     def queries(self, queries: Sequence[str] | NDArray[np.float32]) -> NDArray[np.float32]:
-        """Texts, or vectors, as unit vectors.
+        """The unit vectors of queries, which are texts or vectors.
 
         Raises:
-            InputTypeError, InputValueError, IndexMismatchError: they are neither.
+            InputTypeError, InputValueError: they are neither.
+            IndexMismatchError: vectors of another dimension.
         """
         if isinstance(queries, np.ndarray) and queries.dtype.kind in "fiu":
             return checked_vectors(queries, self._about.dimension)

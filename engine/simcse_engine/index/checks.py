@@ -1,4 +1,4 @@
-"""What callers hand to an index, checked: keys, metadata, vectors. Errors say what was found and what is wanted."""
+"""Checks of what callers hand to an index: keys, metadata, vectors."""
 
 import json
 import math
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from ..errors import IndexMismatchError, InputTypeError, InputValueError
 
-# The next one has its use too: as the next automatic key, when none is left.
+# The number after it is the next automatic key when none is left.
 MAX_KEY = (1 << 64) - 2
-# Python writes no longer numbers, by default.
-_MOST_BITS = 4096
+# By default, Python writes no longer numbers.
+_MAX_BITS = 4096
 # SQLite reads no JSON that is nested deeper than 1000.
-_MOST_DEPTH = 100
-# Unit vectors, as encoders round them, are kept to the bit.
-_UNIT = 1e-6
+_MAX_DEPTH = 100
+# Vectors this near to unit length are kept to the bit: encoders round.
+_UNIT_TOLERANCE = 1e-6
 
 
 def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
@@ -26,24 +26,24 @@ def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
 
     Args:
         keys: any iterable of `int` or NumPy's integers.
-        count: how many there must be, each another; None for any number, repeated or not.
+        count: how many distinct ones there must be; None for any number, repeated or not.
 
     Raises:
         InputTypeError: no iterable, or something in it is no whole number.
-        InputValueError: a key out of range, or one that is there twice, or more or fewer keys than texts.
+        InputValueError: a key out of range or repeated, or more or fewer keys than texts.
     """
     if isinstance(keys, str | bytes | Mapping) or not isinstance(keys, Iterable):
-        raise InputTypeError(f"keys is {type(keys).__name__}; a list of whole numbers is wanted")
+        raise InputTypeError(f"keys is {type(keys).__name__}; expected a list of whole numbers")
     checked = []
     for position, key in enumerate(keys):
         if isinstance(key, bool | np.bool_):
-            raise InputTypeError(f"keys[{position}] is {key!r}; a whole number is wanted")
+            raise InputTypeError(f"keys[{position}] is {key!r}; expected a whole number")
         try:
             number = operator.index(key)
         except TypeError as error:
-            raise InputTypeError(f"keys[{position}] is {type(key).__name__}; a whole number is wanted") from error
+            raise InputTypeError(f"keys[{position}] is {type(key).__name__}; expected a whole number") from error
         if not 0 <= number <= MAX_KEY:
-            raise InputValueError(f"keys[{position}] is {number}; a whole number from 0 to 2**64 - 2 is wanted")
+            raise InputValueError(f"keys[{position}] is {number}; expected a whole number from 0 to 2**64 - 2")
         checked.append(number)
     if count is not None:
         _check_count("keys", len(checked), count)
@@ -70,17 +70,17 @@ def checked_metadata(metadata: Sequence[Mapping[str, Any] | None] | None, count:
         return [None] * count
     if isinstance(metadata, str | bytes | Mapping) or not isinstance(metadata, Sequence):
         raise InputTypeError(
-            f"metadata is {type(metadata).__name__}; a list with a dict or None for each text is wanted"
+            f"metadata is {type(metadata).__name__}; expected a list with a dict or None for each text"
         )
     _check_count("metadata", len(metadata), count)
-    return [None if given is None else _as_json(given, f"metadata[{i}]") for i, given in enumerate(metadata)]
+    return [None if document is None else _as_json(document, f"metadata[{i}]") for i, document in enumerate(metadata)]
 
 
-def _as_json(given: object, name: str) -> str:
-    if not isinstance(given, dict):
-        raise InputTypeError(f"{name} is {type(given).__name__}; a dict or None is wanted")
-    _check_json(given, name, 0)
-    text = json.dumps(given, ensure_ascii=False)
+def _as_json(document: object, name: str) -> str:
+    if not isinstance(document, dict):
+        raise InputTypeError(f"{name} is {type(document).__name__}; expected a dict or None")
+    _check_json(document, name, 0)
+    text = json.dumps(document, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -92,8 +92,8 @@ def _as_json(given: object, name: str) -> str:
 
 def _check_json(value: object, name: str, depth: int) -> None:
     """Raise unless ``value`` comes back from JSON as what it is."""
-    if depth > _MOST_DEPTH:
-        raise InputValueError(f"{name[:60]} is nested more than {_MOST_DEPTH} deep")
+    if depth > _MAX_DEPTH:
+        raise InputValueError(f"{name[:60]} is nested more than {_MAX_DEPTH} deep")
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
@@ -105,8 +105,8 @@ def _check_json(value: object, name: str, depth: int) -> None:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise InputValueError(f"{name[:60]} is {value}, which JSON does not have")
-    elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
-        raise InputValueError(f"{name[:60]} has {value.bit_length():,} bits; {_MOST_BITS:,} are the most")
+    elif isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise InputValueError(f"{name[:60]} has {value.bit_length():,} bits; {_MAX_BITS:,} are the most")
     elif value is not None and not isinstance(value, str | bool | int):
         raise InputTypeError(
             f"{name[:60]} is {type(value).__name__}; JSON has str, int, float, bool, None, and lists and dicts of them"
@@ -118,42 +118,42 @@ def checked_vectors(vectors: object, dimension: int, *, count: int | None = None
 
     Args:
         vectors: an array, or what NumPy makes one of.
-        dimension: floats a vector.
+        dimension: floats per vector.
         count: how many there must be.
 
     Raises:
-        InputTypeError: no numbers.
-        InputValueError: no matrix; NaN, an infinity, or a vector of length zero, which has no direction.
+        InputTypeError: not numbers.
+        InputValueError: not a matrix; NaN, an infinity, or a vector of length zero, which has no direction.
         IndexMismatchError: vectors of another dimension.
     """
     try:
-        given = np.asarray(vectors)
+        array = np.asarray(vectors)
     except ValueError as error:
-        raise InputValueError(f"vectors have not one shape ({error}); [n, {dimension}] is wanted") from error
-    if given.dtype.kind not in "fiu":
-        raise InputTypeError(f"vectors are of {given.dtype}; float32 is wanted")
-    if given.ndim != 2:
-        raise InputValueError(f"vectors are of shape {list(given.shape)}; [n, {dimension}] is wanted")
-    if given.shape[1] != dimension:
-        raise IndexMismatchError(f"vectors are of dimension {given.shape[1]}, this index's of {dimension}")
+        raise InputValueError(f"vectors are not of one length ({error}); expected [n, {dimension}]") from error
+    if array.dtype.kind not in "fiu":
+        raise InputTypeError(f"vectors are of {array.dtype}; expected float32")
+    if array.ndim != 2:
+        raise InputValueError(f"vectors are of shape {list(array.shape)}; expected [n, {dimension}]")
+    if array.shape[1] != dimension:
+        raise IndexMismatchError(f"vectors are of dimension {array.shape[1]}, this index's of {dimension}")
     if count is not None:
-        _check_count("vectors", len(given), count)
-    if given.dtype.itemsize > 8:
-        given = given.astype(np.float64)  # longdouble, which einsum would not narrow
+        _check_count("vectors", len(array), count)
+    if array.dtype.itemsize > 8:
+        array = array.astype(np.float64)  # longdouble, which einsum would not narrow
     # Lengths in float64: the squares of large or small floats do not fit into 32 bits.
     with np.errstate(over="ignore"):
-        lengths = np.sqrt(np.einsum("ij,ij->i", given, given, dtype=np.float64))
+        lengths = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
     wrong = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if len(wrong):
-        what = "is of length zero" if lengths[wrong[0]] == 0 else "holds NaN or an infinity"
-        raise InputValueError(f"vectors[{wrong[0]}] {what}")
-    unit = given.astype(np.float32)
-    far = np.flatnonzero(np.abs(lengths - 1) > _UNIT)
+        problem = "is of length zero" if lengths[wrong[0]] == 0 else "holds NaN or an infinity"
+        raise InputValueError(f"vectors[{wrong[0]}] {problem}")
+    unit = array.astype(np.float32)
+    far = np.flatnonzero(np.abs(lengths - 1) > _UNIT_TOLERANCE)
     if len(far):
-        unit[far] = given[far] / lengths[far, None]
+        unit[far] = array[far] / lengths[far, None]
     return unit
 
 
-def _check_count(name: str, found: int, wanted: int) -> None:
-    if found != wanted:
-        raise InputValueError(f"{name} has {found} for {wanted} texts; one for each is wanted")
+def _check_count(name: str, count: int, texts: int) -> None:
+    if count != texts:
+        raise InputValueError(f"{name} has {count} for {texts} texts; expected one for each")

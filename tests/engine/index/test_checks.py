@@ -110,7 +110,7 @@ def test_vectors() -> None:
         (np.array([[None, 1]]), InputTypeError, "object"),
         (np.ones((1, 2), complex), InputTypeError, "complex"),
         (np.ones((1, 2), bool), InputTypeError, "bool"),
-        ([[1], [1, 2]], InputValueError, "not one shape"),
+        ([[1], [1, 2]], InputValueError, "not of one length"),
         ([1.0, 2.0], InputValueError, "of shape"),
         ([[[1.0, 2.0]]], InputValueError, "of shape"),
         ([[1.0, 2.0, 3.0]], IndexMismatchError, "dimension 3, this index's of 2"),

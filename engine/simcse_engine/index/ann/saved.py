@@ -1,4 +1,4 @@
-"""A saved graph as the database remembers it, and what tells its file from any other."""
+"""A saved ANN graph: what the database records of it, so that its file is known from any other."""
 
 import json
 import zlib
@@ -12,15 +12,15 @@ _PIECE_BYTES = 16 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class SavedGraph:
-    """A saved graph, as the database remembers it.
+    """The record of a saved ANN graph.
 
     Attributes:
-        file: its name.
+        file: the file's name.
         size_bytes: its size.
         pieces: CRC-32 of each 16 MiB of it.
-        covered: rows of the vector file below this are in it, but those that were gone when it was built.
-        members: how many are in it.
-        strays: rows that its links do not lead to.
+        covered: the graph covers the rows below this; those that were dead when it was built are not in it.
+        members: how many rows are in it.
+        strays: rows in it that its links do not lead to.
     """
 
     file: str
@@ -31,18 +31,18 @@ class SavedGraph:
     strays: tuple[int, ...]
 
     def to_json(self) -> str:
-        """As text for the database."""
+        """The record as text for the database."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """What `to_json` wrote."""
+        """Read what `to_json` wrote."""
         facts = json.loads(text)
         return cls(**{**facts, "pieces": tuple(facts["pieces"]), "strays": tuple(facts["strays"])})
 
 
 def checksums(path: Path, threads: int) -> tuple[int, tuple[int, ...]]:
-    """A file's size, and the CRC-32 of its pieces, computed side by side."""
+    """A file's size, and the CRC-32 of each of its pieces, computed in parallel."""
     size_bytes = path.stat().st_size
 
     def checksum(start: int) -> int:

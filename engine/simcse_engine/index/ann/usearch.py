@@ -1,10 +1,11 @@
-"""The approximate half of search: a USearch graph over rows of the vector file; the one reader of `usearch`.
+"""The ANN graph over the rows of a vector file, with USearch; the one file that imports `usearch`.
 
-The graph is derived. It is asked for candidates alone, whose scores are computed from the vectors themselves, and it
-may lack rows, or hold rows that are gone: whoever asks sorts that out. So it is saved now and then, and thrown away
-whenever anything about a saved one is in doubt.
+The graph is derived from the vectors, and only proposes candidates. It may lack rows, or hold dead ones: its callers
+deal with that. So it is saved only from time to time, and dropped whenever a saved one is in doubt
+(docs/decisions/019-ann-graph.md).
 """
 
+import errno
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,34 +21,36 @@ from .scheme import Scheme, quantized
 if TYPE_CHECKING:
     from usearch.index import Index as _USearch
 
-# Added at once under the lock, between two searches of other threads.
+# Rows that are added under one lock, between two searches of other threads.
 _ADD_ROWS = 1024
-# The first ones are added by one thread: where few are there, vectors that are added side by side are each other's
-# nearest, neither sees the other, and what comes later is linked to a torn beginning.
-_ALONE = 2048
-# A vector that was added is searched for with so few candidates, and with all of them only if that misses it, which is
-# one in hundreds: with all of them at once, a graph takes longer to build (`benchmarks/choices/graph.py`).
+# One thread adds this many first. In a small graph, vectors that are added in parallel are each other's nearest, but do
+# not see each other, and later ones are linked to a disconnected beginning.
+_ALONE_ROWS = 2048
+# Every added vector is searched for, to find the strays: first with few candidates, and with more only if that misses
+# it. With many at once, a graph takes longer to build.
 _QUICK_EXPANSION = 8
 _SELF_CANDIDATES = 20
+# Distances up to this count as equal.
 _EQUAL = 1e-3
 
 
 class AnnGraph:
-    """A graph in memory, or mapped from a file.
+    """An ANN graph in memory, or mapped from a file.
 
     >>> graph = AnnGraph(Scheme(dimension=384, dtype="f16"))
     >>> graph.add(np.arange(len(vectors)), vectors, covered=len(vectors), threads=2)
     >>> graph.search(vectors[:1], 3, threads=1)
     array([[   0, 1057,  889]])
 
-    May be used from many threads; they take turns, each with all the threads of its call: USearch lends the same
-    working memory to concurrent calls from outside.
+    May be used from many threads. They take turns, each with all the threads of its call, as USearch lends the same
+    working memory to concurrent calls.
 
     Attributes:
-        covered: rows below this are in it, but those that were gone when it was built.
+        scheme: how it is built and searched.
+        covered: it covers the rows below this; those that were dead when it was built are not in it.
         saved_covered: what `covered` was when it was saved or opened.
-        strays: rows in it that its links do not lead to, a few in ten thousand; whoever searches scans them. Threads
-            that add neighbours of each other at the same moment leave them behind; one thread leaves none.
+        strays: the few rows in it that its links do not lead to; a search scans them. They come from threads that add
+            neighbours of each other at the same moment.
     """
 
     def __init__(self, scheme: Scheme) -> None:
@@ -64,16 +67,15 @@ class AnnGraph:
 
     @classmethod
     def open(cls, folder: Path, saved: SavedGraph, scheme: Scheme, *, threads: int) -> Self:
-        """Map a saved graph into memory, once its content is known to be what was saved.
+        """Map a saved graph into memory, after its content has been checked.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: it does not exist.
             IndexDamagedError: it is not what was saved, or not a graph of this scheme. USearch itself checks little:
-                on other content it may crash, and whatever dtype and dimension a file states it takes over.
+                it may crash on other content, and takes over whatever dtype and dimension a file states.
         """
         path = folder / saved.file
-        found = checksums(path, threads)
-        if found != (saved.size_bytes, saved.pieces):
+        if checksums(path, threads) != (saved.size_bytes, saved.pieces):
             raise IndexDamagedError(f"{path}: is not the graph that was saved (its checksum differs)")
         opened = cls(scheme)
         opened._check_facts(path, saved)
@@ -92,13 +94,16 @@ class AnnGraph:
         except (RuntimeError, ValueError) as error:
             raise IndexDamagedError(f"{path}: is no graph ({error})") from error
         graph = self._graph
-        wanted = {
-            **{"dimensions": graph.ndim, "kind_scalar": graph.dtype, "kind_metric": graph.metric_kind},
-            **{"count_present": saved.members, "count_deleted": 0},
+        expected = {
+            "dimensions": graph.ndim,
+            "kind_scalar": graph.dtype,
+            "kind_metric": graph.metric_kind,
+            "count_present": saved.members,
+            "count_deleted": 0,
         }
-        found = {name: facts.get(name) for name in wanted}
-        if found != wanted:
-            raise IndexDamagedError(f"{path}: is a graph with {found}; wanted is {wanted}")
+        stated = {name: facts.get(name) for name in expected}
+        if stated != expected:
+            raise IndexDamagedError(f"{path}: is a graph with {stated}; expected {expected}")
 
     def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], *, covered: int, threads: int) -> None:
         """Add rows that are not in it.
@@ -106,7 +111,7 @@ class AnnGraph:
         Args:
             rows: int64 [n], their numbers.
             vectors: float32 [n, dimension].
-            covered: from now on, rows below this need no other look.
+            covered: what `covered` is from now on.
             threads: how many to use.
         """
         with self._turn:
@@ -117,25 +122,25 @@ class AnnGraph:
                 self._graph, self._path = graph, None
         for start in range(0, len(rows), _ADD_ROWS):
             part = slice(start, start + _ADD_ROWS)
-            keys, kept = rows[part].astype(np.uint64), quantized(vectors[part], self.scheme)
+            keys, stored = rows[part].astype(np.uint64), quantized(vectors[part], self.scheme)
             with self._turn:
-                few = len(self._graph) < _ALONE
-                self._graph.add(keys, kept, threads=1 if few else threads)
-                if not few and threads > 1:
-                    self.strays = np.concatenate([self.strays, self._unreached(rows[part], kept, threads)])
+                alone = threads == 1 or len(self._graph) < _ALONE_ROWS
+                self._graph.add(keys, stored, threads=1 if alone else threads)
+                if not alone:
+                    self.strays = np.concatenate([self.strays, self._unreached(rows[part], stored, threads)])
         with self._turn:
             self.covered = covered
 
-    def _unreached(self, rows: NDArray[np.int64], kept: NDArray[Any], threads: int) -> NDArray[np.int64]:
+    def _unreached(self, rows: NDArray[np.int64], stored: NDArray[Any], threads: int) -> NDArray[np.int64]:
         """Those of the rows just added that a search for themselves does not find."""
-        # Any: USearch defines its setters where type checkers do not find them.
+        # Any: type checkers do not see USearch's setters.
         graph: Any = self._graph
         graph.expansion_search = _QUICK_EXPANSION
         try:
-            missed = _missed(graph, rows, kept, min(_QUICK_EXPANSION, len(graph)), threads)
+            missed = _missed(graph, rows, stored, min(_QUICK_EXPANSION, len(graph)), threads)
         finally:
             graph.expansion_search = self.scheme.expansion_search
-        missed[missed] = _missed(graph, rows[missed], kept[missed], min(_SELF_CANDIDATES, len(graph)), threads)
+        missed[missed] = _missed(graph, rows[missed], stored[missed], min(_SELF_CANDIDATES, len(graph)), threads)
         strays: NDArray[np.int64] = rows[missed]
         return strays
 
@@ -148,25 +153,25 @@ class AnnGraph:
             threads: how many to use.
 
         Returns:
-            int64 [n, m] with m ≤ count, nearest first as the graph sees it, -1 where it found fewer; and `covered` as
-            it was meanwhile.
+            int64 [n, m] with m ≤ count, nearest first as the graph sees it, -1 where it found fewer; and `covered` at
+            that moment.
         """
         from usearch.index import BatchMatches
 
-        kept = quantized(queries, self.scheme)
+        stored = quantized(queries, self.scheme)
         with self._turn:
             members, covered = len(self._graph), self.covered
             count = min(count, members)
             if count == 0:
                 return np.empty((len(queries), 0), np.int64), covered
-            found = self._graph.search(kept, count, threads=min(threads, len(queries)))
-        if isinstance(found, BatchMatches):
-            rows = found.keys.astype(np.int64)
-            # The rest of a short result is filled with what may be keys.
-            rows[np.arange(count) >= found.counts.reshape(-1, 1)] = -1
-        else:  # what one query gives is of another type
+            matches = self._graph.search(stored, count, threads=min(threads, len(queries)))
+        if isinstance(matches, BatchMatches):
+            rows = matches.keys.astype(np.int64)
+            # The rest of a short result is filled with numbers that look like keys.
+            rows[np.arange(count) >= matches.counts.reshape(-1, 1)] = -1
+        else:  # USearch's result for one query is of another type
             rows = np.full((1, count), -1, np.int64)
-            rows[0, : len(found)] = found.keys
+            rows[0, : len(matches)] = matches.keys
         return rows, covered
 
     def save(self, folder: Path, name: str, *, threads: int) -> SavedGraph:
@@ -187,28 +192,28 @@ class AnnGraph:
 
 
 def _missed(
-    graph: "_USearch", rows: NDArray[np.int64], kept: NDArray[Any], count: int, threads: int
+    graph: "_USearch", rows: NDArray[np.int64], stored: NDArray[Any], count: int, threads: int
 ) -> NDArray[np.bool_]:
     """Which rows are not among the ``count`` that a search for themselves finds: bool [rows]."""
     if not len(rows):
         return np.empty(0, np.bool_)
-    found = graph.search(kept, count, threads=min(threads, len(rows)))
-    keys, distances = found.keys.reshape(len(rows), -1), found.distances.reshape(len(rows), -1)
-    # Where all that is found is equal to what was searched for, whoever has more equals counts as reached.
+    matches = graph.search(stored, count, threads=min(threads, len(rows)))
+    keys, distances = matches.keys.reshape(len(rows), -1), matches.distances.reshape(len(rows), -1)
+    # If all matches equal the row itself, it counts as reached: it has more equals than fit.
     missed: NDArray[np.bool_] = ~(keys == rows[:, None].astype(np.uint64)).any(axis=1)
     missed &= distances.max(axis=1) > _EQUAL
     return missed
 
 
 def _new(scheme: Scheme) -> "_USearch":
-    # Imported here: it takes a tenth of a second, which nobody shall pay who has no graph.
+    # Imported lazily: it takes 0.1 s that an index without an ANN graph need not pay.
     from usearch.compiled import MetricKind, ScalarKind
     from usearch.index import Index
 
     kind = {"f32": "F32", "f16": "F16", "bf16": "BF16", "i8": "I8", "b1": "B1"}[scheme.dtype]
     binary = scheme.dtype == "b1"
-    # Of unit vectors the inner product is the cosine, in less time: `Cos` measures both lengths at every comparison
-    # (`benchmarks/choices/graph.py`). Those of i8 are of no one length.
+    # The inner product of unit vectors is their cosine, and quicker: `Cos` measures both lengths at every comparison.
+    # Quantized to i8 they differ in length.
     metric = MetricKind.Hamming if binary else MetricKind.Cos if scheme.dtype == "i8" else MetricKind.IP
     graph = Index(
         ndim=-(-scheme.dimension // 8) * 8 if binary else scheme.dimension,
@@ -217,7 +222,7 @@ def _new(scheme: Scheme) -> "_USearch":
         connectivity=scheme.connectivity,
         expansion_add=scheme.expansion_add,
         expansion_search=scheme.expansion_search,
-        # Rows are never looked up in it, nor removed: a removal would have to be guarded against later additions.
+        # Rows are never looked up in it, nor removed, which would have to be guarded against later additions.
         enable_key_lookups=False,
     )
     if graph.dtype != getattr(ScalarKind, kind):
@@ -229,5 +234,5 @@ def _save(graph: "_USearch", path: Path) -> None:
     try:
         graph.save(path)
     except RuntimeError as error:
-        # USearch says "Failed to write" for a full disk as for all else; whole_file knows what to make of this.
-        raise OSError(28, "No space left on device", str(path)) from error
+        # USearch says "Failed to write" for a full disk as for everything else; whole_file translates this error.
+        raise OSError(errno.ENOSPC, "No space left on device", str(path)) from error

@@ -1,8 +1,8 @@
-"""The vectors themselves: one append-only file of float32 rows, each with its checksum, read through a memory map.
+"""The vector file: append-only float32 rows, each with its checksum, read through a memory map.
 
-A header says whose file it is; then come records of one size, row i's being its vector and a CRC-32 over the vector and
-i. Nothing here says how many rows count: the database does, after they are on disk, so whatever lies beyond is what an
-interrupted writer left, and the next one writes over it.
+A header says which index's file it is. Then come records of one size: of row i its vector, and a CRC-32 over the vector
+and i. The number of rows that count stands in the database, once they are on disk. Whatever lies beyond them is what an
+interrupted writer left, and the next one writes over it (docs/decisions/017-index-commit-point.md).
 """
 
 import mmap
@@ -34,7 +34,7 @@ def create_vector_file(path: Path, *, dimension: int, generation: int, name: byt
 
     Args:
         path: must not exist.
-        dimension: floats a vector.
+        dimension: floats per vector.
         generation: each compaction begins a file of the next one.
         name: 16 bytes that tell this index from all others.
     """
@@ -88,12 +88,12 @@ def _records(start: int, vectors: NDArray[np.float32]) -> bytes:
 
 
 def _checksum(vector: NDArray[np.float32], row: int) -> int:
-    # The row is in it: a record in another one's place does not pass.
+    # The row is in it, so that a record in another one's place does not pass.
     return zlib.crc32(vector.data, row & 0xFFFFFFFF)
 
 
 class VectorMap:
-    """The first rows of a vector file, mapped into memory; each row is checked when it is first read.
+    """The first rows of a vector file, mapped into memory; each row is checked at its first read.
 
     >>> vectors = VectorMap(path, rows=2, dimension=384, generation=1, name=name)
     >>> vectors.take(np.array([1, 0])).shape
@@ -108,10 +108,12 @@ class VectorMap:
         Args:
             path: the file.
             rows: how many count; there may be more.
-            dimension, generation, name: what the header must say.
+            dimension: what the header must say.
+            generation: what the header must say.
+            name: what the header must say.
 
         Raises:
-            FileNotFoundError: it is not there; after a compaction, whoever asks with an older state meets this.
+            FileNotFoundError: it does not exist; a compaction deletes the file of an older state.
             IndexDamagedError: it is no vector file, another index's, or shorter than its rows.
         """
         self.path = path
@@ -124,7 +126,7 @@ class VectorMap:
             if size < needed:
                 raise IndexDamagedError(f"{path}: {size} bytes, {rows} vectors need {needed}; restore it from a backup")
             self._map = mmap.mmap(file.fileno(), needed, access=mmap.ACCESS_READ)
-        # A search reads a few rows here and there: what the system would read ahead is not wanted.
+        # A search reads rows here and there, so reading ahead is in vain.
         if hasattr(mmap, "MADV_RANDOM"):
             self._map.madvise(mmap.MADV_RANDOM)
         records = np.frombuffer(self._map, "<f4", rows * (dimension + 1), _HEADER_BYTES)
@@ -132,14 +134,14 @@ class VectorMap:
         self._checked = np.zeros(rows, np.bool_)
 
     def trust(self, earlier: "VectorMap") -> None:
-        """Do not check again what an earlier map of this file has checked."""
+        """Skip the check of rows that an earlier map of this file has checked."""
         self._checked[: earlier.rows] = earlier._checked
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of these rows, int64 of any shape: float32 [*shape, dimension], a copy.
 
         Raises:
-            IndexDamagedError: a row is not as it was written.
+            IndexDamagedError: a row was altered.
         """
         records = self._records.take(rows, axis=0)
         unchecked = ~self._checked[rows]
@@ -151,13 +153,13 @@ class VectorMap:
         """The vectors of rows ``start`` to ``end`` (without): float32 [end - start, dimension], not a copy.
 
         Raises:
-            IndexDamagedError: a row is not as it was written.
+            IndexDamagedError: a row was altered.
         """
         records = self._records[start:end]
         unchecked = np.flatnonzero(~self._checked[start:end])
         for first in range(0, len(unchecked), _CHECK_ROWS):
-            some = unchecked[first : first + _CHECK_ROWS]
-            self._check(records[some], some + start)
+            part = unchecked[first : first + _CHECK_ROWS]
+            self._check(records[part], part + start)
         return records[:, :-1]
 
     def _check(self, records: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
@@ -171,9 +173,9 @@ class VectorMap:
 
 def _check_header(path: Path, header: bytes, dimension: int, generation: int, name: bytes) -> None:
     if len(header) < _HEADER.size or header[:6] != _MAGIC[:6]:
-        raise IndexDamagedError(f"{path}: is no vector file; restore it from a backup")
-    magic, *found, checksum = _HEADER.unpack(header)
+        raise IndexDamagedError(f"{path}: is not a vector file; restore it from a backup")
+    magic, *facts, checksum = _HEADER.unpack(header)
     if magic != _MAGIC or zlib.crc32(header[:-4]) != checksum:
         raise IndexDamagedError(f"{path}: its header was altered; restore it from a backup")
-    if found != [dimension, generation, name]:
+    if facts != [dimension, generation, name]:
         raise IndexDamagedError(f"{path}: belongs to another index; restore this one's own")

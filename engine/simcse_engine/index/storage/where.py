@@ -1,7 +1,7 @@
 """Filters on metadata: ``{"year": {"$gte": 2020}, "lang": "en"}`` → SQL over a JSON column.
 
-Everything that a caller gives, names and values alike, reaches SQLite as a parameter. Values go in as JSON, so that the
-same parser reads a number in the filter and the one that it is compared with.
+Names and values all reach SQLite as parameters. Values are passed as JSON, so that one parser reads a number in the
+filter and the number that it is compared with (docs/decisions/020-filters.md).
 """
 
 import json
@@ -11,12 +11,10 @@ from typing import Any
 
 from ...errors import InputTypeError, InputValueError
 
-Scalar = str | int | float | bool | None
-
-# SQLite's parser has a stack of 100; a level of ours takes up to four.
-_MOST_DEPTH = 16
-_MOST_CONDITIONS = 500
-_MOST_VALUES = 10_000
+# SQLite's parser has a stack of 100, of which a level of a filter takes up to four.
+_MAX_DEPTH = 16
+_MAX_CONDITIONS = 500
+_MAX_VALUES = 10_000
 _ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _COLUMN = "metadata"
 
@@ -27,7 +25,7 @@ class Condition:
 
     Attributes:
         sql: an expression over the column ``metadata`` that is 1 or 0, never NULL, with ``?`` for every parameter.
-        parameters: what stands for the ``?``.
+        parameters: the values for the ``?``, in order.
     """
 
     sql: str
@@ -41,16 +39,17 @@ def compile_where(where: Mapping[str, Any]) -> Condition:
     ('$."lang"', '$."lang"', '"en"')
 
     Args:
-        where: fields and what they must be; all of them must hold. ``"lang": "en"`` is short for
+        where: fields and what they must be; all conditions must hold. ``"lang": "en"`` is short for
             ``"lang": {"$eq": "en"}``. A dot leads into an object: ``"source.year"``. Of a field: ``$eq``, ``$ne``,
             ``$gt``, ``$gte``, ``$lt``, ``$lte``, ``$in`` (a list) and ``$not`` (around any of these). Of whole filters:
             ``$and``, ``$or`` (lists of filters) and ``$not`` (a filter). A field that is absent is null. Numbers
-            compare with numbers and strings with strings (by code point); with all else they are unequal, and neither
+            compare with numbers and strings with strings (by code point); anything else they are unequal, and neither
             greater nor less. ``true`` is not 1.
 
     Raises:
-        InputTypeError: ``where``, or what an operator is given, is of the wrong type.
-        InputValueError: an unknown operator, an empty ``$in``-less filter of nothing, or a value that JSON cannot hold.
+        InputTypeError: ``where``, or the operand of an operator, is of the wrong type.
+        InputValueError: an unknown operator, a field without one, a filter that is too large, or a value that JSON
+            cannot hold.
     """
     compiler = _Compiler()
     sql = compiler.filter(where, depth=0)
@@ -64,35 +63,35 @@ class _Compiler:
 
     def filter(self, where: object, depth: int) -> str:
         if not isinstance(where, Mapping):
-            raise InputTypeError(f"a filter is {type(where).__name__}; a dict of fields is wanted")
+            raise InputTypeError(f"a filter is {type(where).__name__}; expected a dict of fields")
         _check_depth(depth)
         if not where:
-            # True of everything, and a part of the expression all the same; so are empty lists.
+            # True of everything, and yet a part of the expression, as empty lists are.
             self._count()
-        return self._all(self._entry(name, wanted, depth) for name, wanted in where.items())
+        return _joined([self._entry(name, operand, depth) for name, operand in where.items()], " AND ", empty=True)
 
-    def _entry(self, name: object, wanted: object, depth: int) -> str:
+    def _entry(self, name: object, operand: object, depth: int) -> str:
         if not isinstance(name, str):
-            raise InputTypeError(f"a filter names the field {name!r:.40}; a str is wanted")
+            raise InputTypeError(f"a filter names the field {name!r:.40}; expected a str")
         if name in ("$and", "$or"):
-            parts = [self.filter(part, depth + 1) for part in _checked_list(name, wanted)]
+            parts = [self.filter(part, depth + 1) for part in _checked_list(name, operand)]
             if not parts:
                 self._count()
             return _joined(parts, " AND " if name == "$and" else " OR ", empty=name == "$and")
         if name == "$not":
-            return f"NOT {self.filter(wanted, depth + 1)}"
+            return f"NOT {self.filter(operand, depth + 1)}"
         if name.startswith("$"):
             raise InputValueError(f"{name!r} is no operator on filters; $and, $or and $not are")
-        return self._field(_path(name), wanted, depth)
+        return self._field(_path(name), operand, depth)
 
-    def _field(self, path: str, wanted: object, depth: int) -> str:
-        if not isinstance(wanted, Mapping):
-            return self._compare(path, "$eq", wanted)
-        if not wanted:
+    def _field(self, path: str, operand: object, depth: int) -> str:
+        if not isinstance(operand, Mapping):
+            return self._compare(path, "$eq", operand)
+        if not operand:
             raise InputValueError(f"the filter on {path[2:]} is empty; give an operator, as in {{'$gte': 2020}}")
         _check_depth(depth)
         parts = []
-        for operator, value in wanted.items():
+        for operator, value in operand.items():
             if operator == "$not":
                 parts.append(f"NOT {self._field(path, value, depth + 1)}")
             elif operator == "$in":
@@ -118,10 +117,10 @@ class _Compiler:
         return f"coalesce(json_type({_COLUMN}, ?) IN ({listed}) AND {compared}, 0)"
 
     def _in(self, path: str, values: object) -> str:
-        """One parameter for all strings and one for all numbers: a long list is no long expression."""
+        """All strings are one parameter and all numbers another, so that a long list is no long expression."""
         listed = _checked_list("$in", values)
-        if len(listed) > _MOST_VALUES:
-            raise InputValueError(f"$in has {len(listed)} values; at most {_MOST_VALUES} are taken")
+        if len(listed) > _MAX_VALUES:
+            raise InputValueError(f"$in has {len(listed)} values; at most {_MAX_VALUES} are allowed")
         if not listed:
             self._count()
         parts = []
@@ -142,34 +141,31 @@ class _Compiler:
                 parts.append(self._compare(path, "$eq", group[0]))
         return _joined(parts, " OR ", empty=False)
 
-    def _all(self, parts: Any) -> str:
-        return _joined(list(parts), " AND ", empty=True)
-
     def _count(self) -> None:
         self._conditions += 1
-        if self._conditions > _MOST_CONDITIONS:
-            raise InputValueError(f"the filter has more than {_MOST_CONDITIONS} conditions")
+        if self._conditions > _MAX_CONDITIONS:
+            raise InputValueError(f"the filter has more than {_MAX_CONDITIONS} conditions")
 
 
 _NUMBER, _TEXT = ("integer", "real"), ("text",)
 
 
 def _check_depth(depth: int) -> None:
-    if depth > _MOST_DEPTH:
-        raise InputValueError(f"the filter is nested more than {_MOST_DEPTH} deep")
+    if depth > _MAX_DEPTH:
+        raise InputValueError(f"the filter is nested more than {_MAX_DEPTH} deep")
 
 
 def _kinds(operator: str, value: object) -> tuple[str, ...]:
-    """JSON's types, as SQLite names them, that ``value`` can be compared with."""
+    """The types of JSON, as SQLite names them, that compare with ``value``."""
     if isinstance(value, bool) or value is None:
         if operator in _ORDER:
-            raise InputTypeError(f"{operator} is given {value!r}; a number or a str is wanted")
+            raise InputTypeError(f"{operator} is given {value!r}; expected a number or a str")
         return ("null",) if value is None else ("true",) if value else ("false",)
     if isinstance(value, str):
         return _TEXT
     if isinstance(value, int | float):
         return _NUMBER
-    raise InputTypeError(f"{operator} is given {type(value).__name__}; a str, number, bool or None is wanted")
+    raise InputTypeError(f"{operator} is given {type(value).__name__}; expected a str, number, bool or None")
 
 
 def _as_json(operator: str, value: object) -> str:
@@ -186,12 +182,12 @@ def _as_json(operator: str, value: object) -> str:
 def _checked_list(operator: str, value: object) -> Sequence[object]:
     if isinstance(value, list | tuple):
         return value
-    raise InputTypeError(f"{operator} is given {type(value).__name__}; a list is wanted")
+    raise InputTypeError(f"{operator} is given {type(value).__name__}; expected a list")
 
 
 def _path(name: str) -> str:
-    """A field's name as SQLite's JSON path."""
-    # It has no escapes for these inside quotes.
+    """A field's name as a JSON path of SQLite."""
+    # Inside quotes, a path has no escapes for these.
     if not name or any(c in '"\\' or ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in name):
         raise InputValueError(f"cannot filter on the field {name!r:.40}: empty, or with a quote, backslash or control")
     parts = name.split(".")

@@ -107,7 +107,7 @@ def test_another_s_file(tmp_path: Path) -> None:
         with pytest.raises(IndexDamagedError, match="belongs to another"):
             mapped(tmp_path / "v", 2, **facts)
     (tmp_path / "v").write_bytes(b"x" * 10_000)
-    with pytest.raises(IndexDamagedError, match="no vector file"):
+    with pytest.raises(IndexDamagedError, match="not a vector file"):
         mapped(tmp_path / "v", 2)
     with pytest.raises(FileNotFoundError):
         mapped(tmp_path / "none", 2)
