@@ -24,51 +24,48 @@ def throughput_quality(results: Results) -> Any:
     speed, quality = results.get("versus-minilm"), results.get("quality-minilm")
     if speed is None or quality is None or not quality["tasks"]:
         return None
-    scored = quality["quality"]
-    rates = speed["bulk_sentences_per_second"]
-    return {name: [rates[name]["median"], scored[name]["sts"]["average"]] for name in rates if name in scored}
+    rates, scores = speed["bulk_sentences_per_second"], quality["quality"]
+    return {name: [rates[name]["median"], scores[name]["sts"]["average"]] for name in rates if name in scores}
 
 
 def latency(results: Results) -> Any:
-    found = results.get("latency-minilm")
-    return None if found is None else found["one_sentence_ms"]
+    result = results.get("latency-minilm")
+    return result and result["one_sentence_ms"]
 
 
 def lengths(results: Results) -> Any:
-    found = results.get("lengths-minilm")
-    if found is None:
+    result = results.get("lengths-minilm")
+    if result is None:
         return None
-    columns = found["lengths"]
-    names = next(iter(columns.values()))["tokens_per_second"]
+    columns = {length: at["tokens_per_second"] for length, at in result["lengths"].items()}
     # A peer that failed on the way has figures of the lengths before.
     return {
-        name: {n: rates[name]["median"] for n, at in columns.items() if name in (rates := at["tokens_per_second"])}
-        for name in names
+        name: {length: rates[name]["median"] for length, rates in columns.items() if name in rates}
+        for name in next(iter(columns.values()))
     }
 
 
 def memory(results: Results) -> Any:
-    """By contestant and number of sentences; of those that have a figure for each number."""
-    measured = memories(results)
-    if not measured:
+    """By contestant and number of sentences, for those that have a figure for each number."""
+    calls = {str(count): result["peak_mb_of_one_call"] for count, result in memories(results).items()}
+    if not calls:
         return None
-    calls = {count: found["peak_mb_of_one_call"] for count, found in measured.items()}
     names = [name for name in next(iter(calls.values())) if all(name in each for each in calls.values())]
-    return {name: {str(count): each[name] for count, each in calls.items()} for name in names}
+    return {name: {count: each[name] for count, each in calls.items()} for name in names}
 
 
 def memories(results: Results) -> dict[int, Any]:
-    """The results of `memory.py`, by the number of sentences, the smallest first."""
-    found = (each for name, each in results.items() if name.startswith("memory-") and name.endswith("-minilm"))
-    return {each["count"]: each for each in sorted(found, key=lambda each: each["count"])}
+    """The results of `contest.memory`, by the number of sentences, the smallest first."""
+    measured = [each for name, each in results.items() if name.startswith("memory-") and name.endswith("-minilm")]
+    return {each["count"]: each for each in sorted(measured, key=lambda each: each["count"])}
 
 
 def cold_start(results: Results) -> Any:
-    found = results.get("cold_start-minilm")
-    if found is None:
+    result = results.get("cold_start-minilm")
+    if result is None:
         return None
     stages = ("import", "load", "encode")
-    return {name: {stage: each[stage]["median"] for stage in stages} for name, each in found["seconds"].items()}
+    return {name: {stage: each[stage]["median"] for stage in stages} for name, each in result["seconds"].items()}
 
 
 # Each selects its figures from the results: None where a result is missing.

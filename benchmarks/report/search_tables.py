@@ -1,9 +1,9 @@
-"""The README's tables of search in an index, from the results of `search.py`."""
+"""The tables of search in an index, from the results of `search.recall`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .tables import MISSING, elsewhere, table, times
+from .tables import MISSING, elsewhere, number, ratio, table
 
 Results = Mapping[str, Any]
 
@@ -23,22 +23,25 @@ _LABELS = {
 
 
 def search(results: Results) -> str:
-    """Recall and speed of everybody."""
-    found = _found(results)
-    if not found:
+    """Recall and speed of all contestants."""
+    sizes = _measured(results)
+    if not sizes:
         return MISSING
     rows = []
     for name, label in _LABELS.items():
         cells = []
-        for each in found.values():
-            recall, rate = each["recall_at_10"].get(name), each["queries_per_second"].get(_timed_as(name, each))
-            cells += [f"{recall:.4f}" if recall is not None else "", f"{rate['median']:,.0f}" if rate else ""]
+        for each in sizes.values():
+            recall = each["recall_at_10"].get(name)
+            cells += [
+                "" if recall is None else f"{recall:.4f}",
+                number(each["queries_per_second"].get(_timed(name, each))),
+            ]
         rows.append((label, *cells))
-    columns = (column for size in found for column in (f"{_SIZES[size]}: recall@10", "queries/s"))
-    return "\n".join([table(("", *columns), rows), *elsewhere(results, *(f"search-{size}" for size in found))])
+    columns = (column for size in sizes for column in (f"{_SIZES[size]}: recall@10", "queries/s"))
+    return "\n".join([table(("", *columns), rows), *elsewhere(results, *(f"search-{size}" for size in sizes))])
 
 
-def _timed_as(name: str, result: Mapping[str, Any]) -> str:
+def _timed(name: str, result: Mapping[str, Any]) -> str:
     """USearch is timed for as many candidates as ours asks it for."""
     timed = (each for each in result["queries_per_second"] if each.startswith(f"{name}, "))
     return next(timed, name) if name.startswith("usearch") else name
@@ -46,19 +49,19 @@ def _timed_as(name: str, result: Mapping[str, Any]) -> str:
 
 def layer(results: Results) -> str:
     """What our layer takes beside USearch alone, and what building and opening take."""
-    found = _found(results)
-    if not found:
+    sizes = _measured(results)
+    if not sizes:
         return MISSING
     rows = []
-    for size, each in found.items():
+    for size, each in sizes.items():
         for dtype, ratios in each["seconds_over_usearch"].items():
             built = each["built"][f"ours {dtype}"]
             opened = built["read_only"]
             rows.append(
                 (
                     f"{_SIZES[size]}, {dtype}",
-                    times(ratios["scored, without texts"]["ratio"]),
-                    times(ratios["all"]["ratio"]),
+                    ratio(ratios["scored, without texts"]["ratio"]),
+                    ratio(ratios["all"]["ratio"]),
                     f"{built['build_seconds']:,.1f}",
                     f"{built['vectors_mb']:,.0f} + {built['graph_mb']:,.0f}",
                     f"{1e3 * opened['open_seconds']:.1f}",
@@ -66,20 +69,11 @@ def layer(results: Results) -> str:
                     f"{opened['anonymous_mb']:.0f}",
                 )
             )
-    head = (
-        "",
-        "search over USearch's",
-        "with texts",
-        "build, s",
-        "vectors + graph, MB",
-        "open to read, ms",
-        "first search, ms",
-        "MB of its own",
-    )
-    return table(head, rows)
+    times = ("search over USearch's", "with texts", "build, s")
+    return table(("", *times, "vectors + graph, MB", "open to read, ms", "first search, ms", "MB of its own"), rows)
 
 
-def _found(results: Results) -> dict[str, Any]:
+def _measured(results: Results) -> dict[str, Any]:
     return {size: results[f"search-{size}"] for size in _SIZES if f"search-{size}" in results}
 
 

@@ -1,4 +1,4 @@
-"""CTranslate2's encoder: its replicas are fed from threads."""
+"""CTranslate2's encoder, whose replicas take batches from threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -30,19 +30,19 @@ class CTranslate2:
         """Texts to vectors."""
         ids = self._texts.ids(texts)
         parts = list(batches(ids, self._load))
-        given = [[ids[row] for row in rows] for rows in parts]
-        found = map(self._run, given) if len(given) == 1 else self._threads.map(self._run, given)
-        vectors = np.concatenate(list(found))
+        inputs = [[ids[row] for row in rows] for rows in parts]
+        outputs = map(self._run, inputs) if len(inputs) == 1 else self._threads.map(self._run, inputs)
+        vectors = np.concatenate(list(outputs))
         out = np.empty_like(vectors)
         out[[row for rows in parts for row in rows]] = vectors
         return out
 
     def _run(self, ids: list[list[int]]) -> NDArray[np.float32]:
-        found = self._encoder.forward_batch(ids)
+        output = self._encoder.forward_batch(ids)
         if self._load.pooler == "cls":
             # The head is part of its model.
-            return unit(np.asarray(found.pooler_output))
-        states = np.asarray(found.last_hidden_state)
+            return unit(np.asarray(output.pooler_output))
+        states = np.asarray(output.last_hidden_state)
         lengths = np.array([len(each) for each in ids])
         return self._pooling.pool(states, (np.arange(states.shape[1]) < lengths[:, None]).astype(np.int64))
 

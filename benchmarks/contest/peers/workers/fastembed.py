@@ -7,7 +7,7 @@ from fastembed import TextEmbedding
 from fastembed.common.model_description import ModelSource, PoolingType
 from numpy.typing import NDArray
 
-from .grid import Pooling
+from .grid import Pooling, longest_first
 from .protocol import Encode, Load, serve
 
 _NAME = "local/model"
@@ -37,13 +37,10 @@ def load(load: Load) -> Encode:
     )
 
     def encode(texts: list[str]) -> NDArray[np.float32]:
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
-        found = np.array(list(model.embed([texts[i] for i in order], batch_size=load.setting.batch)))
-        out = np.empty_like(found)
-        out[order] = found if complete else pooling.head(found)
-        return out
+        vectors = np.array(list(model.embed(texts, batch_size=load.setting.batch)))
+        return vectors if complete else pooling.head(vectors)
 
-    return encode
+    return lambda texts: longest_first(encode, texts)
 
 
 if __name__ == "__main__":

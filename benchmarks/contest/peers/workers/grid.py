@@ -1,4 +1,4 @@
-"""What a user of a bare runtime writes around it: tokenize, sort by length, pad, pool. Shared by those peers."""
+"""What a user writes around a bare runtime: tokenize, sort by length, pad, pool."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from .protocol import Load
+from .protocol import Encode, Load
 
 MAX_TOKENS = 128
 
@@ -48,6 +48,15 @@ def padded(ids: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     grid = np.zeros(mask.shape, np.int64)
     grid[mask] = np.concatenate(ids)
     return grid, mask.astype(np.int64)
+
+
+def longest_first(encode: Encode, texts: list[str]) -> NDArray[np.float32]:
+    """Encode texts sorted by their characters, for libraries that pad and take no ids; rows in the order of texts."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
+    vectors = encode([texts[i] for i in order])
+    out = np.empty_like(vectors)
+    out[order] = vectors
+    return out
 
 
 class Pooling:

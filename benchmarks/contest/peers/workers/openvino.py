@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from .grid import Pooling, Texts, batches, padded
 from .protocol import Encode, Load, serve
 
-# Rows, inputs and output: a request reads what it was given in place, so the inputs live until it is done.
+# Rows, inputs and output: a request reads its inputs in place, so they live until it is done.
 _Job = tuple[list[int], dict[str, NDArray[np.int64]], NDArray[np.float32]]
 
 

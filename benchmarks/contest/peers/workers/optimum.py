@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from optimum.onnxruntime import ORTModelForFeatureExtraction
 from transformers import AutoTokenizer
 
-from .grid import MAX_TOKENS, Pooling
+from .grid import MAX_TOKENS, Pooling, longest_first
 from .protocol import Encode, Load, serve
 
 
@@ -28,14 +28,10 @@ def load(load: Load) -> Encode:
         return pooling.pool(model(**batch).last_hidden_state, batch["attention_mask"])
 
     def encode(texts: list[str]) -> NDArray[np.float32]:
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
-        starts = range(0, len(order), load.setting.batch)
-        found = np.concatenate([run([texts[i] for i in order[start : start + load.setting.batch]]) for start in starts])
-        out = np.empty_like(found)
-        out[order] = found
-        return out
+        starts = range(0, len(texts), load.setting.batch)
+        return np.concatenate([run(texts[start : start + load.setting.batch]) for start in starts])
 
-    return encode
+    return lambda texts: longest_first(encode, texts)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A contestant's process: it loads and encodes when it is told to, and otherwise waits for the next line.
+"""A contestant's process: it loads and encodes on request, and otherwise waits for the next line.
 
-A request is a line of JSON, and so is its answer. Texts come with the request, and time is taken around the call that
-encodes them, so that what the transport costs is in no figure.
+A request is a line of JSON, and so is its answer. Texts come with the request, and only the call that encodes them is
+timed, not the transport.
 
     {"do": "ready"}                              answered once all is imported   → {}
     {"do": "load", ...}                          a `Load`                        → {}
@@ -11,8 +11,8 @@ encodes them, so that what the transport costs is in no figure.
     {"do": "save", ..., "alone": true}           the same, each encoded alone    → {}
     {"do": "peak"}                               most memory it ever held        → {"mb": 130.5}
 
-Where something fails, the answer is {"error": why}. When requests end, so does the process, whatever it is doing, and
-with it whatever the library has started: its asker has closed it, or was killed.
+Where something fails, the answer is {"error": why}. When the requests end, the process ends at once, with all processes
+that the library has started: its client has closed it, or was killed.
 """
 
 import gc
@@ -77,7 +77,7 @@ class Load:
 
 def serve(load: Callable[[Load], Encode]) -> None:
     """Answer requests until there are no more. The process leads a group of its own."""
-    # Libraries print; what they say shall not stand between the answers.
+    # Libraries print, and their lines must not stand between the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     encode: Encode = _nothing_loaded
@@ -89,7 +89,7 @@ def serve(load: Callable[[Load], Encode]) -> None:
             if what == "ready":
                 pass
             elif what == "load":
-                # The one before goes first, and what it holds in circles: two at once would need the memory of both.
+                # The model before is freed first, reference cycles included: two would need the memory of both.
                 encode = _nothing_loaded
                 gc.collect()
                 encode = load(Load(**{**request, "setting": Setting(**request["setting"])}))
@@ -111,13 +111,13 @@ def serve(load: Callable[[Load], Encode]) -> None:
 
 
 def _lines() -> Iterator[str]:
-    """Lines of the standard input, whose end ends the process."""
+    """Lines of the standard input; its end ends the process."""
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
         for line in sys.stdin:
             lines.put(line)
-        # At once: the work in hand is nobody's, and some libraries abort when they are torn down with the interpreter.
+        # At once: nobody waits for the work in hand, and some libraries abort when the interpreter tears them down.
         # The whole group: OpenVINO's telemetry forks a process that waits for the lock of this very thread's stdin.
         os.killpg(0, signal.SIGKILL)
 
@@ -139,7 +139,7 @@ def _seconds(encode: Encode, texts: list[str]) -> float:
 
 def _peak_mb() -> float:
     """Peak resident memory in MB of 10^6 bytes."""
-    # Where it is known, Linux's own figure: the other begins with the peak of whoever started this process.
+    # Linux's own figure where there is one: the other starts with the peak of the parent process.
     status = Path("/proc/self/status")
     if status.is_file():
         (line,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))

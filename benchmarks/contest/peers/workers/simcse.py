@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from simcse import SimCSE
 
-from .grid import MAX_TOKENS
+from .grid import MAX_TOKENS, longest_first
 from .protocol import Encode, Load, serve
 
 
@@ -14,14 +14,9 @@ def load(load: Load) -> Encode:
     model = SimCSE(load.model, device="cpu", pooler=load.pooler)
 
     def encode(texts: list[str]) -> NDArray[np.float32]:
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
-        given = [texts[i] for i in order]
-        found = model.encode(given, batch_size=load.setting.batch, max_length=MAX_TOKENS, return_numpy=True)
-        out = np.empty_like(found)
-        out[order] = found
-        return out
+        return model.encode(texts, batch_size=load.setting.batch, max_length=MAX_TOKENS, return_numpy=True)
 
-    return encode
+    return lambda texts: longest_first(encode, texts)
 
 
 if __name__ == "__main__":
