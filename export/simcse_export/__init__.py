@@ -3,6 +3,12 @@
 >>> from simcse_export import ExportOptions, export
 >>> export(checkpoint, folder, ExportOptions(pooler="cls")).pooler
 'cls'
+
+These two names are public, all modules private:
+
+- `cli`, `options`, `pipeline`: the command, what it can be told, and its steps in order;
+- `float32`, `variant`, `gate`, `targets`: the steps themselves, the judge, and what each target is written in;
+- `checkpoint`, `texts`, `int8`, `graph`, `tensorrt`: what is read, run, quantized, written and compiled.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +21,7 @@ __all__ = ["ExportOptions", "export"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: torch and transformers take seconds, and the command has something to say without them."""
+    """Import on first use: torch and transformers take seconds, which `simcse-export --help` need not."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import pipeline

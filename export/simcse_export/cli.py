@@ -1,6 +1,7 @@
-"""The command `simcse-export`."""
+"""The command `simcse-export`: its arguments, its run and its exit codes."""
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -22,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     top = parser()
     arguments = top.parse_args(argv)
     try:
-        options = _options(arguments)
+        options = ExportOptions(
+            **{each.name: getattr(arguments, each.name) for each in dataclasses.fields(ExportOptions)}
+        )
     except InputValueError as error:
         top.error(str(error))
     escape_unprintable()
@@ -31,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except PoolerError as error:
-        # The checkpoint leaves a choice open, or the choice cannot be: that is for the command line to mend.
+        # The checkpoint leaves the choice of pooler open, or does not allow this one: the command line must change.
         print(f"simcse-export: error: {error}", file=sys.stderr)
         return 2
     except (SimCSEError, OSError) as error:
@@ -44,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
     try:
-        # Imported here: torch and transformers take seconds, which --help shall not. torch comes first, since without
-        # it transformers would miss parts of its own.
+        # Imported here: torch and transformers take seconds, which --help need not. torch comes first, since
+        # transformers without it lacks parts of its own.
         import torch
 
         from .pipeline import export
@@ -55,7 +58,7 @@ def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
             file=sys.stderr,
         )
         return 1
-    torch.set_num_threads(usable_cpus())  # torch's own count heeds no cgroup quota
+    torch.set_num_threads(usable_cpus())  # torch itself ignores a cgroup's quota
     manifest = export(
         arguments.checkpoint, arguments.output, options, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
@@ -77,28 +80,11 @@ def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
     return 0
 
 
-def _options(arguments: argparse.Namespace) -> ExportOptions:
-    return ExportOptions(
-        revision=arguments.revision,
-        pooler=arguments.pooler,
-        precision=arguments.precision,
-        target=arguments.target,
-        max_tokens=arguments.max_tokens,
-        max_batch=arguments.max_batch,
-        compute_capability=arguments.compute_capability,
-        normalize=not arguments.no_normalize,
-        calibration=arguments.calibration,
-        sts=arguments.sts,
-        max_quality_drop=arguments.max_quality_drop,
-        force=arguments.force,
-    )
-
-
 def _capabilities(text: str) -> tuple[int, ...]:
     try:
         return tuple(sorted({int(part.replace(".", "")) for part in text.split(",")}))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of compute capabilities, such as 89,120") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of compute capabilities, such as 89,120") from None
 
 
 def _points(text: str) -> float:
@@ -137,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
         "--max-batch",
         metavar="N",
         type=int,
-        help=f"tensorrt, tensorrt-rtx: most sentences a run (default: {MAX_BATCH})",
+        help=f"tensorrt, tensorrt-rtx: most sentences per run (default: {MAX_BATCH})",
     )
     top.add_argument(
         "--compute-capability",
@@ -146,12 +132,14 @@ def parser() -> argparse.ArgumentParser:
         default=(),
         help="tensorrt-rtx: of the GPUs to compile for, such as 89,120",
     )
-    top.add_argument("--no-normalize", action="store_true", help="leave the L2 norm out of the graph")
+    top.add_argument(
+        "--no-normalize", dest="normalize", action="store_false", help="leave the L2 norm out of the graph"
+    )
     top.add_argument(
         "--calibration",
         metavar="FILE",
         type=Path,
-        help="int8: sentences like those that will be encoded, one a line (default: built-in ones)",
+        help="int8: sentences like those that will be encoded, one per line (default: built-in ones)",
     )
     top.add_argument(
         "--sts", metavar="FOLDER", type=Path, help="STS tasks (NAME.tsv) to score on, and to judge int8 by"
@@ -163,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
         default=MAX_QUALITY_DROP,
         help="with --sts: refuse to publish if the average Spearman x 100 falls by more (default: %(default)s)",
     )
-    top.add_argument("--force", action="store_true", help="replace an artifact that is there already")
+    top.add_argument("--force", action="store_true", help="replace an existing artifact")
     top.add_argument("--json", action="store_true", help="print the manifest as JSON")
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return top

@@ -1,4 +1,4 @@
-"""The quality gate: what a precision costs against float32, and whether that may be published."""
+"""The quality gate: what a precision costs against float32, and whether that is little enough to publish."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ LEAST_MEAN_COSINE = 0.995
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """What a cheaper precision is measured on, and the limit.
+    """What a cheaper precision is measured on, and its limit.
 
     Attributes:
         texts: sentences that calibration has not seen.
-        tasks: STS tasks; none where no folder was given.
+        tasks: STS tasks; empty without a folder of them.
         max_quality_drop: largest fall of the tasks' average Spearman x 100.
     """
 
@@ -54,9 +54,8 @@ class Gate:
         """
         texts = list(self.texts)
         vectors = [encoder.encode(texts, truncate="silent") for encoder in (cheap, exact)]
-        # Vectors of length zero have no direction to compare.
         agreement = compare(*vectors)
-        found: dict[str, Any] = {
+        cost: dict[str, Any] = {
             "sentences": len(texts),
             "mean_cosine": agreement.mean_cosine,
             "min_cosine": agreement.min_cosine,
@@ -68,17 +67,17 @@ class Gate:
                     f"{LEAST_MEAN_COSINE}; calibrate on sentences like yours (--calibration FILE), or judge by STS "
                     "(--sts FOLDER with --max-quality-drop)"
                 )
-            return found
+            return cost
         measured, before = self.score(cheap), self.score(exact)
         drop = before.average - measured.average
-        found |= {"sts": measured.to_json(), "sts_fp32": before.to_json(), "average_drop": drop}
+        cost |= {"sts": measured.to_json(), "sts_fp32": before.to_json(), "average_drop": drop}
         if not drop <= self.max_quality_drop:
             raise QualityError(
                 f"average Spearman falls by {drop:.2f} points, from {before.average:.2f} to {measured.average:.2f}; "
                 f"{self.max_quality_drop:g} are allowed (--max-quality-drop)"
             )
-        return found
+        return cost
 
     def score(self, encoder: Encoder) -> quality.Quality:
-        """What an artifact reaches on the tasks."""
+        """The quality of an artifact on the tasks."""
         return quality.measure(self.tasks, lambda texts: encoder.encode(texts, truncate="silent"))

@@ -1,4 +1,4 @@
-"""What can be asked of an export. Imports nothing heavy, so the command line's help can read it."""
+"""The options of an export. Imports nothing heavy, so that `--help` is quick."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 from simcse_engine.artifact.kinds import TARGETS
 from simcse_engine.errors import InputValueError
 
-# Most that the STS tasks' average Spearman x 100 may fall.
+# The largest fall of the STS tasks' average Spearman x 100.
 MAX_QUALITY_DROP = 0.2
 
-# Sentences a run that an engine of TensorRT takes at most.
+# Most sentences per run of a compiled target.
 MAX_BATCH = 64
 
 
@@ -24,17 +24,17 @@ class ExportOptions:
             and RoBERTa.
         target: one of `simcse_engine.artifact.kinds.TARGETS`.
         max_tokens: longest text; None for what the checkpoint's files state, else 128.
-        max_batch: most sentences a run; for the targets that are compiled.
+        max_batch: most sentences per run, for targets that are compiled; None for 64.
         compute_capability: the GPUs to compile for, such as (89, 120); for "tensorrt-rtx".
-        normalize: give unit vectors.
-        calibration: a file of sentences, one a line, to choose int8's numbers by; None for the built-in ones.
-        sts: a folder of STS tasks to score the artifact on, and judge a cheaper precision by, see
+        normalize: whether vectors are scaled to unit length.
+        calibration: a file of sentences, one per line, to choose int8's numbers by; None for the built-in ones.
+        sts: a folder of STS tasks to score the artifact on and to judge a cheaper precision by, see
             `simcse_engine.measure.sts.read_tasks`.
         max_quality_drop: largest fall of the tasks' average Spearman x 100.
-        force: replace an artifact that is there already.
+        force: replace an existing artifact.
 
     Raises:
-        InputValueError: options that do not go together.
+        InputValueError: options that contradict each other.
     """
 
     revision: str | None = None
@@ -63,7 +63,7 @@ class ExportOptions:
         compiled = TARGETS[self.target].compiled
         if self.max_batch is not None and (not compiled or self.max_batch < 1):
             raise InputValueError(
-                f"max_batch={self.max_batch}: at least 1 is wanted"
+                f"max_batch={self.max_batch}: expected at least 1"
                 if compiled
                 else f"max_batch is for targets that are compiled (tensorrt, tensorrt-rtx), not for {self.target}"
             )
@@ -76,10 +76,10 @@ class ExportOptions:
 
     @property
     def run_sentences(self) -> int | None:
-        """Most sentences a run of a target that is compiled; None for others."""
+        """Most sentences per run of a compiled target; None for others."""
         return (self.max_batch or MAX_BATCH) if TARGETS[self.target].compiled else None
 
     @property
     def first_on_cpu(self) -> bool:
-        """Whether the artifact is the float32 one for CPUs, which all others are compared with."""
+        """Whether the artifact is the float32 one for CPUs, with which all others are compared."""
         return (self.target, self.precision) == ("cpu", "fp32")

@@ -1,1 +1,9 @@
-"""The checkpoint: what its files say, its weights, and transformers' own model of it."""
+"""The checkpoint: what its files state, its weights, and transformers' own model of it. Private.
+
+- `checkpoint`: where it is, its config, and what it states of pooler and length;
+- `architecture`: the numbers of a BERT or RoBERTa encoder, and the tensors it has;
+- `weights`: its tensors under canonical names;
+- `reference`: the same model run by transformers;
+- `ranges`: how large each layer's results become there;
+- `model`: all of these, read with an export's options.
+"""

@@ -1,6 +1,6 @@
-"""A trained checkpoint as it lies there: a local folder or a hub id, plain transformers or sentence-transformers.
+"""A trained checkpoint's small files: in a local folder or on the hub, plain transformers or sentence-transformers.
 
-Reads what the files say and refuses what they leave out or contradict; nothing is guessed from a name.
+Nothing is guessed from a name: what the files leave out or contradict is refused.
 """
 
 import json
@@ -13,34 +13,38 @@ from simcse_engine.artifact.hub import fetch, hub_id_of
 from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.errors import ArtifactNotFoundError, CheckpointError, PoolerError, UnsupportedModelError
 
-# What is fetched of a hub repository: never other frameworks' weights, nor ready-made exports.
+# The files to fetch of a hub repository: no other frameworks' weights, no exports.
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin", "*/pytorch_model*.bin"]
 
-# SimCSE was trained on 32 tokens and encodes up to this many where nobody says otherwise.
+# SimCSE trains on 32 tokens; its code encodes up to this many by default.
 DEFAULT_MAX_TOKENS = 128
 
-# Two special tokens and a piece of a word.
-_LEAST_TOKENS = 3
+# Two special tokens and one of the text.
+_MIN_TOKENS = 3
 
-# Position ids that begin behind the padding id leave so many fewer of them for tokens.
+# In these model types positions count from the padding id + 1, which leaves fewer of them for tokens.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "data2vec-text", "longformer"}
 
-# How sentence-transformers names what it pools, and what that is here.
-_POOLING = {"pooling_mode_cls_token": "cls_before_pooler", "pooling_mode_mean_tokens": "avg"}
-_POOLING_NAMES = {"cls": "cls_before_pooler", "mean": "avg"}
+# A pooling mode of sentence-transformers, as old and new versions name it → the pooler.
+_POOLERS = {
+    "pooling_mode_cls_token": "cls_before_pooler",
+    "cls": "cls_before_pooler",
+    "pooling_mode_mean_tokens": "avg",
+    "mean": "avg",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Where a checkpoint lies and what its small files say.
+    """Where a checkpoint is, and what its small files state.
 
     Attributes:
         folder: config, weights and tokenizer (for sentence-transformers the transformer module's folder).
         id: hub id, or the folder's name.
         revision: the hub's commit, None for a local folder.
         config: ``config.json``.
-        pooler: the pooler that the files state, None where they state none.
-        max_tokens: the length that the files state, None where they state none.
+        pooler: the pooler that the files state, or None.
+        max_tokens: the longest text that the files state, or None.
         lowercase: whether texts are lowercased before the tokenizer sees them.
     """
 
@@ -54,7 +58,7 @@ class Checkpoint:
 
     @property
     def positions(self) -> int | None:
-        """Most tokens that the model has positions for; None where its positions have no end."""
+        """Most tokens that the model has positions for; None where there is no limit."""
         count = self.config.get("max_position_embeddings")
         if not isinstance(count, int) or count <= 0:
             return None
@@ -99,7 +103,7 @@ def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) 
         raise CheckpointError(f"{folder / 'config.json'}: pad_token_id is {padding!r}, and positions count from it")
     settings = _read_json(folder / "sentence_bert_config.json") if modules else {}
     stated = settings.get("max_seq_length")
-    if stated is not None and not (isinstance(stated, int) and stated >= _LEAST_TOKENS):
+    if stated is not None and not (isinstance(stated, int) and stated >= _MIN_TOKENS):
         raise CheckpointError(f"{folder / 'sentence_bert_config.json'}: max_seq_length is {stated!r}")
     return Checkpoint(
         folder=folder,
@@ -112,13 +116,13 @@ def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) 
     )
 
 
-def choose_pooler(checkpoint: Checkpoint, asked: str | None, *, has_head: bool) -> str:
-    """The pooler to export: the one asked for, else the one that the checkpoint's files state.
+def choose_pooler(checkpoint: Checkpoint, choice: str | None, *, has_head: bool) -> str:
+    """The pooler to export: the user's choice, else the one that the checkpoint's files state.
 
     Raises:
         PoolerError: neither, or "cls" where the checkpoint has no weights for its head.
     """
-    pooler = asked or checkpoint.pooler
+    pooler = choice or checkpoint.pooler
     if pooler is None:
         usual = "cls for supervised SimCSE, cls_before_pooler for unsupervised"
         without = "" if has_head else "; it has no weights for cls"
@@ -136,21 +140,21 @@ def choose_pooler(checkpoint: Checkpoint, asked: str | None, *, has_head: bool) 
     return pooler
 
 
-def choose_max_tokens(checkpoint: Checkpoint, asked: int | None) -> int:
-    """The longest text to export for: as asked, else as the checkpoint's files state, else `DEFAULT_MAX_TOKENS`.
+def choose_max_tokens(checkpoint: Checkpoint, choice: int | None) -> int:
+    """The longest text: the user's choice, else what the checkpoint's files state, else `DEFAULT_MAX_TOKENS`.
 
     Raises:
         CheckpointError: more than the model has positions for, or less than one word.
     """
     most = checkpoint.positions
-    if asked is None:
-        stated = checkpoint.max_tokens if checkpoint.max_tokens is not None else DEFAULT_MAX_TOKENS
-        asked = stated if most is None else min(stated, most)
-    if asked < _LEAST_TOKENS or (most is not None and asked > most):
+    if choice is None:
+        stated = checkpoint.max_tokens or DEFAULT_MAX_TOKENS
+        choice = stated if most is None else min(stated, most)
+    if choice < _MIN_TOKENS or (most is not None and choice > most):
         raise CheckpointError(
-            f"max_tokens={asked}: {checkpoint.id} takes from {_LEAST_TOKENS} to {most or 'any number of'} tokens"
+            f"max_tokens={choice}: {checkpoint.id} takes from {_MIN_TOKENS} to {most or 'any number of'} tokens"
         )
-    return asked
+    return choice
 
 
 def _modules(root: Path) -> dict[str, str]:
@@ -163,17 +167,14 @@ def _modules(root: Path) -> dict[str, str]:
         kinds = [(module["type"].rsplit(".", 1)[-1], Path(module["path"]).as_posix()) for module in modules]
     except (TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a list of modules with type and path") from error
-    if [kind for kind, _ in kinds] not in (
-        ["Transformer", "Pooling"],
-        ["Transformer", "Pooling", "Normalize"],
-    ):
+    if [kind for kind, _ in kinds] not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         raise UnsupportedModelError(
             f"{path}: modules {', '.join(kind for kind, _ in kinds)}; only Transformer, Pooling and Normalize, in this "
             "order, can be exported"
         )
     prompts = root / "config_sentence_transformers.json"
     if prompts.is_file() and _read_json(prompts).get("default_prompt_name"):
-        raise UnsupportedModelError(f"{prompts}: texts get a prompt prepended by default, which no artifact does")
+        raise UnsupportedModelError(f"{prompts}: it prepends a prompt to texts by default, which no artifact does")
     return dict(kinds)
 
 
@@ -182,7 +183,7 @@ def _stated_pooler(folder: Path) -> str:
     modes = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
     if not modes and isinstance(config.get("pooling_mode"), str):
         modes = [config["pooling_mode"]]
-    poolers = [_POOLING.get(mode) or _POOLING_NAMES.get(mode) for mode in modes]
+    poolers = [_POOLERS.get(mode) for mode in modes]
     if len(poolers) != 1 or poolers[0] is None:
         raise UnsupportedModelError(
             f"{folder / 'config.json'}: pools by {' + '.join(modes) or 'nothing'}; "
@@ -199,5 +200,10 @@ def _read_json(path: Path, kind: type = dict) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, kind):
-        raise CheckpointError(f"{path}: a JSON {kind.__name__} is wanted, found {type(content).__name__}")
+        raise CheckpointError(f"{path}: expected a JSON {kind.__name__}, got {type(content).__name__}")
     return content
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

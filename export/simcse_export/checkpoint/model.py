@@ -3,20 +3,16 @@
 import os
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from simcse_engine.errors import UnsupportedModelError
 
 from ..options import ExportOptions
 from .architecture import TOKEN_TYPES, Architecture, Weights
 from .checkpoint import Checkpoint, choose_max_tokens, choose_pooler, open_checkpoint
-from .reference import Reference
+from .reference import Head, Reference
 from .weights import load_weights, select
 
-# Weight [out, in] and bias of the dense layer that pooler "cls" ends in.
+# The head: weight [out, in] and bias of the dense layer that pooler "cls" ends in.
 HEAD = ("pooler.dense.weight", "pooler.dense.bias")
-Head = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The reference: the checkpoint run by transformers itself, through its own loading code, in float32.
 
-Nothing here shares code with the graph writers, so what they get wrong shows as a difference.
+It shares no code with the graph writers, so their faults show as differences.
 """
 
 import contextlib
@@ -19,11 +19,14 @@ from transformers.utils import logging as transformers_logging
 
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, first_line
+
+# The head of pooler "cls": weight [out, in] and bias of its dense layer.
+Head = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
-# transformers looks through its own wrapping (bert.) and not through torch's DataParallel around it.
+# transformers strips its own prefix (bert.), but not that of torch's DataParallel around it (module.).
 _WRAPPING = {r"^module\.((bert|roberta)\.)?": ""}
 
 
@@ -31,7 +34,7 @@ class Reference:
     """A checkpoint's model and tokenizer as transformers loads them."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        """Load the tokenizer; the model follows when it is asked for.
+        """Load the tokenizer; the model follows on first use.
 
         Raises:
             CheckpointError: transformers cannot load the tokenizer.
@@ -49,10 +52,10 @@ class Reference:
         """
         model = _load_model(self._checkpoint)
         rows = model.get_input_embeddings().weight.shape[0]
-        most = max(self.tokenizer.get_vocab().values())
-        if most >= rows:
+        last = max(self.tokenizer.get_vocab().values())
+        if last >= rows:
             raise CheckpointError(
-                f"{self._checkpoint.folder}: the tokenizer gives ids up to {most}, the model has embeddings for {rows}"
+                f"{self._checkpoint.folder}: the tokenizer gives ids up to {last}, the model has embeddings for {rows}"
             )
         return model
 
@@ -61,7 +64,7 @@ class Reference:
         text: str,
         *,
         pooler: str,
-        head: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+        head: Head | None,
         max_tokens: int,
         normalize: bool,
     ) -> NDArray[np.float32]:
@@ -70,7 +73,7 @@ class Reference:
         Args:
             text: run alone, so that no padding is involved.
             pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
-            head: weight [out, in] and bias of the dense layer, for pooler "cls".
+            head: for pooler "cls".
             max_tokens: cut longer texts.
             normalize: scale to unit length.
         """
@@ -101,7 +104,7 @@ class Reference:
             return len(self.tokenizer(text)["input_ids"])
 
     def save_tokenizer(self, path: Path) -> None:
-        """Write the tokenizer as ``tokenizer.json``, without padding or truncation of its own."""
+        """Write the tokenizer as ``tokenizer.json``, its own padding and truncation switched off."""
         backend = self.tokenizer.backend_tokenizer
         backend.no_padding()
         backend.no_truncation()
@@ -112,22 +115,21 @@ def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
     """Load the fast tokenizer: ``tokenizer.json``, or built from ``vocab.txt`` or ``vocab.json`` + ``merges.txt``."""
     folder = checkpoint.folder
     if not any((folder / name).is_file() for name in _TOKENIZERS) and not any(folder.glob("*.model")):
-        raise CheckpointError(f"{folder}: no tokenizer; tokenizer.json, vocab.txt or vocab.json + merges.txt wanted")
+        raise CheckpointError(f"{folder}: no tokenizer; expected tokenizer.json, vocab.txt or vocab.json + merges.txt")
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, use_fast=True, local_files_only=True, trust_remote_code=False
             )
-    except Exception as error:  # transformers lets through whatever its parsers raise
-        raise CheckpointError(f"{folder}: transformers cannot load its tokenizer ({_first_line(error)})") from error
+    except Exception as error:  # whatever transformers' parsers raise
+        raise CheckpointError(f"{folder}: transformers cannot load its tokenizer ({first_line(error)})") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise CheckpointError(f"{folder}: {type(tokenizer).__name__} has no fast version, which the engine runs")
-    for setting, kept in (("truncation_side", "right"), ("split_special_tokens", False)):
-        found = getattr(tokenizer, setting, kept)
-        if found != kept:
-            raise CheckpointError(
-                f"{folder / 'tokenizer_config.json'}: {setting} is {found!r}; the engine has {kept!r}"
-            )
+        raise CheckpointError(f"{folder}: {type(tokenizer).__name__} has no fast version, which the engine needs")
+    for setting, supported in (("truncation_side", "right"), ("split_special_tokens", False)):
+        value = getattr(tokenizer, setting, supported)
+        if value != supported:
+            path = folder / "tokenizer_config.json"
+            raise CheckpointError(f"{path}: {setting} is {value!r}; the engine supports {supported!r}")
     if not tokenizer("")["input_ids"]:
         raise CheckpointError(f"{folder}: the tokenizer adds no special tokens; an empty text would have no token")
     if (
@@ -154,12 +156,12 @@ def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
                 local_files_only=True,
                 trust_remote_code=False,
                 key_mapping=_WRAPPING,
-                chunk_size_feed_forward=0,  # saves memory in training, and refuses lengths that it does not divide
+                chunk_size_feed_forward=0,  # a setting of training, which refuses lengths that it does not divide
                 output_loading_info=True,
             )
     except Exception as error:
-        raise CheckpointError(f"{folder}: transformers cannot load it ({_first_line(error)})") from error
-    # What is missing is random now. Only the pooler may be: its head is read from the weights, never from this model.
+        raise CheckpointError(f"{folder}: transformers cannot load it ({first_line(error)})") from error
+    # Missing weights are random now. Only the pooler's may be: its head is read from the files, never from this model.
     missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise CheckpointError(
@@ -171,7 +173,7 @@ def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers, optimum and torch from talking of their own affairs while they work for us."""
+    """Silence the log messages, warnings and progress bars of transformers, optimum and torch."""
     loggers = [logging.getLogger(name) for name in ("transformers", "optimum", "torch.onnx")]
     levels = [logger.level for logger in loggers]
     bars = transformers_logging.is_progress_bar_enabled()
@@ -187,7 +189,3 @@ def quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""A checkpoint's weights as float32 arrays under canonical names, whatever file, precision or naming they lie in."""
+"""A checkpoint's weights as float32 arrays under canonical names, whatever its files, precision and naming."""
 
 import hashlib
 import json
@@ -14,10 +14,11 @@ from safetensors import safe_open
 from simcse_engine.errors import CheckpointError
 
 from .architecture import Weights
+from .checkpoint import first_line
 
 _WORDS = "embeddings.word_embeddings.weight"
 
-# TensorFlow's names for a layer norm's two vectors live on in old checkpoints, bert-base-uncased among them.
+# Old checkpoints, bert-base-uncased among them, name a layer norm's two vectors as TensorFlow does.
 _OLD_ENDINGS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
@@ -32,7 +33,7 @@ def load_weights(folder: Path) -> Weights:
         Tensors named as in transformers' bare encoder: ``embeddings.…``, ``encoder.layer.0.…``, ``pooler.dense.…``.
 
     Raises:
-        CheckpointError: no weights, or a file is missing, truncated or no weights file.
+        CheckpointError: no weights, or a file is missing, truncated or not a weights file.
     """
     raw = {name: tensor for path in _files(folder) for name, tensor in _read(path)}
     return canonical(raw)
@@ -40,7 +41,7 @@ def load_weights(folder: Path) -> Weights:
 
 def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:
     """Rename tensors to the bare encoder's names, and turn them into float32."""
-    # The model may be wrapped (bert., roberta., model.bert., module. …): what stands before the embeddings' name goes.
+    # The model may be wrapped (bert., roberta., model.bert., module. …): drop the prefix of the embeddings' name.
     prefix = next((name.removesuffix(_WORDS) for name in raw if name.endswith(_WORDS)), "")
     weights: dict[str, NDArray[np.float32]] = {}
     for name, tensor in raw.items():
@@ -51,7 +52,7 @@ def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:
                     short = short.removesuffix(old) + new
             if tensor.is_floating_point():
                 weights[short] = tensor.to(torch.float32).contiguous().numpy()
-    # SimCSE trains its head outside the encoder. Where both are there, the encoder's own is a leftover of pretraining.
+    # SimCSE trains its head outside the encoder. Where there are two, the encoder's own is left over from pretraining.
     for name, tensor in raw.items():
         for part in ("weight", "bias"):
             if name.endswith(f"mlp.dense.{part}"):
@@ -61,7 +62,7 @@ def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:
 
 
 def select(weights: Weights, shapes: Mapping[str, tuple[int, ...]], *, optional: Iterable[str] = ()) -> Weights:
-    """Those tensors that the graph needs, checked.
+    """The tensors of these shapes, and the optional ones that are there.
 
     Raises:
         CheckpointError: one is missing or has another shape than the config says.
@@ -98,15 +99,14 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> list[tuple[str, torch.Tensor]]:
     if not path.is_file():
-        raise CheckpointError(f"{path}: {'is a folder' if path.exists() else 'missing'}; a weights file is wanted")
+        raise CheckpointError(f"{path}: {'is a folder' if path.exists() else 'missing'}; expected a weights file")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 return [(name, file.get_tensor(name)) for name in file.keys()]  # noqa: SIM118 - not a mapping
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # either library raises a dozen kinds for a damaged file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{path}: cannot be read ({reason}); is the download complete?") from error
+    except Exception as error:  # either library raises a dozen types for a damaged file
+        raise CheckpointError(f"{path}: cannot be read ({first_line(error)}); is the download complete?") from error
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise CheckpointError(f"{path}: holds no state dict of tensors")
     return list(loaded.items())

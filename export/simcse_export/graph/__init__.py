@@ -1,1 +1,9 @@
-"""The ONNX graph: BERT and RoBERTa written once, in layouts and dialects."""
+"""The ONNX graph. Private.
+
+- `bert`: BERT and RoBERTa, written once;
+- `dialects`: how a target spells the parts of the model;
+- `layouts`: how a run's sentences lie in the graph's inputs;
+- `pooling`: the states that poolers average, and the L2 norm;
+- `optimum`: every other encoder;
+- `nodes`: ONNX's nodes, constants and branches.
+"""

@@ -4,15 +4,12 @@ Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019 (arXiv:1907.11692); poole
 """
 
 import onnx
-from onnx import helper
 
 from ..checkpoint.architecture import ACTIVATIONS, TOKEN_TYPES, Architecture, Weights
 from .dialects.dialect import Dialect, Heads, Linear, Norm
 from .layouts.layout import View
 from .nodes import INT64, Graph, output
 from .pooling import AVERAGED, unit
-
-_ONE = helper.make_tensor("one", INT64, [1], [1])
 
 
 def author(
@@ -79,8 +76,7 @@ class _Author:
         graph = view.graph
         ids = view.grid(self.layout.ids)
         if self.architecture.family == "bert":
-            ones = graph.op("ConstantOfShape", graph.op("Shape", ids), value=_ONE)
-            return view.flat(graph.op("CumSum", ones, graph.scalar(view.axis), exclusive=1))
+            return view.flat(graph.op("CumSum", graph.ones_like(ids), graph.scalar(view.axis), exclusive=1))
         # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps position padding_id.
         padding = graph.ints(self.architecture.padding_id)
         real = graph.op("Cast", graph.op("Not", graph.op("Equal", ids, padding)), to=INT64)

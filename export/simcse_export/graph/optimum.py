@@ -6,17 +6,15 @@ optimum's graph takes a padded grid and a mask, so padding is computed here; bat
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, compose, helper
+from onnx import compose
 from optimum.exporters.onnx import export as optimum_export
 from optimum.exporters.tasks import TasksManager
 from transformers import PreTrainedModel
 
 from simcse_engine.errors import UnsupportedModelError
 
-from ..checkpoint.reference import quiet
+from ..checkpoint.reference import Head, quiet
 from .layouts.layout import View, mean
 from .layouts.ragged import Ragged
 from .nodes import INT64, OPSETS, Graph, output
@@ -25,10 +23,6 @@ from .pooling import AVERAGED, mean_of, unit
 _PREFIX = "model/"
 # What transformers implements; with other values it silently leaves the positions out.
 _POSITIONS = ("absolute", "relative_key", "relative_key_query")
-
-_ZERO = helper.make_tensor("zero", TensorProto.INT64, [1], [0])
-
-Head = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def author_through_optimum(
@@ -39,7 +33,7 @@ def author_through_optimum(
     Args:
         model: the encoder as transformers loads it.
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
-        head: weight [out, in] and bias of the dense layer, for pooler "cls".
+        head: for pooler "cls".
         normalize: scale to unit length inside the graph.
         folder: where optimum writes temporary files; None for the system's temporary folder.
 
@@ -61,7 +55,7 @@ def author_through_optimum(
     with graph.scope("inputs"):
         ids = layout.on_grid(lambda view: view.grid("input_ids"), INT64)
         feeds = {"input_ids": ids, "attention_mask": layout.on_grid(_mask, INT64)}
-        feeds["token_type_ids"] = graph.op("ConstantOfShape", graph.op("Shape", ids), value=_ZERO)
+        feeds["token_type_ids"] = graph.zeros_like(ids)
     for info in exported.graph.input:
         name = info.name.removeprefix(_PREFIX)
         if name not in feeds:
@@ -93,8 +87,7 @@ def author_through_optimum(
 def _mask(view: View) -> str:
     if view.mask:
         return view.graph.op("Cast", view.mask, to=INT64)
-    ones = helper.make_tensor("one", TensorProto.INT64, [1], [1])
-    return view.graph.op("ConstantOfShape", view.graph.op("Shape", view.grid("input_ids")), value=ones)
+    return view.graph.ones_like(view.grid("input_ids"))
 
 
 def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool) -> onnx.ModelProto:

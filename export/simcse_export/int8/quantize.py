@@ -147,7 +147,7 @@ class _Quantizer:
         output, down = f"{name}.attention.output.dense", f"{name}.output.dense"
         if first_only:
             firsts = self.sample.firsts
-            x, y = (x[0][firsts], x[1][firsts]), self.float(output, (y[0][firsts], y[1][firsts]))
+            x, y = (x[0][firsts], x[1][firsts]), self.unquantized(output, (y[0][firsts], y[1][firsts]))
         else:
             (y,) = self.linear([output], y, "output", folded=parts[2])
         x = self.add(x, y, f"{name}.attention.output.LayerNorm")
@@ -155,12 +155,12 @@ class _Quantizer:
         (y,) = self.linear([up], x, "up")
         if first_only:
             act = ACT2FN[self.architecture.activation]
-            y = self.float(down, (act(y[0]), act(y[1])))
+            y = self.unquantized(down, (act(y[0]), act(y[1])))
         else:
             y = self.down(down, up, y)
         return self.add(x, y, f"{name}.output.LayerNorm")
 
-    def float(self, name: str, x: Pair) -> Pair:
+    def unquantized(self, name: str, x: Pair) -> Pair:
         """The output of a layer that stays in float32."""
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         return x[0] @ weight.T + bias, x[1] @ weight.T + bias

@@ -1,1 +1,1 @@
-"""Plans of TensorRT for RTX, compiled ahead of time."""
+"""Plans of TensorRT for RTX, compiled ahead of time. Private."""
