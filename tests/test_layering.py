@@ -207,6 +207,12 @@ ORDER = {
         {"bert", "optimum"},
         {"__init__"},
     ],
+    EXPORT / "graph/layouts": [
+        {"layout"},
+        {"end_to_end", "grid", "packed"},
+        {"even", "ragged"},
+        {"__init__"},
+    ],
     EXPORT / "graph/dialects": [
         {"dialect"},
         {"cpu"},

@@ -13,29 +13,8 @@ rounding boundary falls to the other side, and the vector moves by far more than
 from collections.abc import Callable
 
 from ..nodes import FLOAT, Graph
-from .ragged import EndToEnd
-
-
-class EvenView:
-    """The grid [longest, sentences], a mere reshape of the flat rows; see `View`."""
-
-    axis = 0
-    mask = ""
-
-    def __init__(self, graph: Graph, shape: str) -> None:
-        self.graph = graph
-        self._shape = shape
-
-    def grid(self, flat: str, *trailing: int) -> str:
-        """[tokens, *trailing] → [longest, sentences, *trailing]."""
-        shape = self._shape
-        if trailing:
-            shape = self.graph.op("Concat", shape, self.graph.ints(*trailing), axis=0)
-        return self.graph.op("Reshape", flat, shape)
-
-    def flat(self, grid: str, *trailing: int) -> str:
-        """[longest, sentences, *trailing] → [tokens, *trailing]."""
-        return self.graph.op("Reshape", grid, self.graph.ints(-1, *trailing))
+from .end_to_end import EndToEnd, ReshapedView
+from .layout import View
 
 
 class Even(EndToEnd):
@@ -62,6 +41,6 @@ class Even(EndToEnd):
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
         return self.graph.op("Slice", states, self.graph.ints(0), self._sentences, self.graph.ints(0))
 
-    def on_grid(self, write: Callable[[EvenView], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - Ragged's needs it
+    def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
         """Write a part of the graph that needs the grid."""
-        return write(EvenView(self.graph, self._shape))
+        return write(ReshapedView(self.graph, self._shape, axis=0))

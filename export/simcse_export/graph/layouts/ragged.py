@@ -9,61 +9,31 @@ itself, so one graph (and one copy of the weights) is at its best for both.
 What the alternatives cost, one sentence at a time or padded: `docs/decisions/015-small-calls.md`.
 """
 
-from collections.abc import Callable, Sequence
-
-import onnx
-from onnx import helper
+from collections.abc import Callable
 
 from ..nodes import FLOAT, INT32, INT64, Graph
+from .end_to_end import EndToEnd, ReshapedView
+from .layout import View
 
 
-class RaggedView:
-    """The grid [sentences, longest], inside a branch of the graph; see `View`."""
+class GatheredView:
+    """The grid [sentences, longest] of sentences of mixed lengths, gathered from the flat rows; see `View`."""
 
     axis = 1
 
-    def __init__(self, graph: Graph, layout: "Ragged", *, equal: bool) -> None:
+    def __init__(self, graph: Graph, layout: "Ragged") -> None:
         self.graph = graph
+        self.mask = layout.mask
         self._layout = layout
-        self._equal = equal
 
-    @property
-    def mask(self) -> str:
-        """int32 [sentences, longest], 1 where there is a token; "" (an absent input) where there is no padding."""
-        return "" if self._equal else self._layout.mask
-
-    def grid(self, flat: str, *trailing: int) -> str:
-        """[tokens, *trailing] → [sentences, longest, *trailing]; padding holds some token's row."""
-        if not self._equal:
-            return self.graph.op("Gather", flat, self._layout.slots)
-        if not trailing:
-            return self.graph.op("Reshape", flat, self._layout.shape)
-        shape = self.graph.op("Concat", self._layout.shape, self.graph.ints(*trailing), axis=0)
-        return self.graph.op("Reshape", flat, shape)
+    def grid(self, flat: str, *trailing: int) -> str:  # noqa: ARG002 - see `View`
+        """See `View`; padding holds some token's row."""
+        return self.graph.op("Gather", flat, self._layout.slots)
 
     def flat(self, grid: str, *trailing: int) -> str:
-        """[sentences, longest, *trailing] → [tokens, *trailing], without the padding."""
+        """See `View`."""
         rows = self.graph.op("Reshape", grid, self.graph.ints(-1, *trailing))
-        return rows if self._equal else self.graph.op("Gather", rows, self._layout.filled)
-
-
-class EndToEnd:
-    """What layouts share whose inputs are ``input_ids`` [tokens], end to end, and ``lengths`` [sentences]."""
-
-    positions = ""
-    takes_first_queries = True
-    graph: Graph
-
-    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
-        """See `Layout`."""
-        return [
-            helper.make_tensor_value_info("input_ids", INT64, ["tokens"]),
-            helper.make_tensor_value_info("lengths", INT64, ["sentences"]),
-        ]
-
-    def lengths(self) -> str:
-        """See `Layout`."""
-        return self.graph.op("Unsqueeze", self.graph.op("Cast", "lengths", to=FLOAT), self.graph.ints(1))
+        return self.graph.op("Gather", rows, self._layout.filled)
 
 
 class Ragged(EndToEnd):
@@ -112,11 +82,11 @@ class Ragged(EndToEnd):
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
         return self.graph.op("Gather", states, self.starts)
 
-    def on_grid(self, write: Callable[[RaggedView], str], dtype: int = FLOAT) -> str:
+    def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:
         """Write a part of the graph that needs the grid, once for equal lengths and once for mixed ones."""
         return self.graph.branch(
             self._all_equal,
-            lambda graph: [write(RaggedView(graph, self, equal=True))],
-            lambda graph: [write(RaggedView(graph, self, equal=False))],
+            lambda graph: [write(ReshapedView(graph, self.shape, axis=1))],
+            lambda graph: [write(GatheredView(graph, self))],
             [dtype],
         )[0]

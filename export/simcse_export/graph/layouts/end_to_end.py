@@ -1,0 +1,50 @@
+"""What the ragged and the even layout share: sentences end to end, and the grid of sentences of one length."""
+
+from collections.abc import Sequence
+
+import onnx
+from onnx import helper
+
+from ..nodes import FLOAT, INT64, Graph
+
+
+class EndToEnd:
+    """The parts of a `Layout` whose inputs are ``input_ids`` [tokens] and ``lengths`` [sentences]."""
+
+    positions = ""
+    takes_first_queries = True
+    graph: Graph
+
+    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
+        """See `Layout`."""
+        return [
+            helper.make_tensor_value_info("input_ids", INT64, ["tokens"]),
+            helper.make_tensor_value_info("lengths", INT64, ["sentences"]),
+        ]
+
+    def lengths(self) -> str:
+        """See `Layout`."""
+        return self.graph.op("Unsqueeze", self.graph.op("Cast", "lengths", to=FLOAT), self.graph.ints(1))
+
+
+class ReshapedView:
+    """The grid of sentences of one length, a mere reshape of the flat rows; see `View`."""
+
+    mask = ""
+
+    def __init__(self, graph: Graph, shape: str, *, axis: int) -> None:
+        """Lay rows out on ``shape``, int64 [2]."""
+        self.graph = graph
+        self.axis = axis
+        self._shape = shape
+
+    def grid(self, flat: str, *trailing: int) -> str:
+        """See `View`."""
+        shape = self._shape
+        if trailing:
+            shape = self.graph.op("Concat", shape, self.graph.ints(*trailing), axis=0)
+        return self.graph.op("Reshape", flat, shape)
+
+    def flat(self, grid: str, *trailing: int) -> str:
+        """See `View`."""
+        return self.graph.op("Reshape", grid, self.graph.ints(-1, *trailing))
