@@ -23,6 +23,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,19 +51,19 @@ class Question:
 
     Attributes:
         name: of the contest's question, or the script's module.
-        about: what it asks.
         minutes: that it takes on two cores, with all peers.
         model: of the field; None without one.
-        options: of the question, or the script's arguments as its values.
+        options: of the question.
+        arguments: of the script.
         trial: options that make it short; None where it is no part of a trial.
         always: whether it is asked without `--all` or `--only`.
     """
 
     name: str
-    about: str
     minutes: float
-    model: str | None = None
+    model: str | None = "minilm"
     options: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
     trial: Mapping[str, Any] | None = None
     always: bool = True
 
@@ -73,40 +74,30 @@ class Question:
 
     @property
     def key(self) -> str:
-        return " ".join([self.name, self.model or "", *(f"{name}={value}" for name, value in self.options.items())])
+        options = (f"{name}={value}" for name, value in self.options.items())
+        return " ".join([self.short_name, *([self.model] if self.model else []), *options])
 
 
-_SHORT = {"compared": 20, "pairs": 40}
-_THREADS = {"rounds": 1, "counts": [1, 2]}
+# What takes longer than half an hour, and our own choices.
+_longer = partial(Question, always=False)
+_script = partial(_longer, model=None)
 QUESTIONS = [
-    Question(name="size", about="what each environment installs", minutes=0.5, trial={}),
-    Question(name="versus", about="bulk work", minutes=6, model="minilm", trial={"rounds": 2}),
-    Question(name="latency", about="one sentence", minutes=5, model="minilm", trial={"rounds": 2}),
-    Question(name="lengths", about="by length", minutes=8, model="minilm", trial={"rounds": 2, "tokens": 256}),
-    Question(name="cold_start", about="start to first vector", minutes=4, model="minilm", trial={"rounds": 1}),
-    Question(name="memory", about="memory of 1,000", minutes=2, model="minilm", trial={"count": 40}),
-    Question(name="quality", about="quality", minutes=3, model="minilm", options={"smallest": True}, trial=_SHORT),
-    Question(name="versus", about="bulk work", minutes=4, model="bert-base", trial={"rounds": 1}),
-    Question(
-        name="latency", about="one sentence", minutes=4, model="bert-base", options={"rounds": 8}, trial={"rounds": 1}
-    ),
-    Question(name="threads", about="bulk work by threads", minutes=6, model="minilm", trial=_THREADS),
-    # These need no quiet machine, and much time.
-    Question(
-        name="memory", about="memory of 100,000", minutes=25, model="minilm", options={"count": 100_000}, always=False
-    ),
-    Question(name="quality", about="quality, all tasks", minutes=15, model="minilm", always=False),
-    Question(
-        name="benchmarks.search.recall",
-        about="search in an index, beside bare USearch and FAISS",
-        minutes=30,
-        options={"data": ["real", "100k", "1m"]},
-        always=False,
-    ),
-    # Our own choices.
-    Question(name="benchmarks.choices.limits", about="the scheduler's limits", minutes=3, always=False),
-    Question(name="benchmarks.choices.spellings", about="the spellings of the int8 graph", minutes=3, always=False),
-    Question(name="benchmarks.choices.operators", about="where a run's time goes", minutes=3, always=False),
+    Question(name="size", minutes=0.5, model=None, trial={}),
+    Question(name="versus", minutes=6, trial={"rounds": 2}),
+    Question(name="latency", minutes=5, trial={"rounds": 2}),
+    Question(name="lengths", minutes=8, trial={"rounds": 2, "tokens": 256}),
+    Question(name="cold_start", minutes=4, trial={"rounds": 1}),
+    Question(name="memory", minutes=2, trial={"count": 40}),
+    Question(name="quality", minutes=3, options={"smallest": True}, trial={"compared": 20, "pairs": 40}),
+    Question(name="versus", minutes=4, model="bert-base", trial={"rounds": 1}),
+    Question(name="latency", minutes=4, model="bert-base", options={"rounds": 8}, trial={"rounds": 1}),
+    Question(name="threads", minutes=6, trial={"rounds": 1, "counts": [1, 2]}),
+    _longer(name="memory", minutes=25, options={"count": 100_000}),
+    _longer(name="quality", minutes=15),
+    _script(name="benchmarks.search.recall", minutes=30, arguments=("real", "100k", "1m")),
+    _script(name="benchmarks.choices.limits", minutes=3),
+    _script(name="benchmarks.choices.spellings", minutes=3),
+    _script(name="benchmarks.choices.operators", minutes=3),
 ]
 
 
@@ -175,7 +166,7 @@ class Suite:
         failed, count = [], len(self._questions)
         answered = Kept(ANSWERED)
         for number, question in enumerate(self._questions, 1):
-            title = f"[{number}/{count}] {question.about} ({question.key.strip()})"
+            title = f"[{number}/{count}] {question.key}"
             key = f"{question.key}: {' '.join(self._peers)}"
             before = None if self._trial else answered.get(key)
             if before is not None:
@@ -199,15 +190,13 @@ class Suite:
             sys.exit(f"failed: {', '.join(failed)}; the same command asks them again")
 
     def _ask(self, question: Question) -> None:
-        options = {**question.options, **((question.trial or {}) if self._trial else {})}
         if question.model is None:
             self._leave()
-            if question.name == "size":
-                module, arguments = "benchmarks.contest", ["size", "--peers", *self._peers]
-            else:
-                module, arguments = question.name, [each for value in options.values() for each in value]
-            tether.run([sys.executable, "-m", module, *arguments]).check_returncode()
+            of_size = ("benchmarks.contest", "size", "--peers", *self._peers)
+            command = of_size if question.name == "size" else (question.name, *question.arguments)
+            tether.run([sys.executable, "-m", *command]).check_returncode()
             return
+        options = {**question.options, **((question.trial or {}) if self._trial else {})}
         # It imports torch, for which `--help` and a run that goes on need not wait.
         from .contest.field import Field
         from .contest.questions import ask

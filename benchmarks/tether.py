@@ -1,7 +1,7 @@
-"""Commands that do not outlive whoever asked for them, however that one ends: Ctrl-C, `kill`, `kill -9`.
+"""Commands that do not outlive the process that runs them, however it ends: Ctrl-C, `kill`, `kill -9`.
 
-The asker holds one end of a pipe. The system closes it when the asker is gone, and then whoever reads the other end
-kills the command with all that it started. That reader is this file as a script, in which nothing else is imported:
+This process holds one end of a pipe, which the system closes when the process is gone. Then the reader of the other end
+kills the command with all that it started. The reader is this file as a script, which imports nothing else:
 
     python tether.py DESCRIPTOR COMMAND…
 """
@@ -20,7 +20,7 @@ Command = Sequence[str | os.PathLike[str]]
 def run(
     command: Command,
     *,
-    given: str | None = None,
+    stdin: str | None = None,
     captured: bool = False,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
@@ -29,7 +29,7 @@ def run(
 
     Args:
         command: what to run.
-        given: its standard input; None for none.
+        stdin: its standard input; None for none.
         captured: whether its output is returned instead of shown.
         cwd: where it runs, if not here.
         env: its environment, if not this one's.
@@ -40,7 +40,7 @@ def run(
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, str(ours), *command],
             pass_fds=(ours,),
-            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=pipe,
             stderr=pipe,
             text=True,
@@ -53,7 +53,7 @@ def run(
     finally:
         os.close(ours)
     try:
-        out, errors = process.communicate(given)
+        out, errors = process.communicate(stdin)
     finally:
         # Where it still runs, this ends it.
         os.close(theirs)
@@ -62,7 +62,7 @@ def run(
 
 
 def _hold(descriptor: int, command: list[str]) -> int:
-    # Ctrl-C reaches everybody in the terminal; the asker decides what it means.
+    # Ctrl-C reaches every process in the terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = subprocess.Popen(command, start_new_session=True)
 

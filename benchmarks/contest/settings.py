@@ -1,7 +1,7 @@
-"""The best setting of a peer, found on a sample before anything is measured.
+"""The best setting of a peer, searched on a sample before anything is measured.
 
-Every setting is judged by runs that come after unrecorded ones of the same texts: libraries prepare kernels when they
-first see a shape, which can take longer than the work.
+A setting is judged by runs after unrecorded ones of the same texts: libraries prepare kernels when they first see a
+shape, which can take longer than the work.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,16 +21,16 @@ SETTINGS = BENCH / "settings.json"
 _FIRST_BATCH = 32
 _SMALLEST, _LARGEST = 1, 256
 
-# Unrecorded runs. Of several workers each prepares kernels of its own, and which gets a batch is chance.
+# Unrecorded runs. Several workers prepare kernels each, and which worker gets a batch is chance.
 _WARM_UPS, _WARM_UPS_OF_SEVERAL = 1, 4
 
-# A setting that reaches less of the best rate is not run again.
+# A setting that reaches a smaller share of the best rate is not run again.
 _HOPELESS = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """What a search ended with.
+    """The result of a search.
 
     Attributes:
         setting: the fastest.
@@ -48,19 +48,19 @@ class Best:
 
 
 def first_setting(threads: int) -> Setting:
-    """What a user would begin with."""
+    """The setting that a user would begin with."""
     return Setting(batch=_FIRST_BATCH, equal=False, workers=1, threads=threads)
 
 
 def best_bulk(process: Process, load: Load, *, own_batches: bool, sample: Sequence[str]) -> Best:
-    """Find what is fastest for many texts: how batches run and are made, then their size.
+    """Find the fastest setting for many texts: how batches run and are made, then their size.
 
     Args:
-        process: has nothing to do meanwhile.
+        process: does nothing else meanwhile.
         load: what to load; its setting has all threads in one worker.
         own_batches: see `catalog.Peer`.
-        sample: as many texts as a round of the measurement has: how full batches of one length get depends on it, and
-            how alike those are that are cut from a sorted list.
+        sample: as many texts as a round of the measurement has: their number decides how full batches of one length
+            are, and how much the lengths differ in batches that are cut from a sorted list.
     """
     rates = _Rates(process, load, sample)
     start = load.setting
@@ -70,20 +70,20 @@ def best_bulk(process: Process, load: Load, *, own_batches: bool, sample: Sequen
         for equal in kinds:
             rates.of(replace(start, workers=workers, threads=threads, equal=equal))
     for equal in kinds:
-        # Batches of equal lengths may want another size than those of sorted ones.
+        # Batches of equal lengths may be best at another size than those of sorted ones.
         rates.climb(replace(rates.best, equal=equal))
-    return rates.found()
+    return rates.best_of_all()
 
 
 def best_batch(process: Process, load: Load, sample: Sequence[str]) -> Best:
     """Find the batch size that is fastest for texts like these; all else is as ``load`` has it."""
     rates = _Rates(process, load, sample)
     rates.climb(load.setting)
-    return rates.found()
+    return rates.best_of_all()
 
 
 def best_alone(process: Process, load: Load, singles: Sequence[str]) -> Best:
-    """Find what is fastest for one text at a time."""
+    """Find the fastest setting for one text at a time."""
     waits = {}
     for threads in sorted({1, load.setting.threads}):
         setting = Setting(batch=1, equal=False, workers=1, threads=threads)
@@ -98,8 +98,8 @@ def best_alone(process: Process, load: Load, singles: Sequence[str]) -> Best:
 class _Rates:
     """Texts a second, by setting."""
 
-    def __init__(self, process: Process, load: Load, given: Sequence[str]) -> None:
-        self._process, self._load, self._given = process, load, given
+    def __init__(self, process: Process, load: Load, sample: Sequence[str]) -> None:
+        self._process, self._load, self._sample = process, load, sample
         self._rates: dict[Setting, float] = {}
 
     def of(self, setting: Setting) -> float:
@@ -107,18 +107,18 @@ class _Rates:
         if setting not in self._rates:
             self._process.load(replace(self._load, setting=setting))
             for _ in range(_WARM_UPS if setting.workers == 1 else _WARM_UPS_OF_SEVERAL):
-                self._process.encode(self._given)
-            found = len(self._given) / self._process.encode(self._given)
-            if found > _HOPELESS * max(self._rates.values(), default=0):
-                found = max(found, len(self._given) / self._process.encode(self._given))
-            self._rates[setting] = found
+                self._process.encode(self._sample)
+            rate = len(self._sample) / self._process.encode(self._sample)
+            if rate > _HOPELESS * max(self._rates.values(), default=0):
+                rate = max(rate, len(self._sample) / self._process.encode(self._sample))
+            self._rates[setting] = rate
         return self._rates[setting]
 
     def climb(self, first: Setting) -> None:
         """Halve and double the batch, each as long as it gets faster."""
         for factor in (0.5, 2):
             best, batch = self.of(first), int(first.batch * factor)
-            while _SMALLEST <= batch <= min(_LARGEST, len(self._given)):
+            while _SMALLEST <= batch <= min(_LARGEST, len(self._sample)):
                 rate = self.of(replace(first, batch=batch))
                 if rate < best:
                     break
@@ -129,6 +129,6 @@ class _Rates:
         """The fastest so far."""
         return max(self._rates, key=self._rates.__getitem__)
 
-    def found(self) -> Best:
-        """The fastest, and all."""
+    def best_of_all(self) -> Best:
+        """The fastest, with all rates."""
         return Best(setting=self.best, tried={str(setting): rate for setting, rate in self._rates.items()})

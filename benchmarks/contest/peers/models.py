@@ -1,4 +1,4 @@
-"""The models that are run, in the form each peer reads; everything is made once."""
+"""The models in the form each peer reads; each is made once."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from ...record import BENCH, ROOT
 from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, PeerError
 from .workers.grid import MAX_TOKENS
 
-# What INT8 is calibrated on, which is never measured.
+# INT8 is calibrated on these, which are never measured.
 CALIBRATION_SENTENCES = 300
 
 
@@ -56,7 +56,7 @@ def openvino_int8(model: Model) -> Path:
 
     def make(folder: Path) -> None:
         command = [NNCF.python, "-m", "benchmarks.contest.peers.workers.quantize", source, folder]
-        _run(command, given=json.dumps(calibration_texts()))
+        _run(command, stdin=json.dumps(calibration_texts()))
 
     return _once(NNCF.folder / f"models/{model.name}-int8", make)
 
@@ -104,7 +104,7 @@ def sentence_folder(model: Model) -> Path:
 def sentence_onnx(model: Model) -> Path:
     """The folder that sentence-transformers makes: in onnx/, its export and what it quantizes that to."""
     source = sentence_folder(model)
-    # The names of its own configurations; the first is what it recommends for CPUs that have VNNI.
+    # Names of its own configurations; it recommends the first for CPUs with VNNI.
     configuration = (
         "avx512_vnni" if "avx512_vnni" in cpu.features() else "avx2" if "avx2" in cpu.features() else "arm64"
     )
@@ -139,8 +139,8 @@ def _once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _run(command: list[str | os.PathLike[str]], *, given: str | None = None) -> None:
-    done = tether.run(command, given=given, captured=True, cwd=ROOT)
+def _run(command: list[str | os.PathLike[str]], *, stdin: str | None = None) -> None:
+    done = tether.run(command, stdin=stdin, captured=True, cwd=ROOT)
     if done.returncode:
         last = done.stderr.strip().rpartition("\n")[2]
         raise PeerError(f"{Path(command[0]).name} ended with {done.returncode}: {last}".replace(f"{ROOT}/", ""))

@@ -1,4 +1,4 @@
-"""The other end of `workers.protocol`: a contestant's process, which waits while it is not asked."""
+"""The client of `workers.protocol`: starts a contestant's process, and sends it requests."""
 
 import json
 import os
@@ -21,13 +21,13 @@ WORKERS = workers.__name__
 
 
 class Process:
-    """A contestant's process. It starts when it is first asked something, and again when it is asked after `close`.
+    """A contestant's process. The first request starts it, and so does the first one after `close`.
 
-    It ends with this one, however that ends: its requests come through a pipe that the system closes.
+    It ends with this process, however that ends: its requests come through a pipe that the system closes.
 
     Attributes:
         python: the interpreter of its environment.
-        module: its worker.
+        module: its worker's full name.
         loaded: what it has loaded.
     """
 
@@ -44,13 +44,13 @@ class Process:
             return
         errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the process)
         process = subprocess.Popen(
-            [self.python, "-m", self.module],
+            [self.python, "-m", WORKERS, self.module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             cwd=ROOT,
-            # It ends itself with its whole group, and Ctrl-C is not for it: the asker decides what that means.
+            # It ends itself with its whole group, and Ctrl-C does not reach it: this process decides what that means.
             process_group=0,
             # NumPy's own threads would take the CPUs from the batches that run while it pools.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
@@ -83,12 +83,12 @@ class Process:
         return seconds
 
     def vectors(self, texts: Sequence[str], *, alone: bool = False) -> NDArray[np.float32]:
-        """What it makes of texts, all in one call or each alone."""
+        """The vectors of texts, encoded all in one call or each alone."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "vectors.npy")
             self._ask(do="save", texts=texts, to=str(path), alone=alone)
-            found: NDArray[np.float32] = np.load(path)
-        return found
+            vectors: NDArray[np.float32] = np.load(path)
+        return vectors
 
     def peak_mb(self) -> float:
         """The most memory that it ever held, in MB of 10^6 bytes."""
@@ -99,7 +99,7 @@ class Process:
         """End the process, if it runs."""
         if self._running is not None:
             (process, errors), self._running, self.loaded = self._running, None, None
-            # Closes its pipes, and waits for its end; not for that of the pipes, which others may hold.
+            # Closes its pipes, and waits for the process; not for the pipes to end, which others may hold.
             with process, errors:
                 pass
 
@@ -116,7 +116,7 @@ class Process:
             errors.seek(0)
             last = errors.read().strip().rpartition("\n")[2]
             raise PeerError(f"its process ended with {code}: {last}".replace(f"{ROOT}/", ""))
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise PeerError(answer["error"].replace(f"{ROOT}/", ""))
-        return answer
+        response: dict[str, Any] = json.loads(line)
+        if "error" in response:
+            raise PeerError(response["error"].replace(f"{ROOT}/", ""))
+        return response

@@ -1,4 +1,4 @@
-"""What runs inside the contestants' processes, in their environments: nothing here imports the project's own code.
+"""What runs in the contestants' processes and environments: no file but `ours` imports the project's code.
 
-`ours` is the exception: its environment is the project's.
+A worker's `load` returns a function that encodes texts; `convert`, `quantize` and `sentence_onnx` make models.
 """

@@ -5,7 +5,7 @@ import onnxruntime
 import tokenizers
 from numpy.typing import NDArray
 
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 
 def load(load: Load) -> Encode:
@@ -18,7 +18,3 @@ def load(load: Load) -> Encode:
         return np.concatenate([session.run(None, inputs)[0] for inputs in each])
 
     return encode
-
-
-if __name__ == "__main__":
-    serve(load)

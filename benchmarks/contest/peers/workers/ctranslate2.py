@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .grid import Pooling, Texts, batches, unit
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 
 class CTranslate2:
@@ -49,7 +49,3 @@ class CTranslate2:
 
 def load(load: Load) -> Encode:
     return CTranslate2(load).encode
-
-
-if __name__ == "__main__":
-    serve(load)

@@ -8,7 +8,7 @@ from fastembed.common.model_description import ModelSource, PoolingType
 from numpy.typing import NDArray
 
 from .grid import Pooling, longest_first
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 _NAME = "local/model"
 
@@ -41,7 +41,3 @@ def load(load: Load) -> Encode:
         return vectors if complete else pooling.head(vectors)
 
     return lambda texts: longest_first(encode, texts)
-
-
-if __name__ == "__main__":
-    serve(load)

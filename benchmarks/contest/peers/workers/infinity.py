@@ -5,7 +5,7 @@ import torch
 from infinity_emb import EngineArgs, SyncEngineArray
 from numpy.typing import NDArray
 
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 
 def load(load: Load) -> Encode:
@@ -27,7 +27,3 @@ def load(load: Load) -> Encode:
         return np.stack(vectors)
 
     return encode
-
-
-if __name__ == "__main__":
-    serve(load)

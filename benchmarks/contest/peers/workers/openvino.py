@@ -5,7 +5,7 @@ import openvino
 from numpy.typing import NDArray
 
 from .grid import Pooling, Texts, batches, padded
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 # Rows, inputs and output: a request reads its inputs in place, so they live until it is done.
 _Job = tuple[list[int], dict[str, NDArray[np.int64]], NDArray[np.float32]]
@@ -55,7 +55,3 @@ class OpenVino:
 
 def load(load: Load) -> Encode:
     return OpenVino(load).encode
-
-
-if __name__ == "__main__":
-    serve(load)

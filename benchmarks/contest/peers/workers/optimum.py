@@ -7,7 +7,7 @@ from optimum.onnxruntime import ORTModelForFeatureExtraction
 from transformers import AutoTokenizer
 
 from .grid import MAX_TOKENS, Pooling, longest_first
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 
 def load(load: Load) -> Encode:
@@ -32,7 +32,3 @@ def load(load: Load) -> Encode:
         return np.concatenate([run(texts[start : start + load.setting.batch]) for start in starts])
 
     return lambda texts: longest_first(encode, texts)
-
-
-if __name__ == "__main__":
-    serve(load)

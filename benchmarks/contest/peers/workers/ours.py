@@ -2,12 +2,8 @@
 
 from simcse_engine import Encoder
 
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 
 def load(load: Load) -> Encode:
     return Encoder(load.model, threads=load.setting.workers * load.setting.threads).encode
-
-
-if __name__ == "__main__":
-    serve(load)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 
 def load(load: Load) -> Encode:
@@ -43,7 +43,3 @@ def _on_onnx(path: Path, threads: int) -> SentenceTransformer:
             "file_name": f"{path.parent.name}/{path.name}",
         },
     )
-
-
-if __name__ == "__main__":
-    serve(load)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from simcse import SimCSE
 
 from .grid import MAX_TOKENS, longest_first
-from .protocol import Encode, Load, serve
+from .protocol import Encode, Load
 
 
 def load(load: Load) -> Encode:
@@ -17,7 +17,3 @@ def load(load: Load) -> Encode:
         return model.encode(texts, batch_size=load.setting.batch, max_length=MAX_TOKENS, return_numpy=True)
 
     return lambda texts: longest_first(encode, texts)
-
-
-if __name__ == "__main__":
-    serve(load)
