@@ -2,12 +2,11 @@
 
 import argparse
 import itertools
-import sys
 from pathlib import Path
 
 from ..errors import InputValueError
 from .arguments import Commands, add_artifact, add_command, add_encoder_options, add_limit_options, open_encoder
-from .output import counted_cuts, print_json
+from .output import counted_cuts, print_report
 
 
 def add_parser(commands: Commands) -> None:
@@ -50,23 +49,14 @@ def run(args: argparse.Namespace) -> int:
                 # Not held while the next are computed.
                 del vectors
         dimension, identity = encoder.dimension, encoder.manifest.identity
-    if args.json:
-        print_json(
-            {
-                "output": str(args.output),
-                "rows": rows,
-                "dimension": dimension,
-                "identity": identity,
-                "truncated": sum(cuts),
-            }
-        )
-    else:
-        print(f"{args.output}: {rows:,} rows of {dimension} floats", file=sys.stderr)
+    report = {"output": str(args.output), "rows": rows, "dimension": dimension, "identity": identity}
+    line = f"{args.output}: {rows:,} rows of {dimension} floats"
+    print_report(args, {**report, "truncated": sum(cuts)}, line)
     return 0
 
 
 def _output(name: str) -> Path:
-    # A wrong suffix is wrong use, told before anything is loaded. argparse shows the message of this error alone.
+    # A wrong suffix is wrong use, refused before anything is loaded. argparse shows the message of this error alone.
     from ..files.vectors import check_suffix
 
     try:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 def cosine_table(sentences: Sequence[str], values: "NDArray[np.float64]") -> str:
     """One row and one column per sentence, both numbered, and the sentences at the rows' ends."""
-    # Sentences come last since their width is anyone's guess.
+    # Sentences come last since their width varies.
     heads = "".join(f"{number:>9}" for number in range(1, len(sentences) + 1))
     rows = [f"{'':4}{heads}"]
     for number, (sentence, row) in enumerate(zip(sentences, values, strict=True), 1):

@@ -71,7 +71,7 @@ def parquet_rows(file: BinaryIO, name: str, optional: Sequence[str] = ()) -> Ite
     kind = kind.value_type if arrow.types.is_dictionary(kind) else kind
     if not (arrow.types.is_string(kind) or arrow.types.is_large_string(kind)):
         raise InputValueError(f'{name}: column "text" holds {kind}; expected string')
-    # A generator of its own, so that what is said above is said before a model is loaded.
+    # A generator of its own, so that the errors above are raised before a model is loaded.
     return _rows(table, name, ["text", *optional], arrow.ArrowException)
 
 
