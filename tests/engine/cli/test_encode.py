@@ -128,7 +128,7 @@ def test_encode_json(artifact: Path, lines: Path, tmp_path: Path, capsys: pytest
     }
 
 
-def test_cut_texts_are_told_in_one_line(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cut_texts_are_counted_in_one_line(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write(tmp_path / "texts.txt", [LONG, "short", LONG])
     assert run("encode", artifact, source, "-o", tmp_path / "vectors.npy", "--json") == 0
     captured = capsys.readouterr()
@@ -167,7 +167,9 @@ def test_threads(artifact: Path, lines: Path, expected: np.ndarray, tmp_path: Pa
     np.testing.assert_allclose(np.load(tmp_path / "vectors.npy"), expected, atol=1e-6)
 
 
-def test_invalid_utf8_is_told_with_its_line(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_utf8_is_refused_with_its_line(
+    artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "texts.txt").write_bytes(b"fine\ncaf\xe9\n")
     (tmp_path / "vectors.npy").write_bytes(b"the old file")
     message = failure(capsys, "encode", artifact, tmp_path / "texts.txt", "-o", tmp_path / "vectors.npy")

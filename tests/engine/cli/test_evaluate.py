@@ -15,8 +15,8 @@ TASKS = {"stsb-dev": TaskQuality(spearman=85.678, pairs=1500), "x": TaskQuality(
 
 
 def test_quality() -> None:
-    found = Quality(tasks=TASKS, average=41.239, alignment=0.30094, uniformity=-3.5413, sentences=2900)
-    assert quality_table(found).splitlines() == [
+    quality = Quality(tasks=TASKS, average=41.239, alignment=0.30094, uniformity=-3.5413, sentences=2900)
+    assert quality_table(quality).splitlines() == [
         "task           pairs  Spearman x 100",
         "stsb-dev       1,500           85.68",
         "x                  2           -3.20",

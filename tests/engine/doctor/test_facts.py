@@ -1,4 +1,4 @@
-"""What is found out of real installations, healthy and broken ones, and of this machine."""
+"""The facts of real installations, healthy and broken ones, and of this machine."""
 
 import json
 import os
@@ -23,24 +23,24 @@ CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "Tensorrt
 
 def test_this_machine() -> None:
     report = doctor.examine()
-    found = report.facts
-    assert found.unknown == ()
-    assert {*found.packages} >= {"numpy", "tokenizers", "huggingface-hub", "tqdm", "usearch", "pyarrow"}
-    assert found.python == platform.python_version()
-    assert found.packages["numpy"] == np.__version__
-    assert list(found.builds) == library.installed_builds()
-    assert found.runtime == library.import_runtime().__version__
-    assert found.providers[CPU] is None
-    assert found.nvidia.get("tensorrt-rtx-cu13-bindings") == found.compilers.get("tensorrt-rtx")
-    assert (found.cuda is None) == ("libcuda" in found.driver_error)
-    assert {*found.providers, *found.other_providers} == set(library.available_providers())
-    assert list(found.features) == cpu.features()
-    assert found.affinity == cpu.affinity()
-    assert found.quota == cpu.cgroup_quota()
-    assert found.threads == cpu.usable_cpus()
-    assert report.findings == judge(found)
+    facts_here = report.facts
+    assert facts_here.unknown == ()
+    assert {*facts_here.packages} >= {"numpy", "tokenizers", "huggingface-hub", "tqdm", "usearch", "pyarrow"}
+    assert facts_here.python == platform.python_version()
+    assert facts_here.packages["numpy"] == np.__version__
+    assert list(facts_here.builds) == library.installed_builds()
+    assert facts_here.runtime == library.import_runtime().__version__
+    assert facts_here.providers[CPU] is None
+    assert facts_here.nvidia.get("tensorrt-rtx-cu13-bindings") == facts_here.compilers.get("tensorrt-rtx")
+    assert (facts_here.cuda is None) == ("libcuda" in facts_here.driver_error)
+    assert {*facts_here.providers, *facts_here.other_providers} == set(library.available_providers())
+    assert list(facts_here.features) == cpu.features()
+    assert facts_here.affinity == cpu.affinity()
+    assert facts_here.quota == cpu.cgroup_quota()
+    assert facts_here.threads == cpu.usable_cpus()
+    assert report.findings == judge(facts_here)
     content = report.to_json()
-    assert json.loads(json.dumps(content))["runtime"] == found.runtime
+    assert json.loads(json.dumps(content))["runtime"] == facts_here.runtime
     assert [finding["level"] for finding in content["findings"]] == [finding.level for finding in report.findings]
 
 

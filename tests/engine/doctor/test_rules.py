@@ -50,7 +50,7 @@ def not_ok(**differences: Any) -> list[Finding]:
             id="TensorRT",
         ),
         pytest.param({**L4, **RTX_WORKS}, id="TensorRT for RTX"),
-        pytest.param({"cuda": "13.0", "gpus": H100["gpus"], "runtime_cuda": None}, id="a GPU that nobody asked for"),
+        pytest.param({"cuda": "13.0", "gpus": H100["gpus"], "runtime_cuda": None}, id="a GPU that nothing uses"),
         pytest.param(
             {**GPU, **H100, "nvidia": {"nvidia-cuda-runtime-cu12": "12.8.90", "nvidia-cuda-runtime": "13.0.48"}},
             id="two versions of CUDA, one of them right",

@@ -83,7 +83,7 @@ def test_json_lines_come_back_as_written(
 
 @pytest.mark.parametrize("bad", [b"\xff", b"caf\xe9", b"\xed\xa0\x80", b"\xc3", b"\xf5\x80\x80\x80"])
 @pytest.mark.parametrize("name", ["texts.txt", "texts.jsonl"])
-def test_invalid_utf8_is_told_with_its_line(tmp_path: Path, bad: bytes, name: str) -> None:
+def test_invalid_utf8_is_refused_with_its_line(tmp_path: Path, bad: bytes, name: str) -> None:
     with pytest.raises(InputValueError, match=f"{re.escape(name)}, line 3: not UTF-8"):
         read_bytes(tmp_path, b'"a"\n"b"\n"' + bad + b'"\n"d"\n', name)
 
@@ -98,7 +98,7 @@ def test_texts_before_a_bad_line_are_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reason"),
     [
         ("", "not JSON"),
         ("{", "not JSON"),
@@ -114,10 +114,10 @@ def test_texts_before_a_bad_line_are_given(tmp_path: Path) -> None:
         ("1" * 10_000, "integer string conversion"),
     ],
 )
-def test_json_line_that_is_no_text_is_told_with_its_line(tmp_path: Path, line: str, told: str) -> None:
+def test_json_line_that_is_no_text_is_refused_with_its_line(tmp_path: Path, line: str, reason: str) -> None:
     with pytest.raises(InputValueError, match=r"texts\.jsonl, line 2: ") as caught:
         read_bytes(tmp_path, f'"a"\n{line}\n"c"\n'.encode(), "texts.jsonl")
-    assert told in str(caught.value)
+    assert reason in str(caught.value)
     assert len(str(caught.value)) < 500
 
 
@@ -144,9 +144,7 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("-") == ["é", "", "b"]
 
 
-def test_a_terminal_is_told_that_it_is_read(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_terminal_is_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     keyboard, terminal = os.openpty()
     os.write(keyboard, b"a\n\x04")
     with os.fdopen(terminal) as stdin:
@@ -220,7 +218,7 @@ def test_empty_parquet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "reason"),
     [
         ({"sentence": ["a"]}, 'no column "text"; it has sentence'),
         ({"text": [1]}, "holds int64"),
@@ -229,12 +227,12 @@ def test_empty_parquet(tmp_path: Path) -> None:
         ({"text": ["a", None]}, "row 2: null"),
     ],
 )
-def test_parquet_without_texts(tmp_path: Path, columns: dict[str, list[object]], told: str) -> None:
+def test_parquet_without_texts(tmp_path: Path, columns: dict[str, list[object]], reason: str) -> None:
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(arrow.table(columns), tmp_path / "texts.parquet")
     with pytest.raises(InputValueError, match=r"texts\.parquet") as caught:
         read(tmp_path / "texts.parquet")
-    assert told in str(caught.value)
+    assert reason in str(caught.value)
 
 
 def test_parquet_of_invalid_utf8(tmp_path: Path) -> None:

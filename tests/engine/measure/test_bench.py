@@ -1,4 +1,4 @@
-"""What bench runs and reports. How long anything takes is nobody's to test; clocks here are made up."""
+"""What bench runs and reports. No test depends on how long anything takes; clocks here are simulated."""
 
 import dataclasses
 import itertools
@@ -53,22 +53,22 @@ def test_json(measured: Bench) -> None:
 def test_a_file_of_texts(artifact: Path, tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     file.write_text("the cat\nthe man is on the mat\n" + "the cat " * 50 + "\n")
-    found = bench.bench(str(artifact), BenchOptions(file=str(file), threads=1, seconds=QUICK))
-    assert (found.texts_source, found.texts_cut) == (str(file), 1)
+    measured = bench.bench(str(artifact), BenchOptions(file=str(file), threads=1, seconds=QUICK))
+    assert (measured.texts_source, measured.texts_cut) == (str(file), 1)
     # [CLS] the cat [SEP], [CLS] the man is on the mat . [SEP] without its full stop, and 32.
-    assert found.texts.tokens_per_sentence == pytest.approx((4 + 8 + 32) / 3)
-    assert found.texts.sentences_per_round == 3
+    assert measured.texts.tokens_per_sentence == pytest.approx((4 + 8 + 32) / 3)
+    assert measured.texts.sentences_per_round == 3
 
 
 def test_what_cannot_be_measured(artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("")
-    for options, error, said in (
+    for options, error, message in (
         (BenchOptions(file=str(tmp_path / "empty.txt")), InputValueError, "empty.txt: no text in it"),
         (BenchOptions(file=str(tmp_path / "none.txt")), InputValueError, "no such file"),
         (BenchOptions(device="cuda"), ProviderError, "asked for cuda"),
         (BenchOptions(threads=0), InputValueError, "threads=0"),
     ):
-        with pytest.raises(error, match=said):
+        with pytest.raises(error, match=message):
             bench.bench(str(artifact), options)
     with pytest.raises(ArtifactNotFoundError):
         bench.bench(str(tmp_path / "none"), BenchOptions())
@@ -148,6 +148,6 @@ def test_latency_is_of_one_text_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(bench.time, "perf_counter", lambda: clock.now)
     encoder: Encoder = SimpleNamespace(encode=encode)  # type: ignore[assignment]
-    found = bench._latency(encoder, ["a", "b"], 1.0)
+    measured = bench._latency(encoder, ["a", "b"], 1.0)
     assert calls == [["a"], ["b"], ["a"], ["b"]]
-    assert (found.calls, found.p50_ms) == (4, 250)
+    assert (measured.calls, measured.p50_ms) == (4, 250)

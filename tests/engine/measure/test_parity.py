@@ -128,8 +128,8 @@ def test_texts_are_kept_as_they_are(tmp_path_factory: pytest.TempPathFactory, te
     folder = tmp_path_factory.mktemp("check")
     texts = [*texts, "", "trailing\0\0", "\r\n", " "]
     save_check(folder, texts, unit(rows=len(texts)))
-    found, vectors = load_check(folder)
-    assert found == texts
+    read, vectors = load_check(folder)
+    assert read == texts
     np.testing.assert_array_equal(vectors, unit(rows=len(texts)))
     assert vectors.dtype == np.float32
 

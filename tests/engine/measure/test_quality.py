@@ -115,20 +115,20 @@ def test_measure() -> None:
         task("plain", (5, "east", "far east"), (4, "east", "north east"), (2, "east", "north"), (0, "east", "west")),
         task("turned", (4.1, "west", "east"), (3, "north", "east"), (1, "north", "north")),
     ]
-    found = measure(tasks, counted)
+    scores = measure(tasks, counted)
     assert calls == [["east", "far east", "north east", "north", "west"]]
-    assert {name: (entry.spearman, entry.pairs) for name, entry in found.tasks.items()} == {
+    assert {name: (entry.spearman, entry.pairs) for name, entry in scores.tasks.items()} == {
         "plain": (pytest.approx(100), 4),
         "turned": (pytest.approx(-100), 3),
     }
-    assert found.average == pytest.approx(0)
+    assert scores.average == pytest.approx(0)
     # Above 4 alone: east and far east, west and east.
-    assert found.alignment == pytest.approx((0 + 4) / 2)
-    assert found.uniformity == pytest.approx(slow_uniformity(encode(calls[0])), rel=1e-5)
-    assert found.sentences == 5
-    document = json.loads(json.dumps(found.to_json()))
+    assert scores.alignment == pytest.approx((0 + 4) / 2)
+    assert scores.uniformity == pytest.approx(slow_uniformity(encode(calls[0])), rel=1e-5)
+    assert scores.sentences == 5
+    document = json.loads(json.dumps(scores.to_json()))
     assert set(document) == {"tasks", "average", "alignment", "uniformity", "sentences"}
-    assert document["tasks"]["turned"] == {"spearman": found.tasks["turned"].spearman, "pairs": 3}
+    assert document["tasks"]["turned"] == {"spearman": scores.tasks["turned"].spearman, "pairs": 3}
 
 
 def test_no_positive_pair() -> None:

@@ -24,6 +24,6 @@ def test_texts_of_several_lengths_are_averaged_by_tokens() -> None:
 
 
 def test_latency_by_hand() -> None:
-    found = Latency.of([i / 1000 for i in range(1001)])  # 0 to 1000 ms
-    assert found == Latency(calls=1001, p50_ms=500, p90_ms=900, p99_ms=990, p99_9_ms=pytest.approx(999))
+    latency = Latency.of([i / 1000 for i in range(1001)])  # 0 to 1000 ms
+    assert latency == Latency(calls=1001, p50_ms=500, p90_ms=900, p99_ms=990, p99_9_ms=pytest.approx(999))
     assert Latency.of([0.002]).p99_9_ms == pytest.approx(2)

@@ -36,17 +36,17 @@ def test_every_tsv_sorted_by_name(tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_no_tasks(tmp_path: Path) -> None:
-    for folder, said in (
+    for folder, reason in (
         (tmp_path / "none", "none: no such folder"),
         (write(tmp_path / "file.tsv", PAIRS), "file.tsv: is a file"),
         (Path(__file__).parent, "no .tsv file in it"),
     ):
-        with pytest.raises(InputValueError, match=said):
+        with pytest.raises(InputValueError, match=reason):
             read_tasks(folder)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "reason"),
     [
         ("3\tone sentence", "2 columns; expected 3"),
         ("", "1 column; expected 3"),
@@ -58,10 +58,10 @@ def test_folders_that_hold_no_tasks(tmp_path: Path) -> None:
         ("-1\ta\tb", "expected a number from 0 to 5"),
     ],
 )
-def test_a_line_that_is_no_pair(tmp_path: Path, line: str, said: str) -> None:
+def test_a_line_that_is_no_pair(tmp_path: Path, line: str, reason: str) -> None:
     message = refusal(write(tmp_path / "task.tsv", f"{PAIRS}{line}\n{PAIRS}"))
     assert "task.tsv, line 3: " in message
-    assert said in message
+    assert reason in message
 
 
 def test_undecodable_bytes(tmp_path: Path) -> None:
@@ -69,15 +69,15 @@ def test_undecodable_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         ("", "task.tsv: empty"),
         ("3\ta\tb\n", "task.tsv: one pair; expected at least 2"),
         ("3\ta\tb\n3.0\tc\td\n", "task.tsv: every score is 3,"),
     ],
 )
-def test_too_little_to_rank(tmp_path: Path, content: str, said: str) -> None:
-    assert said in refusal(write(tmp_path / "task.tsv", content))
+def test_too_little_to_rank(tmp_path: Path, content: str, reason: str) -> None:
+    assert reason in refusal(write(tmp_path / "task.tsv", content))
 
 
 def test_a_folder_named_as_a_task(tmp_path: Path) -> None:
