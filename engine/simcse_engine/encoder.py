@@ -3,9 +3,9 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,8 @@ from numpy.typing import NDArray
 from .artifact.hub import locate
 from .artifact.manifest import TOKENIZER, Manifest
 from .artifact.opening import loading_artifact
-from .errors import (
-    ClosedError,
-    IntegrityError,
-    TruncationError,
-    TruncationWarning,
-    UnverifiedWarning,
-)
+from .distinct import Distinct
+from .errors import ClosedError, IntegrityError, UnverifiedWarning
 from .inputs import (
     OptimizeFor,
     Truncate,
@@ -34,9 +29,13 @@ from .inputs import (
 )
 from .machine.cpu import usable_cpus
 from .machine.forks import ForkAware, register
-from .runner import Pending, Runner
-from .schedule import Distinct, limits_for, windows
+from .pipeline import submit_windows
+from .runner import Runner
+from .schedule import limits_for, windows
 from .tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class Encoder(ForkAware):
@@ -47,11 +46,11 @@ class Encoder(ForkAware):
     (2, 384)
 
     A sentence's vector does not depend on what it is encoded with (to 1e-6). One encoder may be used from many threads
-    at once; it can be pickled (by path), and works in a child process after `fork` or `spawn`.
+    at once. It can be pickled (by path), and works in a child process after `fork` or `spawn`.
 
     Attributes:
         manifest: what is known of the artifact.
-        max_tokens: longest text, special tokens included; what is longer is cut.
+        max_tokens: tokens of the longest text, special tokens included; longer texts are cut.
     """
 
     manifest: Manifest
@@ -71,15 +70,15 @@ class Encoder(ForkAware):
 
         Args:
             artifact: its folder, or a hub id ``user/name[@revision]`` (see `simcse_engine.artifact.hub.locate`).
-            device: "cpu", "cuda" or "cuda:N"; None for the artifact's target. What cannot run raises.
-            threads: threads to keep busy; None for what affinity and the cgroup quota allow.
+            device: "cpu", "cuda" or "cuda:N"; None for the artifact's target. A device that cannot run it raises.
+            threads: threads to keep busy; None for as many as affinity and the cgroup quota allow.
             truncate: what to do with texts longer than ``max_tokens``: "warn" (cut, and count them in a
                 `TruncationWarning`), "error" (raise `TruncationError`) or "silent" (cut).
             max_tokens: a lower limit than the artifact's.
-            optimize_for: what memory is spent on. "both": a few sentences run at once on all threads, much work runs
-                side by side on one thread each, and from the first much work on the weights are packed in memory for
-                either. "latency": packed once, for all threads; much work takes a little longer. "throughput": packed
-                once, for one thread each; one sentence takes as long as on one core.
+            optimize_for: what memory is spent on. "both": few sentences run on all threads jointly, many run side by
+                side on one thread each; from the first bulk work on, the weights are packed in memory for either way.
+                "latency": packed once, for all threads; bulk work takes a little longer. "throughput": packed once,
+                for one thread each; one sentence takes as long as on one core.
 
         Raises:
             ArtifactError: the artifact is missing, damaged or newer than this engine.
@@ -88,7 +87,7 @@ class Encoder(ForkAware):
             InputValueError: an option has a value that cannot be used.
         """
         self._closed = False
-        # As given: whoever unpickles may have other CPUs.
+        # As the caller passed them: the process that unpickles may have other CPUs.
         self._options = {
             **{"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens},
             "optimize_for": optimize_for,
@@ -100,7 +99,7 @@ class Encoder(ForkAware):
         with loading_artifact(self._folder) as self.manifest:
             self._device = checked_device(device, self.manifest)
             self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
-            # A GPU waits for texts sooner than they wait for it.
+            # On a GPU, tokenization is the bottleneck.
             self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens, together=self._device != "cpu")
             self._limits = limits_for(self.manifest, self._device)
             self._runner = self._new_runner()
@@ -108,8 +107,8 @@ class Encoder(ForkAware):
         if self.manifest.verified is None and self._device != "cpu":
             warnings.warn(
                 UnverifiedWarning(
-                    f"{self._folder}: its vectors were compared with the reference model's on a CPU alone; "
-                    "simcse-engine verify compares them here, and says so in the manifest"
+                    f"{self._folder}: its vectors were compared with the reference model's only on a CPU; "
+                    "simcse-engine verify compares them here, and records it in the manifest"
                 ),
                 stacklevel=2,
             )
@@ -117,71 +116,71 @@ class Encoder(ForkAware):
 
     @property
     def artifact(self) -> Path:
-        """The folder that it was loaded from."""
+        """The artifact's folder."""
         return self._folder
 
     @property
     def device(self) -> str:
-        """What it runs on: "cpu", "cuda" or "cuda:N"."""
+        """The device that it runs on: "cpu", "cuda" or "cuda:N"."""
         return self._device
 
     @property
     def dimension(self) -> int:
-        """Floats a vector."""
+        """Floats per vector."""
         return self.manifest.dimension
 
     def encode(
         self, texts: Sequence[str], *, truncate: Truncate | None = None, progress: bool = False
     ) -> NDArray[np.float32]:
-        """Encode a list of texts; one that is in it more than once is run once.
+        """Encode a list of texts; a text that is in it more than once runs once.
 
         Args:
-            texts: any sized collection with an order: list, tuple, array. For an iterator use `stream`.
+            texts: any ordered collection with a length: list, tuple, array. For an iterator use `stream`.
             truncate: overrides the encoder's setting for this call.
             progress: show a bar on stderr.
 
         Returns:
-            float32 [len(texts), dimension]; row i is ``texts[i]``. Unit length if ``manifest.normalized``.
+            float32 [len(texts), dimension]; row i is the vector of ``texts[i]``. Unit length if
+            ``manifest.normalized``.
 
         Raises:
-            InputTypeError: ``texts`` is a `str`, or holds something else than `str`.
+            InputTypeError: ``texts`` is a `str`, or an item is none.
             InputValueError: a text holds a lone surrogate.
             TruncationError: a text is too long, with ``truncate="error"``.
             ClosedError: after `close`.
         """
         policy = self._policy(truncate)
         texts = checked_sequence(texts)
-        # All of them before the first is run: a bad text at the end shall not cost the work before it.
+        # All of them before the first runs: a bad text at the end must not cost the work before it.
         check_texts(texts)
-        all_texts = Distinct.of(texts)
-        out = np.empty((len(texts), self.dimension), np.float32)
+        distinct = Distinct.of(texts)
+        vectors = np.empty((len(texts), self.dimension), np.float32)
         done = 0
-        with (
-            _progress_bar(len(texts), progress) as advance,
-            contextlib.closing(self._submit([all_texts], policy)) as parts,
-        ):
-            for _, count, pending in parts:
-                pending.write(out[done : done + count], advance)
-                done += count
-            all_texts.spread(out)
+        with contextlib.ExitStack() as stack:
+            advance = stack.enter_context(_progress_bar(len(texts))).update if progress else None
+            submitted = submit_windows([distinct], self._tokenizer, self._runner, self._limits, policy)
+            for window in stack.enter_context(contextlib.closing(submitted)):
+                window.pending.write(vectors[done : done + window.count], advance)
+                done += window.count
+            distinct.spread(vectors)
             if advance is not None:
                 advance(len(texts) - done)
-        return out
+        return vectors
 
     def stream(self, texts: Iterable[str], *, truncate: Truncate | None = None) -> Iterator[NDArray[np.float32]]:
         """Encode any iterable of texts with bounded memory.
 
         Args:
-            texts: read a few thousand ahead of what is given out.
+            texts: read a few thousand ahead of the vectors.
             truncate: overrides the encoder's setting for this call.
 
         Returns:
-            An iterator of float32 [m, dimension], the vectors of the next m texts, m varying; concatenated they are
-            `encode`'s result.
+            An iterator of float32 [m, dimension], the vectors of the next m texts, where m varies. Concatenated they
+            are the result of `encode`.
 
         Raises:
             InputTypeError, InputValueError, TruncationError: as `encode`, with the text's position in the stream;
-                vectors of the texts before it have been given out, up to a window.
+                the vectors of the texts before it were yielded, up to a window.
         """
         policy = self._policy(truncate)
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
@@ -189,13 +188,15 @@ class Encoder(ForkAware):
         return self._stream(texts, policy)
 
     def _stream(self, texts: Iterable[str], policy: Truncate) -> Iterator[NDArray[np.float32]]:
-        with contextlib.closing(self._submit(self._checked_windows(texts), policy)) as parts:
-            for group, count, pending in parts:
-                out = np.empty((len(group.given), self.dimension), np.float32)
-                pending.write(out[:count])
-                yield group.spread(out)
-                # Not held while the next is computed: what the caller has dropped shall be gone.
-                del out
+        groups = self._checked_windows(texts)
+        submitted = submit_windows(groups, self._tokenizer, self._runner, self._limits, policy)
+        with contextlib.closing(submitted):
+            for window in submitted:
+                vectors = np.empty((len(window.group.originals), self.dimension), np.float32)
+                window.pending.write(vectors[: window.count])
+                yield window.group.spread(vectors)
+                # Not held while the next are computed: what the caller has dropped must be freed.
+                del vectors, window
 
     def _checked_windows(self, texts: Iterable[str]) -> Iterator[Distinct]:
         start = 0
@@ -204,71 +205,17 @@ class Encoder(ForkAware):
             yield Distinct.of(window)
             start += len(window)
 
-    def _submit(
-        self, groups: Iterable[Distinct], policy: Truncate
-    ) -> Generator[tuple[Distinct, int, Pending], None, None]:
-        """Tokenize and submit window after window, each while the one before it runs.
-
-        Args:
-            groups: checked texts, each of a group encoded once: all of a call, or a stream's windows one by one.
-            policy: what to do with texts that are too long.
-
-        Yields:
-            The group a window is of, how many of its distinct texts are the window's, and their vectors under way.
-        """
-        runner = self._runner
-        under_way: list[tuple[Distinct, int, Pending]] = []
-        start = cut = total = 0
-        try:
-            for group in groups:
-                for window in windows(group.texts, self._limits):
-                    # Before anything of the old runner is touched: the fork may have left its locks held.
-                    self._refuse_after_fork(runner)
-                    tokens = self._tokenizer.encode(window)
-                    too_long = [window[i] for i in tokens.cut]
-                    if too_long and policy == "error":
-                        raise TruncationError(
-                            f"texts[{start + group.position(too_long[0])}] has more than max_tokens={self.max_tokens} "
-                            "tokens; shorten it, or cut it with truncate='warn' or 'silent'"
-                        )
-                    cut += group.count(too_long)
-                    under_way.append((group, len(window), runner.submit(tokens.ids)))
-                    total += group.count(window)
-                    # Vectors are all that is waited for.
-                    del tokens, window
-                    if len(under_way) > 1:
-                        yield under_way[0]
-                        del under_way[0]
-                start += len(group.given)
-            while under_way:
-                self._refuse_after_fork(runner)
-                yield under_way[0]
-                del under_way[0]
-        finally:
-            if self._runner is runner:
-                for _, _, pending in under_way:
-                    pending.cancel()
-            # Also where the texts, or whoever took the vectors, came to an early end.
-            if cut and policy == "warn":
-                message = f"{cut} of {total} texts were longer than max_tokens={self.max_tokens} tokens and were cut"
-                warnings.warn(TruncationWarning(message, cut=cut, total=total), stacklevel=3)
-
-    def _refuse_after_fork(self, runner: Runner) -> None:
-        """The workers that have these vectors under way are in the parent process; here nobody would finish them."""
-        if self._runner is not runner:
-            raise ClosedError("this stream was begun before a fork; begin another one in the child")
-
     def _after_fork_in_child(self) -> None:
         """Take a fresh runner: the parent's threads, and whichever of them held its locks, are not here."""
         self._runner.abandon()
         self._runner = self._new_runner()
 
     def _warm_up(self) -> None:
-        """Run once: the first caller shall not pay for first allocations, and a graph that does not fit shows here."""
-        found = self._runner.joint().dimension
-        if found != self.dimension:
+        """Run once: for the first allocations, and to see that the graph is the manifest's."""
+        dimension = self._runner.joint().dimension
+        if dimension != self.dimension:
             raise IntegrityError(
-                f"{self._folder}: the graph gives {found} floats a vector, the manifest says "
+                f"{self._folder}: the graph gives {dimension} floats per vector, the manifest says "
                 f"{self.dimension}; export again"
             )
         self.encode(["Warm up."], truncate="silent")
@@ -291,8 +238,8 @@ class Encoder(ForkAware):
     def close(self) -> None:
         """Free the graph and its threads. Closing twice is fine.
 
-        Texts that another thread has under way are finished first; a call or a stream that has more than a window of
-        them to go raises ClosedError.
+        Texts that another thread has under way are finished first. A call or a stream with more than a window of
+        texts to go raises ClosedError.
         """
         self._closed = True
         self._runner.close()
@@ -318,12 +265,8 @@ def _open_with(folder: str, options: dict[str, Any]) -> Encoder:
     return Encoder(folder, **options)
 
 
-@contextlib.contextmanager
-def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], Any] | None]:
-    if not shown:
-        yield None
-        return
+def _progress_bar(total: int) -> "tqdm[Any]":
+    # Imported lazily: few calls show a bar.
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="text", unit_scale=True) as bar:
-        yield bar.update
+    return tqdm(total=total, unit="text", unit_scale=True)

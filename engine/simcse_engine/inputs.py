@@ -1,4 +1,4 @@
-"""What callers hand in, checked: texts and options. Each error says what was found and what is wanted."""
+"""A caller's texts and options, checked. Each error says what was found and what was expected."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Literal
@@ -17,11 +17,11 @@ def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
 
     Args:
         texts: what to check.
-        start: the position of the first one in what the caller was given, for the message.
+        start: the position of the first one among the caller's, for the message.
 
     Raises:
-        InputTypeError: one is no `str`.
-        InputValueError: one holds a lone surrogate, which no encoding of Unicode can carry.
+        InputTypeError: a text is no `str`.
+        InputValueError: a text holds a lone surrogate, which no encoding of Unicode can carry.
     """
     for position, text in enumerate(texts, start):
         if not isinstance(text, str):
@@ -32,7 +32,7 @@ def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
             except UnicodeEncodeError as error:
                 raise InputValueError(
                     f"texts[{position}] holds a lone surrogate ({text[error.start]!a}) at character {error.start}; "
-                    "decode it with errors='replace' where it is read"
+                    "decode the text with errors='replace' where it is read"
                 ) from error
 
 
@@ -50,23 +50,23 @@ def checked_optimize_for(optimize_for: OptimizeFor) -> OptimizeFor:
     return optimize_for
 
 
-def checked_count(name: str, given: int | None, default: int) -> int:
+def checked_count(name: str, count: int | None, default: int) -> int:
     """A whole number from 1, or the default for None."""
-    if given is None:
+    if count is None:
         return default
-    if not isinstance(given, int) or isinstance(given, bool):
-        raise InputTypeError(f"{name}={given!r}: a whole number is wanted")
-    if given < 1:
-        raise InputValueError(f"{name}={given}: at least 1 is wanted")
-    return given
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise InputTypeError(f"{name}={count!r}: expected a whole number")
+    if count < 1:
+        raise InputValueError(f"{name}={count}: expected at least 1")
+    return count
 
 
-def checked_max_tokens(given: int | None, manifest: Manifest) -> int:
+def checked_max_tokens(max_tokens: int | None, manifest: Manifest) -> int:
     """The artifact's limit, or a lower one."""
-    count = checked_count("max_tokens", given, manifest.max_tokens)
+    count = checked_count("max_tokens", max_tokens, manifest.max_tokens)
     if count > manifest.max_tokens:
         raise InputValueError(
-            f"max_tokens={given}: the artifact's limit is {manifest.max_tokens}, it can only be lowered"
+            f"max_tokens={count}: the artifact's limit is {manifest.max_tokens}, and it can only be lowered"
         )
     return count
 
@@ -76,7 +76,7 @@ def checked_device(device: str | None, manifest: Manifest) -> str:
     if device is None:
         return TARGETS[manifest.target].devices[0]
     if not isinstance(device, str):
-        raise InputTypeError(f"device={device!r}: 'cpu', 'cuda' or 'cuda:N' is wanted")
+        raise InputTypeError(f"device={device!r}: expected 'cpu', 'cuda' or 'cuda:N'")
     if Device.parse(device).kind not in TARGETS[manifest.target].devices:
         raise ProviderError(
             f"asked for {device}, and this artifact's graph is for {manifest.target}; {device} needs an artifact "
@@ -98,8 +98,8 @@ def checked_sequence(texts: Sequence[str]) -> Sequence[str]:
 
 
 def not_texts(texts: object) -> InputTypeError:
-    """The error that says what was given in place of texts."""
+    """The error that says what the caller passed instead of texts."""
     if isinstance(texts, str | bytes):
-        return InputTypeError(f"texts is one {type(texts).__name__}; give a list of str, as in encode([text])")
+        return InputTypeError(f"texts is one {type(texts).__name__}; pass a list of str, as in encode([text])")
     hint = "; stream() takes iterators" if isinstance(texts, Iterator) else ""
-    return InputTypeError(f"texts is {type(texts).__name__}; a list of str is wanted{hint}")
+    return InputTypeError(f"texts is {type(texts).__name__}; expected a list of str{hint}")

@@ -1,12 +1,12 @@
-"""Runs tokenized sentences on the machine's cores: a little work on all of them jointly, much of it one batch a core.
+"""Tokenized sentences → vectors on the machine's cores: few sentences on all cores jointly, many one batch per core.
 
-One session whose threads share each run answers a few sentences soonest; runs side by side on one-thread sessions
-finish a lot of them soonest, since nothing has to be divided or waited for (`docs/decisions/016-speed-of-pieces.md`).
-Each session is opened when it is first asked for: an encoder asks for the first at its start, to be warm, and for the
-other with its first bulk work. From then on the process holds the weights as each session packs them, unless
-``optimize_for`` leaves it with one session for both.
+The joint session, whose threads share each run, answers a few sentences soonest. Runs side by side on a one-thread
+session finish many sentences soonest, since nothing is divided or waited for
+(docs/decisions/008-two-ways-to-run.md). Each session is opened at its first use: the joint one when an encoder warms
+up, the other with its first bulk work. From then on the process holds the weights as each session packs them, unless
+``optimize_for`` leaves one session for both.
 
-A GPU has one session for all work, and its workers are there to have the next runs laid out while one computes.
+A GPU has one session for all work; its workers lay out the next runs while one computes.
 """
 
 import itertools
@@ -23,16 +23,20 @@ from numpy.typing import NDArray
 from .artifact.manifest import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
-from .schedule import Limits, plan
+from .schedule import Limits, make_batches
 from .session.opening import open_session
 from .session.session import Session, SessionOptions
 
-# Batches under way on a GPU: one that computes, one that is laid out, one whose vectors are copied.
+# Batches under way on a GPU: one computes, one is laid out, the vectors of one are copied.
 _GPU_RUNS = 3
 
 
 class Runner:
-    """The sessions and worker threads of one process; `submit` may be called from many threads at once."""
+    """The sessions and worker threads of one process; `submit` may be called from many threads at once.
+
+    Attributes:
+        abandoned: whether this process is a forked child, and the sessions and workers its parent's.
+    """
 
     def __init__(
         self,
@@ -50,30 +54,37 @@ class Runner:
             artifact: its folder.
             device: "cpu", "cuda" or "cuda:N".
             threads: threads to keep busy.
-            optimize_for: "both"; "latency" for the joint session alone, which runs batches in turn; "throughput" for
-                the one-thread session alone.
-            limits: the sizes to schedule by.
-            manifest: the artifact's, if it was read; if another one lies there when a session is opened, that raises.
+            optimize_for: "both"; "latency" for only the joint session, which runs batches in turn; "throughput" for
+                only the one-thread session.
+            limits: the sizes of batches.
+            manifest: the artifact's, if it was read. If another one lies there when a session is opened, that raises.
         """
+        self.abandoned = False
         self._artifact = artifact
         self._manifest = manifest
         self._device = device
-        # The threads of each session, and how many batches run side by side.
-        on_cpu = device == "cpu"
-        self._joint_threads = 1 if optimize_for == "throughput" or not on_cpu else threads
-        self._single_threads = threads if optimize_for == "latency" and on_cpu else 1
-        self._abreast = _GPU_RUNS if not on_cpu else 1 if optimize_for == "latency" else threads
+        # The threads of each session, and the number of batches side by side.
+        if device == "cpu":
+            self._joint_threads = 1 if optimize_for == "throughput" else threads
+            self._single_threads = threads if optimize_for == "latency" else 1
+            self._side_by_side = 1 if optimize_for == "latency" else threads
+        else:
+            self._joint_threads = self._single_threads = 1
+            self._side_by_side = _GPU_RUNS
         self._limits = limits or Limits()
-        self._opening = threading.Lock()
+        self._lock = threading.Lock()
         self._closed = False
-        self._mixed = True  # what the manifest says, from the first session on
+        self._mixed = True  # the manifest's, from the first session on
         self._sessions: dict[int, Session] = {}  # by their threads
         self._workers: ThreadPoolExecutor | None = None
 
     def submit(self, ids: Sequence[list[int]]) -> "Pending":
-        """Run sentences of these token ids: at once if they are few, else on the workers.
+        """Run tokenized sentences: at once if they are few, else on the workers.
 
-        A few of several lengths, in a graph that does not mix them, are several small runs: side by side, too.
+        A few of several lengths, in a graph that does not mix lengths, are several small runs: side by side, too.
+
+        Args:
+            ids: the token ids of each sentence, special tokens included.
 
         Returns:
             The vectors, ready or under way.
@@ -81,22 +92,23 @@ class Runner:
         Raises:
             ClosedError: after `close`.
         """
-        lengths = [len(i) for i in ids]
+        lengths = [len(sentence) for sentence in ids]
         total = sum(lengths)
         limits = self._limits
         if total <= limits.batch_tokens:
             session = self.joint()
-            batches = plan(lengths, limits, mixed=self._mixed)
-            if self._mixed or self._abreast == 1 or len(batches) <= 1:
+            batches = make_batches(lengths, limits, mixed=self._mixed)
+            if self._mixed or self._side_by_side == 1 or len(batches) <= 1:
                 return Pending([(b, _done(run_batch(session, [ids[i] for i in b]))) for b in batches])
         session = self.single()
-        # With less than a full batch a worker, smaller batches keep every worker busy.
-        share = max(limits.full_batch_tokens, -(-total // self._abreast))
-        batches = plan(lengths, replace(limits, batch_tokens=min(limits.batch_tokens, share)), mixed=self._mixed)
-        # Laid end to end here, not on the worker: the lists of ids, five times the size, are not kept until then.
+        # With less than a full batch per worker, smaller batches keep every worker busy.
+        share = max(limits.full_batch_tokens, -(-total // self._side_by_side))
+        limits = replace(limits, batch_tokens=min(limits.batch_tokens, share))
+        batches = make_batches(lengths, limits, mixed=self._mixed)
+        # Laid end to end here, not on the worker: so the lists of ids, five times the size, need not wait for it.
         inputs = [(b, *_end_to_end([ids[i] for i in b])) for b in batches]
-        # All of them or none: `close` has its turn before or after.
-        with self._opening:
+        # All of them or none: `close` comes before or after.
+        with self._lock:
             workers = self._pool()
             return Pending([(b, workers.submit(session.run, *arrays)) for b, *arrays in inputs])
 
@@ -117,7 +129,7 @@ class Runner:
         return self._session(self._single_threads)
 
     def _session(self, threads: int) -> Session:
-        with self._opening:
+        with self._lock:
             self._refuse_if_closed()
             if threads not in self._sessions:
                 self._sessions[threads] = self._open(threads)
@@ -126,7 +138,7 @@ class Runner:
     def _open(self, threads: int) -> Session:
         expected = self._manifest or Manifest.read(self._artifact)
         session = open_session(self._artifact, expected, SessionOptions(device=self._device, threads=threads))
-        # Read after the graph: what was replaced before or while it was read shows here.
+        # Read after the graph: so a replacement before or while it was read shows.
         if Manifest.read(self._artifact).identity != expected.identity:
             raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
         self._mixed = expected.layout != "even"
@@ -135,7 +147,7 @@ class Runner:
     def _pool(self) -> ThreadPoolExecutor:
         self._refuse_if_closed()
         if self._workers is None:
-            self._workers = ThreadPoolExecutor(self._abreast, thread_name_prefix="simcse-engine")
+            self._workers = ThreadPoolExecutor(self._side_by_side, thread_name_prefix="simcse-engine")
         return self._workers
 
     def _refuse_if_closed(self) -> None:
@@ -144,7 +156,7 @@ class Runner:
 
     def close(self) -> None:
         """Let submitted batches end, stop the workers, free the sessions."""
-        with self._opening:
+        with self._lock:
             workers = self._workers
             self._closed = True
             self._sessions = {}
@@ -153,7 +165,8 @@ class Runner:
             workers.shutdown()
 
     def abandon(self) -> None:
-        """In a forked child: keep the parent's sessions from ever being destroyed here (see `Session.abandon`)."""
+        """In a forked child: never destroy the parent's sessions (see `Session.abandon`)."""
+        self.abandoned = True
         for session in self._sessions.values():
             session.abandon()
 
@@ -165,16 +178,16 @@ class Pending:
         self._parts = parts
 
     def write(self, out: NDArray[np.float32], advance: Callable[[int], Any] | None = None) -> NDArray[np.float32]:
-        """Wait for all of them, once, and write them into ``out`` [sentences, dimension], in the sentences' order.
+        """Wait for the vectors, once, and write them in the order of the sentences.
 
         Args:
-            out: float32, a row a sentence submitted.
-            advance: called with a number of sentences whenever so many more are done.
+            out: float32 [sentences, dimension].
+            advance: called with the number of sentences that were just written.
 
         Returns:
             ``out``.
         """
-        # Each part is let go as soon as it is written, so that a window's vectors are not in memory twice.
+        # Each part is released as soon as it is written, so that a window's vectors are not in memory twice.
         self._parts.reverse()
         while self._parts:
             positions, future = self._parts.pop()
@@ -184,7 +197,7 @@ class Pending:
         return out
 
     def cancel(self) -> None:
-        """Drop what has not begun."""
+        """Drop the runs that have not begun."""
         for _, future in self._parts:
             future.cancel()
 
@@ -201,5 +214,5 @@ def run_batch(session: Session, ids: Sequence[list[int]]) -> NDArray[np.float32]
 
 
 def _end_to_end(ids: Sequence[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    lengths = np.array([len(i) for i in ids], np.int64)
+    lengths = np.array([len(sentence) for sentence in ids], np.int64)
     return np.fromiter(itertools.chain.from_iterable(ids), np.int64, int(lengths.sum())), lengths

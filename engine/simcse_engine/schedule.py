@@ -1,44 +1,36 @@
-"""Which sentences run, and which of them together: the pure half of scheduling, lengths in, batches out.
+"""Which sentences run together: pure functions, lengths in, batches out (docs/decisions/007-batches-and-limits.md).
 
-The graph takes sentences laid end to end, so a batch may mix lengths and never pays for padding in the layers. Its
-attention is fastest, and needs no mask, where all lengths are equal. So bulk work is cut into batches of one length
-up to a budget of tokens, and only what is left of each length, too little to fill a run, is joined with its neighbours
-in length. A graph whose runs take one length only has nothing joined, however little is left.
+The graph takes sentences laid end to end, so a batch may mix lengths without padding in the layers. Attention is
+fastest, and needs no mask, where all lengths are equal. So bulk work is cut into batches of one length, up to a budget
+of tokens; the rest of each length, too little to fill a run, is joined with its neighbours in length. A graph whose
+runs take only one length gets nothing joined.
 
-On a GPU batches are larger, and fused attention takes any lengths; a graph on a padded grid gets neighbours in length.
+On a GPU batches are larger, and fused attention takes any lengths. A graph on a padded grid gets neighbours in length.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
-
-import numpy as np
-from numpy.typing import NDArray
 
 from .artifact.manifest import Manifest
-
-# Rows moved at once where vectors are spread, which bounds the memory for it.
-_SPREAD_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The sizes that the scheduler works to, measured by ``benchmarks/choices/limits.py``.
+    """The sizes of batches and windows, measured by ``benchmarks/choices/limits.py``.
 
     Attributes:
-        batch_tokens: most tokens a run, which bounds its memory (one longer text runs alone). Activations of 512
-            tokens stay in a core's cache: 256 measures alike, 128 is a tenth slower, 1024 up to 6 %, 2048 up to 9 %.
-        full_batch_tokens: a batch of one length runs as such from here on; with fewer tokens it is joined with
-            others, since a run below it reads the weights for too few rows.
+        batch_tokens: most tokens per run, which bounds its memory (a longer text runs alone). Activations of 512 tokens
+            stay in a core's cache.
+        full_batch_tokens: a batch of one length runs as such from here on. With fewer tokens it is joined with others,
+            since such a run reads the weights for too few rows.
         mixed_padding: most scores of attention that padding adds to a mixed batch, for each of its tokens (only
-            attention is padded, to sentences x longest²). So short texts of any lengths run together, and long ones
-            with their like: 16 short texts beside one of 120 tokens take half to two thirds of one run's time.
+            attention is padded, to sentences x longest²). So short texts of any lengths run together, and long texts
+            among themselves.
         window_texts: texts in memory at once (twice: one window is tokenized while the last one runs).
         window_chars: the same in characters, for long texts.
         padded: whether a run is a grid, all of whose places count as tokens.
-        batch_sentences: most sentences a run; None for any number.
+        batch_sentences: most sentences per run; None for any number.
     """
 
     batch_tokens: int = 512
@@ -50,13 +42,13 @@ class Limits:
     batch_sentences: int | None = None
 
 
-# A GPU wants thousands of rows a product, and no batch waits for another of its length. Attention without padding pays
-# for mixed lengths in blocks that find nothing to do. Predicted; `python -m benchmarks.gpu` measures other sizes.
+# A GPU needs thousands of rows per product, and no batch waits for another of its length. Attention without padding
+# pays for mixed lengths with idle blocks. Predicted; `python -m benchmarks.gpu` measures other sizes.
 _GPU_BATCH = 16_384
 GPU_LIMITS = Limits(
     batch_tokens=_GPU_BATCH, full_batch_tokens=_GPU_BATCH, mixed_padding=4096, window_texts=8192, window_chars=8_000_000
 )
-# In float32 attention has no kernel but one that fills the grid, scores and all, which is memory.
+# In float32 the only kernel of attention fills a padded grid, scores included, which costs memory.
 _GPU_FP32_LIMITS = replace(GPU_LIMITS, mixed_padding=512)
 _GRID_LIMITS = Limits(padded=True)
 
@@ -73,19 +65,19 @@ def limits_for(manifest: Manifest, device: str) -> Limits:
     return _GPU_FP32_LIMITS if manifest.precision == "fp32" else GPU_LIMITS
 
 
-def plan(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[list[int]]:
+def make_batches(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[list[int]]:
     """Cut sentences of these lengths into batches.
 
     Args:
         lengths: tokens of each sentence.
-        limits: the sizes to work to.
-        mixed: whether a batch may hold several lengths. An int8 graph rounds activations, and what another attention
-            kernel changes in a last bit can flip a rounding; its runs of one length all take the same kernel, so that
-            a sentence's vector is the same, to the bit, in any company.
+        limits: the sizes of batches.
+        mixed: whether a batch may hold several lengths. An int8 graph rounds activations, and another attention kernel
+            changes last bits, which can flip a rounding. Runs of one length all take the same kernel, so that a
+            sentence's vector is the same to the bit, whatever it is encoded with.
 
     Returns:
-        Batches of positions in ``lengths``; every position is in exactly one, no batch but a single sentence holds
-        more than ``limits.batch_tokens``. Those of the longest sentences first, or without mixing those of the most
+        Batches of positions in ``lengths``. Every position is in exactly one; no batch but a single sentence holds
+        more than ``limits.batch_tokens``. The longest sentences come first, or without mixing the batches of most
         tokens, so that no long run is left for one worker at the end.
     """
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
@@ -137,65 +129,13 @@ def _join(positions: list[int], lengths: Sequence[int], limits: Limits) -> list[
     return batches
 
 
-@dataclass(frozen=True)
-class Distinct:
-    """Texts as they were given, and each of them once: what is encoded.
-
-    Attributes:
-        given: all of them.
-        counts: how often each is among them, in the order of their first appearance; None where none is twice.
-    """
-
-    given: Sequence[str]
-    counts: Counter[str] | None
-
-    @classmethod
-    def of(cls, given: Sequence[str]) -> Self:
-        """Find what repeats in ``given``."""
-        if len(given) == 1:
-            return cls(given, None)
-        counts = Counter(given)
-        return cls(given, None if len(counts) == len(given) else counts)
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """Each text once, in the order of their first appearance."""
-        return self.given if self.counts is None else list(self.counts)
-
-    def count(self, texts: Sequence[str]) -> int:
-        """How many of the texts given are one of these, which are distinct."""
-        return len(texts) if self.counts is None else sum(self.counts[text] for text in texts)
-
-    def position(self, text: str) -> int:
-        """Where ``text`` is first among the texts given."""
-        return next(position for position, other in enumerate(self.given) if other == text)
-
-    def spread(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give every text its vector, in place.
-
-        Args:
-            vectors: float32 [len(given), dimension], whose first rows are those of `texts`.
-
-        Returns:
-            ``vectors``, row i being that of ``given[i]``.
-        """
-        if self.counts is not None:
-            place = {text: i for i, text in enumerate(self.counts)}
-            rows = np.fromiter((place[text] for text in self.given), np.intp, len(self.given))
-            # From the end: no text's row lies behind its place, so none is overwritten before it is read.
-            for end in range(len(rows), 0, -_SPREAD_ROWS):
-                start = max(0, end - _SPREAD_ROWS)
-                vectors[start:end] = vectors[rows[start:end]]
-        return vectors
-
-
 def windows(texts: Iterable[str], limits: Limits) -> Iterator[list[str]]:
-    """Cut a stream of texts into lists that are small enough to hold and large enough to sort by length."""
+    """Cut texts into lists that are small enough to hold and large enough to sort by length."""
     window: list[str] = []
     chars = 0
     for text in texts:
         window.append(text)
-        # What is no str has no say here; it is refused, with its position, where the window is checked.
+        # An item that is no str does not count here; the check of the window refuses it, with its position.
         chars += len(text) if isinstance(text, str) else 0
         if len(window) == limits.window_texts or chars >= limits.window_chars:
             yield window

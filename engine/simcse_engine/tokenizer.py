@@ -8,8 +8,8 @@ import tokenizers
 
 from .errors import InputValueError, IntegrityError
 
-# Far more than any language's words take, so that a part of so many characters for each token is more than enough.
-_CHARS_A_TOKEN = 64
+# Far more than the words of any language take.
+_CHARS_PER_TOKEN = 64
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Tokens:
     """Tokenized texts.
 
     Attributes:
-        ids: a list of token ids a text, special tokens included.
-        cut: positions, in the texts given, of those that were longer than ``max_tokens``.
+        ids: for each text its token ids, special tokens included.
+        cut: positions of the texts that were longer than ``max_tokens``.
     """
 
     ids: list[list[int]]
@@ -26,15 +26,19 @@ class Tokens:
 
 
 class Tokenizer:
-    """The artifact's tokenizer; `encode` may be called from many threads at once."""
+    """The artifact's tokenizer; `encode` may be called from many threads at once.
+
+    Attributes:
+        max_tokens: tokens of the longest text.
+    """
 
     def __init__(self, path: Path, max_tokens: int, *, together: bool = False) -> None:
-        """Load ``tokenizer.json``; whatever padding and truncation it carries gives way to ``max_tokens``.
+        """Load ``tokenizer.json``; ``max_tokens`` replaces the padding and truncation that it states.
 
         Args:
             path: the file.
-            max_tokens: longest text.
-            together: tokenize many texts on the library's own threads, one a CPU, which then stay.
+            max_tokens: tokens of the longest text; longer texts are cut.
+            together: tokenize many texts on the library's own threads, one per CPU, which then stay.
 
         Raises:
             IntegrityError: the file is not one that `tokenizers` reads.
@@ -49,19 +53,19 @@ class Tokenizer:
         least = self._tokenizer.num_special_tokens_to_add(False) + 1
         if max_tokens < least:
             raise InputValueError(f"max_tokens={max_tokens}: this tokenizer needs at least {least}")
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
         self._together = together
-        self._most_chars = _CHARS_A_TOKEN * max_tokens
+        self._most_chars = _CHARS_PER_TOKEN * max_tokens
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
 
     def encode(self, texts: Sequence[str]) -> Tokens:
-        """Tokenize ``texts``, which `simcse_engine.inputs.check_texts` has passed."""
+        """Tokenize texts that `simcse_engine.inputs.check_texts` has passed."""
         ids, cut = [], []
         for position, encoding in enumerate(self._encodings(texts)):
             ids.append(encoding.ids)
-            # Asked only of the longest: building the list of overflowing pieces costs.
-            if len(encoding.ids) == self._max_tokens and encoding.overflowing:
+            # The length first, as the list of overflowing pieces is built when it is read.
+            if len(encoding.ids) == self.max_tokens and encoding.overflowing:
                 cut.append(position)
         return Tokens(ids, cut)
 
@@ -69,23 +73,24 @@ class Tokenizer:
         if self._together and len(texts) > 1:
             short = iter(self._tokenizer.encode_batch_fast([text for text in texts if not self._is_long(text)]))
             return (self._encode(text) if self._is_long(text) else next(short) for text in texts)
-        # One by one, not as a batch: a batch, even of one, starts the library's own thread pool, which heeds
-        # neither the encoder's thread count nor a fork. One thread tokenizes far faster than a CPU runs the graph.
+        # One by one: a batch, even of one, starts the library's own thread pool, which heeds neither the encoder's
+        # thread count nor a fork. One thread tokenizes far faster than a CPU runs the graph
+        # (docs/decisions/009-tokenization.md).
         return map(self._encode, texts)
 
     def _is_long(self, text: str) -> bool:
         return len(text) > self._most_chars
 
     def _encode(self, text: str) -> tokenizers.Encoding:
-        """Encode a text; of a very long one no more than decides what is kept of it.
+        """Encode a text; of a very long one, only the part that decides what is kept.
 
-        Tokenizing a text takes time, and memory many times its own size, for what is then cut. Words do not reach
-        across a space, so the tokens of what stands before one are those of the whole text, far from the cut at least.
+        To tokenize a text takes time, and memory many times its size, for tokens that are then cut. Words do not reach
+        across a space, so the text before one has the tokens of the whole text, at least far from its end.
         """
         if self._is_long(text):
             end = text.rfind(" ", 0, self._most_chars)
             encoding = self._tokenizer.encode(text[: max(end, 0)])
-            # Two pieces more than what is kept: the end of the part is nowhere near it.
+            # Two pieces more than what is kept: the end of the part is far from it.
             if len(encoding.overflowing) > 2:
                 return encoding
         return self._tokenizer.encode(text)

@@ -146,11 +146,11 @@ def test_str_subclass(encoder: Encoder) -> None:
 @pytest.mark.parametrize(
     ("texts", "says"),
     [
-        ("a man", "texts is one str; give a list of str, as in encode([text])"),
-        ("", "texts is one str; give a list of str, as in encode([text])"),
-        (b"a man", "texts is one bytes; give a list of str, as in encode([text])"),
-        (None, "texts is NoneType; a list of str is wanted"),
-        (5, "texts is int; a list of str is wanted"),
+        ("a man", "texts is one str; pass a list of str, as in encode([text])"),
+        ("", "texts is one str; pass a list of str, as in encode([text])"),
+        (b"a man", "texts is one bytes; pass a list of str, as in encode([text])"),
+        (None, "texts is NoneType; expected a list of str"),
+        (5, "texts is int; expected a list of str"),
         ([None], "texts[0] is NoneType, not str"),
         (["a", b"b"], "texts[1] is bytes, not str"),
         (["a", ["b"]], "texts[1] is list, not str"),
@@ -169,13 +169,13 @@ def test_wrong_types(encoder: Encoder, texts: Any, says: str) -> None:
 @pytest.mark.parametrize(
     ("texts", "says"),
     [
-        ({"a": 1}, "texts is dict; a list of str is wanted"),
-        ({"a"}, "texts is set; a list of str is wanted"),
-        (frozenset("a"), "texts is frozenset; a list of str is wanted"),
-        ((text for text in "ab"), "texts is generator; a list of str is wanted; stream() takes iterators"),
-        (iter(["a"]), "texts is list_iterator; a list of str is wanted; stream() takes iterators"),
-        (map(str, [1]), "texts is map; a list of str is wanted; stream() takes iterators"),
-        (np.array("a"), "texts is ndarray; a list of str is wanted"),
+        ({"a": 1}, "texts is dict; expected a list of str"),
+        ({"a"}, "texts is set; expected a list of str"),
+        (frozenset("a"), "texts is frozenset; expected a list of str"),
+        ((text for text in "ab"), "texts is generator; expected a list of str; stream() takes iterators"),
+        (iter(["a"]), "texts is list_iterator; expected a list of str; stream() takes iterators"),
+        (map(str, [1]), "texts is map; expected a list of str; stream() takes iterators"),
+        (np.array("a"), "texts is ndarray; expected a list of str"),
     ],
 )
 def test_collections_without_order_or_size(encoder: Encoder, texts: Any, says: str) -> None:
@@ -267,7 +267,7 @@ def test_max_tokens_can_be_lowered(artifact: Path, encoder: Encoder) -> None:
             short.encode(["the man plays guitar", "the man plays"], truncate="warn")
     with Encoder(artifact, max_tokens=32) as same:
         assert same.max_tokens == 32
-    with pytest.raises(InputValueError, match=r"max_tokens=33: the artifact's limit is 32, it can only be lowered"):
+    with pytest.raises(InputValueError, match=r"max_tokens=33: the artifact's limit is 32, and it can only be lowered"):
         Encoder(artifact, max_tokens=33)
     with pytest.raises(InputValueError, match=r"max_tokens=2: this tokenizer needs at least 3"):
         Encoder(artifact, max_tokens=2)
@@ -276,10 +276,10 @@ def test_max_tokens_can_be_lowered(artifact: Path, encoder: Encoder) -> None:
 @pytest.mark.parametrize("option", ["threads", "max_tokens"])
 def test_counts_that_are_none(artifact: Path, option: str) -> None:
     for value in (0, -1):
-        with pytest.raises(InputValueError, match=f"{option}={value}: at least 1 is wanted"):
+        with pytest.raises(InputValueError, match=f"{option}={value}: expected at least 1"):
             Encoder(artifact, **{option: value})
     for other in ("2", 2.0, True):
-        with pytest.raises(InputTypeError, match=f"{option}={other!r}: a whole number is wanted"):
+        with pytest.raises(InputTypeError, match=f"{option}={other!r}: expected a whole number"):
             Encoder(artifact, **{option: other})  # type: ignore[arg-type]
 
 

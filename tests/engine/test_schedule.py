@@ -3,13 +3,11 @@
 import itertools
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcse_engine import schedule
-from simcse_engine.schedule import Distinct, Limits, plan, windows
+from simcse_engine.schedule import Limits, make_batches, windows
 
 LIMITS = st.builds(
     lambda batch, share, padding: Limits(
@@ -28,14 +26,14 @@ LENGTHS = st.one_of(
 
 @given(lengths=LENGTHS, limits=LIMITS, mixed=st.booleans())
 def test_every_sentence_in_exactly_one_batch(lengths: list[int], limits: Limits, mixed: bool) -> None:
-    batches = plan(lengths, limits, mixed=mixed)
+    batches = make_batches(lengths, limits, mixed=mixed)
     assert all(batches)
     assert sorted(itertools.chain.from_iterable(batches)) == list(range(len(lengths)))
 
 
 @given(lengths=LENGTHS, limits=LIMITS)
 def test_budgets_hold(lengths: list[int], limits: Limits) -> None:
-    for batch in plan(lengths, limits):
+    for batch in make_batches(lengths, limits):
         sizes = [lengths[i] for i in batch]
         if len(batch) == 1:
             continue
@@ -46,7 +44,7 @@ def test_budgets_hold(lengths: list[int], limits: Limits) -> None:
 
 @given(lengths=LENGTHS, limits=LIMITS)
 def test_one_length_wherever_it_fills_a_batch(lengths: list[int], limits: Limits) -> None:
-    batches = plan(lengths, limits)
+    batches = make_batches(lengths, limits)
     for length in set(lengths):
         # All but less than a full batch of each length runs among its own kind.
         alone = sum(len(batch) for batch in batches if {lengths[i] for i in batch} == {length})
@@ -59,24 +57,24 @@ def test_one_length_wherever_it_fills_a_batch(lengths: list[int], limits: Limits
 
 @given(lengths=LENGTHS, limits=LIMITS)
 def test_longest_first_and_repeatable(lengths: list[int], limits: Limits) -> None:
-    batches = plan(lengths, limits)
+    batches = make_batches(lengths, limits)
     firsts = [lengths[batch[0]] for batch in batches]
     assert firsts == sorted(firsts, reverse=True)
     assert all(lengths[batch[0]] == max(lengths[i] for i in batch) for batch in batches)
-    assert plan(lengths, limits) == batches
+    assert make_batches(lengths, limits) == batches
 
 
 def test_leftovers_are_joined() -> None:
-    assert plan(list(range(10, 20)), Limits()) == [list(range(9, -1, -1))]
+    assert make_batches(list(range(10, 20)), Limits()) == [list(range(9, -1, -1))]
 
 
 def test_leftovers_are_not_joined_where_lengths_do_not_mix() -> None:
-    assert plan(list(range(10, 20)), Limits(), mixed=False) == [[i] for i in range(9, -1, -1)]
+    assert make_batches(list(range(10, 20)), Limits(), mixed=False) == [[i] for i in range(9, -1, -1)]
 
 
 @given(lengths=LENGTHS, limits=LIMITS)
 def test_without_mixing_each_length_takes_as_few_runs_as_it_can(lengths: list[int], limits: Limits) -> None:
-    batches = plan(lengths, limits, mixed=False)
+    batches = make_batches(lengths, limits, mixed=False)
     assert all(len({lengths[i] for i in batch}) == 1 for batch in batches)
     for length in set(lengths):
         runs = sum(lengths[batch[0]] == length for batch in batches)
@@ -90,33 +88,10 @@ def test_without_mixing_each_length_takes_as_few_runs_as_it_can(lengths: list[in
 def test_by_hand() -> None:
     # 5, 4 and 3 tokens in one batch: 75 scores, 25 of them padding's, for 12 tokens.
     limits = Limits(batch_tokens=12, full_batch_tokens=9, mixed_padding=3)
-    assert plan([3, 5, 3, 3, 3, 3, 4, 20], limits) == [[7], [1, 6, 5], [0, 2, 3, 4]]
+    assert make_batches([3, 5, 3, 3, 3, 3, 4, 20], limits) == [[7], [1, 6, 5], [0, 2, 3, 4]]
     limits = Limits(batch_tokens=12, full_batch_tokens=9, mixed_padding=2)
-    assert plan([3, 5, 3, 3, 3, 3, 4, 20], limits) == [[7], [1, 6], [0, 2, 3, 4], [5]]
-    assert plan([], limits) == []
-
-
-@given(texts=st.lists(st.text("abc", max_size=2), max_size=40), rows=st.integers(1, 7))
-def test_distinct(texts: list[str], rows: int) -> None:
-    distinct = Distinct.of(texts)
-    once = list(dict.fromkeys(texts))
-    assert list(distinct.texts) == once
-    assert (distinct.counts is None) == (once == texts)
-    assert distinct.count(once) == len(texts)
-    assert distinct.count(once[1:]) == sum(text != once[0] for text in texts)
-    assert [distinct.position(text) for text in once] == [texts.index(text) for text in once]
-    vectors = np.full((len(texts), 2), np.nan, np.float32)
-    vectors[: len(once)] = np.arange(2 * len(once)).reshape(-1, 2)
-    expected = [[2 * once.index(text), 2 * once.index(text) + 1] for text in texts]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schedule, "_SPREAD_ROWS", rows)
-        assert distinct.spread(vectors) is vectors
-    assert vectors.tolist() == expected
-
-
-def test_texts_that_are_all_distinct_are_the_texts_given() -> None:
-    for texts in (["a"], ["a", "b"], ()):
-        assert Distinct.of(texts).texts is texts
+    assert make_batches([3, 5, 3, 3, 3, 3, 4, 20], limits) == [[7], [1, 6], [0, 2, 3, 4], [5]]
+    assert make_batches([], limits) == []
 
 
 @given(texts=st.lists(st.text(max_size=30), max_size=200), most=st.integers(1, 20), chars=st.integers(1, 200))

@@ -8,7 +8,7 @@ import pytest
 
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ProviderError
-from simcse_engine.schedule import GPU_LIMITS, Limits, limits_for, plan
+from simcse_engine.schedule import GPU_LIMITS, Limits, limits_for, make_batches
 from simcse_engine.session.cuda import cudart
 from simcse_engine.session.cuda.session import provider_options
 
@@ -53,14 +53,14 @@ def test_limits(artifact: Path) -> None:
 
 def test_a_gpu_s_batches_are_full() -> None:
     lengths = [8 + i % 40 for i in range(5000)]
-    batches = plan(lengths, GPU_LIMITS)
+    batches = make_batches(lengths, GPU_LIMITS)
     tokens = [sum(lengths[i] for i in batch) for batch in batches]
     assert all(count > 0.99 * GPU_LIMITS.batch_tokens for count in sorted(tokens)[1:])
 
 
 def test_grids_keep_to_what_was_compiled() -> None:
     lengths = [1 + i % 128 for i in range(1000)]
-    batches = plan(lengths, Limits(padded=True, batch_tokens=64 * 128, batch_sentences=64))
+    batches = make_batches(lengths, Limits(padded=True, batch_tokens=64 * 128, batch_sentences=64))
     assert max(len(batch) for batch in batches) == 64
     places = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
     assert places < 1.1 * sum(lengths)

@@ -1,0 +1,64 @@
+"""Texts that repeat are encoded once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Rows that move at once where vectors are spread, which bounds the memory for it.
+_SPREAD_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """A caller's texts, and each of them once: what is encoded.
+
+    Attributes:
+        originals: the caller's texts.
+        counts: how often each text is among them, in the order of first appearance; None if no text is twice.
+    """
+
+    originals: Sequence[str]
+    counts: Counter[str] | None
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Self:
+        """Find which texts repeat."""
+        if len(texts) == 1:
+            return cls(texts, None)
+        counts = Counter(texts)
+        return cls(texts, None if len(counts) == len(texts) else counts)
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """Each text once, in the order of first appearance."""
+        return self.originals if self.counts is None else list(self.counts)
+
+    def count(self, texts: Sequence[str]) -> int:
+        """How many of the originals are among ``texts``, which are distinct."""
+        return len(texts) if self.counts is None else sum(self.counts[text] for text in texts)
+
+    def position(self, text: str) -> int:
+        """Where ``text`` is first among the originals."""
+        return next(position for position, other in enumerate(self.originals) if other == text)
+
+    def spread(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give every original its vector, in place.
+
+        Args:
+            vectors: float32 [len(originals), dimension], whose first rows are those of `texts`.
+
+        Returns:
+            ``vectors``, whose row i is that of ``originals[i]``.
+        """
+        if self.counts is not None:
+            row_of = {text: row for row, text in enumerate(self.counts)}
+            rows = np.fromiter((row_of[text] for text in self.originals), np.intp, len(self.originals))
+            # From the end: no text's row lies behind its place, so none is overwritten before it is read.
+            for end in range(len(rows), 0, -_SPREAD_ROWS):
+                start = max(0, end - _SPREAD_ROWS)
+                vectors[start:end] = vectors[rows[start:end]]
+        return vectors

@@ -1,0 +1,90 @@
+"""Texts → vectors under way: window after window is tokenized and submitted, each while the one before runs."""
+
+import warnings
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+
+from .distinct import Distinct
+from .errors import ClosedError, TruncationError, TruncationWarning
+from .inputs import Truncate
+from .runner import Pending, Runner
+from .schedule import Limits, windows
+from .tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Window:
+    """Texts that were submitted together.
+
+    Attributes:
+        group: the group that they are from.
+        count: how many of its distinct texts they are.
+        pending: their vectors.
+    """
+
+    group: Distinct
+    count: int
+    pending: Pending
+
+
+def submit_windows(
+    groups: Iterable[Distinct], tokenizer: Tokenizer, runner: Runner, limits: Limits, truncate: Truncate
+) -> Generator[Window, None, None]:
+    """Cut groups into windows, tokenize and submit them; one window is submitted ahead of the one that is yielded.
+
+    Args:
+        groups: checked texts, each text of a group encoded once: all of a call, or a stream's windows one by one.
+        tokenizer: the artifact's.
+        runner: runs the token ids.
+        limits: the size of a window.
+        truncate: what to do with texts that are too long.
+
+    Yields:
+        The windows in the order of the texts.
+
+    Raises:
+        TruncationError: a text is too long, with ``truncate="error"``.
+        ClosedError: in a child process that was forked meanwhile, or after `Runner.close`.
+    """
+    under_way: list[Window] = []
+    start = cut = total = 0
+    try:
+        for group in groups:
+            for texts in windows(group.texts, limits):
+                # Before anything else of the runner is touched: the fork may have left its locks held.
+                _refuse_after_fork(runner)
+                tokens = tokenizer.encode(texts)
+                too_long = [texts[i] for i in tokens.cut]
+                if too_long and truncate == "error":
+                    raise TruncationError(
+                        f"texts[{start + group.position(too_long[0])}] has more than "
+                        f"max_tokens={tokenizer.max_tokens} tokens; shorten it, or cut it with truncate='warn' or "
+                        "'silent'"
+                    )
+                cut += group.count(too_long)
+                total += group.count(texts)
+                under_way.append(Window(group, len(texts), runner.submit(tokens.ids)))
+                # Only their vectors are needed from here on.
+                del tokens, texts
+                if len(under_way) > 1:
+                    yield under_way[0]
+                    del under_way[0]
+            start += len(group.originals)
+        while under_way:
+            _refuse_after_fork(runner)
+            yield under_way[0]
+            del under_way[0]
+    finally:
+        if not runner.abandoned:
+            for window in under_way:
+                window.pending.cancel()
+        # Also where the texts, or the consumer of the vectors, came to an early end.
+        if cut and truncate == "warn":
+            message = f"{cut} of {total} texts were longer than max_tokens={tokenizer.max_tokens} tokens and were cut"
+            warnings.warn(TruncationWarning(message, cut=cut, total=total), stacklevel=3)
+
+
+def _refuse_after_fork(runner: Runner) -> None:
+    """Raise in a forked child: the workers that compute these vectors are in the parent process."""
+    if runner.abandoned:
+        raise ClosedError("this stream was begun before a fork; begin another one in the child")
