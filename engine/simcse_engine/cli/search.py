@@ -17,7 +17,7 @@ from .output import counted_cuts, one_line, print_json
 if TYPE_CHECKING:
     from ..index import Hit, Index
 
-# So many queries are encoded and searched for together.
+# Queries that are encoded and searched for together.
 _GROUP_QUERIES = 1024
 
 
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _is_bold() -> bool:
-    """Whether ranks and scores are set off: on a terminal that can, unless its user has said no (no-color.org)."""
+    """Whether ranks and scores are bold: on a terminal that can, unless its user declines (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -116,7 +116,7 @@ def _prompt(index: "Index", args: argparse.Namespace) -> None:
     """Ask for queries until Ctrl-D."""
     print(f"{args.index}: {len(index):,} entries; a query a line, Ctrl-D ends", file=sys.stderr)
     bold = _is_bold()
-    # input() edits lines with it, and remembers them; some Pythons have none.
+    # With it, input() edits lines and remembers them; some builds of Python lack it.
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401
     while True:
@@ -130,12 +130,12 @@ def _prompt(index: "Index", args: argparse.Namespace) -> None:
         try:
             print(_lines(_search(index, args, [query])[0], bold=bold))
         except SimCSEError as error:
-            # One query that cannot be searched for, such as bytes that are no UTF-8, is no reason to leave.
+            # The prompt survives a query that cannot be searched for, such as bytes that are not UTF-8.
             print(f"error: {error}", file=sys.stderr)
 
 
 def _lines(hits: "list[Hit]", *, bold: bool) -> str:
-    """A hit a line: rank, score, key, text, metadata; the first two in bold where ``bold`` says so."""
+    """A hit per line: rank and score, bold if ``bold`` says so, then key, text and metadata."""
     if not hits:
         return "   nothing found"
     width = max(len(str(hit.key)) for hit in hits)

@@ -157,8 +157,8 @@ def _add_texts(index: Index, chunk: list[NewEntry], filled: Filled, progress: Pr
     if filled.own_keys and filled.source.first_key not in (None, 0):
         raise InputValueError("the file has keys of its own; leave --first-key out")
     if not filled.own_keys and filled.first_key is None:
-        # The first text alone, so that the index tells which key is free. From there on keys are given, and after an
-        # interruption each line's key is known.
+        # The first text alone: the index tells which key is free, and the next ones count up from there, so that each
+        # line's key is known after an interruption.
         first, *chunk = chunk
         filled.first_key = index.add([first.text], metadata=[first.metadata], progress=progress)[0]
     start = (filled.first_key or 0) + filled.added

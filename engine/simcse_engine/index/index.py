@@ -1,8 +1,9 @@
 """Index: sentences, metadata and vectors in one folder, and the search in them.
 
-The folder holds `index.db` (SQLite: keys, texts, metadata, and how many vectors count), `vectors-N.f32` (the vectors,
-in full precision), `graph-….usearch` (derived from them, and dispensable) and `lock`. An addition writes its vectors
-behind the ones that count, flushes them, and then commits one transaction, which makes them count.
+The folder holds `index.db` (SQLite: keys, texts, metadata, and how many vectors count), `vectors-N.f32` (the vectors in
+full precision), `graph-….usearch` (the ANN graph, which can be built again from them) and `lock`. An addition writes
+its vectors behind those that count, flushes them, and commits one transaction that makes them count
+(docs/decisions/017-index-commit-point.md).
 """
 
 import os
@@ -43,14 +44,14 @@ class Index(ForkAware):
     [0, 1]
     [[Hit(key=0, score=0.6203, text='A man plays a guitar.', metadata={'year': 2021})]]
 
-    What a method has acknowledged by returning survives whatever happens to the process. One process may write at a
-    time, any number may read meanwhile, and a search finds all that was acknowledged before it began, wherever. An
-    index may be used from many threads at once. After a fork, the child can read; to write, it opens its own. A fork
-    waits up to five seconds for what other threads do with an index; if they take longer, the child cannot open it.
+    When a method has returned, what it did survives whatever happens to the process. One process may write at a time
+    while any number of them read, and a search finds everything that any process added before it began. An index may be
+    used from many threads at once. After a fork, the child can read; to write, it opens the index again. A fork waits
+    up to five seconds for what other threads do with an index; if they take longer, the child cannot open it.
 
     Attributes:
-        folder: where it is.
-        read_only: whether it was opened for reading alone.
+        folder: the index's, as an absolute path.
+        read_only: whether it was opened only for reading.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Index(ForkAware):
         artifact: Artifact | None = None,
         limits: SearchLimits | None = None,
     ) -> None:
-        """Open an index; `Index.open` says how."""
+        """Open an index, as `Index.open` does; ``limits`` are the sizes that it works to."""
         self.folder = checked_folder(folder)
         self.read_only = read_only
         self._limits = limits or SearchLimits()
@@ -81,7 +82,7 @@ class Index(ForkAware):
                 self._writer = IndexWriter(
                     self.folder, self._store, self._views, scheme, limits=self._limits, threads=threads
                 )
-            # A vector file that is missing or damaged shows now; so do lost entries, before anything builds on them.
+            # Reports a missing or damaged vector file now, and lost entries before anything builds on them.
             with self._views.reading(ann=False) as (reader, view):
                 if not read_only:
                     reader.check_counts(view.state)
@@ -96,11 +97,11 @@ class Index(ForkAware):
 
         Args:
             folder: must not exist, or be empty. It appears whole or not at all.
-            artifact: what encodes its texts: an artifact's folder, a hub id, or an open `Encoder`, which stays the
-                caller's to close. The index remembers where it is, and which one.
-            dtype: what the search graph keeps of a vector: "f32", "f16", "bf16", "i8" or "b1" (one bit a number).
-                Scores do not depend on it, as they are computed from the vectors themselves; with less, a large index
-                takes less memory.
+            artifact: encodes its texts: an artifact's folder, a hub id, or an open `Encoder`, which the caller closes.
+                The index remembers its place and its identity.
+            dtype: how the search graph stores a vector: "f32", "f16", "bf16", "i8" or "b1" (one bit per number). Scores
+                do not depend on it, as they are computed from the full vectors. A smaller one saves memory in a large
+                index.
 
         Raises:
             ArtifactError: the artifact is missing, damaged or newer than this engine.
@@ -123,16 +124,16 @@ class Index(ForkAware):
         """Open an index, in milliseconds whatever its size; its artifact and graph are loaded when they are needed.
 
         Args:
-            folder: where it is.
-            read_only: any number may read at once, beside one that writes. The graph is mapped into memory, so that
-                readers share it.
+            folder: the index's.
+            read_only: any number of processes may read at once, beside one that writes. The graph is mapped into
+                memory, so that they share it.
             same_model: accept an encoder of the same model in another precision or for another target, as in an index
                 that a GPU filled in fp16 and a CPU searches in int8.
-            artifact: an artifact's folder, a hub id, or an open `Encoder`, in the place of the one that the index
-                remembers; for one that has moved.
+            artifact: an artifact's folder, a hub id, or an open `Encoder`, if the artifact is no longer where the index
+                remembers it.
 
         Raises:
-            IndexNotFoundError: there is none.
+            IndexNotFoundError: there is no index.
             IndexLockedError: another process, or this one, has it open for writing.
             IndexMismatchError: ``artifact`` is not what the index was filled with.
             IndexDamagedError, IndexVersionError: a file is missing, damaged or of a newer format.
@@ -162,26 +163,26 @@ class Index(ForkAware):
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         progress: Progress | None = None,
     ) -> list[int]:
-        """Encode texts and add them; what has a key that is there already replaces it.
+        """Encode texts and add them; an entry with the same key is replaced.
 
-        Every 4,096 texts are committed. If it is interrupted, those stay, and the same call, with the same keys, goes
-        on from there: a text that already stands under its key is not encoded again.
+        Every 4,096 texts are committed. After an interruption they stay, and the same call with the same keys goes on
+        from there: a text that stands under its key already is not encoded again.
 
         Args:
             texts: any number of texts.
-            keys: a whole number from 0 to 2**64 - 2 for each, no two the same; None for the numbers that follow the
-                largest that ever was.
-            metadata: a dict for each, of what JSON can hold, or None. An entry that is replaced loses its own.
-            progress: called with a number of texts whenever so many more are safe.
+            keys: a distinct whole number from 0 to 2**64 - 2 for each; None for the numbers after the largest key that
+                the index has ever had.
+            metadata: for each a dict of what JSON can hold, or None. A replaced entry loses its own.
+            progress: called with a number of texts whenever so many more are committed.
 
         Returns:
             The keys.
 
         Raises:
-            InputTypeError, InputValueError: something is not as said; nothing was added.
-            IndexMismatchError: the artifact is another one now.
+            InputTypeError, InputValueError: an argument is wrong; nothing was added.
+            IndexMismatchError: the artifact was replaced by another.
             OutputError: the disk is full. What was committed stays.
-            SearchIndexError: opened for reading alone.
+            SearchIndexError: the index was opened only for reading.
         """
         additions = Additions.checked(texts, keys, metadata)
         writer = self._writing()
@@ -203,15 +204,15 @@ class Index(ForkAware):
         identity: str | None = None,
         progress: Progress | None = None,
     ) -> list[int]:
-        """Add texts whose vectors are there already.
+        """Add texts whose vectors have been computed already.
 
         Args:
-            vectors: [n, dimension], brought to unit length.
+            vectors: [n, dimension], of any length; they are stored at unit length.
             texts: a text for each.
             keys: as for `add`.
             metadata: as for `add`.
-            identity: of the artifact that made the vectors (``encoder.manifest.identity``), if it is known; vectors do
-                not tell, and those of another model are found by nobody.
+            identity: of the artifact that made the vectors (``encoder.manifest.identity``), if it is known. The vectors
+                do not tell, and no search finds those of another model.
             progress: as for `add`.
 
         Returns:
@@ -258,20 +259,20 @@ class Index(ForkAware):
         keys: Iterable[int] | None = None,
         progress: Progress | None = None,
     ) -> list[int]:
-        """Add what a file holds: an `export` of another index, or vectors that were kept in a file.
+        """Add the entries of a file: an `export` of another index, or other vectors.
 
         Args:
-            path: `.parquet` or `.arrow` (IPC file) with the columns ``text``, ``vector`` (lists of floats) and, if it
-                has them, ``key`` and ``metadata`` (JSON); `.jsonl` with the same names; or `.npy` [n, dimension].
-            texts: for `.npy`, which holds none.
-            keys: for `.npy`; None for automatic ones.
+            path: `.parquet` or `.arrow` (IPC file) with the columns ``text``, ``vector`` (lists of floats) and
+                optionally ``key`` and ``metadata`` (JSON); `.jsonl` with the same names; or `.npy` [n, dimension].
+            texts: those of an `.npy` file, which holds none.
+            keys: those of an `.npy` file; None for automatic ones.
             progress: as for `add`.
 
         Returns:
             The keys.
 
         Raises:
-            IndexMismatchError: the file says that it is of another artifact, or has another dimension.
+            IndexMismatchError: the file states another artifact, or its vectors have another dimension.
             InputValueError: the file cannot be read, or lacks something. What was committed before stays.
         """
         added: list[int] = []
@@ -293,15 +294,15 @@ class Index(ForkAware):
         """Remove entries.
 
         Args:
-            keys: those that there is nothing under are passed over.
+            keys: of the entries; those without an entry are ignored.
 
         Returns:
-            How many were removed.
+            How many entries were removed.
         """
         return self._writing().remove(list(dict.fromkeys(checked_keys(keys))))
 
     def get(self, keys: Iterable[int]) -> list[Entry | None]:
-        """The entries under these keys, each in its place; None where there is nothing."""
+        """The entries under these keys, in their order; None where there is none."""
         checked = checked_keys(keys)
         with self._store.reading() as reader:
             entries = {record.key: record.entry() for record in reader.records_of(list(set(checked)))}
@@ -320,48 +321,48 @@ class Index(ForkAware):
 
         Args:
             queries: texts, or vectors [n, dimension] of the index's artifact.
-            k: most hits a query.
-            threshold: least score of a hit, itself included.
-            where: what a hit's metadata must fulfil, as in ``{"year": {"$gte": 2020}, "lang": "en"}``; all that can
-                be said is in `simcse_engine.index.storage.where.compile_where`.
-            exact: True compares every vector; False asks the graph however small the index is; None asks it from
-                20,000 entries, or 10,000 that fulfil ``where``, on.
+            k: how many hits a query gets at most.
+            threshold: the least score of a hit, inclusive.
+            where: what a hit's metadata must meet, as in ``{"year": {"$gte": 2020}, "lang": "en"}``;
+                `simcse_engine.index.storage.where.compile_where` has all operators.
+            exact: True compares every vector; False uses the graph however small the index is; None uses it above
+                20,000 entries, or above 10,000 that meet ``where``.
 
         Returns:
             For each query its hits, best first; equal scores by key.
 
         Raises:
-            InputTypeError, InputValueError: something is not as said.
-            IndexMismatchError: the artifact is another one now, or vectors of another dimension.
-            IndexDamagedError: a vector or entry is not as it was written.
+            InputTypeError, InputValueError: an argument is wrong.
+            IndexMismatchError: the artifact was replaced by another, or the vectors have another dimension.
+            IndexDamagedError: a vector or entry was altered.
         """
         options = SearchOptions.checked(k, threshold, where, exact)
         return self._searcher.search(self._binding.queries(queries), options)
 
     def checkpoint(self) -> None:
-        """Bring the graph up to date and save it, building it again if it was damaged.
+        """Bring the graph up to date and save it; a damaged one is built again.
 
-        `add` and `close` do this from time to time; call it to make the next searches faster.
+        `add` and `close` do this from time to time. Call it to make the next searches faster.
         """
         self._writing().checkpoint()
 
     def compact(self) -> None:
-        """Drop what was removed or replaced, build the graph anew, and give the room back.
+        """Drop what was removed or replaced, build the graph anew, and give the space back.
 
-        Searches go on meanwhile. It needs room for a second copy until it is done; if it is interrupted, all is as
-        it was.
+        Searches go on meanwhile. It needs space for a second copy until it is done; if it is interrupted, the index
+        stays as it was.
         """
         self._writing().compact()
 
     def export(self, path: str | os.PathLike[str]) -> int:
-        """Write all entries into a file, which is there whole or not at all.
+        """Write all entries into a file, which appears whole or not at all.
 
         Args:
             path: `.parquet` or `.arrow` (both need ``simcse-engine[arrow]``) with the columns ``key`` (uint64),
                 ``text``, ``metadata`` (JSON) and ``vector`` (float32, unit length), or `.jsonl` with these names.
 
         Returns:
-            How many there are.
+            How many entries there are.
 
         Raises:
             InputValueError: another suffix, or pyarrow is missing.
@@ -379,7 +380,7 @@ class Index(ForkAware):
         return count
 
     def close(self) -> None:
-        """Save the graph if much has come in since, and let others write. Closing twice is fine."""
+        """Save the graph if it lacks many entries, and let others write. Closing twice is fine."""
         writer, self._writer = self._writer, None
         try:
             if writer is not None:

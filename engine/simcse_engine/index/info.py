@@ -14,10 +14,10 @@ class IndexInfo:
 
     Attributes:
         entries: how many there are.
-        dead: vectors that were removed or replaced, and take room until `Index.compact`.
-        in_graph: how many of the vectors, dead ones too, the saved graph covers; the rest is scanned.
+        dead: vectors that were removed or replaced, and take space until `Index.compact`.
+        in_graph: how many of the vectors, dead ones too, the saved graph covers; searches scan the rest.
         about: its artifact and dtype.
-        size_bytes: of all its files.
+        size_bytes: the size of all its files.
     """
 
     entries: int
