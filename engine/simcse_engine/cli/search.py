@@ -27,16 +27,16 @@ def add_parser(commands: Commands) -> None:
     add_index(search)
     queries = search.add_mutually_exclusive_group()
     queries.add_argument(
-        "query", metavar="QUERY", nargs="?", help="a sentence; without one, a prompt asks, or stdin has one a line"
+        "query", metavar="QUERY", nargs="?", help="a sentence; without one, a prompt asks, or stdin has one per line"
     )
-    queries.add_argument("--file", metavar="FILE", help="queries, one a line, .jsonl or .parquet; - for stdin")
-    search.add_argument("-k", type=count, metavar="N", default=5, help="most hits a query (default: %(default)s)")
+    queries.add_argument("--file", metavar="FILE", help="queries, one per line, .jsonl or .parquet; - for stdin")
+    search.add_argument("-k", type=count, metavar="N", default=5, help="most hits per query (default: %(default)s)")
     search.add_argument("--threshold", type=_cosine, metavar="COSINE", help="least score of a hit, from -1 to 1")
     search.add_argument(
         "--where",
         type=_object,
         metavar="JSON",
-        help="""what a hit's metadata must fulfil: '{"year": {"$gte": 2020}}'""",
+        help="""what a hit's metadata must meet: '{"year": {"$gte": 2020}}'""",
     )
     search.add_argument("--exact", action="store_true", help="compare every vector, however many there are")
     add_artifact_options(search)

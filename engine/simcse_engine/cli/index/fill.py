@@ -28,7 +28,7 @@ def add_parsers(commands: Commands) -> None:
         "--dtype",
         choices=tuple(CANDIDATES_PER_HIT),
         default="f16",
-        help="what the search graph keeps of a vector (default: %(default)s)",
+        help="how the search graph stores a vector (default: %(default)s)",
     )
 
     add = add_command(
@@ -36,13 +36,16 @@ def add_parsers(commands: Commands) -> None:
         "add",
         "add a file's texts",
         _add,
-        "What has a key that is there already replaces it, and the same text under the same key is not encoded again: "
-        "with --first-key, or keys in the file, the same command goes on after an interruption.",
+        "An entry with the same key is replaced, and the same text under the same key is not encoded again: with "
+        "--first-key, or keys in the file, the same command goes on after an interruption.",
     )
     add_index(add)
     _add_source(add)
     add.add_argument(
-        "--first-key", type=key, metavar="N", help="the first text's key, the next ones following (default: a free one)"
+        "--first-key",
+        type=key,
+        metavar="N",
+        help="the first text's key, which the next ones follow (default: a free one)",
     )
     add_artifact_options(add)
 
@@ -55,8 +58,8 @@ def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
         help="UTF-8 lines; .jsonl and .parquet with text, key, metadata; - for stdin; or with vectors: .npy, and "
         ".parquet, .arrow or .jsonl as index export writes them",
     )
-    parser.add_argument("--texts", metavar="FILE", help="the texts of an .npy file's vectors, one a line")
-    parser.add_argument("--keys", metavar="FILE", help="their keys: whole numbers, one a line, or another .npy file")
+    parser.add_argument("--texts", metavar="FILE", help="the texts of an .npy file's vectors, one per line")
+    parser.add_argument("--keys", metavar="FILE", help="their keys: whole numbers, one per line, or another .npy file")
 
 
 def _create(args: argparse.Namespace) -> int:

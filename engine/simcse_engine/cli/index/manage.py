@@ -15,11 +15,9 @@ def add_parsers(commands: Commands) -> None:
     """Declare the commands."""
     remove = add_command(commands, "remove", "remove entries", _remove)
     add_index(remove)
-    remove.add_argument(
-        "keys", metavar="KEY", nargs="+", type=key, help="of an entry; a key without one is passed over"
-    )
+    remove.add_argument("keys", metavar="KEY", nargs="+", type=key, help="of an entry; a key without one is ignored")
     add_index(add_command(commands, "info", "say what an index is and holds", _info))
-    text = "give back the room of what was removed or replaced, and build the search graph anew"
+    text = "give back the space of what was removed or replaced, and build the search graph anew"
     add_index(add_command(commands, "compact", text, _compact))
     export = add_command(commands, "export", "write all entries, with their vectors, into a file", _export)
     add_index(export)
