@@ -1,6 +1,6 @@
 """What the benchmarks run on: real sentences, the real MiniLM, and a random model of BERT-base's shape.
 
-What is made lies in `.bench/`; an artifact is made again when the code that exports it has changed.
+All files lie in `.bench/`; an artifact is exported again when the exporting code has changed.
 """
 
 import importlib.util

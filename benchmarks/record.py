@@ -85,7 +85,7 @@ def _figure(value: Any) -> str:
 
 
 def _machine() -> dict[str, Any]:
-    """What a figure depends on besides the code, and nothing that tells whose machine it is."""
+    """What a figure depends on besides the code, and nothing that identifies the machine's owner."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": cpu.model_name(),

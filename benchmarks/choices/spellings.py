@@ -63,8 +63,8 @@ class FastGelu(CpuInt8):
 class NoSmoothing(CpuInt8):
     """Without the factors before quantization: wrong vectors, to see what the factors cost."""
 
-    def _quantize(self, graph: Graph, x: str, name: str, given: QuantizedInput, scale: str, zero: str) -> str:
-        bare = QuantizedInput(smooth=None, scale=given.scale, zero=given.zero)
+    def _quantize(self, graph: Graph, x: str, name: str, quantized: QuantizedInput, scale: str, zero: str) -> str:
+        bare = QuantizedInput(smooth=None, scale=quantized.scale, zero=quantized.zero)
         return super()._quantize(graph, x, name, bare, scale, zero)
 
 

@@ -41,7 +41,7 @@ def main() -> None:
         ask_size(peers)
         return
     if name == "threads" and arguments.counts is None and usable_cpus() <= 2:
-        sys.exit(f"{usable_cpus()} CPUs here, too few to tell; --counts 1 2 measures them all the same")
+        sys.exit(f"{usable_cpus()} CPUs here, which is too few; --counts 1 2 measures all the same")
     if arguments.search:
         SETTINGS.unlink(missing_ok=True)
     field = Field.enter(

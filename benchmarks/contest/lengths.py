@@ -31,9 +31,9 @@ def measure(field: Field, *, rounds: int = 5, tokens: int = 4_096) -> dict[str, 
         sample, warm_up, *inputs = (texts[start : start + count] for start in range(0, len(texts), count))
 
         def load(_: str, each: Contestant, length: int = length, sample: Sequence[str] = sample) -> Load:
-            found = each.bulk_for(f"{length} tokens", sample)
-            each.process.load(found)
-            return found
+            setting = each.bulk_for(f"{length} tokens", sample)
+            each.process.load(setting)
+            return setting
 
         loads = field.each(load)
         seconds, shares = field.bulk(inputs, warm_up=warm_up, tokens=count * length)

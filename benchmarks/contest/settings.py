@@ -42,7 +42,7 @@ class Best:
 
     @classmethod
     def kept(cls, key: str, search: Callable[[], Self]) -> Self:
-        """The best that was found before under this key, or is found now."""
+        """The best setting that is kept under this key, or that a search finds."""
         best = Kept(SETTINGS).once(key, search)
         return cls(setting=Setting(**best["setting"]), tried=best["tried"])
 

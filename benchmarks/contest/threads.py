@@ -1,4 +1,4 @@
-"""Does bulk work get faster with more threads? Only machines with more than two CPUs can tell."""
+"""Does bulk work get faster with more threads? Worth asking on more than two CPUs."""
 
 from collections.abc import Sequence
 from dataclasses import replace

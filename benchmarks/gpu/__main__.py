@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def prepared(name: str, arguments: argparse.Namespace) -> tuple[dict[str, Path], dict[str, str]]:
-    """Our artifacts by name, the one that ratios are of first, and why others could not be made."""
+    """Our artifacts by name, the base of all ratios first, and why others are missing."""
     model, device = MODELS[name], arguments.device
     if device == "cpu":
         # In a trial it replaces those of a GPU.
@@ -79,7 +79,7 @@ def prepared(name: str, arguments: argparse.Namespace) -> tuple[dict[str, Path],
             artifacts[key] = output
         except SimCSEError as error:
             absent[key] = str(error)
-            print(f"  {key}: not made: {error}", flush=True)
+            print(f"  {key}: missing: {error}", flush=True)
     return artifacts, absent
 
 

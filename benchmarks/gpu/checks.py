@@ -48,11 +48,11 @@ def spearman(encoder: Encoder, exact: Encoder, folder: Path) -> dict[str, Any]:
 def placement(artifact: Path, device: str) -> dict[str, Any]:
     """How many nodes of the graph each provider has, and which ones are not on the device."""
     ort = import_runtime()
-    made = settings(1)
-    made.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    options = settings(1)
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     provider = CPU if device == "cpu" else CUDA
     # Not strict, so that a node that would go to the CPU is listed instead of an error raised.
-    session = open_graph(artifact / GRAPH, made, provider, device=device)
+    session = open_graph(artifact / GRAPH, options, provider, device=device)
     nodes = collections.Counter()
     elsewhere = []
     for part in session.get_provider_graph_assignment_info():

@@ -1,4 +1,4 @@
-"""A peer that cannot be installed is told of with pip's own words, and nobody else suffers from it."""
+"""A peer that cannot be installed is reported in pip's own words, and the others go on."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ except environment.PeerError as error:
 """
 
 
-def test_a_version_that_there_is_not(tmp_path: Path) -> None:
+def test_a_version_that_does_not_exist(tmp_path: Path) -> None:
     environment = {**os.environ, "PIP_NO_INDEX": "1"}
     done = subprocess.run(
         [sys.executable, "-c", CODE, tmp_path], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True

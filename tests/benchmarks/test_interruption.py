@@ -1,4 +1,4 @@
-"""A run that is interrupted or killed leaves no process behind, and the same command goes on where it stopped."""
+"""An interrupted or killed run leaves no process behind, and the same command goes on where it stopped."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 PATIENCE = 60
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="tells by /proc who still runs")
+pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="reads in /proc which processes run")
 
 # A worker whose work takes longer than the test has patience.
 WORKER = """
@@ -42,7 +42,7 @@ def load(what):
     return encode
 """
 
-ASKER = """
+CLIENT = """
 import sys
 from pathlib import Path
 from benchmarks.contest.peers.process import Process
@@ -69,10 +69,10 @@ run.main()
 """
 FIRST = """
 from pathlib import Path
-with Path(__file__).with_name("asked").open("a") as asked:
-    asked.write("first\\n")
+with Path(__file__).with_name("answers").open("a") as answers:
+    answers.write("first\\n")
 """
-# The first time, it starts somebody who outlives it, and is never done.
+# The first time, it starts a process that would outlive it, and never ends.
 SECOND = """
 import subprocess, time
 from pathlib import Path
@@ -105,25 +105,25 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_peer_does_not_outlive_its_asker(
+def test_a_peer_does_not_outlive_its_client(
     number: signal.Signals, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
-    asker = start(ASKER, tmp_path / "pid")
+    client = start(CLIENT, tmp_path / "pid")
     worker = number_in(tmp_path / "pid")
     assert runs(worker)
-    asker.send_signal(number)
-    asker.communicate(timeout=PATIENCE)
+    client.send_signal(number)
+    client.communicate(timeout=PATIENCE)
     until(lambda: not runs(worker))
 
 
-def test_what_a_peer_started_neither_outlives_it_nor_keeps_its_asker(
+def test_what_a_peer_started_neither_outlives_it_nor_keeps_its_client(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "worker.py").write_text(FORKING, encoding="utf-8")
-    asker = start(ASKER, tmp_path / "pid")
-    asker.communicate(timeout=PATIENCE)
-    assert asker.returncode == 0
+    client = start(CLIENT, tmp_path / "pid")
+    client.communicate(timeout=PATIENCE)
+    assert client.returncode == 0
     child = number_in(tmp_path / "pid")
     until(lambda: not runs(child))
 
@@ -138,15 +138,15 @@ def test_the_suite_goes_on_and_leaves_nobody(
     grandchild = number_in(tmp_path / "pid")
     assert runs(grandchild)
     killed.send_signal(number)
-    said, _ = killed.communicate(timeout=PATIENCE)
+    output, _ = killed.communicate(timeout=PATIENCE)
     assert killed.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
     until(lambda: not runs(grandchild))
-    assert "2 of 2" not in said
+    assert "2 of 2" not in output
 
-    said, _ = start(SUITE, tmp_path).communicate(timeout=PATIENCE)
-    assert "first: answered before" in said
-    assert "2 of 2 answered" in said
-    assert (tmp_path / "asked").read_text(encoding="utf-8") == "first\n"
+    output, _ = start(SUITE, tmp_path).communicate(timeout=PATIENCE)
+    assert "first: answered before" in output
+    assert "2 of 2 answered" in output
+    assert (tmp_path / "answers").read_text(encoding="utf-8") == "first\n"
     assert not (tmp_path / "answered.json").exists()
 
 
@@ -156,7 +156,7 @@ def number_in(path: Path) -> int:
 
 
 def runs(pid: int) -> bool:
-    """Whether it is there, and more than a zombie that nobody has asked about."""
+    """Whether the process is there, and no zombie."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -14,7 +14,7 @@ def spread(value: float) -> dict[str, float]:
 
 
 def made_up(names: list[str]) -> dict[str, Any]:
-    """Results of every file that tables and plots read, with figures that nobody measured."""
+    """Results for every table and plot, with made-up figures."""
     ratio = {"median": 2.0, "low": 1.5, "high": 2.5}
     peers = [name for name in names if not name.startswith("ours")]
     percentiles = ("p1", "p5", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "p99.9")
@@ -46,7 +46,7 @@ def made_up(names: list[str]) -> dict[str, Any]:
         "share_of_peak": {name: {"of_peak": "fp32", "share": spread(0.5)} for name in names},
         "bulk_ours_over_peer": {"ours-int8": dict.fromkeys(peers, ratio)},
     }
-    found = {
+    results = {
         "versus-minilm": versus,
         "latency-minilm": {
             "one_sentence_ms": {name: dict(zip(percentiles, range(1, 11), strict=True)) for name in names},
@@ -90,7 +90,7 @@ def made_up(names: list[str]) -> dict[str, Any]:
             },
         },
     }
-    return {name: {"measured": "2026-01-01", "machine": machine, **each} for name, each in found.items()}
+    return {name: {"measured": "2026-01-01", "machine": machine, **each} for name, each in results.items()}
 
 
 @pytest.fixture
@@ -143,12 +143,12 @@ def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> N
     assert once.endswith("after\n")
 
 
-def test_another_machine_is_told_of(results: dict[str, Any], page: Path) -> None:
+def test_another_machine_is_named(results: dict[str, Any], page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "another machine" not in report.filled(text, results)
     results["quality-minilm"]["machine"] = {**results["quality-minilm"]["machine"], "cpu": "Another CPU"}
-    said = "Measured on another machine: quality-minilm on Another CPU, 2026-01-01."
-    assert report.filled(text, results).count(said) == 1
+    note = "Measured on another machine: quality-minilm on Another CPU, 2026-01-01."
+    assert report.filled(text, results).count(note) == 1
 
 
 def test_another_figure_is_seen(results: dict[str, Any], page: Path, tmp_path: Path) -> None:
@@ -165,10 +165,10 @@ def test_another_figure_is_seen(results: dict[str, Any], page: Path, tmp_path: P
 
 
 def test_a_peer_that_failed_on_the_way(results: dict[str, Any], page: Path) -> None:
-    found = results["lengths-minilm"]
-    rates = found["lengths"]["16"]["tokens_per_second"]
-    found["lengths"]["16"] = {"tokens_per_second": {name: rates[name] for name in rates if name != "fastembed"}}
-    found["absent"] = {"fastembed": "its process ended with -9"}
+    lengths = results["lengths-minilm"]
+    rates = lengths["lengths"]["16"]["tokens_per_second"]
+    lengths["lengths"]["16"] = {"tokens_per_second": {name: rates[name] for name in rates if name != "fastembed"}}
+    lengths["absent"] = {"fastembed": "its process ended with -9"}
     text = report.filled(page.read_text(encoding="utf-8"), results)
     assert "| FastEmbed | 375 |  |" in text
     assert "Absent: FastEmbed: its process ended with -9." in text

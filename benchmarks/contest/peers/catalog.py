@@ -21,7 +21,7 @@ class Peer:
         environment: where it runs.
         worker: the module of `workers` that runs it.
         model: makes the file or folder that it reads.
-        precision: what it is told to compute in; None for its default.
+        precision: that it is set to; None for its default.
         least_cosine: to the reference's vectors; None where the cosine is only reported.
         arithmetic: of its matrix products, "fp32", "bf16" or "int8"; "default" where the library decides.
         own_batches: its user makes the batches, and so chooses their lengths and how many run at once.

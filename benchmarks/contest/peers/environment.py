@@ -1,4 +1,4 @@
-"""Environments of their own for the peers, made from pinned requirements under `.bench/`."""
+"""The peers' virtual environments, created from pinned requirements under `.bench/`."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ class Environment:
 
     @property
     def folder(self) -> Path:
-        """Where it lies; models that its packages convert lie in it too, and go when it is made anew."""
+        """Its folder, which also holds the models that its packages convert: they go when it is replaced."""
         return BENCH / self.name
 
     @property
@@ -63,7 +63,7 @@ class Environment:
         return self.folder / "bin/python"
 
     def install(self) -> Installed:
-        """Make the environment, if it is not there or has other versions than the pinned ones."""
+        """Create the environment, unless it is there with the pinned versions."""
         requirements = (*self.requirements, *self.bare)
         pins = dict(requirement.split("==") for requirement in requirements)
         versions = self._versions()
@@ -84,7 +84,7 @@ class Environment:
         return Installed(requirements=requirements, error=error, packages=packages)
 
     def _pip(self, *what: str) -> str | None:
-        """Install; why it failed, or None."""
+        """Install packages; the reason if that failed, else None."""
         pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *what]
         done = tether.run(pip, captured=True)
         if not done.returncode:
@@ -102,7 +102,7 @@ class Environment:
 
 
 def _key(name: str) -> str:
-    """A distribution's name as all its spellings have it in common."""
+    """A distribution's name, the same for all its spellings."""
     return name.lower().replace("_", "-")
 
 

@@ -1,4 +1,4 @@
-"""What everybody's vectors are checked against: transformers in float32, one text at a time."""
+"""The reference that all vectors are checked against: transformers in float32, one text at a time."""
 
 from collections.abc import Sequence
 

@@ -64,7 +64,7 @@ class Load:
         model: the file or folder that the library reads.
         folder: of the tokenizer's files and, for pooler "cls", head.npz.
         pooler: "avg" or "cls".
-        precision: what the library is asked to compute in; None for its default.
+        precision: that the library is set to; None for its default.
         setting: how to run.
     """
 
