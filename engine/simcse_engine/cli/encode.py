@@ -11,7 +11,7 @@ from .output import counted_cuts, print_report
 
 def add_parser(commands: Commands) -> None:
     """Declare the command."""
-    parser = add_command(commands, "encode", "encode a file of sentences, one a line, into a file of vectors", run)
+    parser = add_command(commands, "encode", "encode a file of sentences, one per line, into a file of vectors", run)
     add_artifact(parser)
     parser.add_argument(
         "file", metavar="FILE", nargs="?", default="-", help="UTF-8 lines, .jsonl or .parquet; - or nothing for stdin"
