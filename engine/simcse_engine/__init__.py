@@ -31,13 +31,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the index with its first use: who only encodes needs no database."""
+    """Import the index at its first use: encoding needs no database."""
     if name in ("Hit", "Index"):
         from . import index
 
         return getattr(index, name)
     if name == "SimCSE":
-        # It has an index in it.
+        # It imports the index.
         from .simcse import SimCSE
 
         return SimCSE

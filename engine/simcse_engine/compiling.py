@@ -1,7 +1,7 @@
 """Compiling: an artifact for TensorRT, made ready for the GPU of this machine, as a new whole artifact.
 
-TensorRT chooses among kernels by measuring them, so an engine is for the kind of GPU that it was built on and for the
-version that built it. It takes half a minute or more, which no request should wait for.
+TensorRT chooses among kernels by measuring them, so a plan is for the kind of GPU that it was made on and for the
+version that made it. Making one takes half a minute or more, for which no request should wait.
 """
 
 import shutil
@@ -32,8 +32,8 @@ class CompileOptions:
 
     Attributes:
         device: "cuda" or "cuda:N", the GPU to compile on and for.
-        timings: a folder where TensorRT keeps what it measured, so that the next compilation takes less time.
-        force: replace an artifact that is there already.
+        timings: a folder where TensorRT keeps its measurements, so that the next compilation takes less time.
+        force: replace an artifact at the output.
 
     Raises:
         InputValueError: the device is no GPU.
@@ -45,7 +45,7 @@ class CompileOptions:
 
     def __post_init__(self) -> None:
         if self.device == "cpu":
-            raise InputValueError("device='cpu': engines are compiled on and for a GPU; 'cuda' or 'cuda:N' is wanted")
+            raise InputValueError("device='cpu': plans are compiled on and for a GPU; expected 'cuda' or 'cuda:N'")
 
 
 def compile_artifact(
@@ -56,17 +56,17 @@ def compile_artifact(
     Args:
         artifact: the folder of an artifact for "tensorrt" or "tensorrt-rtx", compiled or not.
         output: the folder to make.
-        options: how.
-        say: called with a line on each step.
+        options: how to compile.
+        say: called with a line for each step.
 
     Returns:
-        The published manifest, with one engine and the parity measured on it.
+        The published manifest, with one plan and the parity measured on it.
 
     Raises:
         ArtifactError: the artifact is missing or damaged.
         InputValueError: it is for another target.
         ProviderError, RuntimeMissingError: no GPU, or a library is missing; says what to install.
-        CompileError: no engine came of it.
+        CompileError: no plan came of it.
         ParityError: its vectors differ from the reference model's; nothing was published.
         OutputError: ``output`` exists (without ``force``), is a folder of other things, or cannot be written.
     """
@@ -75,37 +75,37 @@ def compile_artifact(
     manifest = open_artifact(artifact)
     if manifest.max_batch is None:
         raise InputValueError(
-            f"{artifact}: is for {manifest.target}, which runs it as it is; what is exported with --target tensorrt "
-            "or tensorrt-rtx is compiled"
+            f"{artifact}: is for {manifest.target}, which runs it as it is; only artifacts exported with --target "
+            "tensorrt or tensorrt-rtx are compiled"
         )
     session = SessionOptions(device=checked_device(options.device, manifest))
-    here = gpu(session.device_index)
-    made_by = builder(manifest.target)
+    target_gpu = gpu(session.device_index)
+    compiler = builder(manifest.target)
     if options.timings is not None:
         options.timings.mkdir(parents=True, exist_ok=True)
     with whole_folder(output, replace=options.force) as staging:
         for name in manifest.files:
             if not fnmatch(name, ENGINE_FILES):
                 shutil.copyfile(artifact / name, staging / name)
-        say(f"[1/2] compiling with {made_by} for {here.name}")
-        engine = Engine(
-            graph=(file := f"engine-{here.compute_capability}.onnx"),
+        say(f"[1/2] compiling with {compiler} for {target_gpu.name}")
+        plan = Engine(
+            graph=(file := f"engine-{target_gpu.compute_capability}.onnx"),
             file=file,
-            compute_capability=here.compute_capability,
-            builder=made_by,
-            gpu=here.name,
+            compute_capability=target_gpu.compute_capability,
+            builder=compiler,
+            gpu=target_gpu.name,
             profile=profile(manifest.max_batch, manifest.max_tokens),
         )
         compile_graph(
-            *(staging / GRAPH, staging / file, manifest.target, session), sizes=engine.profile, timings=options.timings
+            *(staging / GRAPH, staging / file, manifest.target, session), sizes=plan.profile, timings=options.timings
         )
-        # Verified already, since nobody sees this manifest unless it is.
-        engines = {str(engine.compute_capability): engine}
+        # Stated beforehand: without verification, this manifest is never published.
+        engines = {str(plan.compute_capability): plan}
         manifest = replace(manifest, engines=engines, files=Manifest.files_in(staging), parity=None, verified=True)
         manifest.write(staging)
         say("[2/2] comparing its vectors with the reference model's")
         with Encoder(staging, device=options.device) as encoder:
-            measured = verify(encoder, staging)
-        manifest = replace(manifest, parity=measured.to_json())
+            parity = verify(encoder, staging)
+        manifest = replace(manifest, parity=parity.to_json())
         manifest.write(staging)
     return manifest

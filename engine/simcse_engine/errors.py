@@ -1,34 +1,34 @@
 """Everything the engine raises on purpose.
 
 SimCSEError
-├── ArtifactError            an artifact cannot be used as it lies there
+├── ArtifactError            an artifact cannot be used in its present state
 │   ├── ArtifactNotFoundError    no such folder, or no artifact in it
 │   ├── IntegrityError           a file is missing, altered or not what the manifest says
 │   ├── FormatVersionError       written in a format that this engine does not read
-│   └── NotCompiledError         no engine in it that this GPU and this TensorRT can load
-├── SearchIndexError         an index cannot be used as it lies there, or not in this way
+│   └── NotCompiledError         it holds no plan that this GPU and this TensorRT can load
+├── SearchIndexError         an index cannot be used in its present state, or not in this way
 │   ├── IndexNotFoundError       no such folder, or no index in it
 │   ├── IndexLockedError         another writer has it open
-│   ├── IndexMismatchError       encoder, vectors or graph of another artifact
+│   ├── IndexMismatchError       the encoder or the vectors are of another artifact
 │   ├── IndexDamagedError        a file is missing, truncated or altered
 │   └── IndexVersionError        written in a format that this engine does not read
 ├── RuntimeMissingError      onnxruntime is absent, or two builds of it overwrite each other
-├── ProviderError            the device asked for is not the device that would run
-├── CompileError             TensorRT, or TensorRT for RTX, makes no engine of a graph
-├── InputTypeError           texts of the wrong type (also a TypeError)
+├── ProviderError            the requested device cannot run here, or not this artifact
+├── CompileError             TensorRT, or TensorRT for RTX, makes no plan of a graph
+├── InputTypeError           texts or options of the wrong type (also a TypeError)
 ├── InputValueError          texts or options with a wrong value (also a ValueError)
 │   └── TruncationError          a text is longer than max_tokens and truncate="error"
 ├── ClosedError              use after close()
-├── OutputError              a result cannot be written where it was asked to go
+├── OutputError              a result cannot be written to its place
 ├── ParityError              vectors differ from the reference model's by more than the precision allows
 └── ExportError              (simcse_export) the checkpoint cannot be exported
     ├── CheckpointError          a file of the checkpoint is missing, broken or contradictory
-    ├── PoolerError              the pooler is not given, or the checkpoint has no weights for it
+    ├── PoolerError              the pooler is not stated, or the checkpoint has no weights for it
     ├── UnsupportedModelError    an architecture or option that neither graph writer knows
     └── QualityError             the precision costs more quality than was allowed
 
-Warnings are no errors: TruncationWarning says how many texts were cut where truncate="warn", IndexWarning that an index
-answers, but slower than it should, and UnverifiedWarning that nobody has yet seen an artifact's vectors on its device.
+Warnings are not errors: TruncationWarning counts the texts that were cut where truncate="warn", IndexWarning says that
+an index answers more slowly than it should, and UnverifiedWarning that an artifact was never verified on its device.
 """
 
 
@@ -37,7 +37,7 @@ class SimCSEError(Exception):
 
 
 class ArtifactError(SimCSEError):
-    """An artifact cannot be used as it lies there."""
+    """An artifact cannot be used in its present state."""
 
 
 class ArtifactNotFoundError(ArtifactError):
@@ -53,11 +53,11 @@ class FormatVersionError(ArtifactError):
 
 
 class NotCompiledError(ArtifactError):
-    """The artifact holds no engine that this GPU and this TensorRT can load; it is to be compiled here."""
+    """The artifact holds no plan that this GPU and this TensorRT can load; compile it on this machine."""
 
 
 class SearchIndexError(SimCSEError):
-    """An index cannot be used as it lies there, or not in this way."""
+    """An index cannot be used in its present state, or not in this way."""
 
 
 class IndexNotFoundError(SearchIndexError):
@@ -65,7 +65,7 @@ class IndexNotFoundError(SearchIndexError):
 
 
 class IndexLockedError(SearchIndexError):
-    """Another writer has the index open; the message says who."""
+    """Another writer has the index open; the message names its process."""
 
 
 class IndexMismatchError(SearchIndexError):
@@ -85,15 +85,15 @@ class RuntimeMissingError(SimCSEError):
 
 
 class ProviderError(SimCSEError):
-    """The device that was asked for is not the device that would run."""
+    """The requested device cannot run here, or cannot run this artifact."""
 
 
 class CompileError(SimCSEError):
-    """TensorRT, or TensorRT for RTX, makes no engine of a graph."""
+    """TensorRT, or TensorRT for RTX, makes no plan of a graph."""
 
 
 class InputTypeError(SimCSEError, TypeError):
-    """Texts, or one of them, are of the wrong type."""
+    """Texts, one of them, or an option are of the wrong type."""
 
 
 class InputValueError(SimCSEError, ValueError):
@@ -101,7 +101,7 @@ class InputValueError(SimCSEError, ValueError):
 
 
 class TruncationError(InputValueError):
-    """A text is longer than ``max_tokens`` and ``truncate="error"`` was asked for."""
+    """A text is longer than ``max_tokens``, with ``truncate="error"``."""
 
 
 class ClosedError(SimCSEError):
@@ -109,7 +109,7 @@ class ClosedError(SimCSEError):
 
 
 class OutputError(SimCSEError):
-    """A result cannot be written where it was asked to go; what lay there is untouched."""
+    """A result cannot be written to its place; what lies there is untouched."""
 
 
 class ParityError(SimCSEError):
@@ -125,7 +125,7 @@ class CheckpointError(ExportError):
 
 
 class PoolerError(ExportError):
-    """The pooler is not given, or the checkpoint has no weights for it."""
+    """The pooler is not stated, or the checkpoint has no weights for it."""
 
 
 class UnsupportedModelError(ExportError):
@@ -140,8 +140,8 @@ class TruncationWarning(UserWarning):
     """Texts were longer than ``max_tokens`` and were cut.
 
     Attributes:
-        cut: how many.
-        total: of how many that were encoded.
+        cut: how many texts were cut.
+        total: how many texts were encoded.
     """
 
     def __init__(self, message: str, *, cut: int = 0, total: int = 0) -> None:
@@ -151,8 +151,8 @@ class TruncationWarning(UserWarning):
 
 
 class IndexWarning(UserWarning):
-    """An index answers, but slower than it should: its graph is damaged, and vectors are compared one by one."""
+    """An index answers more slowly than it should: its ANN graph is damaged, and vectors are compared one by one."""
 
 
 class UnverifiedWarning(UserWarning):
-    """An artifact was checked on a CPU alone, and not yet on a device of its target; ``simcse-engine verify`` does."""
+    """An artifact was verified only on a CPU, not on a device of its target; ``simcse-engine verify`` does that."""

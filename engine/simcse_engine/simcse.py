@@ -33,7 +33,7 @@ Result = tuple[str, float]
 
 
 class SimCSE:
-    """Takes the place of ``simcse.SimCSE``: the same methods, parameters and shapes, without torch.
+    """A replacement for ``simcse.SimCSE``: the same methods, parameters and shapes, without torch.
 
     >>> from simcse_engine import SimCSE
     >>> model = SimCSE(artifact)
@@ -46,27 +46,27 @@ class SimCSE:
     What differs on purpose:
 
     - It takes an artifact, not a checkpoint: ``simcse-export CHECKPOINT -o ARTIFACT`` makes one. The artifact has its
-      pooler; another ``pooler=`` raises. All five of SimCSE's are possible, where upstream has two.
+      pooler; another ``pooler=`` raises. All five poolers of SimCSE are possible, where upstream has two.
     - Vectors are float32 arrays; there is no tensor to return, so ``return_numpy`` changes nothing.
     - Texts are cut at the artifact's ``max_tokens`` unless ``max_length`` says less, and a `TruncationWarning` counts
       them. Upstream cuts at 128 in silence; ``encode(…, max_length=128)`` gives its vectors.
     - Most artifacts give unit vectors; ``normalize_to_unit=False`` needs one that was exported with
       ``--no-normalize``, and raises otherwise.
     - ``device`` is given once, to the class; a method's ``device`` that is another one raises.
-    - An empty list is fine, and gives [0, dimension]. A zero vector stays zero, and has cosine 0 to all.
-    - `search` heeds ``threshold`` and ``top_k`` for a list of queries too; upstream's, without faiss, forgets them.
-      Scores are Python floats throughout, where upstream's are NumPy's with faiss.
-    - `search` compares every vector up to 20,000, and asks a graph beyond. So ``num_cells``, ``num_cells_in_search``,
-      ``use_faiss`` and ``faiss_fast`` are accepted and change nothing; nor does ``batch_size``.
-    - The caller's list is never changed: upstream's `add_to_index` appends to what `build_index` was given.
+    - An empty list gives [0, dimension]. A zero vector stays zero, and has cosine 0 to all vectors.
+    - `search` heeds ``threshold`` and ``top_k`` for a list of queries too; upstream's, without faiss, ignores them.
+      Scores are always Python floats, where upstream's are NumPy's with faiss.
+    - `search` compares every vector up to 20,000, and uses an ANN graph beyond. So ``num_cells``,
+      ``num_cells_in_search``, ``use_faiss`` and ``faiss_fast`` are accepted without effect; so is ``batch_size``.
+    - The caller's list is never changed: upstream's `add_to_index` appends to the list passed to `build_index`.
     - Files are read as UTF-8, whatever the locale.
-    - Progress bars appear on terminals alone, and only for an index; nothing is logged.
+    - Progress bars appear only on terminals, and only for an index; nothing is logged.
     - `save_index` and `load_index` are new.
 
     Attributes:
         manifest: what is known of the artifact.
-        device: what it runs on.
-        pooler: the artifact's.
+        device: the device that it runs on.
+        pooler: the artifact's pooler.
     """
 
     manifest: Manifest
@@ -86,27 +86,27 @@ class SimCSE:
             device: "cpu", "cuda" or "cuda:N"; None for the artifact's target.
             num_cells: without effect.
             num_cells_in_search: without effect.
-            pooler: what the artifact must have been exported with, if it matters.
+            pooler: the pooler that the artifact must have; None for any.
 
         Raises:
-            ArtifactNotFoundError: no artifact; if it is a checkpoint, the message has the command that exports it.
+            ArtifactNotFoundError: no artifact; for a checkpoint, the message has the command that exports it.
             InputValueError: the artifact has another pooler.
             ArtifactError, ProviderError, RuntimeMissingError: as for `Encoder`.
         """
         self.num_cells = num_cells
         self.num_cells_in_search = num_cells_in_search
         self._folder = _artifact_folder(artifact, pooler)
-        found = Manifest.read(self._folder)
-        if pooler is not None and pooler != found.pooler:
+        manifest = Manifest.read(self._folder)
+        if pooler is not None and pooler != manifest.pooler:
             raise InputValueError(
-                f"{artifact}: its pooler is {found.pooler!r}, not {pooler!r}; leave pooler out, or export with it: "
-                f"{_export_command(found.source.id, pooler)}"
+                f"{artifact}: its pooler is {manifest.pooler!r}, not {pooler!r}; leave pooler out, or export with it: "
+                f"{_export_command(manifest.source.id, pooler)}"
             )
         self._encoder = Encoder(self._folder, device=device)
         self.manifest = self._encoder.manifest
         self.device = self._encoder.device
         self.pooler = self.manifest.pooler
-        # Of another max_length than the artifact's: opened when it is asked for, and the last one kept.
+        # With another max_length than the artifact's: opened at its first use, and the last one is kept.
         self._shorter: Encoder | None = None
         self._index: Index | None = None
         self._temporary: weakref.finalize[Any, Any] | None = None
@@ -126,19 +126,19 @@ class SimCSE:
 
         Args:
             sentence: one, or a list.
-            device: None, or what the class runs on.
-            return_numpy: without effect: it is always an array.
-            normalize_to_unit: bring the vectors to length 1.
-            keepdim: [1, dimension] for one sentence.
+            device: None, or the class's.
+            return_numpy: without effect: the result is always an array.
+            normalize_to_unit: scale the vectors to length 1.
+            keepdim: return [1, dimension] for one sentence.
             batch_size: without effect.
-            max_length: cut after so many tokens, special ones included; None, or more than that, for the artifact's
-                ``max_tokens``. For another value than that, a second encoder is opened and kept.
+            max_length: cut after so many tokens, special ones included; None for the artifact's ``max_tokens``, which
+                is also the most. A lower value opens a second encoder, and keeps it.
 
         Returns:
             float32: [dimension] for a `str`, [n, dimension] for a list.
 
         Raises:
-            InputTypeError: something is no `str`.
+            InputTypeError: a sentence is no `str`.
             InputValueError: a text holds a lone surrogate; ``normalize_to_unit=False`` with an artifact that
                 normalizes.
             ProviderError: another device than the class's.
@@ -163,7 +163,7 @@ class SimCSE:
         Args:
             queries: a sentence, or a list of n.
             keys: a sentence, a list of m, or vectors [m, dimension] or [dimension], of any length.
-            device: None, or what the class runs on.
+            device: None, or the class's.
 
         Returns:
             A float for one and one; float32 [m] for one query and several keys; [n, m] for a list of queries ([n, 1]
@@ -171,7 +171,7 @@ class SimCSE:
 
         Raises:
             InputValueError: an array of another shape.
-            InputTypeError: something is no `str`, or an array no numbers.
+            InputTypeError: a sentence is no `str`, or an array holds no numbers.
         """
         query_vectors = self.encode(queries, device=device)
         key_vectors = _checked_keys(keys, self.manifest.dimension) if isinstance(keys, np.ndarray) else None
@@ -190,23 +190,24 @@ class SimCSE:
         device: str | None = None,
         batch_size: int = 64,  # noqa: ARG002  (upstream's)
     ) -> None:
-        """Encode sentences to search in; what was built, saved or loaded before is left alone or, unsaved, dropped.
+        """Encode sentences to search in. An index that was built before is dropped, unless it was saved.
 
         Args:
-            sentences_or_file_path: a list, or a path to a UTF-8 file with one a line, whose ends are stripped of
-                white space; blank lines are kept.
+            sentences_or_file_path: a list, or a path to a UTF-8 file with one sentence per line, whose end is stripped
+                of white space; blank lines are kept.
             use_faiss: without effect.
             faiss_fast: without effect.
-            device: None, or what the class runs on.
+            device: None, or the class's.
             batch_size: without effect.
 
         Raises:
-            InputTypeError, InputValueError: the file cannot be read, or something is no sentence.
-            OutputError: no room in the folder for temporary files (``TMPDIR``), where it lies until `save_index`.
+            InputTypeError, InputValueError: the file cannot be read, or an item is no sentence.
+            OutputError: no room in the folder for temporary files (``TMPDIR``), where the index lies until
+                `save_index`.
         """
         self._check_device(device)
         sentences = _sentences(sentences_or_file_path)
-        # Only an Index searches, saves and grows, so that there is one path. Its files go with this object.
+        # Only an Index searches, saves and grows, so that there is one path. Its files are removed with this object.
         home = tempfile.mkdtemp(prefix="simcse-engine-")
         temporary = weakref.finalize(self, _remove_folder, home, os.getpid())
         try:
@@ -229,7 +230,7 @@ class SimCSE:
 
         Args:
             sentences_or_file_path: as for `build_index`.
-            device: None, or what the class runs on.
+            device: None, or the class's.
             batch_size: without effect.
 
         Raises:
@@ -245,13 +246,13 @@ class SimCSE:
 
         Args:
             queries: a sentence, or a list of them.
-            device: None, or what the class runs on.
-            threshold: least cosine, itself included.
-            top_k: most results a query.
+            device: None, or the class's.
+            threshold: the lowest cosine of a result.
+            top_k: most results per query.
 
         Returns:
-            ``[(sentence, score), …]``, best first, equal scores in the order of addition; for a list of queries, a
-            list of these.
+            ``[(sentence, score), …]``, best first, equal scores in the order of addition; for a list of queries, one
+            such list per query.
 
         Raises:
             SearchIndexError: there is no index.
@@ -259,17 +260,17 @@ class SimCSE:
         self._check_device(device)
         index = self._built()
         single = isinstance(queries, str)
-        found = index.search([queries] if isinstance(queries, str) else queries, k=top_k, threshold=threshold)
-        results = [[(hit.text, hit.score) for hit in hits] for hits in found]
+        hits = index.search([queries] if isinstance(queries, str) else queries, k=top_k, threshold=threshold)
+        results = [[(hit.text, hit.score) for hit in hits_of_query] for hits_of_query in hits]
         return results[0] if single else results
 
     def save_index(self, folder: str | os.PathLike[str]) -> None:
-        """Keep the index in a folder, which `load_index`, `Index.open` and the command line read.
+        """Save the index in a folder, which `load_index`, `Index.open` and the command line read.
 
-        From then on it lies there: `add_to_index` adds to the folder.
+        From then on the index lies there: `add_to_index` adds to the folder.
 
         Args:
-            folder: must not exist, or be empty. It appears whole or not at all.
+            folder: must not exist, or must be empty. It appears whole or not at all.
 
         Raises:
             SearchIndexError: there is no index.
@@ -278,9 +279,9 @@ class SimCSE:
         source = self._built()
         target = Path(folder).expanduser().absolute()
         if source.folder.resolve() in target.resolve().parents:
-            raise OutputError(f"{target}: lies within the index that is to be saved; name a folder outside of it")
+            raise OutputError(f"{target}: lies within the index that is saved; name a folder outside of it")
         # The lock keeps writers off while files are copied. A reader that ends may still move SQLite's log into the
-        # database: so the log comes first, and is either whole or not needed.
+        # database; so the log is copied first, and is either whole or not needed.
         with whole_folder(target) as staging, Index.open(source.folder, artifact=self._encoder):
             for path in sorted(source.folder.iterdir(), reverse=True):
                 with contextlib.suppress(FileNotFoundError):
@@ -291,10 +292,10 @@ class SimCSE:
         """Search in an index that was saved; it may be larger than memory.
 
         Args:
-            folder: of `save_index`, or any `Index` of this artifact.
+            folder: made by `save_index`, or that of any `Index` of this artifact.
 
         Raises:
-            IndexNotFoundError: there is none.
+            IndexNotFoundError: there is no index.
             IndexMismatchError: it is of another artifact.
             IndexDamagedError, IndexVersionError: it cannot be read.
         """
@@ -317,13 +318,13 @@ class SimCSE:
             index.add(sentences, progress=bar.update)
 
     def _use(self, index: Index | None, temporary: "weakref.finalize[Any, Any] | None") -> None:
-        """Search in this one from now on."""
-        before, self._index = self._index, index
-        dropped, self._temporary = self._temporary, temporary
-        if before is not None:
-            before.close()
-        if dropped is not None:
-            dropped()
+        """Search in ``index`` from now on."""
+        previous, self._index = self._index, index
+        remove_previous, self._temporary = self._temporary, temporary
+        if previous is not None:
+            previous.close()
+        if remove_previous is not None:
+            remove_previous()
 
     def _built(self) -> Index:
         self._open_encoder()
@@ -337,14 +338,14 @@ class SimCSE:
         return self._encoder
 
     def _encoder_for(self, max_length: int | None) -> Encoder:
-        whole = self._open_encoder()
-        if max_length is None or (isinstance(max_length, int) and max_length >= whole.max_tokens):
-            return whole
+        encoder = self._open_encoder()
+        if max_length is None or (isinstance(max_length, int) and max_length >= encoder.max_tokens):
+            return encoder
         if self._shorter is None or self._shorter.max_tokens != max_length:
-            before = self._shorter
+            previous = self._shorter
             self._shorter = Encoder(self._folder, device=self.device, max_tokens=max_length)
-            if before is not None:
-                before.close()
+            if previous is not None:
+                previous.close()
         return self._shorter
 
     def _check_device(self, device: str | None) -> None:
@@ -380,33 +381,33 @@ def _export_command(checkpoint: str, pooler: str | None) -> str:
     return shlex.join([*parts, "--pooler", pooler] if pooler else parts)
 
 
-def _sentences(given: object) -> list[str]:
-    if not isinstance(given, str | os.PathLike):
-        if isinstance(given, list | tuple):
-            return list(given)
-        raise InputTypeError(f"a list of sentences or a path is wanted, not {type(given).__name__}")
-    path = Path(os.fspath(given))
+def _sentences(sentences_or_file_path: object) -> list[str]:
+    if isinstance(sentences_or_file_path, list | tuple):
+        return list(sentences_or_file_path)
+    if not isinstance(sentences_or_file_path, str | os.PathLike):
+        raise InputTypeError(f"expected a list of sentences or a path, not {type(sentences_or_file_path).__name__}")
+    path = Path(os.fspath(sentences_or_file_path))
     try:
-        # Lines as upstream's text mode has them; utf-8-sig: a byte order mark is no part of the first sentence.
+        # Lines as upstream's text mode gives them; utf-8-sig: a byte order mark is not part of the first sentence.
         with path.open(encoding="utf-8-sig") as file:
             return [line.rstrip() for line in file]
     except UnicodeDecodeError as error:
         raise InputValueError(f"{path}: not UTF-8 ({error.reason} at byte {error.start} of a part)") from error
     except OSError as error:
         raise InputValueError(
-            f"{path}: cannot be read ({error.strerror}); a str is a path, sentences come as a list"
+            f"{path}: cannot be read ({error.strerror}); a str is a path, sentences are passed as a list"
         ) from error
 
 
 def _checked_keys(keys: NDArray[Any], dimension: int) -> NDArray[Any]:
     if keys.dtype.kind not in "fiu":
-        raise InputTypeError(f"keys are of {keys.dtype}; float32 vectors or a list of sentences are wanted")
+        raise InputTypeError(f"keys are of {keys.dtype}; expected float32 vectors or a list of sentences")
     if keys.ndim not in (1, 2) or keys.shape[-1] != dimension:
-        raise InputValueError(f"keys are of shape {list(keys.shape)}; [m, {dimension}] or [{dimension}] is wanted")
+        raise InputValueError(f"keys are of shape {list(keys.shape)}; expected [m, {dimension}] or [{dimension}]")
     return keys
 
 
 def _remove_folder(folder: str, owner: int) -> None:
-    # A forked child ends too, and the folder is not its.
+    # A forked child ends too, and must leave the folder to its parent.
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)

@@ -45,7 +45,7 @@ def test_what_is_for_another_target_is_refused(artifact: Path, tmp_path: Path) -
 
 
 def test_a_cpu_is_no_device_to_compile_for() -> None:
-    with pytest.raises(InputValueError, match="device='cpu': engines are compiled on and for a GPU"):
+    with pytest.raises(InputValueError, match="device='cpu': plans are compiled on and for a GPU"):
         CompileOptions(device="cpu")
 
 

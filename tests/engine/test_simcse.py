@@ -158,7 +158,7 @@ def test_files(model: SimCSE, tmp_path: Path) -> None:
     assert {text for text, _ in model.search("a", threshold=-1)} == {"Größe", "", "the cat\u2028sat"}
     model.add_to_index(file)
     assert len(model.search("a", threshold=-1, top_k=10)) == 6
-    with pytest.raises(InputValueError, match="sentences come as a list"):
+    with pytest.raises(InputValueError, match="sentences are passed as a list"):
         model.build_index("A man plays a guitar.")
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(InputValueError, match="not UTF-8"):

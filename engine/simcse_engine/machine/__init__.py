@@ -1,1 +1,7 @@
-"""The machine: its CPUs, its GPUs, and what a fork does to a process."""
+"""The machine: its CPUs, its GPUs, and what a fork does to a process. Private.
+
+cpu     how many CPUs this process may use, and their features
+nvidia  NVIDIA's driver and its GPUs
+device  the names of devices: "cpu", "cuda", "cuda:N"
+forks   hooks around forks, in a stated order
+"""

@@ -5,7 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-# The instructions that decide speed here: int8 dot products, wide vectors, bf16 matrix products.
+# Instructions that decide speed here: int8 dot products, wide vectors, bf16 matrix products.
 _FEATURES = {
     "avx2": "avx2",
     "avx512f": "avx512",
@@ -24,7 +24,7 @@ _FEATURES = {
 
 
 def usable_cpus() -> int:
-    """How many threads this process can keep busy: its affinity, less where a cgroup quota allows less; at least 1.
+    """How many threads this process can keep busy: its affinity, or its cgroup quota where that is less; at least 1.
 
     A quota of 1.5 CPUs counts as 1: a second thread would be stopped for half of each period, and a run waits for
     its slowest thread.
@@ -55,7 +55,7 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
             base, read = root / "sys/fs/cgroup/cpu", _quota_v1
         else:
             continue
-        # Inside a container the path may be the host's, of which the container sees the end as its root.
+        # In a container the path may be the host's, whose end the container sees as its root.
         inside = base / path.lstrip("/")
         quotas += [read(level) for level in (inside, *inside.parents) if level.is_relative_to(base)]
     return min((q for q in quotas if q is not None), default=None)
@@ -86,14 +86,14 @@ def model_name() -> str:
 
 
 def features() -> list[str]:
-    """Those of the instruction sets that matter here which the CPU has, in a fixed order and under fixed names."""
+    """The instruction sets of the CPU that matter here, in a fixed order and under fixed names."""
     for line in _cpuinfo():
         if line.lower().startswith(("flags", "features")):
             present = set(line.split(":", 1)[1].split())
             return [name for flag, name in _FEATURES.items() if flag in present]
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        wanted = {"FEAT_DotProd": "dotprod", "FEAT_I8MM": "i8mm", "FEAT_BF16": "bf16"}
-        return ["neon"] + [name for key, name in wanted.items() if _sysctl(f"hw.optional.arm.{key}") == "1"]
+        known = {"FEAT_DotProd": "dotprod", "FEAT_I8MM": "i8mm", "FEAT_BF16": "bf16"}
+        return ["neon"] + [name for key, name in known.items() if _sysctl(f"hw.optional.arm.{key}") == "1"]
     return []
 
 
@@ -107,7 +107,7 @@ def _cpuinfo() -> list[str]:
 def _sysctl(key: str) -> str:
     if platform.system() != "Darwin":
         return ""
-    import subprocess  # where it is needed: the import takes 3 ms of every start
+    import subprocess  # lazily: the import takes 3 ms that other systems need not pay
 
-    done = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    result = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, check=False)
+    return result.stdout.strip()

@@ -1,4 +1,4 @@
-"""NVIDIA's driver: which GPUs there are, as CUDA's driver library tells. Nothing needs to be installed beside it."""
+"""NVIDIA's driver and the GPUs that it sees, by CUDA's driver library, which comes with the driver."""
 
 import ctypes
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Driver:
 
     Attributes:
         cuda: the newest version of CUDA that it runs, such as "13.0".
-        gpus: by their index, as in "cuda:1".
+        gpus: in the order of their index, as in "cuda:1".
     """
 
     cuda: str
@@ -68,11 +68,11 @@ def gpu(index: int) -> Gpu:
     Raises:
         ProviderError: no driver, or fewer GPUs than that.
     """
-    found = driver().gpus
-    if index >= len(found):
-        listed = ", ".join(f"cuda:{i} ({each.name})" for i, each in enumerate(found)) or "none"
+    gpus = driver().gpus
+    if index >= len(gpus):
+        listed = ", ".join(f"cuda:{i} ({gpu.name})" for i, gpu in enumerate(gpus)) or "none"
         raise ProviderError(f"asked for cuda:{index}, and the driver sees {listed}")
-    return found[index]
+    return gpus[index]
 
 
 def _gpu(library: ctypes.CDLL, index: int) -> Gpu:
@@ -88,7 +88,7 @@ def _gpu(library: ctypes.CDLL, index: int) -> Gpu:
 def _call(library: ctypes.CDLL, function: str, *arguments: object) -> None:
     code = getattr(library, function)(*arguments)
     if code != 0:
-        said = ctypes.c_char_p()
-        library.cuGetErrorName(code, ctypes.byref(said))
-        name = (said.value or b"an unknown error").decode()
+        answer = ctypes.c_char_p()
+        library.cuGetErrorName(code, ctypes.byref(answer))
+        name = (answer.value or b"an unknown error").decode()
         raise ProviderError(f"NVIDIA's driver answers {function} with {name} ({code}); see that nvidia-smi answers")

@@ -24,19 +24,19 @@ class Size:
 
 
 def ragged(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[Any]]:  # noqa: ARG001 - as others
-    """As they come: the graph finds out where each sentence begins. Layouts "ragged" and "even"."""
+    """Unchanged: the graph computes where each sentence begins. Layouts "ragged" and "even"."""
     return {"input_ids": ids, "lengths": lengths}
 
 
 def packed(ids: Ints, lengths: Ints, padding_id: int | None, size: Size | None = None) -> dict[str, NDArray[Any]]:
-    """End to end, with what fused attention over sentences without padding asks for: layout "packed".
+    """End to end, with the inputs of fused attention over sentences without padding: layout "packed".
 
     Args:
         ids: [tokens].
         lengths: [sentences].
         padding_id: see `positions`.
-        size: the shape to pad to, at least as large as these sentences are: with tokens of id 0 and position 0, and
-            sentences of no tokens, all of them at the end.
+        size: the shape to pad to, at least as large as that of these sentences. Padding is tokens of id 0 and
+            position 0, and sentences of no tokens, all of them at the end.
 
     Returns:
         int32 ``input_ids`` [tokens], ``position_ids`` [tokens], ``cumulative_lengths`` [sentences + 1] (where each
@@ -63,7 +63,7 @@ def packed(ids: Ints, lengths: Ints, padding_id: int | None, size: Size | None =
 
 
 def grid(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[Any]]:
-    """A row a sentence, padded at the right: layout "grid".
+    """One row per sentence, padded at the right: layout "grid".
 
     Returns:
         int32 [sentences, longest] ``input_ids``, ``position_ids`` and ``attention_mask`` (1 where there is a token).
@@ -83,8 +83,8 @@ def positions(ids: Ints, lengths: Ints, padding_id: int | None) -> NDArray[np.in
     Args:
         ids: [tokens].
         lengths: [sentences].
-        padding_id: None for BERT, whose positions count from 0. RoBERTa's count from ``padding_id`` + 1, and a padding
-            token, as someone may have typed it into a text, is not counted and has ``padding_id`` itself.
+        padding_id: None for BERT, whose positions count from 0. RoBERTa's count from ``padding_id`` + 1. A padding
+            token, which a text may contain literally, is not counted and has position ``padding_id``.
     """
     starts = np.cumsum(lengths) - lengths
     if padding_id is None:

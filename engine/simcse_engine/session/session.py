@@ -1,4 +1,4 @@
-"""What a session is: one graph on one device, whichever provider runs it."""
+"""What every session can do: run one graph on one device, whichever provider runs it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,7 +26,7 @@ class SessionOptions:
 
     @property
     def device_index(self) -> int:
-        """Which of the devices of its kind."""
+        """Its index among the devices of its kind."""
         return Device.parse(self.device).index
 
 
@@ -35,14 +35,14 @@ class Session(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Floats a vector, as the graph states it."""
+        """Floats per vector, as the graph states it."""
 
     def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """Run the graph on sentences laid end to end.
 
         Args:
             input_ids: [tokens], the token ids of all sentences, one after the other, special tokens included.
-            lengths: [sentences], each sentence's count of tokens, at least 1; they add up to ``tokens``.
+            lengths: [sentences], the tokens of each sentence, at least 1; they add up to ``tokens``.
 
         Returns:
             float32 [sentences, dimension].
@@ -51,5 +51,5 @@ class Session(Protocol):
     def abandon(self) -> None:
         """Never destroy this session. For a forked child, which has the session but not its threads.
 
-        The destructor would wait for threads that did not survive the fork, for ever.
+        The destructor would wait for ever for threads that did not survive the fork.
         """

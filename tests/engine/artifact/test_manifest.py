@@ -337,7 +337,7 @@ def test_tokenizer_that_tokenizers_cannot_read(artifact_copy: Path) -> None:
 
 def test_dimension_that_the_graph_does_not_have(artifact_copy: Path) -> None:
     dataclasses.replace(open_artifact(artifact_copy), dimension=64).write(artifact_copy)
-    with pytest.raises(IntegrityError, match="the graph gives 32 floats a vector, the manifest says 64"):
+    with pytest.raises(IntegrityError, match="the graph gives 32 floats per vector, the manifest says 64"):
         Encoder(artifact_copy)
 
 

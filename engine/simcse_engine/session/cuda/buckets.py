@@ -1,25 +1,26 @@
-"""The few shapes that small runs are padded to, so that the GPU's work for each can be recorded once and replayed.
+"""The few shapes that small runs are padded to, so that the GPU's work for each is recorded once and replayed.
 
-A small run takes the GPU less time than telling it, kernel by kernel, what to do. A CUDA graph tells it at once, but is
-of fixed shapes. So sentences, longest and tokens are each rounded up to a power of two. What is added are sentences of
-no tokens and tokens of no sentence, see `simcse_engine.session.feeds.packed`.
+A small run takes longer to launch, kernel by kernel, than to compute. A CUDA graph launches all kernels at once, but
+has fixed shapes. So the counts of sentences, of tokens, and of the longest sentence's tokens are each rounded up to a
+power of two. The padding is sentences of no tokens and tokens of no sentence, see
+`simcse_engine.session.feeds.packed`.
 """
 
 from ..feeds import Size
 
-# From here on the GPU computes for longer than it is told, and what padding adds would count. A prediction: BERT-base
-# computes 2,048 tokens in about 1 ms, and its 110 kernels take about half of that to launch.
+# Larger runs take longer to compute than to launch, and padding would cost time. A prediction
+# (docs/decisions/022-cuda-graphs-and-memory.md).
 GRAPH_TOKENS = 2048
 
-# Places of the padded grid for each token, at most: attention in float32 has no other kernel than one that fills it.
+# Most places of the padded grid for each token: the only kernel of attention in float32 fills that grid.
 _MOST_PLACES = 8
 
-# Shorter ones cost a GPU as much: its tiles are as large.
+# Shorter ones cost a GPU as much, as its tiles are this large.
 _LEAST_TOKENS = 16
 
 
 def bucket(sentences: int, longest: int, tokens: int) -> Size | None:
-    """The shape to pad a run to; None for one that is too large, or mostly padding.
+    """The shape to pad a run to; None for a run that is too large, or would be mostly padding.
 
     >>> bucket(1, 12, 12)
     Size(sentences=1, longest=16, tokens=16)
@@ -27,12 +28,12 @@ def bucket(sentences: int, longest: int, tokens: int) -> Size | None:
     Size(sentences=8, longest=32, tokens=128)
 
     Args:
-        sentences: how many.
-        longest: tokens of the longest.
-        tokens: of all of them.
+        sentences: how many there are.
+        longest: tokens of the longest one.
+        tokens: tokens of all of them.
     """
     rows = _power(sentences)
-    # A sentence that is added begins behind the last token, and there must be one to point at.
+    # An added sentence begins behind the last token, where a token must exist.
     padded = max(_LEAST_TOKENS, _power(tokens + (rows > sentences)))
     wide = max(_LEAST_TOKENS, _power(longest))
     if padded > GRAPH_TOKENS or rows * wide > _MOST_PLACES * padded:
@@ -41,7 +42,7 @@ def bucket(sentences: int, longest: int, tokens: int) -> Size | None:
 
 
 def largest() -> Size:
-    """What holds a run of any bucket: each figure is at least as large as theirs."""
+    """A size that holds the run of any bucket."""
     return Size(GRAPH_TOKENS, _MOST_PLACES, GRAPH_TOKENS)
 
 
