@@ -1,1 +1,12 @@
-"""Measurements of the engine: against its peers, and of its own choices. No part of what is installed."""
+"""Measurements of the engine, no part of what is installed. `python -m benchmarks` asks what `make bench` asks.
+
+- `contest`: the engine against its peers
+- `choices`: why the engine's constants and graphs are what they are
+- `search`: an index's recall, speed, filters and durability
+- `gpu`: checks and timings on an NVIDIA GPU
+- `report`: tables and plots from results; `results/` has the published ones
+
+All share `inputs` (models and sentences), `turns` (contestants in alternation), `statistics`, `record` (files of results), `kept`
+(what an interrupted run keeps), `peak` and `flops` (what the machine can multiply, and what a model has to) and
+`tether` (commands that end with the process that runs them).
+"""

@@ -125,7 +125,8 @@ def main() -> None:
     if not arguments.trial and arguments.only is None:
         ANSWERED.unlink(missing_ok=True)
     print(printed(read_results(Path(os.environ.get(RESULTS_VARIABLE, RESULTS)))))
-    print("\nmake publish-bench puts the results into benchmarks/results, the tables and the plots")
+    if not arguments.trial:
+        print("\nmake publish-bench puts the results into benchmarks/results, the tables and the plots")
 
 
 def parse() -> argparse.Namespace:

@@ -1,1 +1,8 @@
-"""Why the engine's constants and graphs are what they are."""
+"""Why the engine's constants and graphs are what they are. Each file is a script.
+
+- `limits`: the scheduler's sizes
+- `spellings`: ways to write the int8 graph, or any two artifacts
+- `operators`: where a run's time goes, and what bounds it
+- `exact`: from how many vectors on the ANN graph is faster than comparing all
+- `graph`: what an ANN graph costs to build
+"""

@@ -1,1 +1,6 @@
-"""The engine on an NVIDIA GPU: whether it is right, and how fast beside torch."""
+"""The engine on an NVIDIA GPU: `python -m benchmarks.gpu`.
+
+- `checks`: right vectors, all nodes on the GPU, level memory
+- `speed`: timings beside torch
+- `torch_peers`: transformers on torch, and sentence-transformers
+"""

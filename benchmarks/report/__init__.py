@@ -1,1 +1,6 @@
-"""The results as people read them: tables and plots."""
+"""Results as people read them. `python -m benchmarks.report` publishes those of the last run.
+
+- `pages`: the blocks of README.md and docs/benchmarks.md, and the stamps of plots
+- `tables`, `search_tables`: the blocks' Markdown
+- `charts`: the figures of each plot; `plots`: draws them; `labels`: names of contestants
+"""

@@ -1,1 +1,7 @@
-"""Search in an index: its recall and speed, its filters, and what it keeps when its writer is killed."""
+"""Search in an index. `recall`, `filters` and `kills` are scripts.
+
+- `recall`: recall and speed beside exact search, bare USearch and FAISS
+- `filters`: what a filter costs
+- `kills`: whether an index keeps what it acknowledged when its writer is killed
+- `data`, `built`: the vectors that are searched, and the indexes of them
+"""
