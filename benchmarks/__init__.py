@@ -6,7 +6,7 @@
 - `gpu`: checks and timings on an NVIDIA GPU
 - `report`: tables and plots from results; `results/` has the published ones
 
-All share `inputs` (models and sentences), `turns` (contestants in alternation), `statistics`, `record` (files of results), `kept`
-(what an interrupted run keeps), `peak` and `flops` (what the machine can multiply, and what a model has to) and
-`tether` (commands that end with the process that runs them).
+All share `inputs` (models and sentences), `turns` (contestants in alternation), `statistics`, `record` (files of
+results), `kept` (what an interrupted run keeps), `peak` and `flops` (products that a machine does and a model needs)
+and `tether` (commands that end with the process that runs them).
 """

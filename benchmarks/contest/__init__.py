@@ -1,4 +1,4 @@
-"""The engine against its peers, each in a process of its own. `python -m benchmarks.contest QUESTION` asks one question.
+"""The engine against its peers, each in a process of its own. `python -m benchmarks.contest QUESTION` asks one.
 
 - `versus`, `latency`, `lengths`, `threads`, `cold_start`, `memory`, `quality`, `size`: the questions
 - `questions`: how each is asked, and where its result goes
