@@ -213,7 +213,7 @@ def slow_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stop_while_it_runs(checkpoint: Path, artifact: Path, number: signal.Signals) -> tuple[int, str]:
-    """Start ``simcse-export --force``, send it a signal in the midst of step 3; its exit code and what it said."""
+    """Start ``simcse-export --force``, send it a signal in the midst of step 3; its exit code and its stderr."""
     command = [sys.executable, "-m", "simcse_export.cli", str(checkpoint), "-o", str(artifact)]
     command += ["--pooler", "avg", "--max-tokens", "512", "--force"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -221,21 +221,21 @@ def stop_while_it_runs(checkpoint: Path, artifact: Path, number: signal.Signals)
         stderr = process.stderr
         if stderr is None:
             pytest.fail("no stderr")
-        said = ""
+        printed = ""
         for line in stderr:
-            said += line.decode()
+            printed += line.decode()
             if line.startswith(b"[3/4]"):
                 assert any(path.name.startswith(f".{artifact.name}.partial-") for path in artifact.parent.iterdir())
                 process.send_signal(number)
-    return process.returncode, said
+    return process.returncode, printed
 
 
 def test_ctrl_c_leaves_nothing(slow_checkpoint: Path, tmp_path: Path) -> None:
-    code, said = stop_while_it_runs(slow_checkpoint, tmp_path / "artifact", signal.SIGINT)
+    code, printed = stop_while_it_runs(slow_checkpoint, tmp_path / "artifact", signal.SIGINT)
     assert code == 130
-    assert said.splitlines()[-1] == "simcse-export: interrupted; nothing was published"
-    assert "[4/4]" not in said
-    assert "Traceback" not in said
+    assert printed.splitlines()[-1] == "simcse-export: interrupted; nothing was published"
+    assert "[4/4]" not in printed
+    assert "Traceback" not in printed
     assert names(tmp_path) == set()
 
 
@@ -243,9 +243,9 @@ def test_a_killed_export_leaves_the_old_artifact(checkpoint: Path, slow_checkpoi
     artifact = tmp_path / "artifact"
     arguments = [str(checkpoint), "-o", str(artifact), "--pooler", "cls"]
     assert main(arguments) == 0
-    code, said = stop_while_it_runs(slow_checkpoint, artifact, signal.SIGKILL)
+    code, printed = stop_while_it_runs(slow_checkpoint, artifact, signal.SIGKILL)
     assert code == -signal.SIGKILL
-    assert "[4/4]" not in said
+    assert "[4/4]" not in printed
     with Encoder(artifact) as encoder:
         assert encoder.manifest.pooler == "cls"
         assert encoder.encode(["the cat"]).shape == (1, 32)

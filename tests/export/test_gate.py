@@ -22,7 +22,8 @@ from simcse_export import ExportOptions, export
 from simcse_export.gate import LEAST_MEAN_COSINE, MAX_QUALITY_DROP, Gate
 from simcse_export.int8.quantize import quantize
 from simcse_export.texts.corpora import built_in
-from support.checkpoints import CORPUS, make_checkpoint
+from support.checkpoints import make_checkpoint
+from support.maker import short_calibration
 
 PAIRS = [
     (4.8, "A man plays a guitar.", "A man is playing guitar music."),
@@ -49,10 +50,8 @@ def sts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def int8(tmp_path_factory: pytest.TempPathFactory) -> ExportOptions:
-    """Calibrated on less than the built-in sentences, for the time it takes."""
-    path = tmp_path_factory.mktemp("calibration") / "mine.txt"
-    path.write_text("\n".join([*dict.fromkeys(CORPUS), *built_in("calibration")[::8]]), encoding="utf-8")
-    return ExportOptions(pooler="cls", precision="int8", max_tokens=32, calibration=path)
+    calibration = short_calibration(tmp_path_factory)
+    return ExportOptions(pooler="cls", precision="int8", max_tokens=32, calibration=calibration)
 
 
 def names(folder: Path) -> set[str]:
@@ -80,11 +79,11 @@ def test_mean_cosine() -> None:
     texts = [str(i) for i in range(20)]
     # Just within the limit, and just beyond.
     limit = math.acos(LEAST_MEAN_COSINE)
-    found = judged(Gate(texts=texts), Fake(limit * 0.999, length=3), Fake(0))
-    assert found.keys() == {"sentences", "mean_cosine", "min_cosine"}
-    assert found["sentences"] == 20
-    assert found["mean_cosine"] == pytest.approx(math.cos(limit * 0.999), abs=1e-6)
-    assert found["min_cosine"] == pytest.approx(found["mean_cosine"], abs=1e-6)
+    cost = judged(Gate(texts=texts), Fake(limit * 0.999, length=3), Fake(0))
+    assert cost.keys() == {"sentences", "mean_cosine", "min_cosine"}
+    assert cost["sentences"] == 20
+    assert cost["mean_cosine"] == pytest.approx(math.cos(limit * 0.999), abs=1e-6)
+    assert cost["min_cosine"] == pytest.approx(cost["mean_cosine"], abs=1e-6)
     with pytest.raises(QualityError, match=r"mean cosine to float32 is 0\.9950 over 20 .*--calibration .*--sts"):
         judged(Gate(texts=texts), Fake(limit * 1.001), Fake(0))
 
@@ -111,11 +110,11 @@ def tasks(tmp_path: Path) -> list[Any]:
 
 def test_tasks_decide_where_there_are_any(tasks: list[Any]) -> None:
     """Vectors that lie elsewhere, in the same order, cost nothing."""
-    found = judged(Gate(texts=["1", "2"], tasks=tasks), Fake(1.0), Fake(0))
-    assert found["mean_cosine"] == pytest.approx(math.cos(1.0))
-    assert found["average_drop"] == pytest.approx(0)
-    assert found["sts"]["average"] == found["sts_fp32"]["average"] == pytest.approx(100)
-    assert found["sts"]["tasks"] == {"angles": {"spearman": pytest.approx(100), "pairs": 4}}
+    cost = judged(Gate(texts=["1", "2"], tasks=tasks), Fake(1.0), Fake(0))
+    assert cost["mean_cosine"] == pytest.approx(math.cos(1.0))
+    assert cost["average_drop"] == pytest.approx(0)
+    assert cost["sts"]["average"] == cost["sts_fp32"]["average"] == pytest.approx(100)
+    assert cost["sts"]["tasks"] == {"angles": {"spearman": pytest.approx(100), "pairs": 4}}
 
 
 def test_a_fall_is_refused(tasks: list[Any]) -> None:
@@ -124,8 +123,8 @@ def test_a_fall_is_refused(tasks: list[Any]) -> None:
         judged(Gate(texts=["1"], tasks=tasks), worse, Fake(0))
     with pytest.raises(QualityError, match=r"199\.9 are allowed \(--max-quality-drop\)"):
         judged(Gate(texts=["1"], tasks=tasks, max_quality_drop=199.9), worse, Fake(0))
-    found = judged(Gate(texts=["1"], tasks=tasks, max_quality_drop=200.1), worse, Fake(0))
-    assert found["average_drop"] == pytest.approx(200)
+    cost = judged(Gate(texts=["1"], tasks=tasks, max_quality_drop=200.1), worse, Fake(0))
+    assert cost["average_drop"] == pytest.approx(200)
     # To be better than float32 is no fault.
     assert judged(Gate(texts=["1"], tasks=tasks), Fake(0), worse)["average_drop"] == pytest.approx(-200)
 
@@ -142,18 +141,18 @@ def test_what_is_published_says_what_it_cost(checkpoint: Path, sts: Path, int8: 
     assert names(tmp_path) == {"artifact"}
     assert names(tmp_path / "artifact") == ARTIFACT_FILES
     assert open_artifact(tmp_path / "artifact") == manifest
-    found = manifest.quality
-    assert found is not None
-    assert set(found) == {
+    quality = manifest.quality
+    assert quality is not None
+    assert set(quality) == {
         *("calibration", "sentences", "mean_cosine", "min_cosine"),
         *("sts", "sts_fp32", "average_drop"),
     }
-    assert found["calibration"] == "mine.txt"
-    assert found["sentences"] == len(built_in("gate"))
-    assert found["average_drop"] == pytest.approx(found["sts_fp32"]["average"] - found["sts"]["average"])
+    assert quality["calibration"] == "mine.txt"
+    assert quality["sentences"] == len(built_in("gate"))
+    assert quality["average_drop"] == pytest.approx(quality["sts_fp32"]["average"] - quality["sts"]["average"])
     twin = export(checkpoint, tmp_path / "float32", ExportOptions(pooler="cls", max_tokens=32))
     assert twin.quality is None
-    for folder, stated in (("artifact", found["sts"]), ("float32", found["sts_fp32"])):
+    for folder, stated in (("artifact", quality["sts"]), ("float32", quality["sts_fp32"])):
         with Encoder(tmp_path / folder, truncate="silent") as encoder:
             again = measure(read_tasks(sts), encoder.encode).to_json()
         assert again["tasks"].keys() == stated["tasks"].keys() == {"ours", "theirs"}
@@ -163,21 +162,21 @@ def test_what_is_published_says_what_it_cost(checkpoint: Path, sts: Path, int8: 
     with Encoder(tmp_path / "artifact") as cheap, Encoder(tmp_path / "float32") as exact:
         ours, theirs = (encoder.encode(built_in("gate"), truncate="silent") for encoder in (cheap, exact))
     cosines = np.sum(ours.astype(np.float64) * theirs, axis=1)
-    assert (cosines.mean(), cosines.min()) == pytest.approx((found["mean_cosine"], found["min_cosine"]), abs=1e-6)
-    assert found["min_cosine"] < found["mean_cosine"] < 1 - 1e-6
+    assert (cosines.mean(), cosines.min()) == pytest.approx((quality["mean_cosine"], quality["min_cosine"]), abs=1e-6)
+    assert quality["min_cosine"] < quality["mean_cosine"] < 1 - 1e-6
 
 
 def forget(layer: object, **_: object) -> dict[str, Any]:
     """Integers that stand for nothing, as those of a bad calibration do."""
-    found = quantize(*layer, **_)  # type: ignore[misc]
-    return {name: replace(part, scale=part.scale * 0) for name, part in found.items()}
+    layers = quantize(*layer, **_)  # type: ignore[misc]
+    return {name: replace(part, scale=part.scale * 0) for name, part in layers.items()}
 
 
 def test_a_bad_calibration_is_refused_and_the_old_artifact_stays(
     checkpoint: Path, int8: ExportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls", max_tokens=32))
-    monkeypatch.setattr("simcse_export.targets.quantize", lambda *given, **options: forget(given, **options))
+    monkeypatch.setattr("simcse_export.targets.quantize", lambda *arguments, **options: forget(arguments, **options))
     for target, options in (("artifact", replace(int8, force=True)), ("new", int8)):
         with pytest.raises(QualityError, match="mean cosine to float32 is"):
             export(checkpoint, tmp_path / target, options)

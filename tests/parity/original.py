@@ -14,11 +14,11 @@ warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
 
 checkpoint, pooler = sys.argv[1:3]
-given = json.load(sys.stdin)
-queries, keys, threshold = given["queries"], given["keys"], given["threshold"]
+request = json.load(sys.stdin)
+queries, keys, threshold = request["queries"], request["keys"], request["threshold"]
 model = SimCSE(checkpoint, device="cpu", pooler=pooler)
 plain = model.encode(queries, return_numpy=True, normalize_to_unit=False)
-found = {
+answers = {
     "encode one": model.encode(queries[0], return_numpy=True),
     "encode one, keepdim": model.encode(queries[0], return_numpy=True, keepdim=True),
     "encode a list of one": model.encode(queries[:1], return_numpy=True),
@@ -33,14 +33,16 @@ found = {
     "similarity many, vectors": model.similarity(queries, plain),
 }
 model.build_index(keys + queries, use_faiss=False)
-found["search one"] = [model.search(query, threshold=threshold, top_k=3) for query in queries]
+answers["search one"] = [model.search(query, threshold=threshold, top_k=3) for query in queries]
 # Threshold and number are forgotten there for a list; these are the defaults.
-found["search many"] = model.search(queries)
+answers["search many"] = model.search(queries)
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder, "sentences.txt")
-    file.write_text(given["file"], encoding="utf-8")
+    file.write_text(request["file"], encoding="utf-8")
     model.build_index(str(file), use_faiss=False)
-    found["sentences of a file"] = model.index["sentences"]
-    found["search a file"] = model.search(queries[0], threshold=-1, top_k=100)
-told = {name: value if isinstance(value, list) else np.asarray(value).tolist() for name, value in found.items()}
-print(json.dumps(told, default=float))
+    answers["sentences of a file"] = model.index["sentences"]
+    answers["search a file"] = model.search(queries[0], threshold=-1, top_k=100)
+plain_answers = {
+    name: value if isinstance(value, list) else np.asarray(value).tolist() for name, value in answers.items()
+}
+print(json.dumps(plain_answers, default=float))

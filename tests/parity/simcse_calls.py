@@ -1,6 +1,6 @@
-"""The original `simcse` asked call by call; what it answered about a small checkpoint is in `simcse_goldens.json`.
+"""The original `simcse`, called call by call; its answers for a small checkpoint are in `simcse_goldens.json`.
 
-`python tests/parity/simcse_calls.py` asks again and rewrites the file.
+`python tests/parity/simcse_calls.py` calls it again and rewrites the file.
 """
 
 import json
@@ -33,7 +33,7 @@ def install(folder: Path) -> Path:
     """Make an environment with the original of the registry beside the torch and transformers of here.
 
     Args:
-        folder: where; one that is there already is taken as it is.
+        folder: where; an existing one is reused.
 
     Returns:
         Its interpreter.
@@ -49,8 +49,8 @@ def install(folder: Path) -> Path:
     paths = {"base": str(folder), "platbase": str(folder)}
     Path(sysconfig.get_path("purelib", "venv", vars=paths), "here.pth").write_text(sysconfig.get_path("purelib"))
     # The package itself asks for numpy and scipy of 2020.
-    for asked in (["scikit-learn"], ["--no-deps", "simcse==0.4"]):
-        pip = [sys.executable, "-m", "pip", "--python", python, "--quiet", "install", "--retries", "1", *asked]
+    for packages in (["scikit-learn"], ["--no-deps", "simcse==0.4"]):
+        pip = [sys.executable, "-m", "pip", "--python", python, "--quiet", "install", "--retries", "1", *packages]
         subprocess.run(pip, check=True, capture_output=True, text=True)
     ready.touch()
     return python
@@ -61,17 +61,17 @@ def ask(python: Path, checkpoint: Path, pooler: str) -> dict[str, Any]:
 
     Args:
         python: has `simcse` installed.
-        checkpoint: what its class is given.
+        checkpoint: the argument of its class.
         pooler: one of `POOLERS`.
 
     Raises:
-        RuntimeError: it failed; the text is what it said.
+        RuntimeError: it failed; the text is its stderr.
     """
-    given = json.dumps({"queries": QUERIES, "keys": KEYS, "threshold": THRESHOLD, "file": FILE})
+    request = json.dumps({"queries": QUERIES, "keys": KEYS, "threshold": THRESHOLD, "file": FILE})
     # Without what this process adds to the path: the original's environment has packages of its own.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [python, Path(__file__).with_name("original.py"), checkpoint, pooler]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, input=request, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
     answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -79,7 +79,7 @@ def ask(python: Path, checkpoint: Path, pooler: str) -> dict[str, Any]:
 
 
 def small_checkpoint(folder: Path) -> Path:
-    """The checkpoint that the goldens are of: the same to the bit wherever it is made."""
+    """The checkpoint of the goldens: the same to the bit on every machine."""
     from support.checkpoints import edit_weights, make_checkpoint
 
     # torch may draw other numbers in another version; this generator of NumPy's is frozen.
@@ -100,12 +100,12 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     with tempfile.TemporaryDirectory() as folder:
         checkpoint, python = small_checkpoint(Path(folder, "checkpoint")), install(Path(folder, "environment"))
-        found = {pooler: ask(python, checkpoint, pooler) for pooler in POOLERS}
+        answers_by_pooler = {pooler: ask(python, checkpoint, pooler) for pooler in POOLERS}
     lines = [
         f"  {json.dumps(pooler)}: {{\n"
         + ",\n".join(f"    {json.dumps(name)}: {json.dumps(_short(value))}" for name, value in answers.items())
         + "\n  }"
-        for pooler, answers in found.items()
+        for pooler, answers in answers_by_pooler.items()
     ]
     GOLDENS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     print(f"→ {GOLDENS}")

@@ -51,8 +51,8 @@ def both(int8: Path, real_artifact: Path) -> Both:
 
             return measure(tasks, encode)
 
-    found = score(int8), score(real_artifact)
-    return Both(*found, compare(*vectors))
+    qualities = score(int8), score(real_artifact)
+    return Both(*qualities, compare(*vectors))
 
 
 def test_what_is_published(int8: Path, real_artifact: Path) -> None:

@@ -99,9 +99,9 @@ def test_encode_and_similarity(both: Both) -> None:
             "similarity one, vectors": model.similarity(QUERIES[0], plain),
             "similarity many, vectors": model.similarity(QUERIES, plain),
         }
-        for name, found in ours.items():
-            assert np.shape(found) == np.shape(theirs[name]), name
-            np.testing.assert_allclose(found, theirs[name], rtol=0, atol=2e-6, err_msg=name)
+        for name, answer in ours.items():
+            assert np.shape(answer) == np.shape(theirs[name]), name
+            np.testing.assert_allclose(answer, theirs[name], rtol=0, atol=2e-6, err_msg=name)
     expected = np.array(theirs["encode many, not to unit"])
     np.testing.assert_allclose(plain, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
@@ -117,20 +117,20 @@ def test_search(both: Both, tmp_path: Path) -> None:
     file = tmp_path / "sentences.txt"
     file.write_text(calls.FILE, encoding="utf-8")
     model.build_index(str(file))
-    found = model.search(QUERIES[0], threshold=-1, top_k=100)
-    assert sorted(sentence for sentence, _ in found) == sorted(theirs["sentences of a file"])
-    _same(found, theirs["search a file"])
+    hits = model.search(QUERIES[0], threshold=-1, top_k=100)
+    assert sorted(sentence for sentence, _ in hits) == sorted(theirs["sentences of a file"])
+    _same(hits, theirs["search a file"])
 
 
 def _check(model: SimCSE, theirs: dict[str, Any]) -> None:
     for query, expected in zip(QUERIES, theirs["search one"], strict=True):
         _same(model.search(query, threshold=THRESHOLD, top_k=3), expected)
-    found = model.search(QUERIES)
-    assert len(found) == len(QUERIES)
-    for ours, expected in zip(found, theirs["search many"], strict=True):
+    hits = model.search(QUERIES)
+    assert len(hits) == len(QUERIES)
+    for ours, expected in zip(hits, theirs["search many"], strict=True):
         _same(ours, expected)
 
 
-def _same(found: Any, expected: list[list[Any]]) -> None:
-    assert [sentence for sentence, _ in found] == [sentence for sentence, _ in expected]
-    np.testing.assert_allclose([score for _, score in found], [score for _, score in expected], rtol=0, atol=2e-6)
+def _same(hits: Any, expected: list[list[Any]]) -> None:
+    assert [sentence for sentence, _ in hits] == [sentence for sentence, _ in expected]
+    np.testing.assert_allclose([score for _, score in hits], [score for _, score in expected], rtol=0, atol=2e-6)

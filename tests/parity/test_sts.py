@@ -40,10 +40,10 @@ def run_torch(checkpoint: Path, texts: Sequence[str]) -> Vectors:
 @pytest.fixture(scope="module")
 def tasks() -> dict[str, Task]:
     """By name; those that lie there, or the tests of this file have nothing to say."""
-    found = {task.name: task for task in read_tasks(STS)} if STS.is_dir() else {}
-    if not found.keys() >= set(NAMES):
+    by_name = {task.name: task for task in read_tasks(STS)} if STS.is_dir() else {}
+    if not by_name.keys() >= set(NAMES):
         pytest.skip(f"no STS pairs at {STS}")
-    return {name: found[name] for name in NAMES}
+    return {name: by_name[name] for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +74,13 @@ def test_spearman(vectors: tuple[dict[str, int], Vectors, Vectors], tasks: dict[
 
 def test_measure_finds_the_same(vectors: tuple[dict[str, int], Vectors, Vectors], tasks: dict[str, Task]) -> None:
     rows, ours, theirs = vectors
-    found, wanted = (
+    engine, reference = (
         measure(list(tasks.values()), lambda texts, of=of: of[[rows[text] for text in texts]]) for of in (ours, theirs)
     )
-    assert found.average == pytest.approx(wanted.average, abs=0.01)
+    assert engine.average == pytest.approx(reference.average, abs=0.01)
     # Torch's vectors are of any length here and ours are unit vectors: these are of directions alone.
-    assert found.alignment == pytest.approx(wanted.alignment, abs=1e-5)
-    assert found.uniformity == pytest.approx(wanted.uniformity, abs=1e-5)
+    assert engine.alignment == pytest.approx(reference.alignment, abs=1e-5)
+    assert engine.uniformity == pytest.approx(reference.uniformity, abs=1e-5)
 
 
 def test_vectors_of_real_sentences(vectors: tuple[dict[str, int], Vectors, Vectors]) -> None:

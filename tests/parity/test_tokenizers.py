@@ -89,8 +89,8 @@ def _transformers(checkpoint: Path) -> Ids:
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
 
     def ids(text: str, max_tokens: int) -> list[int]:
-        found: list[int] = tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"]
-        return found
+        ids: list[int] = tokenizer(text, truncation=True, max_length=max_tokens)["input_ids"]
+        return ids
 
     return ids
 

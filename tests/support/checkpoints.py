@@ -1,4 +1,4 @@
-"""Small random checkpoints, made on the spot in every form that export reads.
+"""Small random checkpoints in every form that export reads.
 
 Every parameter is random, biases and layer norms too, so that a graph that drops or swaps one gives other vectors.
 """
@@ -41,7 +41,7 @@ def make_checkpoint(
     """Write a small checkpoint into ``folder`` and return it.
 
     Args:
-        folder: made if it is not there.
+        folder: created where it does not exist.
         model_type: transformers' name.
         raw: as SimCSE's training writes it: keys ``bert.*`` and ``mlp.dense.*``.
         head: with weights for pooler cls.
@@ -102,7 +102,7 @@ def make_sentence_transformers(
     """Wrap a small BERT checkpoint in sentence-transformers' folder structure.
 
     Args:
-        folder: made if it is not there.
+        folder: created where it does not exist.
         mode: how it pools, such as "cls_token".
         max_seq_length: its longest text.
         transformer: the transformer module's subfolder.

@@ -1,4 +1,4 @@
-"""Artifacts of small models, each made once for the tests that look at it."""
+"""Artifacts of small models, each exported once for all tests that read it."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ class Maker:
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders
         self._checkpoints: dict[str, Path] = {}
-        self._made: dict[tuple[str, ExportOptions], Path] = {}
+        self._artifacts: dict[tuple[str, ExportOptions], Path] = {}
 
     def checkpoint(self, family: str) -> Path:
         if family not in self._checkpoints:
@@ -25,15 +25,15 @@ class Maker:
 
     def artifact(self, family: str, options: ExportOptions) -> Path:
         key = family, options
-        if key not in self._made:
-            folder = self.checkpoint(family).parent / f"artifact-{len(self._made)}"
+        if key not in self._artifacts:
+            folder = self.checkpoint(family).parent / f"artifact-{len(self._artifacts)}"
             export(self.checkpoint(family), folder, options)
-            self._made[key] = folder
-        return self._made[key]
+            self._artifacts[key] = folder
+        return self._artifacts[key]
 
 
 def short_calibration(folders: pytest.TempPathFactory) -> Path:
-    """A file to calibrate on, of less than the built-in sentences, for the time it takes."""
+    """A calibration file of fewer sentences than the built-in ones, to save time."""
     path = folders.mktemp("calibration") / "mine.txt"
     path.write_text("\n".join([*dict.fromkeys(CORPUS), *built_in("calibration")[::8]]), encoding="utf-8")
     return path

@@ -43,8 +43,8 @@ def compile_plans(folder: Path, capabilities: Sequence[int], *, max_batch: int, 
     Args:
         folder: of an artifact in plain operators, in the grid layout.
         capabilities: compute capabilities, such as 89.
-        max_batch: most sentences a run.
-        max_tokens: most tokens a sentence.
+        max_batch: most sentences per run.
+        max_tokens: most tokens per sentence.
 
     Returns:
         Compute capability → what the manifest says of its plan.
@@ -75,7 +75,7 @@ class _Compiler:
 
     def write(self, capability: int) -> Engine:
         """Build a plan, and write it with the graph that refers to it."""
-        engine = Engine(
+        plan = Engine(
             graph=f"engine-{capability}.onnx",
             file=f"engine-{capability}.plan",
             compute_capability=capability,
@@ -83,11 +83,11 @@ class _Compiler:
             gpu=None,
             profile=self.sizes,
         )
-        plan = self.build(capability)
-        (self.graph.parent / engine.file).write_bytes(plan)
-        header = plan[: self.trt.Runtime(self.log).engine_header_size]
-        onnx.save_model(plan_graph(self.graph, engine, header), self.graph.parent / engine.graph)
-        return engine
+        content = self.build(capability)
+        (self.graph.parent / plan.file).write_bytes(content)
+        header = content[: self.trt.Runtime(self.log).engine_header_size]
+        onnx.save_model(plan_graph(self.graph, plan, header), self.graph.parent / plan.graph)
+        return plan
 
     def build(self, capability: int) -> bytes:
         self.log.errors.clear()
@@ -111,7 +111,7 @@ class _Compiler:
         return profile
 
 
-def plan_graph(graph: Path, engine: Engine, header: bytes) -> onnx.ModelProto:
+def plan_graph(graph: Path, plan: Engine, header: bytes) -> onnx.ModelProto:
     """The graph with which onnxruntime opens a plan: one node, with the inputs and outputs of ``graph``.
 
     Names and values are those that the provider writes by itself (NVIDIA/TensorRT-RTX-EP-ABI,
@@ -119,7 +119,7 @@ def plan_graph(graph: Path, engine: Engine, header: bytes) -> onnx.ModelProto:
 
     Args:
         graph: what was compiled.
-        engine: the plan, as the manifest describes it.
+        plan: as the manifest describes it.
         header: the plan's first bytes, by which the provider tells whether it can load it.
     """
     compiled = onnx.load(graph, load_external_data=False).graph
@@ -131,11 +131,11 @@ def plan_graph(graph: Path, engine: Engine, header: bytes) -> onnx.ModelProto:
         domain="com.microsoft",
         main_context=0,
         embed_mode=0,
-        ep_cache_context=engine.file,
-        hardware_architecture=str(engine.compute_capability),
+        ep_cache_context=plan.file,
+        hardware_architecture=str(plan.compute_capability),
         onnx_model_filename=graph.name,
         partition_name=compiled.name,
-        ep_sdk_version=engine.builder.rpartition(" ")[2],
+        ep_sdk_version=plan.builder.rpartition(" ")[2],
         source=RTX,
     )
     model = helper.make_model(

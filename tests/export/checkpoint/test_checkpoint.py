@@ -30,9 +30,9 @@ def bert(tmp_path: Path) -> Path:
 
 
 def test_a_plain_checkpoint(bert: Path) -> None:
-    found = open_checkpoint(bert)
-    assert (found.folder, found.id, found.revision) == (bert, "checkpoint", None)
-    assert (found.pooler, found.max_tokens, found.lowercase, found.positions) == (None, None, False, 64)
+    files = open_checkpoint(bert)
+    assert (files.folder, files.id, files.revision) == (bert, "checkpoint", None)
+    assert (files.pooler, files.max_tokens, files.lowercase, files.positions) == (None, None, False, 64)
 
 
 def test_a_file_and_nothing_at_all(bert: Path, tmp_path: Path) -> None:
@@ -318,8 +318,8 @@ from simcse_export.checkpoint.checkpoint import open_checkpoint
 results = []
 for where, revision in json.loads(sys.argv[1]):
     try:
-        found = open_checkpoint(where, revision)
-        results.append([str(found.folder), found.id, found.revision, found.config["hidden_size"]])
+        opened = open_checkpoint(where, revision)
+        results.append([str(opened.folder), opened.id, opened.revision, opened.config["hidden_size"]])
     except CheckpointError as error:
         results.append(str(error))
 print(json.dumps(results))
@@ -330,12 +330,12 @@ def test_revisions_of_a_hub_id(tmp_path: Path) -> None:
     newer, name = "f" * 40, "someone/simcse-tiny"
     home = cache(tmp_path / "home", make_checkpoint(tmp_path / "small", hidden_size=16), name)
     cache(home, make_checkpoint(tmp_path / "large", hidden_size=48), name, newer)
-    asked = [(name, None), (name, SHA), (f"{name}@{SHA}", None), (f"{name}@main", None), (name, "a" * 40)]
-    asked.append(("someone/unknown", None))
-    *found, no_revision, unknown = json.loads(offline(home, tmp_path, "-c", _OPEN, json.dumps(asked)))
+    sources = [(name, None), (name, SHA), (f"{name}@{SHA}", None), (f"{name}@main", None), (name, "a" * 40)]
+    sources.append(("someone/unknown", None))
+    *opened, no_revision, unknown = json.loads(offline(home, tmp_path, "-c", _OPEN, json.dumps(sources)))
     snapshots = home / "hub/models--someone--simcse-tiny/snapshots"
     old, new = [str(snapshots / SHA), name, SHA, 16], [str(snapshots / newer), name, newer, 48]
-    assert found == [new, old, old, new]
+    assert opened == [new, old, old, new]
     assert no_revision.startswith(f"{name}: no such folder here; taken as a hub id, the hub cannot be reached")
     assert "a" * 40 in no_revision
     assert unknown.startswith("someone/unknown: no such folder here; taken as a hub id, the hub cannot be reached")
@@ -344,10 +344,10 @@ def test_revisions_of_a_hub_id(tmp_path: Path) -> None:
 def test_a_sentence_transformers_hub_id(tmp_path: Path) -> None:
     folder = make_sentence_transformers(tmp_path / "checkpoint", transformer="0_Transformer")
     home = cache(tmp_path / "home", folder, "someone/else")
-    (found,) = json.loads(offline(home, tmp_path, "-c", _OPEN, json.dumps([("someone/else", None)])))
+    (opened,) = json.loads(offline(home, tmp_path, "-c", _OPEN, json.dumps([("someone/else", None)])))
     # The transformer lies in a folder of the snapshot; the revision is the snapshot's.
-    assert Path(found[0]).name == "0_Transformer"
-    assert found[1:] == ["someone/else", SHA, 32]
+    assert Path(opened[0]).name == "0_Transformer"
+    assert opened[1:] == ["someone/else", SHA, 32]
 
 
 def test_a_path_that_does_not_exist_is_never_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,12 +366,12 @@ def test_a_revision_goes_with_a_hub_id(bert: Path) -> None:
 
 
 def test_what_is_fetched_of_a_hub_repository() -> None:
-    wanted = [
+    fetched = [
         *("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"),
         *("model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json"),
         *("pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"),
         *("modules.json", "1_Pooling/config.json", "0_Transformer/config.json", "0_Transformer/pytorch_model.bin"),
         *("0_Transformer/model.safetensors", "0_Transformer/vocab.txt", "sentencepiece.bpe.model"),
     ]
-    unwanted = ["tf_model.h5", "flax_model.msgpack", "rust_model.ot", "onnx/model.onnx", "training_args.bin", "x.py"]
-    assert list(filter_repo_objects([*wanted, *unwanted], allow_patterns=_HUB_FILES)) == wanted
+    left_out = ["tf_model.h5", "flax_model.msgpack", "rust_model.ot", "onnx/model.onnx", "training_args.bin", "x.py"]
+    assert list(filter_repo_objects([*fetched, *left_out], allow_patterns=_HUB_FILES)) == fetched

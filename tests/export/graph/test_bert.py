@@ -21,13 +21,13 @@ Make = Callable[[str, bool], Path]
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    made: dict[tuple[str, bool], Path] = {}
+    checkpoints: dict[tuple[str, bool], Path] = {}
 
     def make(model_type: str, raw: bool) -> Path:
-        if (model_type, raw) not in made:
+        if (model_type, raw) not in checkpoints:
             folder = tmp_path_factory.mktemp(model_type)
-            made[model_type, raw] = make_checkpoint(folder, model_type=model_type, raw=raw)
-        return made[model_type, raw]
+            checkpoints[model_type, raw] = make_checkpoint(folder, model_type=model_type, raw=raw)
+        return checkpoints[model_type, raw]
 
     return make
 

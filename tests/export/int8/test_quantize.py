@@ -47,7 +47,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def found(model: Model) -> dict[str, QuantizedLinear]:
+def layers(model: Model) -> dict[str, QuantizedLinear]:
     return quantize(model.architecture, model.weights, model.sentences, first_only=False)
 
 
@@ -72,8 +72,8 @@ def test_the_float_stream_is_transformers(model: Model) -> None:
         # By rising length, and those of one length in the order they came in.
         for first, ids in zip(quantizer.sample.firsts.tolist(), sorted(model.sentences, key=len), strict=True):
             theirs = reference(torch.tensor([ids]), output_hidden_states=True).hidden_states
-            for ours, wanted in zip(states, theirs, strict=True):
-                torch.testing.assert_close(ours[first : first + len(ids)], wanted[0], rtol=0, atol=2e-5)
+            for ours, expected in zip(states, theirs, strict=True):
+                torch.testing.assert_close(ours[first : first + len(ids)], expected[0], rtol=0, atol=2e-5)
     # The other stream is near, and is another one.
     difference = float((pair[1] - pair[0]).abs().max())
     assert 1e-4 < difference < 0.3
@@ -91,16 +91,16 @@ def test_attention_looks_within_each_sentence(model: Model) -> None:
         for head in range(heads):
             part = slice(head * 8, head * 8 + 8)
             scores = query[rows, part] @ key[rows, part].T / 8**0.5
-            wanted = torch.softmax(scores, 1) @ value[rows, part]
-            torch.testing.assert_close(together[rows, part], wanted, rtol=0, atol=1e-5)
+            expected = torch.softmax(scores, 1) @ value[rows, part]
+            torch.testing.assert_close(together[rows, part], expected, rtol=0, atol=1e-5)
 
 
-def test_every_linear_layer_is_there(model: Model, found: dict[str, QuantizedLinear]) -> None:
+def test_every_linear_layer_is_there(model: Model, layers: dict[str, QuantizedLinear]) -> None:
     linear = {name.removesuffix(".weight") for name in model.weights if ".dense." in name or ".self." in name}
     linear = {name for name in linear if not name.endswith(".bias")}
-    assert found.keys() == linear
-    assert len(found) == 6 * LAYERS
-    for name, layer in found.items():
+    assert layers.keys() == linear
+    assert len(layers) == 6 * LAYERS
+    for name, layer in layers.items():
         rows, columns = model.weights[f"{name}.weight"].shape
         # Steps of wide channels lie between the two feed-forward layers.
         rows += COPIES if "intermediate" in name else 0
@@ -112,31 +112,31 @@ def test_every_linear_layer_is_there(model: Model, found: dict[str, QuantizedLin
         assert layer.input.scale == np.float32(layer.input.scale) > 0
 
 
-def test_a_first_token_keeps_the_last_outputs_in_float(model: Model, found: dict[str, QuantizedLinear]) -> None:
+def test_a_first_token_keeps_the_last_outputs_in_float(model: Model, layers: dict[str, QuantizedLinear]) -> None:
     first = quantize(model.architecture, model.weights, model.sentences, first_only=True)
-    assert first.keys() == found.keys() - EXACT
+    assert first.keys() == layers.keys() - EXACT
     # Nothing is smoothed for a layer that stays, and all before it is the same.
     value = f"{LAST}.attention.self.value"
-    assert not np.array_equal(first[value].scale, found[value].scale)
+    assert not np.array_equal(first[value].scale, layers[value].scale)
     same = [name for name in first if not name.startswith(LAST)]
-    assert all(np.array_equal(first[name].weight, found[name].weight) for name in same)
+    assert all(np.array_equal(first[name].weight, layers[name].weight) for name in same)
     smooth = torch.from_numpy(first[value].input.smooth)
     assert close(product_weights(first[value]) * smooth, torch.from_numpy(model.weights[f"{value}.weight"]))
 
 
-def test_the_integers_stand_for_the_weights(model: Model, found: dict[str, QuantizedLinear]) -> None:
-    for name, layer in found.items():
+def test_the_integers_stand_for_the_weights(model: Model, layers: dict[str, QuantizedLinear]) -> None:
+    for name, layer in layers.items():
         if layer.input.smooth is None or name.endswith(".value"):
             continue
         assert layer.input.smooth.shape == layer.weight.shape[1:]
         # Divided as they are, since channels that hardly matter may be rounded far off.
-        wanted = torch.from_numpy(model.weights[f"{name}.weight"]) / torch.from_numpy(layer.input.smooth)
-        assert close(product_weights(layer)[: len(wanted)], wanted), name
+        expected = torch.from_numpy(model.weights[f"{name}.weight"]) / torch.from_numpy(layer.input.smooth)
+        assert close(product_weights(layer)[: len(expected)], expected), name
 
 
-def test_wide_channels_are_computed_in_steps(found: dict[str, QuantizedLinear]) -> None:
+def test_wide_channels_are_computed_in_steps(layers: dict[str, QuantizedLinear]) -> None:
     for i in range(LAYERS):
-        up, down = found[f"encoder.layer.{i}.intermediate.dense"], found[f"encoder.layer.{i}.output.dense"]
+        up, down = layers[f"encoder.layer.{i}.intermediate.dense"], layers[f"encoder.layer.{i}.output.dense"]
         height = down.input.scale * (255 - down.input.zero)
         count: Counter[int] = Counter()
         for step in range(WIDE, WIDE + COPIES):
@@ -150,26 +150,26 @@ def test_wide_channels_are_computed_in_steps(found: dict[str, QuantizedLinear]) 
         assert count
 
 
-def test_the_outputs_smoothing_is_in_the_values(model: Model, found: dict[str, QuantizedLinear]) -> None:
+def test_the_outputs_smoothing_is_in_the_values(model: Model, layers: dict[str, QuantizedLinear]) -> None:
     for i in range(LAYERS):
         value, output = f"encoder.layer.{i}.attention.self.value", f"encoder.layer.{i}.attention.output.dense"
-        assert found[output].input.smooth is None
+        assert layers[output].input.smooth is None
         # A column of the output's weights is divided by the factor that the value's row is multiplied with.
         wide = torch.from_numpy(model.weights[f"{output}.weight"])
-        narrow = product_weights(found[output])
+        narrow = product_weights(layers[output])
         factors = (wide * narrow).sum(0) / narrow.square().sum(0)
         assert float(factors.max() / factors.min()) > 1.5
         torch.testing.assert_close(float(factors.log().mean()), 0.0, rtol=0, atol=0.02)
-        smooth = torch.from_numpy(found[value].input.smooth)
-        restored = product_weights(found[value]) * smooth / factors[:, None]
+        smooth = torch.from_numpy(layers[value].input.smooth)
+        restored = product_weights(layers[value]) * smooth / factors[:, None]
         assert close(restored, torch.from_numpy(model.weights[f"{value}.weight"]))
-        bias = torch.from_numpy(found[value].bias) / factors
+        bias = torch.from_numpy(layers[value].bias) / factors
         torch.testing.assert_close(bias, torch.from_numpy(model.weights[f"{value}.bias"]), rtol=0.05, atol=0.05)
 
 
-def test_layers_of_one_input_share_its_numbers(found: dict[str, QuantizedLinear]) -> None:
+def test_layers_of_one_input_share_its_numbers(layers: dict[str, QuantizedLinear]) -> None:
     for i in range(LAYERS):
-        query, key, value = (found[f"encoder.layer.{i}.attention.self.{part}"].input for part in SELF)
+        query, key, value = (layers[f"encoder.layer.{i}.attention.self.{part}"].input for part in SELF)
         assert query is key is value
 
 
@@ -195,9 +195,9 @@ def test_a_layer_is_quantized_on_what_reaches_it(model: Model) -> None:
     assert (float(used.min()), float(used.max())) == pytest.approx((0, 255), abs=1)
 
 
-def test_the_same_numbers_every_time(model: Model, found: dict[str, QuantizedLinear]) -> None:
+def test_the_same_numbers_every_time(model: Model, layers: dict[str, QuantizedLinear]) -> None:
     again = quantize(model.architecture, model.weights, model.sentences, first_only=False)
-    assert again.keys() == found.keys()
-    for name, layer in found.items():
+    assert again.keys() == layers.keys()
+    for name, layer in layers.items():
         for ours, theirs in zip(dataclasses.astuple(again[name]), dataclasses.astuple(layer), strict=True):
             np.testing.assert_equal(ours, theirs)

@@ -1,4 +1,4 @@
-"""Engines of TensorRT for RTX are really compiled here, for GPUs that are not here."""
+"""Plans of TensorRT for RTX are really compiled here, for GPUs that are not here."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +18,7 @@ from simcse_engine.session.tensorrt.libraries import RTX
 from simcse_export import ExportOptions, export
 from simcse_export.tensorrt import rtx
 from support.checkpoints import CORPUS
+from support.maker import Maker
 
 try:
     libraries.load_rtx()
@@ -26,49 +27,41 @@ except RuntimeMissingError:
 
 CAPABILITIES = (89, 120)
 SIZES = {"min": [1, 1], "opt": [8, 32], "max": [8, 48]}
-# Where an engine's header names the GPUs that it is for, and the bit of each.
+# Where a plan's header names the GPUs that it is for, and the bit of each.
 HEADER_CAPABILITY, BITS = 32, {86: 0x04, 89: 0x08, 120: 0x10, 121: 0x20}
 
 Make = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
-def make(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """The artifact of the small model with engines for two kinds of GPU, made once a precision."""
-    made: dict[str, Path] = {}
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """The artifact of a small model in a precision, with plans for two kinds of GPU."""
+    maker = Maker(tmp_path_factory)
+    options = ExportOptions(
+        pooler="cls", target="tensorrt-rtx", compute_capability=CAPABILITIES, max_tokens=48, max_batch=8
+    )
 
     def make(precision: str) -> Path:
-        if precision not in made:
-            made[precision] = tmp_path_factory.mktemp("rtx") / precision
-            options = ExportOptions(
-                pooler="cls",
-                precision=precision,
-                target="tensorrt-rtx",
-                compute_capability=CAPABILITIES,
-                max_tokens=48,
-                max_batch=8,
-            )
-            export(checkpoint, made[precision], options)
-        return made[precision]
+        return maker.artifact("bert", replace(options, precision=precision))
 
     return make
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_an_artifact_holds_an_engine_for_each_capability(make: Make, precision: str) -> None:
+def test_an_artifact_holds_a_plan_for_each_capability(make: Make, precision: str) -> None:
     manifest = open_artifact(make(precision))
     assert list(manifest.engines) == ["89", "120"]
     assert manifest.verified is None
-    plans = []
-    for capability, engine in zip(CAPABILITIES, manifest.engines.values(), strict=True):
-        assert engine.compute_capability == capability
-        assert engine.builder == f"tensorrt-rtx {libraries.load_rtx()}"
-        assert engine.gpu is None
-        assert engine.profile == SIZES
-        assert {engine.graph, engine.file} <= set(manifest.files)
-        plans.append((make(precision) / engine.file).read_bytes())
-        assert plans[-1][HEADER_CAPABILITY] == BITS[capability]
-    assert plans[0] != plans[1]
+    contents = []
+    for capability, plan in zip(CAPABILITIES, manifest.engines.values(), strict=True):
+        assert plan.compute_capability == capability
+        assert plan.builder == f"tensorrt-rtx {libraries.load_rtx()}"
+        assert plan.gpu is None
+        assert plan.profile == SIZES
+        assert {plan.graph, plan.file} <= set(manifest.files)
+        contents.append((make(precision) / plan.file).read_bytes())
+        assert contents[-1][HEADER_CAPABILITY] == BITS[capability]
+    assert contents[0] != contents[1]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -95,7 +88,7 @@ def test_the_compiler_sees_the_graph_as_it_was_written(make: Make, precision: st
     assert (quantized > 0) == (precision == "int8")
 
 
-def test_products_are_of_the_precision_asked_for(make: Make) -> None:
+def test_products_are_of_the_precision_of_the_options(make: Make) -> None:
     for precision, kind in (("fp16", "float16"), ("fp32", "float32")):
         compiler = rtx._Compiler(make(precision) / GRAPH, SIZES)
         layers = [compiler.network.get_layer(i) for i in range(compiler.network.num_layers)]
@@ -104,13 +97,13 @@ def test_products_are_of_the_precision_asked_for(make: Make) -> None:
         assert {each.get_output(0).dtype for each in products} == {getattr(compiler.trt, kind)}
 
 
-def test_the_same_graph_gives_the_same_engine(make: Make) -> None:
+def test_the_same_graph_gives_the_same_plan(make: Make) -> None:
     manifest = Manifest.read(make("fp16"))
     compiler = rtx._Compiler(make("fp16") / GRAPH, manifest.engines["89"].profile)
     assert compiler.build(89) == (make("fp16") / manifest.engines["89"].file).read_bytes()
 
 
-def test_the_runtime_takes_the_engine_s_graph_for_the_plugin_s(make: Make) -> None:
+def test_the_runtime_takes_the_plan_s_graph_for_the_plugin_s(make: Make) -> None:
     model = onnx.load(make("fp16") / "engine-89.onnx")
     (node,) = model.graph.node
     attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
@@ -127,7 +120,7 @@ def test_the_runtime_takes_the_engine_s_graph_for_the_plugin_s(make: Make) -> No
         ort.InferenceSession(str(make("fp16") / "engine-89.onnx"), providers=["CPUExecutionProvider"])
 
 
-def test_the_graph_beside_the_engines_runs_on_a_cpu(make: Make) -> None:
+def test_the_graph_beside_the_plans_runs_on_a_cpu(make: Make) -> None:
     with Encoder(make("fp16"), device="cpu") as encoder:
         assert encoder.encode(CORPUS).shape == (len(CORPUS), 32)
     with pytest.raises(ProviderError, match="no NVIDIA driver here"):
@@ -136,12 +129,12 @@ def test_the_graph_beside_the_engines_runs_on_a_cpu(make: Make) -> None:
 
 def test_unknown_capabilities_are_refused_before_any_work(checkpoint: Path, tmp_path: Path) -> None:
     options = ExportOptions(pooler="cls", precision="fp16", target="tensorrt-rtx", compute_capability=(75, 89, 90))
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.raises(
         InputValueError, match=r"compute_capability=75,90: .* for 86, 89, 120, 121; .*--target tensorrt"
     ):
-        export(checkpoint, tmp_path / "artifact", options, say=said.append)
-    assert len(said) == 1
+        export(checkpoint, tmp_path / "artifact", options, say=lines.append)
+    assert len(lines) == 1
     assert not (tmp_path / "artifact").exists()
     rtx.check_capabilities([86, 89, 120, 121])
 
@@ -155,7 +148,7 @@ def test_a_node_that_the_compiler_does_not_take_is_named(make: Make, tmp_path: P
         rtx.compile_plans(tmp_path, [89], max_batch=8, max_tokens=48)
 
 
-def test_where_no_engine_comes_of_a_graph_the_compiler_s_words_are_told(tmp_path: Path) -> None:
+def test_where_no_plan_comes_of_a_graph_the_compiler_s_reasons_are_told(tmp_path: Path) -> None:
     # Sentences of just 4 tokens, where the profile asks for any number.
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT32, ["sentences", 4])
     vectors = helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, ["sentences", 4])

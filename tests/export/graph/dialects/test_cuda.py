@@ -89,24 +89,24 @@ def on_cpu(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
 
 def types(model: onnx.ModelProto) -> dict[str, int]:
     """The type of every tensor; of the runtime's own operators, all outputs have their first input's."""
-    found = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    found |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    dtypes = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    dtypes |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
     for node in model.graph.node:
         to = next((attribute.i for attribute in node.attribute if attribute.name == "to"), None)
-        found[node.output[0]] = to or found[node.input[0]]
-    return found
+        dtypes[node.output[0]] = to or dtypes[node.input[0]]
+    return dtypes
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 @pytest.mark.parametrize(("family", "pooler"), KINDS)
 def test_every_node_has_a_kernel_on_the_gpu(make: Make, family: str, pooler: str, precision: str) -> None:
     model = onnx.load(make(family, pooler, precision) / GRAPH, load_external_data=False)
-    found = types(model)
+    dtypes = types(model)
     for node in model.graph.node:
-        assert found[node.input[0]] in ON_CUDA[node.domain, node.op_type], node
-    assert found[model.graph.output[0].name] == TensorProto.FLOAT
-    # Products, which take the time, are in the precision that was asked for.
-    products = {found[node.input[0]] for node in model.graph.node if node.op_type == "MatMul"}
+        assert dtypes[node.input[0]] in ON_CUDA[node.domain, node.op_type], node
+    assert dtypes[model.graph.output[0].name] == TensorProto.FLOAT
+    # Products, which take the time, are in the precision of the options.
+    products = {dtypes[node.input[0]] for node in model.graph.node if node.op_type == "MatMul"}
     assert products == {TensorProto.FLOAT16 if precision == "fp16" else TensorProto.FLOAT}
 
 
@@ -122,7 +122,7 @@ def test_what_is_published(make: Make, family: str, pooler: str) -> None:
     manifest = open_artifact(make(family, pooler))
     assert (manifest.target, manifest.precision, manifest.layout) == ("cuda", "fp16", "packed")
     assert manifest.padding_id == (1 if family == "roberta" else None)
-    # On a CPU alone, so nobody says that it is right on a GPU.
+    # Measured on a CPU, which says nothing about a GPU.
     assert manifest.verified is None
     assert manifest.parity is not None
     assert manifest.parity["min_cosine"] > 0.9999
@@ -139,9 +139,9 @@ def test_vectors_are_those_of_transformers(
     with Encoder(make(family, pooler, "fp32", "cpu"), truncate="silent") as encoder:
         ids = encoder._tokenizer.encode(TEXTS).ids
     lengths = np.array([len(each) for each in ids])
-    found = session.run(np.concatenate([np.array(each) for each in ids]), lengths)
+    vectors = session.run(np.concatenate([np.array(each) for each in ids]), lengths)
     expected = forward(make(family, pooler, precision).parent / "checkpoint", pooler)
-    assert np.abs(found - expected).max() < within
+    assert np.abs(vectors - expected).max() < within
 
 
 @pytest.mark.parametrize(("family", "pooler"), KINDS)
@@ -191,8 +191,8 @@ def test_the_session_lays_out_and_binds_every_run(on_cpu: Callable[..., CpuSessi
         lengths = draw.integers(1, 60, count)
         runs.append((draw.integers(5, 40, int(lengths.sum())), lengths))
     with ThreadPoolExecutor(6) as callers:
-        found = list(callers.map(lambda run: session.run(*run), runs))
-    for vectors, run in zip(found, runs, strict=True):
+        results = list(callers.map(lambda run: session.run(*run), runs))
+    for vectors, run in zip(results, runs, strict=True):
         np.testing.assert_allclose(vectors, plain.run(*run), atol=3e-7)
     recorded = session._cuda_graphs._recorded
     assert 4 < len(recorded) < len(runs)

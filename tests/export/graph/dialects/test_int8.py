@@ -32,7 +32,6 @@ Make = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> ExportOptions:
-    """Calibrated on less than the built-in sentences, for the time it takes."""
     return ExportOptions(precision="int8", calibration=short_calibration(tmp_path_factory))
 
 
@@ -51,8 +50,8 @@ def make(options: ExportOptions, tmp_path_factory: pytest.TempPathFactory) -> Ma
 
 @pytest.fixture(params=KINDS, ids="-".join)
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
-    found: tuple[str, str] = request.param
-    return found
+    family_and_pooler: tuple[str, str] = request.param
+    return family_and_pooler
 
 
 def test_what_is_published(make: Make, kind: tuple[str, str]) -> None:
@@ -185,7 +184,7 @@ def companies() -> Iterator[NDArray[np.int64]]:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_sentence_in_any_company(alone: tuple[Path, NDArray[np.float32]], threads: int) -> None:
     folder, vectors = alone
-    # Rounded activations next to a boundary would make any difference a great one: there shall be none.
+    # Rounded activations next to a boundary would make any difference a great one: none is allowed.
     with Encoder(folder, truncate="silent", threads=threads) as encoder:
         for places in companies():
             texts = [TEXTS[place] for place in places]
@@ -211,10 +210,10 @@ def test_without_the_norm_vectors_keep_their_length(make: Make, options: ExportO
     export(checkpoint, tmp_path / "artifact", replace(options, pooler="avg", normalize=False))
     expected = forward(checkpoint, "avg", normalize=False)
     with Encoder(tmp_path / "artifact", truncate="silent") as encoder:
-        found = parity.compare(encoder.encode(TEXTS), expected)
+        agreement = parity.compare(encoder.encode(TEXTS), expected)
     assert np.abs(np.linalg.norm(expected, axis=1) - 1).min() > 0.1
-    assert 1e-6 < found.max_norm_error < 0.05
-    assert found.mean_cosine > 0.995
+    assert 1e-6 < agreement.max_norm_error < 0.05
+    assert agreement.mean_cosine > 0.995
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))

@@ -24,8 +24,8 @@ from support.maker import Maker, short_calibration
 PRECISIONS = ("fp32", "fp16", "int8")
 KINDS = [*(("bert", pooler) for pooler in POOLERS), ("roberta", "cls"), ("roberta", "avg_first_last")]
 INPUTS = ["input_ids", "position_ids", "attention_mask"]
-# Cosine of a text alone and in company, which differ by padding: where a last bit of float16 moves, int8 may round
-# to its neighbour.
+# Cosine of a text alone and in a batch, which differ by padding: where a last bit of float16 moves, int8 may round to
+# its neighbour.
 ALONE = {"fp32": 0.9999999, "fp16": 0.99999, "int8": 0.999}
 
 Make = Callable[..., Path]
@@ -56,17 +56,17 @@ def graph_of(folder: Path) -> onnx.ModelProto:
 def test_agrees_with_float32_on_cpus(make: Make, kind: tuple[str, str], precision: str) -> None:
     with Encoder(make(*kind, precision), device="cpu") as ours, Encoder(make(*kind)) as exact:
         vectors, reference = (each.encode(TEXTS, truncate="silent") for each in (ours, exact))
-    found = compare(vectors, reference)
-    assert found.min_cosine >= LIMITS[precision].min_cosine
-    assert found.max_abs_difference <= LIMITS[precision].max_abs_difference
-    assert found.mean_cosine >= {"fp32": 0.9999999, "fp16": 0.99999, "int8": 0.995}[precision]
+    agreement = compare(vectors, reference)
+    assert agreement.min_cosine >= LIMITS[precision].min_cosine
+    assert agreement.max_abs_difference <= LIMITS[precision].max_abs_difference
+    assert agreement.mean_cosine >= {"fp32": 0.9999999, "fp16": 0.99999, "int8": 0.995}[precision]
 
 
 @pytest.mark.parametrize("kind", [("bert", "avg_first_last"), ("roberta", "cls")], ids="-".join)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_padding_changes_nothing(make: Make, kind: tuple[str, str], precision: str) -> None:
     with Encoder(make(*kind, precision), device="cpu") as encoder:
-        # One run of all, padded to the longest, whatever the scheduler would have made of them.
+        # One run of all, padded to the longest, which the scheduler would have split.
         ids = encoder._tokenizer.encode([text for text in TEXTS if text]).ids
         lengths = np.array([len(each) for each in ids])
         session = encoder._runner.joint()
