@@ -132,7 +132,7 @@ class Encoder(ForkAware):
     def encode(
         self, texts: Sequence[str], *, truncate: Truncate | None = None, progress: bool = False
     ) -> NDArray[np.float32]:
-        """Encode a list of texts; a text that is in it more than once runs once.
+        """Encode a list of texts; repeated texts run once.
 
         Args:
             texts: any ordered collection with a length: list, tuple, array. For an iterator use `stream`.

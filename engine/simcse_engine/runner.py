@@ -121,7 +121,7 @@ class Runner:
         return self._session(self._joint_threads)
 
     def single(self) -> Session:
-        """The session for much work: each run is on its worker's thread alone (with "latency" it is the joint one).
+        """The session for bulk work: each run takes only its worker's thread (with "latency" it is the joint one).
 
         Raises:
             ClosedError: after `close`.

@@ -1,13 +1,16 @@
-"""The plan is a partition within its budgets, and windows are as small as they say."""
+"""Batches are a partition within their budgets, and windows are as small as they say."""
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcse_engine.schedule import Limits, make_batches, windows
+from simcse_engine.artifact.opening import open_artifact
+from simcse_engine.schedule import GPU_LIMITS, Limits, limits_for, make_batches, windows
 
 LIMITS = st.builds(
     lambda batch, share, padding: Limits(
@@ -132,3 +135,30 @@ def test_windows_pass_on_an_error() -> None:
 
     with pytest.raises(OSError, match="the disk is gone"):
         list(windows(texts(), Limits()))
+
+
+def test_limits(artifact: Path) -> None:
+    manifest = open_artifact(artifact)
+    assert limits_for(manifest, "cpu") == Limits()
+    packed = replace(manifest, layout="packed", target="cuda", precision="fp16")
+    assert limits_for(packed, "cuda:1") == GPU_LIMITS
+    assert limits_for(replace(packed, precision="fp32"), "cuda") == replace(GPU_LIMITS, mixed_padding=512)
+    compiled = replace(manifest, layout="grid", target="tensorrt", max_batch=64, max_tokens=128)
+    limits = limits_for(compiled, "cuda")
+    assert (limits.padded, limits.batch_sentences, limits.batch_tokens) == (True, 64, 8192)
+    assert limits_for(compiled, "cpu") == Limits(padded=True)
+
+
+def test_a_gpu_s_batches_are_full() -> None:
+    lengths = [8 + i % 40 for i in range(5000)]
+    batches = make_batches(lengths, GPU_LIMITS)
+    tokens = [sum(lengths[i] for i in batch) for batch in batches]
+    assert all(count > 0.99 * GPU_LIMITS.batch_tokens for count in sorted(tokens)[1:])
+
+
+def test_grids_keep_to_what_was_compiled() -> None:
+    lengths = [1 + i % 128 for i in range(1000)]
+    batches = make_batches(lengths, Limits(padded=True, batch_tokens=64 * 128, batch_sentences=64))
+    assert max(len(batch) for batch in batches) == 64
+    places = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+    assert places < 1.1 * sum(lengths)

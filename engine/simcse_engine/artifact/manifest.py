@@ -115,9 +115,9 @@ class Manifest:
         versions: package versions at export.
         parity: measured agreement with the reference model, see `simcse_engine.measure.parity`.
         quality: what the precision costs against float32, as export measured it; None for float32.
-        verified: whether parity was measured through the real graph on its real target; None where it was measured on
-            a CPU alone.
-        engines: for each compute capability, as a decimal, what a compiler made of the graph.
+        verified: whether parity was measured through the real graph on its real target; None where it was measured
+            only on a CPU.
+        engines: the plans, by compute capability as a decimal.
     """
 
     source: Source
