@@ -10,6 +10,7 @@ import pytest
 
 from simcse_engine.cli.main import main
 
+TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "some one is walking"]
 # The child takes SIGINT as from a terminal, whatever the test run itself inherited.
 PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "

@@ -1,4 +1,4 @@
-"""The commands `index …` and `search` as their users meet them."""
+"""The commands `index …` as their users meet them."""
 
 import io
 import signal
@@ -11,23 +11,7 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Index
-from support.commands import answer, failure, run, start, wrong_use
-
-TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "some one is walking"]
-
-
-@pytest.fixture
-def lines(tmp_path: Path) -> Path:
-    path = tmp_path / "texts.txt"
-    path.write_text("".join(text + "\n" for text in TEXTS))
-    return path
-
-
-@pytest.fixture
-def index(artifact: Path, lines: Path, tmp_path: Path) -> Path:
-    """An index of `TEXTS` under the keys 0 to 3."""
-    assert run("index", "create", tmp_path / "index", artifact, lines) == 0
-    return tmp_path / "index"
+from support.commands import TEXTS, answer, failure, run, start, wrong_use
 
 
 def entries(index: Path) -> dict[int, str]:
@@ -36,16 +20,16 @@ def entries(index: Path) -> dict[int, str]:
 
 
 def test_create(artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = answer(capsys, "index", "create", tmp_path / "empty", artifact, "--dtype", "i8")
-    assert made["entries"] == 0
+    report = answer(capsys, "index", "create", tmp_path / "empty", artifact, "--dtype", "i8")
+    assert report["entries"] == 0
     with Index.open(tmp_path / "empty") as opened:
-        assert (opened.about.dtype, opened.about.identity) == ("i8", made["identity"])
+        assert (opened.about.dtype, opened.about.identity) == ("i8", report["identity"])
     filled = answer(capsys, "index", "create", tmp_path / "full", artifact, lines)
     assert filled == {"index": str(tmp_path / "full"), "added": 4, "entries": 4, "truncated": 0}
     assert entries(tmp_path / "full") == dict(enumerate(TEXTS))
     assert "is an index already" in failure(capsys, "index", "create", tmp_path / "full", artifact)
     assert "exists" in failure(capsys, "index", "create", tmp_path, artifact)
-    # Nothing is made for a file that is not there.
+    # No index is made for a file that does not exist.
     assert "no such file" in failure(capsys, "index", "create", tmp_path / "new", artifact, tmp_path / "none.txt")
     assert not (tmp_path / "new").exists()
     assert "invalid choice" in wrong_use(capsys, "index", "create", tmp_path / "new", artifact, "--dtype", "f64")
@@ -165,9 +149,9 @@ def test_add_vectors_with_keys(
         assert run(*add, file) == 0
         with Index.open(index, read_only=True) as opened:
             assert [entry.text for entry in opened.get([17, 3, 2**64 - 2, 9]) if entry] == TEXTS
-    for content, said in (("1\nx\n3\n4\n", "line 2: 'x' is no key"), ("1\n1\n2\n3\n", "again"), ("1\n", "keys")):
+    for content, message in (("1\nx\n3\n4\n", "line 2: 'x' is no key"), ("1\n1\n2\n3\n", "again"), ("1\n", "keys")):
         keys.write_text(content)
-        assert said in failure(capsys, *add, keys)
+        assert message in failure(capsys, *add, keys)
     np.save(tmp_path / "keys.npy", np.ones((2, 2)))
     assert "whole numbers" in failure(capsys, *add, tmp_path / "keys.npy")
     assert "no such file" in failure(capsys, *add, tmp_path / "none.txt")
@@ -178,8 +162,8 @@ def test_add_vectors_with_keys(
 def test_create_where_an_index_is(index: Path, artifact: Path, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = entries(index)
     assert "`simcse-engine index add` adds to it" in failure(capsys, "index", "create", index, artifact)
-    said = failure(capsys, "index", "create", index, artifact, lines)
-    assert said.endswith(f"encoded again by\n  simcse-engine index add {index} {lines} --first-key 0\n")
+    message = failure(capsys, "index", "create", index, artifact, lines)
+    assert message.endswith(f"encoded again by\n  simcse-engine index add {index} {lines} --first-key 0\n")
     assert entries(index) == before
 
 
@@ -206,17 +190,17 @@ def test_help_is_quick() -> None:
         "except SystemExit: pass\n"
         "print({'onnxruntime', 'usearch', 'sqlite3'} & set(sys.modules))"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines()[-1] == "set()"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "set()"
 
 
-@pytest.mark.parametrize("made", [False, True], ids=["create", "add"])
-def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, made: bool) -> None:
+@pytest.mark.parametrize("exists", [False, True], ids=["create", "add"])
+def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, exists: bool) -> None:
     index = tmp_path / "index"
     file = tmp_path / "many.txt"
     texts = [f"the cat {i} is on the mat {i * 7 % 1009} and {i % 3}" for i in range(60_000)]
     file.write_text("".join(text + "\n" for text in texts))
-    if made:
+    if exists:
         Index.create(index, artifact).close()
         args = ["index", "add", index, file]
     else:
@@ -225,13 +209,13 @@ def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, made: bool) -> 
     while child.poll() is None and count(index) < 2:
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate()
+    _, message = child.communicate()
     assert child.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in message
     safe = count(index)
     assert 0 < safe < len(texts)
-    assert f"interrupted; {safe:,} texts are safe" in said
-    command = said.splitlines()[-1].split()
+    assert f"interrupted; {safe:,} texts are safe" in message
+    command = message.splitlines()[-1].split()
     assert command == ["simcse-engine", "index", "add", str(index), str(file), "--first-key", "0"]
     # A file that ends sooner, so that the test does: what is safe, and some more.
     file.write_text("".join(text + "\n" for text in texts[: safe + 10]))

@@ -5,28 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import answer, failure, run, wrong_use
-
-TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "some one is walking"]
-
-
-@pytest.fixture
-def lines(tmp_path: Path) -> Path:
-    path = tmp_path / "texts.txt"
-    path.write_text("".join(text + "\n" for text in TEXTS))
-    return path
-
-
-@pytest.fixture
-def index(artifact: Path, lines: Path, tmp_path: Path) -> Path:
-    """An index of `TEXTS` under the keys 0 to 3."""
-    assert run("index", "create", tmp_path / "index", artifact, lines) == 0
-    return tmp_path / "index"
+from support.commands import TEXTS, answer, failure, run, wrong_use
 
 
 def test_search(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = answer(capsys, "search", index, TEXTS[1], "-k", "2", "--exact")
-    (result,) = found["results"]
+    report = answer(capsys, "search", index, TEXTS[1], "-k", "2", "--exact")
+    (result,) = report["results"]
     assert result["query"] == TEXTS[1]
     assert result["hits"][0] == {"key": 1, "score": 1.0, "text": TEXTS[1], "metadata": None}
     assert len(result["hits"]) == 2
@@ -66,11 +50,11 @@ def test_search_many(
 
 
 def test_prompt(index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = iter([TEXTS[1], " ", "\ud800", TEXTS[0]])
+    queries = iter([TEXTS[1], " ", "\ud800", TEXTS[0]])
 
     def ask(_: str) -> str:
         try:
-            return next(asked)
+            return next(queries)
         except StopIteration:
             raise EOFError from None
 

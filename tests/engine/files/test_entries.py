@@ -36,8 +36,8 @@ def test_out_and_in_again(tmp_path: Path, artifact: Path, target: Path) -> None:
         assert sum(done) == 100
         assert other.get(keys) == entries
         # To the bit.
-        found = other.search(vectors[[3]], k=1)[0][0]
-        assert (found.key, found.score) == (3, 1.0)
+        hit = other.search(vectors[[3]], k=1)[0][0]
+        assert (hit.key, hit.score) == (3, 1.0)
         assert other.add_from(target) == added
         assert len(other) == 100
 
@@ -60,7 +60,7 @@ def test_parquet_for_others(tmp_path: Path, artifact: Path) -> None:
 
 
 def test_what_encode_writes(tmp_path: Path, artifact: Path) -> None:
-    """Parquet with texts and vectors alone; and `.npy`, whose texts are given."""
+    """Parquet with texts and vectors alone; and `.npy`, whose texts come from the caller."""
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     vectors = unit_vectors(5)
@@ -122,9 +122,9 @@ def test_refused(tmp_path: Path, artifact: Path) -> None:
         ("x.jsonl", {"texts": ["a"]}, "of its own"),
     ]
     with Index.create(tmp_path / "index", artifact) as index:
-        for name, given, message in cases:
+        for name, arguments, message in cases:
             with pytest.raises(InputValueError, match=message):
-                index.add_from(tmp_path / name, **given)
+                index.add_from(tmp_path / name, **arguments)
         with pytest.raises(InputValueError, match="must end with"):
             index.export(tmp_path / "e.csv")
         with pytest.raises(OutputError):

@@ -23,12 +23,12 @@ def test_each_unknown_entry_gets_its_vector(portion: int, size: int) -> None:
     known = np.arange(20) % 3 == 0
     left = vectors[~known]
     parts = (left[start : start + portion] for start in range(0, len(left), portion))
-    made = cut(known, parts, size=size)
-    assert [len(batch.texts) for batch in made] == [min(size, 20 - start) for start in range(0, 20, size)]
-    assert [text for batch in made for text in batch.texts] == names(20)
-    assert [key for batch in made for key in batch.keys or []] == list(range(20))
-    joined = np.concatenate([batch.vectors for batch in made])
-    np.testing.assert_array_equal(np.concatenate([batch.known for batch in made]), known)
+    batches = cut(known, parts, size=size)
+    assert [len(batch.texts) for batch in batches] == [min(size, 20 - start) for start in range(0, 20, size)]
+    assert [text for batch in batches for text in batch.texts] == names(20)
+    assert [key for batch in batches for key in batch.keys or []] == list(range(20))
+    joined = np.concatenate([batch.vectors for batch in batches])
+    np.testing.assert_array_equal(np.concatenate([batch.known for batch in batches]), known)
     np.testing.assert_array_equal(joined[~known], vectors[~known])
 
 

@@ -42,19 +42,19 @@ def test_keys_refused(keys: Any, error: type[Exception], message: str) -> None:
 
 def test_metadata() -> None:
     assert checked_metadata(None, 2) == [None, None]
-    given = [{}, None, {"a": [1, 2.5, None, True, {"ü": "x"}]}]
-    assert checked_metadata(given, 3) == ["{}", None, '{"a": [1, 2.5, null, true, {"ü": "x"}]}']
+    value = [{}, None, {"a": [1, 2.5, None, True, {"ü": "x"}]}]
+    assert checked_metadata(value, 3) == ["{}", None, '{"a": [1, 2.5, null, true, {"ü": "x"}]}']
 
 
 def nested(depth: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     for _ in range(depth):
-        found = {"a": found}
-    return found
+        document = {"a": document}
+    return document
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "message"),
+    ("value", "error", "message"),
     [
         ([1], InputTypeError, r"metadata\[0\] is int"),
         (["{}"], InputTypeError, r"metadata\[0\] is str"),
@@ -76,35 +76,35 @@ def nested(depth: int) -> dict[str, Any]:
         ([nested(5000)], InputValueError, "100 deep"),
     ],
 )
-def test_metadata_refused(given: Any, error: type[Exception], message: str) -> None:
+def test_metadata_refused(value: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        checked_metadata(given, 1)
+        checked_metadata(value, 1)
 
 
 def test_metadata_in_itself() -> None:
-    given: dict[str, Any] = {}
-    given["a"] = given
+    value: dict[str, Any] = {}
+    value["a"] = value
     with pytest.raises(InputValueError, match="100 deep"):
-        checked_metadata([given], 1)
+        checked_metadata([value], 1)
 
 
 def test_vectors() -> None:
-    given = np.array([[3, 4], [1e-30, 0], [-1e30, 1e30]])
-    found = checked_vectors(given, 2, count=3)
-    assert found.dtype == np.float32
+    vectors = np.array([[3, 4], [1e-30, 0], [-1e30, 1e30]])
+    checked = checked_vectors(vectors, 2, count=3)
+    assert checked.dtype == np.float32
     half = math.sqrt(0.5)
-    np.testing.assert_allclose(found, [[0.6, 0.8], [1, 0], [-half, half]], rtol=1e-6)
+    np.testing.assert_allclose(checked, [[0.6, 0.8], [1, 0], [-half, half]], rtol=1e-6)
     unit = np.array([[0.6, 0.8000001]], np.float32)
     np.testing.assert_array_equal(checked_vectors(unit, 2), unit)
     assert checked_vectors([[1, 0]], 2).tolist() == [[1, 0]]
-    assert checked_vectors(np.array([[3, 4]], np.longdouble), 2).tolist() == found[:1].tolist()
+    assert checked_vectors(np.array([[3, 4]], np.longdouble), 2).tolist() == checked[:1].tolist()
     assert checked_vectors(np.ones((1, 2), np.float16), 2).dtype == np.float32
     assert checked_vectors(np.empty((0, 2)), 2).shape == (0, 2)
     assert checked_vectors(unit, 2) is not unit
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "message"),
+    ("value", "error", "message"),
     [
         ([["a", "b"]], InputTypeError, "vectors are of <U1"),
         (np.array([[None, 1]]), InputTypeError, "object"),
@@ -120,9 +120,9 @@ def test_vectors() -> None:
         (np.array([[1e300, 1e300]]), InputValueError, "infinity"),
     ],
 )
-def test_vectors_refused(given: Any, error: type[Exception], message: str) -> None:
+def test_vectors_refused(value: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        checked_vectors(given, 2)
+        checked_vectors(value, 2)
 
 
 def test_as_many_vectors_as_texts() -> None:

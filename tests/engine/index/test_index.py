@@ -106,7 +106,7 @@ def test_what_stands_there_is_not_encoded_again(index: Index, monkeypatch: pytes
     monkeypatch.setattr(
         Encoder,
         "stream",
-        lambda self, given: stream(self, (streamed.append(t) or t for t in given)),  # type: ignore[func-returns-value]
+        lambda self, arguments: stream(self, (streamed.append(t) or t for t in arguments)),  # type: ignore[func-returns-value]
     )
     done: list[int] = []
     assert index.add(texts, keys=range(50), metadata=[{"n": i} for i in range(50)], progress=done.append) == [
@@ -127,10 +127,10 @@ def test_what_was_removed_meanwhile_is_encoded_after_all(index: Index, monkeypat
     index.add(["one", "two"], keys=[1, 2])
     known = index._writer.known  # type: ignore[union-attr]
 
-    def known_then_gone(*given: Any) -> Any:
-        found = known(*given)
+    def known_then_gone(*arguments: Any) -> Any:
+        hits_by_query = known(*arguments)
         index.remove([1])
-        return found
+        return hits_by_query
 
     monkeypatch.setattr(index._writer, "known", known_then_gone)
     index.add(["one", "two", "three"], keys=[1, 2, 3])
@@ -184,7 +184,7 @@ def test_empty_and_odd_texts(index: Index) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("arguments", "error"),
     [
         ({"texts": "abc"}, InputTypeError),
         ({"texts": None}, InputTypeError),
@@ -197,19 +197,19 @@ def test_empty_and_odd_texts(index: Index) -> None:
         ({"texts": ["a"], "metadata": [{}, {}]}, InputValueError),
     ],
 )
-def test_bad_additions_add_nothing(index: Index, given: dict[str, Any], error: type[Exception]) -> None:
+def test_bad_additions_add_nothing(index: Index, arguments: dict[str, Any], error: type[Exception]) -> None:
     index.add(TEXTS)
     with pytest.raises(error):
-        index.add(**given)
+        index.add(**arguments)
     assert len(index) == 4
-    count = len(given["texts"]) if isinstance(given["texts"], list) else 1
+    count = len(arguments["texts"]) if isinstance(arguments["texts"], list) else 1
     with pytest.raises(error):
-        index.add_vectors(unit_vectors(count), **given)
+        index.add_vectors(unit_vectors(count), **arguments)
     assert len(index) == 4
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("arguments", "error"),
     [
         ({"queries": "abc"}, InputTypeError),
         ({"queries": [5]}, InputTypeError),
@@ -225,10 +225,10 @@ def test_bad_additions_add_nothing(index: Index, given: dict[str, Any], error: t
         ({"queries": np.ones(DIMENSION)}, InputValueError),
     ],
 )
-def test_bad_searches(index: Index, given: dict[str, Any], error: type[Exception]) -> None:
+def test_bad_searches(index: Index, arguments: dict[str, Any], error: type[Exception]) -> None:
     index.add(TEXTS)
     with pytest.raises(error):
-        index.search(**given)
+        index.search(**arguments)
 
 
 def test_vectors_of_the_caller_s(index: Index) -> None:
@@ -293,21 +293,21 @@ def test_by_graph_as_exactly(tmp_path: Path, artifact: Path, dtype: str, read_on
     with Index(tmp_path / "index", limits=SMALL, read_only=read_only) as index:
         assert index.info().in_graph == 400
         assert keys_of(index.search(queries, exact=True)) == expected
-        found = index.search(queries)
-        shared = [len({*keys} & {*wanted}) for keys, wanted in zip(keys_of(found), expected, strict=True)]
+        hits_by_query = index.search(queries)
+        shared = [len({*keys} & {*nearest}) for keys, nearest in zip(keys_of(hits_by_query), expected, strict=True)]
         assert sum(shared) >= 0.98 * 5 * len(queries)
         exact = {(i, hit.key): hit.score for i, each in enumerate(index.search(queries, k=400)) for hit in each}
-        assert all(exact[i, hit.key] == hit.score for i, each in enumerate(found) for hit in each)
-        assert keys_of(index.search(queries, exact=False)) == keys_of(found)
+        assert all(exact[i, hit.key] == hit.score for i, each in enumerate(hits_by_query) for hit in each)
+        assert keys_of(index.search(queries, exact=False)) == keys_of(hits_by_query)
         # One query is answered as many are.
-        assert [index.search(queries[[i]])[0] for i in range(5)] == found[:5]
+        assert [index.search(queries[[i]])[0] for i in range(5)] == hits_by_query[:5]
 
 
 def test_b1(tmp_path: Path, artifact: Path) -> None:
     vectors = filled(tmp_path / "index", artifact, 400, dtype="b1")
     with Index.open(tmp_path / "index", read_only=True) as index:
-        found = keys_of(index.search(vectors, k=1, exact=False))
-        assert sum(keys == [i] for i, keys in enumerate(found)) > 390
+        hits_by_query = keys_of(index.search(vectors, k=1, exact=False))
+        assert sum(keys == [i] for i, keys in enumerate(hits_by_query)) > 390
 
 
 def test_what_the_graph_lacks_is_found(tmp_path: Path, artifact: Path) -> None:
@@ -319,11 +319,11 @@ def test_what_the_graph_lacks_is_found(tmp_path: Path, artifact: Path) -> None:
         assert [each[0].key for each in index.search(more, exact=False)] == [*range(200, 210)]
         index.remove([0, 205])
         index.add_vectors(more[:1], ["other"], keys=[7])
-        found = index.search(np.concatenate([vectors[:1], more[5:6], vectors[7:8], more[:1]]), k=2, exact=False)
-        assert 0 not in keys_of(found)[0]
-        assert 205 not in keys_of(found)[1]
-        assert 7 not in keys_of(found)[2]
-        assert keys_of(found)[3] == [7, 200]
+        hits_by_query = index.search(np.concatenate([vectors[:1], more[5:6], vectors[7:8], more[:1]]), k=2, exact=False)
+        assert 0 not in keys_of(hits_by_query)[0]
+        assert 205 not in keys_of(hits_by_query)[1]
+        assert 7 not in keys_of(hits_by_query)[2]
+        assert keys_of(hits_by_query)[3] == [7, 200]
 
 
 def test_many_dead_in_the_graph(tmp_path: Path, artifact: Path) -> None:

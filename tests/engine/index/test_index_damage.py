@@ -47,9 +47,9 @@ def answers(folder: Path, *, read_only: bool = True) -> list[list[list[Hit]]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IndexWarning)
         with Index(folder, read_only=read_only, limits=SMALL) as index:
-            asked = [index.search(queries, k=3, exact=exact) for exact in (True, False)]
+            searches = [index.search(queries, k=3, exact=exact) for exact in (True, False)]
             entries = [[Hit(entry.key, 0, *entry[1:])] for entry in index.get(range(ROWS)) if entry]
-            return [*asked, entries, *[index.search(queries, where={"n": {"$gte": 100}}, exact=True)]]
+            return [*searches, entries, *[index.search(queries, where={"n": {"$gte": 100}}, exact=True)]]
 
 
 def flipped(path: Path, position: int) -> None:
@@ -68,11 +68,11 @@ def test_a_flipped_byte(whole: Path, folder: Path, kind: str, seed: int) -> None
     flipped(path, random.Random(seed).randrange(path.stat().st_size))
     for read_only in (True, False):
         try:
-            found = answers(folder, read_only=read_only)
+            answered = answers(folder, read_only=read_only)
         except IndexDamagedError:
             # The graph can be done without; what else is damaged cannot.
-            found = expected if kind == "vectors-*" else []
-        assert found == expected
+            answered = expected if kind == "vectors-*" else []
+        assert answered == expected
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -82,12 +82,12 @@ def test_a_flipped_byte_of_the_database(whole: Path, folder: Path, seed: int) ->
     path = folder / "index.db"
     flipped(path, random.Random(seed).randrange(path.stat().st_size))
     try:
-        found = answers(folder)
+        answered = answers(folder)
     except (SearchIndexError, OutputError):
         return
     texts = {hit.key: hit[2:] for each in expected[2] for hit in each}
-    for asked in found:
-        for hits in asked:
+    for hits_by_query in answered:
+        for hits in hits_by_query:
             assert all(texts[hit.key] == hit[2:] for hit in hits)
 
 

@@ -88,14 +88,14 @@ class IndexMachine(RuleBasedStateMachine):
         where = None if least is None else {"n": {"$gte": least}}
         expected = [self.expected(POOL[i], k, threshold, least) for i in picked]
         for index in (self.index, self.reader):
-            found = index.search(POOL[picked], k, threshold=threshold, where=where, exact=exact)
+            hits_by_query = index.search(POOL[picked], k, threshold=threshold, where=where, exact=exact)
             if exact:
-                assert found == expected
+                assert hits_by_query == expected
             else:
                 # A graph of so few holds them all; but of equal scores it may know others first.
-                scores = [[hit.score for hit in hits] for hits in found]
+                scores = [[hit.score for hit in hits] for hits in hits_by_query]
                 assert scores == [[hit.score for hit in hits] for hits in expected]
-                assert all(self.model[hit.key][:2] == hit[2:] for hits in found for hit in hits)
+                assert all(self.model[hit.key][:2] == hit[2:] for hits in hits_by_query for hit in hits)
 
     def expected(self, query: np.ndarray, k: int, threshold: float | None, least: int | None) -> list[Hit]:
         hits = []
@@ -112,10 +112,10 @@ class IndexMachine(RuleBasedStateMachine):
         if not hasattr(self, "index"):
             return
         keys = [*range(16), 2**63, 2**63 + 9, self.next_key - 1 if self.next_key else 99]
-        wanted = [Entry(key, *self.model[key][:2]) if key in self.model else None for key in keys]
+        expected = [Entry(key, *self.model[key][:2]) if key in self.model else None for key in keys]
         for index in (self.index, self.reader):
             assert len(index) == len(self.model)
-            assert index.get(keys) == wanted
+            assert index.get(keys) == expected
 
 
 def test_against_a_model(artifact: Path) -> None:

@@ -32,22 +32,24 @@ def test_candidates_hold_the_nearest(tmp_path: Path, dtype: str, dimension: int)
     nearest = nearest_keys(vectors, queries, 5)
     for each in (graph, AnnGraph.open(tmp_path, saved, graph.scheme, threads=2)):
         assert (len(each), each.covered) == (600, 600)
-        found, covered = each.search(queries, count, threads=2)
+        candidates, covered = each.search(queries, count, threads=2)
         assert covered == 600
-        assert found.shape == (40, count)
-        recall = np.mean([len(set(row.tolist()) & set(keys)) / 5 for row, keys in zip(found, nearest, strict=True)])
+        assert candidates.shape == (40, count)
+        recall = np.mean(
+            [len(set(row.tolist()) & set(keys)) / 5 for row, keys in zip(candidates, nearest, strict=True)]
+        )
         assert recall >= LEAST_RECALL[dtype]
         # One query is asked for in another way.
         alone, _ = each.search(queries[:1], count, threads=2)
-        assert alone.tolist() == found[:1].tolist()
+        assert alone.tolist() == candidates[:1].tolist()
 
 
 def test_fewer_than_asked_for() -> None:
     vectors = unit_vectors(3)
     graph = graph_of(vectors)
     for queries in (vectors[:1], vectors):
-        found, _ = graph.search(queries, 10, threads=1)
-        assert [sorted(row) for row in found.tolist()] == [[0, 1, 2]] * len(queries)
+        candidates, _ = graph.search(queries, 10, threads=1)
+        assert [sorted(row) for row in candidates.tolist()] == [[0, 1, 2]] * len(queries)
     empty = AnnGraph(Scheme(dimension=32, dtype="f16"))
     assert empty.search(vectors, 10, threads=1)[0].shape == (3, 0)
 
@@ -66,8 +68,8 @@ def test_a_mapped_graph_grows(tmp_path: Path) -> None:
     opened = AnnGraph.open(tmp_path, saved, graph.scheme, threads=1)
     opened.add(np.arange(200, 300), vectors[200:], covered=300, threads=2)
     assert (opened.covered, opened.saved_covered) == (300, 200)
-    found, _ = opened.search(vectors, 1, threads=2)
-    assert np.mean(found.ravel() == np.arange(300)) > 0.99
+    candidates, _ = opened.search(vectors, 1, threads=2)
+    assert np.mean(candidates.ravel() == np.arange(300)) > 0.99
     again = opened.save(tmp_path, "graph-2", threads=1)
     assert (again.covered, again.members, opened.saved_covered) == (300, 300, 300)
     assert len(AnnGraph.open(tmp_path, again, graph.scheme, threads=1)) == 300
@@ -141,9 +143,9 @@ def test_threads_take_turns() -> None:
     def work() -> None:
         try:
             for _ in range(30):
-                found, covered = graph.search(vectors[:20], 5, threads=2)
+                candidates, covered = graph.search(vectors[:20], 5, threads=2)
                 assert covered in range(500, 2001)
-                assert found.max() < 2000
+                assert candidates.max() < 2000
         except BaseException as error:
             errors.append(error)
 

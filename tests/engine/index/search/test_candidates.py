@@ -18,11 +18,11 @@ def test_candidates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for at_once in (1, 1000, 1 << 20):
         for module in (candidates, matches):
             monkeypatch.setattr(module, "PICK_BYTES", at_once)
-        kept = stored(tmp_path, vectors)
-        settled = rescore(score_candidates(kept, queries, rows, 5), kept, queries, 5, None)
-        for query, found in enumerate(rows_by_query(settled, 9)):
-            among = rows[query][rows[query] >= 0]
-            assert found == among[nearest_keys(vectors[among], queries[[query]], 5)[0]].tolist()
-    assert not len(score_candidates(kept, queries, np.empty((9, 0), np.int64), 5).rows)
-    few = score_candidates(kept, queries, rows[:, :3], 5)
+        vector_map = stored(tmp_path, vectors)
+        rescored = rescore(score_candidates(vector_map, queries, rows, 5), vector_map, queries, 5, None)
+        for query, best in enumerate(rows_by_query(rescored, 9)):
+            own = rows[query][rows[query] >= 0]
+            assert best == own[nearest_keys(vectors[own], queries[[query]], 5)[0]].tolist()
+    assert not len(score_candidates(vector_map, queries, np.empty((9, 0), np.int64), 5).rows)
+    few = score_candidates(vector_map, queries, rows[:, :3], 5)
     assert sorted(rows_by_query(few, 9)[0]) == sorted(rows[0, :3][rows[0, :3] >= 0].tolist())

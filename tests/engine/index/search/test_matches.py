@@ -16,12 +16,16 @@ from support.indexes import stored, unit_vectors
 def test_a_score_is_the_same_however_it_was_found(tmp_path: Path) -> None:
     vectors = unit_vectors(300)
     vectors[100:110] = vectors[5]
-    kept = stored(tmp_path, vectors)
-    every = np.ones(300, np.bool_)
-    scanned = rescore(scan(kept, vectors, 20, start=0, end=300, eligible=every), kept, vectors, 20, None)
+    vector_map = stored(tmp_path, vectors)
+    all_matches = np.ones(300, np.bool_)
+    scanned = rescore(
+        scan(vector_map, vectors, 20, start=0, end=300, eligible=all_matches), vector_map, vectors, 20, None
+    )
     rows = np.tile(np.arange(300), (300, 1))
-    by_candidates = rescore(score_candidates(kept, vectors, rows, 20), kept, vectors, 20, None)
-    one = rescore(scan(kept, vectors[5:6], 20, start=0, end=300, eligible=every), kept, vectors[5:6], 20, None)
+    by_candidates = rescore(score_candidates(vector_map, vectors, rows, 20), vector_map, vectors, 20, None)
+    one = rescore(
+        scan(vector_map, vectors[5:6], 20, start=0, end=300, eligible=all_matches), vector_map, vectors[5:6], 20, None
+    )
     assert dict(zip(scanned.rows[scanned.queries == 5], scanned.scores[scanned.queries == 5], strict=True)) == dict(
         zip(
             by_candidates.rows[by_candidates.queries == 5],
@@ -39,10 +43,10 @@ def test_a_score_is_the_same_however_it_was_found(tmp_path: Path) -> None:
 @given(threshold=st.floats(-1, 1))
 def test_threshold_is_inclusive(tmp_path_factory: pytest.TempPathFactory, threshold: float) -> None:
     vectors, queries = unit_vectors(40), unit_vectors(3, 1)
-    kept = stored(tmp_path_factory.mktemp("v"), vectors)
-    found = scan(kept, queries, 40, start=0, end=40, eligible=np.ones(40, np.bool_))
-    every = rescore(found, kept, queries, 40, None)
-    some = rescore(found, kept, queries, 40, threshold)
-    assert some.rows.tolist() == every.rows[every.scores >= np.float32(threshold)].tolist()
-    at = float(every.scores[7])
-    assert at in rescore(found, kept, queries, 40, at).scores
+    vector_map = stored(tmp_path_factory.mktemp("v"), vectors)
+    matches = scan(vector_map, queries, 40, start=0, end=40, eligible=np.ones(40, np.bool_))
+    all_matches = rescore(matches, vector_map, queries, 40, None)
+    above = rescore(matches, vector_map, queries, 40, threshold)
+    assert above.rows.tolist() == all_matches.rows[all_matches.scores >= np.float32(threshold)].tolist()
+    at = float(all_matches.scores[7])
+    assert at in rescore(matches, vector_map, queries, 40, at).scores

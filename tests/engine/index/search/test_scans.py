@@ -18,13 +18,13 @@ def test_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: int, share: fl
     for module, limit in ((scans, "_SCORES_BYTES"), (scans, "_COPY_BYTES"), (matches, "PICK_BYTES")):
         monkeypatch.setattr(module, limit, at_once)
     vectors, queries = unit_vectors(200), unit_vectors(9, 1)
-    chosen = np.random.default_rng(2).random(200) < share
+    eligible_rows = np.random.default_rng(2).random(200) < share
     for start, end in ((0, 200), (30, 150), (200, 200)):
-        found = scan(stored(tmp_path, vectors), queries, k, start=start, end=end, eligible=chosen[start:end])
-        rows = np.flatnonzero(chosen[start:end]) + start
-        settled = rescore(found, stored(tmp_path, vectors), queries, k, None)
+        best = scan(stored(tmp_path, vectors), queries, k, start=start, end=end, eligible=eligible_rows[start:end])
+        rows = np.flatnonzero(eligible_rows[start:end]) + start
+        rescored = rescore(best, stored(tmp_path, vectors), queries, k, None)
         expected = [rows[keys].tolist() for keys in nearest_keys(vectors[rows], queries, k)]
-        assert rows_by_query(settled, 9) == expected
+        assert rows_by_query(rescored, 9) == expected
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -32,17 +32,23 @@ def test_scan_of_rows_in_rising_and_falling_order(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(scans, "_SCORES_BYTES", 512)
     vectors, queries = unit_vectors(2000), unit_vectors(4, 1)
     vectors = vectors[np.argsort(order * (vectors @ queries[0]))]
-    kept = stored(tmp_path, vectors)
-    found = rescore(scan(kept, queries, 7, start=0, end=2000, eligible=np.ones(2000, np.bool_)), kept, queries, 7, None)
-    assert rows_by_query(found, 4) == nearest_keys(vectors, queries, 7)
+    vector_map = stored(tmp_path, vectors)
+    best = rescore(
+        scan(vector_map, queries, 7, start=0, end=2000, eligible=np.ones(2000, np.bool_)), vector_map, queries, 7, None
+    )
+    assert rows_by_query(best, 4) == nearest_keys(vectors, queries, 7)
 
 
 @pytest.mark.parametrize("at_once", [64, 1 << 20])
 def test_all_that_share_the_last_score_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     monkeypatch.setattr(scans, "_SCORES_BYTES", at_once)
     vectors = np.tile(unit_vectors(1), (50, 1))
-    kept = stored(tmp_path, vectors)
-    found = rescore(
-        scan(kept, vectors[:2], 3, start=0, end=50, eligible=np.ones(50, np.bool_)), kept, vectors[:2], 3, None
+    vector_map = stored(tmp_path, vectors)
+    best = rescore(
+        scan(vector_map, vectors[:2], 3, start=0, end=50, eligible=np.ones(50, np.bool_)),
+        vector_map,
+        vectors[:2],
+        3,
+        None,
     )
-    assert rows_by_query(found, 2) == [list(range(50))] * 2
+    assert rows_by_query(best, 2) == [list(range(50))] * 2

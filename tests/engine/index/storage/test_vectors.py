@@ -29,9 +29,9 @@ def mapped(path: Path, rows: int, *, dimension: int = 32, generation: int = 3, n
 def test_rows_come_back_bit_for_bit(tmp_path: Path) -> None:
     vectors = unit_vectors(50)
     write(tmp_path / "v", vectors[:1], vectors[1:30], vectors[30:])
-    found = mapped(tmp_path / "v", 50)
-    np.testing.assert_array_equal(found.block(0, 50), vectors)
-    np.testing.assert_array_equal(found.take(np.array([49, 0, 7, 7])), vectors[[49, 0, 7, 7]])
+    vector_map = mapped(tmp_path / "v", 50)
+    np.testing.assert_array_equal(vector_map.block(0, 50), vectors)
+    np.testing.assert_array_equal(vector_map.take(np.array([49, 0, 7, 7])), vectors[[49, 0, 7, 7]])
     # A second look, at what is checked already and at what is not.
     other = mapped(tmp_path / "v", 50)
     np.testing.assert_array_equal(other.take(np.array([3])), vectors[[3]])

@@ -33,11 +33,11 @@ def matching(where: object, rows: list[dict[str, Any] | None] = ROWS) -> list[in
         written = [(i, None if row is None else json.dumps(row, ensure_ascii=False)) for i, row in enumerate(rows)]
         database.executemany("INSERT INTO t VALUES (?, ?)", written)
         sql = f"SELECT i, {condition.sql} FROM t ORDER BY i"
-        found = database.execute(sql, condition.parameters).fetchall()
+        results = database.execute(sql, condition.parameters).fetchall()
     finally:
         database.close()
-    assert {value for _, value in found} <= {0, 1}
-    return [i for i, value in found if value]
+    assert {value for _, value in results} <= {0, 1}
+    return [i for i, value in results if value]
 
 
 EVERY = list(range(len(ROWS)))
@@ -159,16 +159,18 @@ SCALARS = st.one_of(
 FIELDS = st.sampled_from(["a", "b", "ü x"])
 
 
-def equal(found: object, wanted: object) -> bool:
-    if isinstance(found, bool) or isinstance(wanted, bool) or found is None or wanted is None:
-        return found is wanted
-    return isinstance(found, str) == isinstance(wanted, str) and found == wanted
+def equal(value: object, operand: object) -> bool:
+    if isinstance(value, bool) or isinstance(operand, bool) or value is None or operand is None:
+        return value is operand
+    return isinstance(value, str) == isinstance(operand, str) and value == operand
 
 
-def ordered(found: object, wanted: object, operator: str) -> bool:
-    if isinstance(found, bool) or found is None or isinstance(found, str) != isinstance(wanted, str):
+def ordered(value: object, operand: object, operator: str) -> bool:
+    if isinstance(value, bool) or value is None or isinstance(value, str) != isinstance(operand, str):
         return False
-    return {"$gt": found > wanted, "$gte": found >= wanted, "$lt": found < wanted, "$lte": found <= wanted}[operator]
+    return {"$gt": value > operand, "$gte": value >= operand, "$lt": value < operand, "$lte": value <= operand}[
+        operator
+    ]
 
 
 def as_database_reads(value: object) -> object:
@@ -180,14 +182,14 @@ def as_database_reads(value: object) -> object:
 @given(rows=st.lists(st.dictionaries(FIELDS, SCALARS), max_size=6), field=FIELDS, value=SCALARS, data=st.data())
 def test_against_python(rows: list[dict[str, Any]], field: str, value: object, data: st.DataObject) -> None:
     values = [as_database_reads(row.get(field)) for row in rows]
-    wanted = as_database_reads(value)
-    assert matching({field: value}, rows) == [i for i, v in enumerate(values) if equal(v, wanted)]
-    assert matching({field: {"$ne": value}}, rows) == [i for i, v in enumerate(values) if not equal(v, wanted)]
+    operand = as_database_reads(value)
+    assert matching({field: value}, rows) == [i for i, v in enumerate(values) if equal(v, operand)]
+    assert matching({field: {"$ne": value}}, rows) == [i for i, v in enumerate(values) if not equal(v, operand)]
     others = data.draw(st.lists(SCALARS, max_size=4))
     among = [as_database_reads(other) for other in others]
     expected = [i for i, v in enumerate(values) if any(equal(v, other) for other in among)]
     assert matching({field: {"$in": others}}, rows) == expected
     if value is not None and not isinstance(value, bool):
         for operator in ("$gt", "$gte", "$lt", "$lte"):
-            expected = [i for i, v in enumerate(values) if ordered(v, wanted, operator)]
+            expected = [i for i, v in enumerate(values) if ordered(v, operand, operator)]
             assert matching({field: {operator: value}}, rows) == expected
