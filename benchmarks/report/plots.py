@@ -87,17 +87,9 @@ def _throughput_quality(axes: Axes, data: Mapping[str, list[float]]) -> None:
         text = f"{LABELS[name]}  {data[name][0]:,.0f}"
         if members:
             text += f"\nand {_count(len(members))} within {rates[0]:,.0f} – {rates[-1]:,.0f}"
-        x, y, right = _place(axes, text, data[name], taken)
-        axes.annotate(
-            text,
-            data[name],
-            (x, y),
-            textcoords="offset points",
-            color=_color(name),
-            fontsize=10,
-            va="center",
-            ha="right" if right else "left",
-        )
+        offset, side = _place(axes, text, data[name], taken)
+        style = {"textcoords": "offset points", "color": _color(name), "fontsize": 10, "va": "center", "ha": side}
+        axes.annotate(text, data[name], offset, **style)
     axes.set_xlabel("sentences a second; small grey points: the others of the table")
     axes.set_ylabel(f"STS Spearman x 100 (the axis spans {1.7 * room:.1f} of 100)")
     axes.grid()
@@ -109,26 +101,22 @@ def _close(one: list[float], other: list[float], room: float) -> bool:
 
 def _place(
     axes: Axes, text: str, point: list[float], taken: list[tuple[float, float, float, float]]
-) -> tuple[float, float, bool]:
-    """A label's offset in points, and whether it ends at its point: the nearest place that covers no other label."""
+) -> tuple[tuple[float, float], str]:
+    """A label's offset in points, and the side that is at its point: the nearest place that covers no other label."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     wide, high = 72 * 0.85 * _WIDTH, 72 * 0.8 * axes.figure.get_figheight()
     x, y = wide * (point[0] - left) / (right - left), high * (point[1] - bottom) / (top - bottom)
     lines = text.split("\n")
+    # About the size of the font's letters.
     width, height = 5.6 * max(map(len, lines)), 13 * len(lines)
-    leftwards = x + width > wide
+    start = x - width if x + width > wide else x
     for level in range(12):
         dy = (-1) ** level * (12 + height / 2 + 9 * (level // 2))
-        start = x - width if leftwards else x
-        box = (start, y + dy - height / 2, start + width, y + dy + height / 2)
-        if not any(_overlap(box, each) for each in taken):
+        low = y + dy - height / 2
+        if all(start + width <= x0 or x1 <= start or low + height <= y0 or y1 <= low for x0, y0, x1, y1 in taken):
             break
-    taken.append(box)
-    return (6 if leftwards else -6), dy, leftwards
-
-
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    taken.append((start, low, start + width, low + height))
+    return ((6, dy), "right") if start < x else ((-6, dy), "left")
 
 
 def _latency(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
@@ -140,10 +128,7 @@ def _latency(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
         axes.plot([at["p50"]], [row], "|", color=color, markersize=14, markeredgewidth=3)
         axes.plot([at["p99.9"]], [row], "o", color=color, markersize=4)
         _beside(axes, at["p99.9"], row, " / ".join(f"{at[p]:.1f}" for p in ("p50", "p99", "p99.9")), color)
-    if others:
-        low, high = (data[name]["p50"] for name in (others[0], others[-1]))
-        axes.plot([low, high], [0, 0], "|-", color=GREY, markersize=14, markeredgewidth=3)
-        _beside(axes, high, 0, f"median {low:.1f} – {high:.1f}", GREY)
+    _others(axes, 0, [data[name]["p50"] for name in others], "median {:.1f} – {:.1f}", 0.35)
     axes.set_xscale("log")
     # The figures stand to the right of the last dot.
     axes.set_xlim(right=4 * max(at["p99.9"] for at in data.values()))
@@ -157,22 +142,13 @@ def _lengths(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
     lengths = list(next(iter(data.values())))
     numbers = [int(length) for length in lengths]
     for marker, name in zip("osD^vP", named, strict=False):
-        width = 2.5 if name.startswith("ours") else 1.3
-        axes.plot(
-            numbers[: len(data[name])],
-            list(data[name].values()),
-            marker=marker,
-            markersize=6,
-            color=_color(name),
-            label=LABELS[name],
-            linewidth=width,
-        )
+        style = {"marker": marker, "markersize": 6, "linewidth": 2.5 if name.startswith("ours") else 1.3}
+        rates = list(data[name].values())
+        axes.plot(numbers[: len(rates)], rates, color=_color(name), label=LABELS[name], **style)
     if others:
         rates = [[data[name][length] for name in others if length in data[name]] for length in lengths]
-        label = f"{_count(len(others))}"
-        axes.fill_between(
-            numbers, [min(each) for each in rates], [max(each) for each in rates], color=GREY, alpha=0.2, label=label
-        )
+        low, high = [min(each) for each in rates], [max(each) for each in rates]
+        axes.fill_between(numbers, low, high, color=GREY, alpha=0.2, label=_count(len(others)))
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(numbers)
@@ -194,11 +170,7 @@ def _memory(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
         for row, name in rows:
             axes.barh(row + shift, data[name][count], thick, color=_color(name), alpha=alpha)
             _beside(axes, data[name][count], row + shift, f"{data[name][count]:,.0f} MB, {what}", GREY)
-        if others:
-            values = [data[name][count] for name in others]
-            low, high = min(values), max(values)
-            axes.barh(shift, high - low, thick, left=low, color=GREY, alpha=alpha)
-            _beside(axes, high, shift, f"{low:,.0f} – {high:,.0f} MB, {what}", GREY)
+        _others(axes, shift, [data[name][count] for name in others], "{:,.0f} – {:,.0f} MB, " + what, thick)
     axes.set_xlim(0, 1.8 * max(value for each in data.values() for value in each.values()))
     axes.set_xlabel("MB")
     axes.grid(axis="x")
@@ -213,10 +185,7 @@ def _cold_start(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
             axes.barh(row, seconds, 0.65, left=left, color=_color(name), alpha=alpha)
             left += seconds
         _beside(axes, left, row, f"{left:.2f} s", GREY)
-    if others:
-        low, high = total[others[0]], total[others[-1]]
-        axes.barh(0, high - low, 0.65, left=low, color=GREY, alpha=0.35)
-        _beside(axes, high, 0, f"{low:.2f} – {high:.2f} s", GREY)
+    _others(axes, 0, [total[name] for name in others], "{:.2f} – {:.2f} s", 0.65)
     axes.set_xlim(0, 1.2 * max(total.values()))
     axes.set_xlabel("seconds; from full colour to faint: start and import, load, first vector")
     axes.grid(axis="x")
@@ -252,6 +221,14 @@ def _rows(axes: Axes, named: list[str], others: list[str]) -> list[tuple[int, st
         label.set_color(_color(name))
     axes.set_axisbelow(True)
     return rows
+
+
+def _others(axes: Axes, y: float, values: list[float], text: str, thick: float) -> None:
+    """A bar from the best of the others to the last."""
+    if values:
+        low, high = min(values), max(values)
+        axes.barh(y, high - low, thick, left=low, color=GREY, alpha=0.5)
+        _beside(axes, high, y, text.format(low, high), GREY)
 
 
 def _beside(axes: Axes, x: float, y: float, text: str, color: str) -> None:

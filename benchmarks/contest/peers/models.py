@@ -16,6 +16,7 @@ from simcse_engine.machine import cpu
 from ... import tether
 from ...inputs import Model, sentences
 from ...record import BENCH, ROOT
+from . import workers
 from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, PeerError
 from .workers.grid import MAX_TOKENS
 
@@ -55,8 +56,7 @@ def openvino_int8(model: Model) -> Path:
         raise PeerError(installed.error)
 
     def make(folder: Path) -> None:
-        command = [NNCF.python, "-m", "benchmarks.contest.peers.workers.quantize", source, folder]
-        _run(command, stdin=json.dumps(calibration_texts()))
+        _convert(NNCF.python, "openvino_int8", source, folder, stdin=json.dumps(calibration_texts()))
 
     return _once(NNCF.folder / f"models/{model.name}-int8", make)
 
@@ -67,7 +67,7 @@ def ctranslate2(model: Model) -> Path:
     def make(folder: Path) -> None:
         # The converter needs torch and transformers, which this environment has, and ctranslate2, which that one has.
         packages = next(CTRANSLATE2.folder.glob("lib/python*/site-packages"))
-        _run([sys.executable, "-m", "benchmarks.contest.peers.workers.convert", packages, model.checkpoint(), folder])
+        _convert(Path(sys.executable), "ctranslate2", packages, model.checkpoint(), folder)
 
     return _once(CTRANSLATE2.folder / f"models/{model.name}", make)
 
@@ -110,8 +110,7 @@ def sentence_onnx(model: Model) -> Path:
     )
 
     def make(folder: Path) -> None:
-        python = SENTENCE_TRANSFORMERS_ONNX.python
-        _run([python, "-m", "benchmarks.contest.peers.workers.sentence_onnx", source, folder, configuration])
+        _convert(SENTENCE_TRANSFORMERS_ONNX.python, "sentence_onnx", source, folder, configuration)
 
     return _once(SENTENCE_TRANSFORMERS_ONNX.folder / f"models/{model.name}-{configuration}", make)
 
@@ -137,6 +136,10 @@ def _once(folder: Path, make: Callable[[Path], None]) -> Path:
         make(part)
         part.rename(folder)
     return folder
+
+
+def _convert(python: Path, function: str, *arguments: str | Path, stdin: str | None = None) -> None:
+    _run([python, "-m", f"{workers.__name__}.convert", function, *arguments], stdin=stdin)
 
 
 def _run(command: list[str | os.PathLike[str]], *, stdin: str | None = None) -> None:

@@ -1,18 +1,45 @@
-"""CTranslate2's own converter, run where torch and transformers are.
+"""Makes models with the peers' own tools: python -m benchmarks.contest.peers.workers.convert FUNCTION ARGUMENTS
 
-python -m benchmarks.contest.peers.workers.convert SITE_PACKAGES_WITH_CTRANSLATE2 CHECKPOINT OUTPUT_FOLDER
+Each function runs in the environment that has its tool.
 """
 
 import importlib
+import json
 import sys
+from pathlib import Path
 
 
-def main(packages: str, checkpoint: str, target: str) -> None:
+def ctranslate2(packages: str, checkpoint: str, target: str) -> None:
+    """CTranslate2's converter, where torch and transformers are; ``packages`` is the folder that has ctranslate2."""
     # At the end: of what both environments have, this one's is taken.
     sys.path.append(packages)
-    converters = importlib.import_module("ctranslate2.converters")
-    converters.TransformersConverter(checkpoint).convert(target, force=True)
+    importlib.import_module("ctranslate2.converters").TransformersConverter(checkpoint).convert(target, force=True)
+
+
+def openvino_int8(source: str, target: str) -> None:
+    """NNCF's static quantization after training, for transformers. Calibration texts come as JSON on stdin."""
+    import nncf
+    import openvino
+
+    from .grid import Texts, inputs
+
+    ids = Texts(source).ids(json.load(sys.stdin))
+    # One at a time, so that padding is not calibrated on.
+    samples = nncf.Dataset([inputs([each]) for each in ids])
+    model = openvino.convert_model(Path(source, "model.onnx"))
+    small = nncf.quantize(model, samples, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(ids))
+    openvino.save_model(small, Path(target, "model.xml"), compress_to_fp16=False)
+
+
+def sentence_onnx(source: str, target: str, configuration: str) -> None:
+    """sentence-transformers' own ONNX export, and its dynamic quantization to onnx/model_int8.onnx."""
+    from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model
+
+    options = {"provider": "CPUExecutionProvider", "export": True}
+    model = SentenceTransformer(source, device="cpu", backend="onnx", local_files_only=True, model_kwargs=options)
+    model.save_pretrained(target)
+    export_dynamic_quantized_onnx_model(model, configuration, target, file_suffix="int8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    globals()[sys.argv[1]](*sys.argv[2:])

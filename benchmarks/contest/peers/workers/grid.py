@@ -41,13 +41,13 @@ def batches(ids: list[list[int]], load: Load) -> Iterator[list[int]]:
             start = end
 
 
-def padded(ids: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The ids as [sentences, longest], and a mask that is 1 where they are."""
+def inputs(ids: list[list[int]]) -> dict[str, NDArray[np.int64]]:
+    """BERT's inputs, [sentences, longest] each; the mask is 1 where there are ids."""
     lengths = np.array([len(each) for each in ids])
     mask = np.arange(lengths.max()) < lengths[:, None]
     grid = np.zeros(mask.shape, np.int64)
     grid[mask] = np.concatenate(ids)
-    return grid, mask.astype(np.int64)
+    return {"input_ids": grid, "attention_mask": mask.astype(np.int64), "token_type_ids": np.zeros_like(grid)}
 
 
 def longest_first(encode: Encode, texts: list[str]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from .grid import Pooling, Texts, batches, padded
+from .grid import Pooling, Texts, batches, inputs
 from .protocol import Encode, Load
 
 # Rows, inputs and output: a request reads its inputs in place, so they live until it is done.
@@ -38,19 +38,18 @@ class OpenVino:
         out = np.empty((len(texts), self._dimension), np.float32)
         parts = list(batches(ids, self._load))
         for rows in parts:
-            grid, mask = padded([ids[row] for row in rows])
-            inputs = {"input_ids": grid, "attention_mask": mask, "token_type_ids": np.zeros_like(grid)}
+            arrays = inputs([ids[row] for row in rows])
             if len(parts) == 1:
-                self._request.infer(inputs, share_inputs=True, share_outputs=True)
-                self._done(self._request, (rows, inputs, out))
+                self._request.infer(arrays, share_inputs=True, share_outputs=True)
+                self._done(self._request, (rows, arrays, out))
             else:
-                self._queue.start_async(inputs, (rows, inputs, out), share_inputs=True)
+                self._queue.start_async(arrays, (rows, arrays, out), share_inputs=True)
         self._queue.wait_all()
         return out
 
     def _done(self, request: openvino.InferRequest, job: _Job) -> None:
-        rows, inputs, out = job
-        out[rows] = self._pooling.pool(request.get_output_tensor(0).data, inputs["attention_mask"])
+        rows, arrays, out = job
+        out[rows] = self._pooling.pool(request.get_output_tensor(0).data, arrays["attention_mask"])
 
 
 def load(load: Load) -> Encode:
