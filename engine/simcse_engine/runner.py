@@ -99,18 +99,19 @@ class Runner:
             session = self.joint()
             batches = make_batches(lengths, limits, mixed=self._mixed)
             if self._mixed or self._side_by_side == 1 or len(batches) <= 1:
-                return Pending([(b, _done(run_batch(session, [ids[i] for i in b]))) for b in batches])
+                return Pending([(batch, _done(session.run(*_end_to_end(ids, batch)))) for batch in batches])
         session = self.single()
         # With less than a full batch per worker, smaller batches keep every worker busy.
         share = max(limits.full_batch_tokens, -(-total // self._side_by_side))
         limits = replace(limits, batch_tokens=min(limits.batch_tokens, share))
         batches = make_batches(lengths, limits, mixed=self._mixed)
         # Laid end to end here, not on the worker: so the lists of ids, five times the size, need not wait for it.
-        inputs = [(b, *_end_to_end([ids[i] for i in b])) for b in batches]
+        inputs = [_end_to_end(ids, batch) for batch in batches]
         # All of them or none: `close` comes before or after.
         with self._lock:
             workers = self._pool()
-            return Pending([(b, workers.submit(session.run, *arrays)) for b, *arrays in inputs])
+            futures = [workers.submit(session.run, *arrays) for arrays in inputs]
+        return Pending(list(zip(batches, futures, strict=True)))
 
     def joint(self) -> Session:
         """The session for a few sentences: its threads share every run (with "throughput" it has one).
@@ -208,11 +209,7 @@ def _done(vectors: NDArray[np.float32]) -> "Future[NDArray[np.float32]]":
     return future
 
 
-def run_batch(session: Session, ids: Sequence[list[int]]) -> NDArray[np.float32]:
-    """Lay the sentences end to end and run them: float32 [len(ids), dimension]."""
-    return session.run(*_end_to_end(ids))
-
-
-def _end_to_end(ids: Sequence[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    lengths = np.array([len(sentence) for sentence in ids], np.int64)
-    return np.fromiter(itertools.chain.from_iterable(ids), np.int64, int(lengths.sum())), lengths
+def _end_to_end(ids: Sequence[list[int]], batch: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The token ids of a batch's sentences, one after the other, and their lengths."""
+    lengths = np.array([len(ids[i]) for i in batch], np.int64)
+    return np.fromiter(itertools.chain.from_iterable(ids[i] for i in batch), np.int64, int(lengths.sum())), lengths
