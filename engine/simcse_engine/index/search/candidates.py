@@ -14,34 +14,24 @@ from .views import View
 
 
 def ann_matches(
-    view: View,
-    ann: AnnGraph,
-    queries: NDArray[np.float32],
-    k: int,
-    *,
-    eligible: NDArray[np.bool_],
-    eligible_count: int,
-    max_candidates: int,
-    threads: int,
+    view: View, ann: AnnGraph, queries: NDArray[np.float32], k: int, *, max_candidates: int, threads: int
 ) -> Matches | None:
     """Score the candidates of the ANN graph, and scan the rows that it lacks.
 
     Args:
-        view: the state to search.
+        view: the state to search, perhaps restricted by a filter.
         ann: its ANN graph.
         queries: float32 [n, dimension], unit vectors.
         k: how many of the nearest to find.
-        eligible: bool [rows], the rows that may be found.
-        eligible_count: how many there are.
         max_candidates: how many candidates to take for a query at most.
         threads: how many to use.
 
     Returns:
-        As `scan`; None where so few rows are eligible that a scan of them is better.
+        As `scan`; None where so few rows are alive that a scan of them is better.
     """
     needed = ann.scheme.candidates(k)
-    # More, so that enough are left without those that are not eligible.
-    count = needed if eligible_count == view.rows else math.ceil(1.2 * needed * view.rows / max(eligible_count, 1))
+    # More, so that enough are left without those that are not alive.
+    count = needed if view.live == view.rows else math.ceil(1.2 * needed * view.rows / max(view.live, 1))
     while count <= max(max_candidates, needed):
         candidates, covered = ann.search(queries, count, threads=threads)
         if candidates.shape[1] < count:
@@ -49,32 +39,20 @@ def ann_matches(
         covered = min(covered, view.rows)
         # The ANN graph grows: it may hold rows that this view does not know, or that are scanned below.
         candidates[candidates >= covered] = -1
-        candidates[~eligible[candidates]] = -1
+        candidates[~view.alive[candidates]] = -1
         if np.count_nonzero(candidates >= 0, axis=1).min() >= needed:
-            scored = score_candidates(view.vectors, queries, candidates, k)
-            return _with_uncovered(scored, view, ann, queries, k, eligible, covered)
+            break
         count *= 2
-    return None
-
-
-def _with_uncovered(
-    matches: Matches,
-    view: View,
-    ann: AnnGraph,
-    queries: NDArray[np.float32],
-    k: int,
-    eligible: NDArray[np.bool_],
-    covered: int,
-) -> Matches:
-    """Add matches from a scan of the rows that the ANN graph does not lead to."""
-    parts = [matches]
+    else:
+        return None
+    parts = [score_candidates(view.vectors, queries, candidates, k)]
     strays = ann.strays[ann.strays < covered]
-    strays = strays[eligible[strays]]
+    strays = strays[view.alive[strays]]
     if len(strays):
         parts.append(scan_rows(view.vectors, queries, k, strays))
     if covered < view.rows:
-        parts.append(scan(view.vectors, queries, k, start=covered, end=view.rows, eligible=eligible[covered:]))
-    return matches if len(parts) == 1 else Matches.concatenated(parts).distinct()
+        parts.append(scan(view.vectors, queries, k, start=covered, end=view.rows, eligible=view.alive[covered:]))
+    return parts[0] if len(parts) == 1 else Matches.concatenated(parts).distinct()
 
 
 def score_candidates(

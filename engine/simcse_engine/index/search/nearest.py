@@ -36,21 +36,12 @@ def find_nearest(
     Returns:
         Best first within each query; more than k where several share the k-th score.
     """
-    eligible = view.alive if mask is None else view.alive & mask
-    eligible_count = view.live if mask is None else int(np.count_nonzero(eligible))
-    exact_rows = limits.exact_rows if mask is None else limits.exact_rows // 2
+    exact_rows = limits.exact_rows
+    if mask is not None:
+        view, exact_rows = view.restricted_to(mask), exact_rows // 2
     matches = None
-    if view.ann is not None and not exact and (exact is False or eligible_count > exact_rows):
-        matches = ann_matches(
-            view,
-            view.ann,
-            queries,
-            k,
-            eligible=eligible,
-            eligible_count=eligible_count,
-            max_candidates=limits.max_candidates,
-            threads=threads,
-        )
+    if view.ann is not None and not exact and (exact is False or view.live > exact_rows):
+        matches = ann_matches(view, view.ann, queries, k, max_candidates=limits.max_candidates, threads=threads)
     if matches is None:
-        matches = scan(view.vectors, queries, k, start=0, end=view.rows, eligible=eligible)
+        matches = scan(view.vectors, queries, k, start=0, end=view.rows, eligible=view.alive)
     return rescore(matches, view.vectors, queries, k, threshold)

@@ -4,7 +4,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,8 @@ class View:
 
     Attributes:
         state: the database's.
-        alive: bool [rows], which rows hold an entry.
-        live: how many do.
+        alive: bool [rows], which rows may be found: those that hold an entry and pass the filter.
+        live: how many there are.
         vectors: the first rows of the vector file.
         ann: the ANN graph of this generation; None where there is none.
     """
@@ -42,6 +42,11 @@ class View:
     def rows(self) -> int:
         """How many rows there are, dead ones too."""
         return self.state.rows
+
+    def restricted_to(self, mask: NDArray[np.bool_]) -> "View":
+        """The same view, in which only rows that a filter's mask selects are alive."""
+        alive = self.alive & mask
+        return replace(self, alive=alive, live=int(np.count_nonzero(alive)))
 
 
 class Views:
