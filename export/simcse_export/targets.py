@@ -11,7 +11,7 @@ from .graph.dialects.dialect import Dialect
 from .graph.dialects.int8 import CpuInt8
 from .graph.dialects.tensorrt import TensorRt, TensorRtInt8
 from .graph.pooling import AVERAGED
-from .int8.quantize import QuantizedLinear, Scheme, quantize
+from .int8.quantize import QuantizedLinear, quantize
 from .options import ExportOptions
 
 
@@ -49,16 +49,16 @@ def spell(
     weights, precision = model.graph_weights(), options.precision
     wide = wide_layers(ranges) if precision != "fp32" else frozenset()
 
-    def integers(scheme: Scheme) -> Mapping[str, QuantizedLinear]:
+    def integers(**scheme: bool) -> Mapping[str, QuantizedLinear]:
         first_only = model.pooler not in AVERAGED
-        return quantize(model.architecture, weights, calibration(), first_only=first_only, scheme=scheme)
+        return quantize(model.architecture, weights, calibration(), first_only=first_only, **scheme)
 
     if options.target == "cpu":
-        return Spelling(dialect=CpuInt8(integers(Scheme())), weights=weights)
+        return Spelling(dialect=CpuInt8(integers()), weights=weights)
     if options.target == "cuda":
         weights = folded(model.architecture, weights)
         return Spelling(dialect=Cuda(precision, wide), weights=weights, on_cpu=CudaOnCpu(precision, wide))
     if precision == "int8":
-        layers = integers(Scheme(symmetric=True, int8_embeddings=False))
+        layers = integers(symmetric=True, int8_embeddings=False)
         return Spelling(dialect=TensorRtInt8(layers, wide), weights=weights)
     return Spelling(dialect=TensorRt(precision, wide), weights=weights)

@@ -11,8 +11,6 @@ from transformers import AutoModel, AutoTokenizer
 
 from simcse_engine import Encoder
 
-POOLERS = ["cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last"]
-
 TEXTS = [
     "",
     " ",

@@ -77,22 +77,7 @@ def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) 
         CheckpointError: not found, or a file is missing or broken.
         UnsupportedModelError: a sentence-transformers pipeline that does more than transform, pool and normalize.
     """
-    hub_id = hub_id_of(where)
-    if hub_id is None:
-        root, name, commit = Path(where).expanduser(), Path(where).expanduser().resolve().name, None
-        if revision is not None:
-            raise CheckpointError(f"{where}: a revision goes with a hub id, and this is a local path")
-        if not root.is_dir():
-            raise CheckpointError(f"{where}: {'is a file; name its folder' if root.exists() else 'no such folder'}")
-    else:
-        name, stated = hub_id
-        if revision and stated and revision != stated:
-            raise CheckpointError(f"{where}: names revision {stated}, and {revision} was asked for; name one")
-        try:
-            root = fetch(name, revision or stated, files=_HUB_FILES)
-        except ArtifactNotFoundError as error:
-            raise CheckpointError(str(error)) from error
-        commit = root.name  # the cache names a snapshot's folder by its commit
+    root, name, commit = _locate(where, revision)
     modules = _modules(root)
     folder = root / modules.get("Transformer", "")
     config = _read_json(folder / "config.json")
@@ -114,6 +99,26 @@ def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) 
         max_tokens=stated,
         lowercase=bool(settings.get("do_lower_case")),
     )
+
+
+def _locate(where: str | os.PathLike[str], revision: str | None) -> tuple[Path, str, str | None]:
+    """A checkpoint's folder, its id, and the hub's commit."""
+    hub_id = hub_id_of(where)
+    if hub_id is None:
+        root = Path(where).expanduser()
+        if revision is not None:
+            raise CheckpointError(f"{where}: a revision goes with a hub id, and this is a local path")
+        if not root.is_dir():
+            raise CheckpointError(f"{where}: {'is a file; name its folder' if root.exists() else 'no such folder'}")
+        return root, root.resolve().name, None
+    name, stated = hub_id
+    if revision and stated and revision != stated:
+        raise CheckpointError(f"{where}: names revision {stated}, and the options name {revision}; choose one")
+    try:
+        root = fetch(name, revision or stated, files=_HUB_FILES)
+    except ArtifactNotFoundError as error:
+        raise CheckpointError(str(error)) from error
+    return root, name, root.name  # the cache names a snapshot's folder by its commit
 
 
 def choose_pooler(checkpoint: Checkpoint, choice: str | None, *, has_head: bool) -> str:

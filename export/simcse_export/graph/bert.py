@@ -76,7 +76,7 @@ class _Author:
         graph = view.graph
         ids = view.grid(self.layout.ids)
         if self.architecture.family == "bert":
-            return view.flat(graph.op("CumSum", graph.ones_like(ids), graph.scalar(view.axis), exclusive=1))
+            return view.flat(graph.op("CumSum", graph.filled_like(ids, 1), graph.scalar(view.axis), exclusive=1))
         # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps position padding_id.
         padding = graph.ints(self.architecture.padding_id)
         real = graph.op("Cast", graph.op("Not", graph.op("Equal", ids, padding)), to=INT64)

@@ -62,16 +62,10 @@ class Graph:
         """An int64 constant of rank 0, one per graph."""
         return self.weight(f"scalar {value}", np.array(value, np.int64))
 
-    def ones_like(self, x: str) -> str:
-        """int64 ones of the shape of ``x``."""
-        return self._filled_like(x, helper.make_tensor("one", INT64, [1], [1]))
-
-    def zeros_like(self, x: str) -> str:
-        """int64 zeros of the shape of ``x``."""
-        return self._filled_like(x, helper.make_tensor("zero", INT64, [1], [0]))
-
-    def _filled_like(self, x: str, value: onnx.TensorProto) -> str:
-        return self.op("ConstantOfShape", self.op("Shape", x), value=value)
+    def filled_like(self, x: str, value: int) -> str:
+        """The int64 ``value`` in the shape of ``x``."""
+        filling = helper.make_tensor("one" if value else "zero", INT64, [1], [value])
+        return self.op("ConstantOfShape", self.op("Shape", x), value=filling)
 
     def branch(
         self,

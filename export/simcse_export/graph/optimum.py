@@ -28,7 +28,7 @@ _POSITIONS = ("absolute", "relative_key", "relative_key_query")
 def author_through_optimum(
     model: PreTrainedModel, *, pooler: str, head: Head | None, normalize: bool, folder: Path | None = None
 ) -> onnx.ModelProto:
-    """Write a graph with the interface of `graph.author` around the one that optimum exports.
+    """Write a graph with the interface of `simcse_export.graph.bert.author` around the one that optimum exports.
 
     Args:
         model: the encoder as transformers loads it.
@@ -55,7 +55,7 @@ def author_through_optimum(
     with graph.scope("inputs"):
         ids = layout.on_grid(lambda view: view.grid("input_ids"), INT64)
         feeds = {"input_ids": ids, "attention_mask": layout.on_grid(_mask, INT64)}
-        feeds["token_type_ids"] = graph.zeros_like(ids)
+        feeds["token_type_ids"] = graph.filled_like(ids, 0)
     for info in exported.graph.input:
         name = info.name.removeprefix(_PREFIX)
         if name not in feeds:
@@ -87,7 +87,7 @@ def author_through_optimum(
 def _mask(view: View) -> str:
     if view.mask:
         return view.graph.op("Cast", view.mask, to=INT64)
-    return view.graph.ones_like(view.grid("input_ids"))
+    return view.graph.filled_like(view.grid("input_ids"), 1)
 
 
 def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool) -> onnx.ModelProto:

@@ -71,19 +71,6 @@ class QuantizedLinear:
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scheme:
-    """The kind of integers that a target takes.
-
-    Attributes:
-        symmetric: whether activations' zero is the middle of their integers, as TensorRT requires.
-        int8_embeddings: whether the graph's embedding tables are int8 too.
-    """
-
-    symmetric: bool = False
-    int8_embeddings: bool = True
-
-
 @torch.inference_mode()
 def quantize(
     architecture: Architecture,
@@ -91,7 +78,8 @@ def quantize(
     sentences: Sequence[Sequence[int]],
     *,
     first_only: bool,
-    scheme: Scheme | None = None,
+    symmetric: bool = False,
+    int8_embeddings: bool = True,
 ) -> dict[str, QuantizedLinear]:
     """Run calibration sentences through the model, layer by layer, and quantize each layer on what reaches it.
 
@@ -100,22 +88,34 @@ def quantize(
         weights: as for `simcse_export.graph.bert.author`.
         sentences: token ids, special ones included.
         first_only: whether the pooler reads the first token alone.
-        scheme: the kind of integers; None for that of CPUs.
+        symmetric: whether activations' zero is the middle of their integers, as TensorRT requires.
+        int8_embeddings: whether the graph's embedding tables are int8 too.
 
     Returns:
         A layer's name → its integers; linear layers that it lacks stay in float.
     """
-    return _Quantizer(architecture, weights, Sample(sentences), scheme or Scheme()).run(first_only)
+    quantizer = _Quantizer(
+        architecture, weights, Sample(sentences), symmetric=symmetric, int8_embeddings=int8_embeddings
+    )
+    return quantizer.run(first_only)
 
 
 class _Quantizer:
     """Carries the calibration tokens through the model twice: in float, and through the quantized layers."""
 
-    def __init__(self, architecture: Architecture, weights: Weights, sample: Sample, scheme: Scheme) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        weights: Weights,
+        sample: Sample,
+        *,
+        symmetric: bool = False,
+        int8_embeddings: bool = True,
+    ) -> None:
         self.architecture = architecture
         self.weights: Mapping[str, torch.Tensor] = {name: torch.from_numpy(array) for name, array in weights.items()}
         self.sample = sample
-        self.scheme = scheme
+        self.symmetric, self.int8_embeddings = symmetric, int8_embeddings
         self.layers: dict[str, QuantizedLinear] = {}
 
     def run(self, first_only: bool) -> dict[str, QuantizedLinear]:
@@ -133,7 +133,7 @@ class _Quantizer:
         if TOKEN_TYPES in self.weights:
             positions = positions + self.weights[TOKEN_TYPES][0]
         x = words[self.sample.ids] + positions[rows]
-        if self.scheme.int8_embeddings:
+        if self.int8_embeddings:
             words, positions = _through_int8(words), _through_int8(positions)
         y = words[self.sample.ids] + positions[rows]
         return self.norm(x, "embeddings.LayerNorm"), self.norm(y, "embeddings.LayerNorm")
@@ -232,7 +232,7 @@ class _Quantizer:
     def grid(self, low: float, high: float, smooth: NDArray[np.float32] | None = None) -> QuantizedInput:
         """A uint8 grid from ``low`` to ``high``: clipping even rare outliers costs more than it saves."""
         low, high = min(0.0, low), max(0.0, high)
-        if self.scheme.symmetric:
+        if self.symmetric:
             step, zero = max(high, -low, _MIN_RANGE) / 127, 128
         else:
             step = max(high - low, _MIN_RANGE) / 255

@@ -9,12 +9,13 @@ import onnx
 import pytest
 from transformers import AutoTokenizer
 
+from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.architecture import ACTIVATIONS
 from support.checkpoints import edit_json, edit_weights, make_checkpoint
-from support.forward import POOLERS, TEXTS, assert_equal, encoded, forward
+from support.forward import TEXTS, assert_equal, encoded, forward
 
 Make = Callable[[str, bool], Path]
 

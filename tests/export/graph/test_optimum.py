@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
+from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.artifact.manifest import GRAPH
 from simcse_engine.errors import CheckpointError, PoolerError, UnsupportedModelError
 from simcse_export import ExportOptions, export
@@ -18,7 +19,7 @@ from simcse_export.graph.bert import author
 from simcse_export.graph.dialects.cpu import CpuFp32
 from simcse_export.graph.optimum import author_through_optimum
 from support.checkpoints import edit_json, edit_weights, make_checkpoint
-from support.forward import POOLERS, assert_equal, encoded, forward
+from support.forward import assert_equal, encoded, forward
 
 
 @pytest.mark.parametrize("pooler", [pooler for pooler in POOLERS if pooler != "cls"])

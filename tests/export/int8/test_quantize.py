@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 from simcse_export.checkpoint.architecture import TOKEN_TYPES, Architecture, Weights
 from simcse_export.checkpoint.weights import load_weights, select
 from simcse_export.int8.calibration import Sample
-from simcse_export.int8.quantize import QuantizedLinear, Scheme, _Quantizer, quantize
+from simcse_export.int8.quantize import QuantizedLinear, _Quantizer, quantize
 from simcse_export.texts.corpora import built_in
 from support.checkpoints import CORPUS, make_checkpoint
 
@@ -62,7 +62,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor, within: float = 0.03) -> boo
 
 def test_the_float_stream_is_transformers(model: Model) -> None:
     reference = AutoModel.from_pretrained(model.folder, attn_implementation="eager").eval()
-    quantizer = _Quantizer(model.architecture, model.weights, Sample(model.sentences), Scheme())
+    quantizer = _Quantizer(model.architecture, model.weights, Sample(model.sentences))
     with torch.inference_mode():
         pair = quantizer.embeddings()
         states = [pair[0]]
@@ -175,7 +175,7 @@ def test_layers_of_one_input_share_its_numbers(layers: dict[str, QuantizedLinear
 
 def test_a_layer_is_quantized_on_what_reaches_it(model: Model) -> None:
     """Its products are near those of the float stream's, and the same on average."""
-    quantizer = _Quantizer(model.architecture, model.weights, Sample(model.sentences), Scheme())
+    quantizer = _Quantizer(model.architecture, model.weights, Sample(model.sentences))
     name = "encoder.layer.0.intermediate.dense"
     with torch.inference_mode():
         x, _ = quantizer.embeddings()

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.kinds import POOLERS, TARGETS
 from simcse_engine.artifact.manifest import GRAPH, Manifest
 from simcse_engine.errors import InputValueError, ProviderError
 from simcse_engine.measure.parity import LIMITS, compare
@@ -21,7 +21,7 @@ from support.checkpoints import CORPUS, edit_weights, make_checkpoint
 from support.forward import TEXTS
 from support.maker import Maker, short_calibration
 
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = TARGETS["tensorrt"].precisions
 KINDS = [*(("bert", pooler) for pooler in POOLERS), ("roberta", "cls"), ("roberta", "avg_first_last")]
 INPUTS = ["input_ids", "position_ids", "attention_mask"]
 # Cosine of a text alone and in a batch, which differ by padding: where a last bit of float16 moves, int8 may round to
