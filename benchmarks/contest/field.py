@@ -40,7 +40,7 @@ Output = TypeVar("Output")
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """The contestants.
+    """All contestants on one model.
 
     Attributes:
         texts: that may be measured with, in a random order that is always the same.
@@ -147,17 +147,10 @@ class Field:
         before_round: Callable[[], object] = lambda: None,
         beside: Mapping[str, Contestant] | None = None,
     ) -> dict[str, list[Output]]:
-        """Let every contestant run every round; see `alternate`.
+        """Let every contestant run every round, as `alternate` does; ``beside`` names others that take turns with them.
 
-        A peer that fails takes no further part, in this question or a later one.
-
-        Args:
-            rounds: the inputs.
-            run: what to do with one.
-            warm_up: the input before, unrecorded: libraries prepare kernels when they first see a shape.
-            warm_ups_of_several: how often a peer with several workers warms up.
-            before_round: called before each recorded round.
-            beside: others that take turns with the field.
+        Peers with several workers warm up more often: libraries prepare kernels when they first see a shape. A peer
+        that fails takes no further part, in this question or a later one.
         """
         contestants = {**self.contestants, **(beside or {})}
         begun = time.monotonic()

@@ -47,14 +47,7 @@ TRIAL = Work(sentences=40, tokens=256, ones=5, rounds=2, batches=2, peak_size=25
 
 
 def speed(ours: Mapping[str, Encoder], model: Model, device: str, work: Work) -> Iterator[dict[str, Any]]:
-    """All figures, one question after the other.
-
-    Args:
-        ours: our contestants; ratios are of the first, "ours".
-        model: what all run.
-        device: "cuda:N", or "cpu" for a trial.
-        work: how much.
-    """
+    """All figures, one question after the other; ratios are to the contestant "ours"."""
     texts, encoder = sentences().texts, ours["ours"]
     absent: dict[str, str] = {}
     contestants: dict[str, Any] = dict(ours)
