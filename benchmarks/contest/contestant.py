@@ -13,7 +13,7 @@ from simcse_engine.artifact.manifest import Manifest
 
 from ..inputs import Model
 from .peers.catalog import FP32, PEERS
-from .peers.environment import Installed, PeerError
+from .peers.environment import PeerError
 from .peers.models import optimum_graph
 from .peers.process import WORKERS, Process
 from .peers.reference import largest_cosine_difference
@@ -90,7 +90,7 @@ class Entry:
         facts = {"identity": Manifest.read(artifact).identity, "largest_cosine_difference": difference}
         return Contestant(process=process, bulk=load, one=load, arithmetic=precision, facts=facts)
 
-    def start(self, name: str) -> tuple[Process, Installed]:
+    def start(self, name: str) -> tuple[Process, dict[str, str]]:
         """Install a peer and start its process, which imports while others do.
 
         Raises:
@@ -99,14 +99,12 @@ class Entry:
         peer, pooler = PEERS[name], self.model.pooler
         if pooler not in peer.poolers:
             raise PeerError(f"it computes pooler {' and '.join(peer.poolers)}, and this model has {pooler}")
-        installed = peer.environment.install()
-        if installed.error is not None:
-            raise PeerError(installed.error)
+        packages = peer.environment.install()
         process = Process(peer.environment.python, f"{WORKERS}.{peer.worker}")
         process.start()
-        return process, installed
+        return process, packages
 
-    def peer(self, name: str, process: Process, installed: Installed) -> Contestant:
+    def peer(self, name: str, process: Process, packages: dict[str, str]) -> Contestant:
         """A peer at its best settings, which are searched unless they are known.
 
         Raises:
@@ -115,7 +113,8 @@ class Entry:
         peer = PEERS[name]
         first = self._load(str(peer.model(self.model)), str(optimum_graph(self.model)), peer.precision)
         difference = self._difference(process, first, peer.least_cosine)
-        facts = {"environment": installed, "largest_cosine_difference": difference}
+        environment = {"requirements": peer.environment.pinned, "packages": packages}
+        facts = {"environment": environment, "largest_cosine_difference": difference}
         if self.tuning is None:
             return Contestant(process=process, bulk=first, one=first, arithmetic=peer.arithmetic, facts=facts)
         sample = self.tuning
@@ -124,7 +123,7 @@ class Entry:
             print(f"searching the best settings of {name}", flush=True)
             return _searched(process, lambda: best_bulk(process, first, own_batches=peer.own_batches, sample=sample))
 
-        key = f"{self.model.name}, {name}, {installed.packages}, {len(sample)} sentences, {self.threads} threads"
+        key = f"{self.model.name}, {name}, {packages}, {len(sample)} sentences, {self.threads} threads"
         best = {
             "bulk": Best.kept(f"{key}, bulk", find_bulk),
             "one": Best.kept(f"{key}, one", lambda: best_alone(process, first, self.singles)),

@@ -107,10 +107,10 @@ class Field:
                 contestants[our] = entry.ours(our.removeprefix("ours-"), artifact)
             except PeerError as error:
                 sys.exit(f"{our}: {error}")
-        for peer, (process, installed) in started.items():
+        for peer, (process, packages) in started.items():
             print(f"preparing {peer}", flush=True)
             try:
-                contestants[peer] = entry.peer(peer, process, installed)
+                contestants[peer] = entry.peer(peer, process, packages)
             except PeerError as error:
                 process.close()
                 absent[peer] = str(error)

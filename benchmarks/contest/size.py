@@ -12,6 +12,7 @@ from simcse_engine import __version__
 from .. import tether
 from ..record import BENCH, ROOT
 from .peers.catalog import PEERS
+from .peers.environment import PeerError
 
 QUESTION = "MB of 10^6 bytes that each environment installs"
 
@@ -35,11 +36,11 @@ def measure(peers: Sequence[str]) -> dict[str, Any]:
     tether.run(pip).check_returncode()
     environments, absent = {"ours": size(ours, (f"simcse-engine[cpu]=={__version__}",))}, {}
     for environment in dict.fromkeys(PEERS[name].environment for name in peers):
-        installed = environment.install()
-        if installed.error is None:
-            environments[environment.name] = size(environment.folder, installed.requirements)
-        else:
-            absent[environment.name] = installed.error
+        try:
+            environment.install()
+            environments[environment.name] = size(environment.folder, environment.pinned)
+        except PeerError as error:
+            absent[environment.name] = str(error)
     return {"environments": environments, "absent": absent}
 
 

@@ -1,5 +1,6 @@
 """The peers' virtual environments, created from pinned requirements under `.bench/`."""
 
+import contextlib
 import json
 import subprocess
 import venv
@@ -21,21 +22,6 @@ _TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 class PeerError(Exception):
     """A peer cannot take part; the text says why and names none of this machine's folders."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Installed:
-    """An environment as it is here.
-
-    Attributes:
-        requirements: the arguments of pip.
-        error: why it could not be installed; None where it could.
-        packages: the versions that the environment has of what decides its figures.
-    """
-
-    requirements: tuple[str, ...]
-    error: str | None
-    packages: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,36 +48,43 @@ class Environment:
         """Its interpreter."""
         return self.folder / "bin/python"
 
-    def install(self) -> Installed:
-        """Create the environment, unless it is there with the pinned versions."""
-        requirements = (*self.requirements, *self.bare)
-        pins = dict(requirement.split("==") for requirement in requirements)
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """All requirements."""
+        return (*self.requirements, *self.bare)
+
+    def install(self) -> dict[str, str]:
+        """Create the environment, unless it is there with the pinned versions.
+
+        Returns:
+            The versions of what decides its figures.
+
+        Raises:
+            PeerError: pip's own reason.
+        """
+        pins = dict(requirement.split("==") for requirement in self.pinned)
         versions = self._versions()
-        error = None
         # A local version, as in 2.13.0+cpu, names a build.
         if any(versions.get(_key(name), "").partition("+")[0] != pin for name, pin in pins.items()):
-            print("installing", *requirements, flush=True)
+            print("installing", *self.pinned, flush=True)
             venv.create(self.folder, clear=True, with_pip=True)
-            torch = [requirement for requirement in self.requirements if requirement.startswith("torch==")]
-            # The CPU build, as in the Makefile: elsewhere torch brings gigabytes of CUDA libraries.
-            if torch and self._pip("--retries", "0", "--timeout", "15", "--index-url", _TORCH_INDEX, *torch):
-                error = self._pip(*torch)
-            error = error or self._pip(*self.requirements)
-            if self.bare and error is None:
-                error = self._pip("--no-deps", *self.bare)
+            for torch in (requirement for requirement in self.requirements if requirement.startswith("torch==")):
+                # The CPU build, as in the Makefile: elsewhere torch brings gigabytes of CUDA libraries.
+                with contextlib.suppress(PeerError):
+                    self._pip("--retries", "0", "--timeout", "15", "--index-url", _TORCH_INDEX, torch)
+            self._pip(*self.requirements)
+            if self.bare:
+                self._pip("--no-deps", *self.bare)
             versions = self._versions()
-        packages = {name: versions[_key(name)] for name in (*pins, *_ALSO_REPORTED) if _key(name) in versions}
-        return Installed(requirements=requirements, error=error, packages=packages)
+        return {name: versions[_key(name)] for name in (*pins, *_ALSO_REPORTED) if _key(name) in versions}
 
-    def _pip(self, *what: str) -> str | None:
-        """Install packages; the reason if that failed, else None."""
+    def _pip(self, *what: str) -> None:
         pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *what]
         done = tether.run(pip, captured=True)
-        if not done.returncode:
-            return None
-        # Warnings name this machine's folders, which a result's file must not.
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-        return " ".join(errors) or f"pip ended with {done.returncode}"
+        if done.returncode:
+            # Warnings name this machine's folders, which a result's file must not.
+            errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+            raise PeerError(" ".join(errors) or f"pip ended with {done.returncode}")
 
     def _versions(self) -> dict[str, str]:
         if not self.python.is_file():
