@@ -3,5 +3,5 @@
 - `recall`: recall and speed beside exact search, bare USearch and FAISS
 - `filters`: what a filter costs
 - `kills`: whether an index keeps what it acknowledged when its writer is killed
-- `data`, `built`: the vectors that are searched, and the indexes of them
+- `data`, `built`, `faiss_index`: the vectors that are searched, and the indexes of them
 """

@@ -12,8 +12,6 @@ fetching texts.
 """
 
 import argparse
-import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,14 +30,11 @@ from ..statistics import Ratio, rates
 from ..turns import alternate, timed
 from .built import LIMITS, built, opened
 from .data import BATCH, NAMES, Data, K, Vectors, load
+from .faiss_index import Way, faiss_ways
 
 # Of the largest, the most and the least likely to be used: each graph takes minutes.
 DTYPES = {"real": ("f16", "i8", "f32", "bf16"), "100k": ("f16", "i8", "f32"), "1m": ("f16", "i8")}
 ROUNDS = {"real": 10, "100k": 5, "1m": 3}
-# Candidates that FAISS looks at; ours looks at 128.
-WIDTHS = (32, 64, 128, 256)
-
-Way = Callable[[Vectors], Vectors]
 
 
 def main() -> None:
@@ -54,7 +49,7 @@ def main() -> None:
         folders, facts = {}, {}
         for dtype in DTYPES[name]:
             folders[dtype], facts[f"ours {dtype}"] = built(data, dtype)
-        contestants = {} if arguments.no_faiss else faiss_built(data, facts)
+        contestants = {} if arguments.no_faiss else faiss_ways(data, facts)
         if not arguments.build_only:
             about = {
                 "question": f"recall@{K} and queries a second in batches of {BATCH}; build, open and memory",
@@ -138,39 +133,6 @@ class Bare:
         if form is None:
             form = self._forms[queries.ctypes.data] = quantized(queries, self._scheme)
         return self._graph.search(form, count, threads=usable_cpus()).keys
-
-
-def faiss_built(data: Data, facts: dict[str, Any]) -> dict[str, Way]:
-    """FAISS's flat index and its HNSW with our graph's numbers, where it is installed; the HNSW is kept on disk."""
-    try:
-        import faiss
-    except ImportError:
-        print("absent: faiss: it is not installed; pip install 'simcse-engine[bench]'")
-        return {}
-    faiss.omp_set_num_threads(usable_cpus())
-    dimension, saved, facts_file = data.vectors.shape[1], data.folder / "hnsw.faiss", data.folder / "faiss.json"
-    scheme = Scheme(dimension=dimension, dtype="f32")
-    if not facts_file.is_file():
-        graph = faiss.IndexHNSWFlat(dimension, scheme.connectivity, faiss.METRIC_INNER_PRODUCT)
-        graph.hnsw.efConstruction = scheme.expansion_add
-        start, cpu = time.perf_counter(), time.process_time()
-        graph.add(np.ascontiguousarray(data.vectors))
-        took = {"build_seconds": time.perf_counter() - start, "build_cpu_seconds": time.process_time() - cpu}
-        faiss.write_index(graph, str(saved))
-        took |= {"size_mb": saved.stat().st_size / 1e6, "version": faiss.__version__}
-        facts_file.write_text(json.dumps(took), encoding="utf-8")
-    facts["faiss hnsw"] = json.loads(facts_file.read_text(encoding="utf-8"))
-    # Its own threshold is beyond our batches, and without matrix products its flat index takes ten times as long.
-    faiss.cvar.distance_compute_blas_threshold = 1
-    graph, flat = faiss.read_index(str(saved)), faiss.IndexFlatIP(dimension)
-    flat.add(np.ascontiguousarray(data.vectors))
-
-    def searching(width: int) -> Way:
-        parameters = faiss.SearchParametersHNSW(efSearch=width)
-        return lambda queries: graph.search(queries, K, params=parameters)[0]
-
-    ways: dict[str, Way] = {"faiss flat, exact": lambda queries: flat.search(queries, K)[0]}
-    return ways | {f"faiss hnsw, {width} candidates": searching(width) for width in WIDTHS}
 
 
 def scores_of(index: Index, queries: Vectors, *, exact: bool = False) -> Vectors:
