@@ -1,4 +1,4 @@
-"""Who may import what: export → engine, one reader of each heavy library, and nothing heavy in the engine."""
+"""Which file may import which: export → engine, one reader of each heavy library, and nothing heavy in the engine."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ BENCHMARKS = ROOT / "benchmarks"
 
 HEAVY = {"torch", "transformers", "onnx", "optimum", "safetensors", "sentence_transformers", "scipy", "sklearn"}
 
-# Who reads each library.
+# The files that import each library.
 READERS = {
     "onnxruntime": {"library.py"},
     "onnxruntime_ep_nv_tensorrt_rtx": {"libraries.py"},
@@ -281,7 +281,7 @@ def _place(path: Path, folder: Path) -> str:
 
 
 def _imported_places(path: Path, folder: Path) -> Iterator[str]:
-    """The places in ``folder`` that a file imports while it runs, and not for its types alone."""
+    """The places in ``folder`` that a file imports while it runs, without those only for its types."""
     for _, node in imports(path):
         if not isinstance(node, ast.ImportFrom) or not node.level or _in_type_checking(path, node):
             continue

@@ -32,10 +32,10 @@ def _no_driver() -> None:
 
 @pytest.mark.usefixtures("_no_driver")
 def test_without_a_gpu_nothing_is_left_behind(uncompiled: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.raises(ProviderError, match="no NVIDIA driver here"):
-        compile_artifact(uncompiled, tmp_path / "new", say=said.append)
-    assert said == []
+        compile_artifact(uncompiled, tmp_path / "new", say=lines.append)
+    assert lines == []
     assert list(tmp_path.iterdir()) == []
 
 

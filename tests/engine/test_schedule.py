@@ -110,7 +110,7 @@ def test_windows(texts: list[str], most: int, chars: int) -> None:
 
 
 @given(st.integers(1, 10), st.integers(1, 10))
-def test_windows_read_no_further_than_they_must(most: int, wanted: int) -> None:
+def test_windows_read_no_further_than_they_must(most: int, count: int) -> None:
     read = 0
 
     def texts() -> Iterator[str]:
@@ -119,9 +119,9 @@ def test_windows_read_no_further_than_they_must(most: int, wanted: int) -> None:
             read += 1
             yield "text"
 
-    for _ in itertools.islice(windows(texts(), Limits(window_texts=most)), wanted):
+    for _ in itertools.islice(windows(texts(), Limits(window_texts=most)), count):
         pass
-    assert read == most * wanted
+    assert read == most * count
 
 
 def test_windows_pass_on_what_is_no_text() -> None:

@@ -79,9 +79,9 @@ def test_shapes_of_encode(model: SimCSE, vectors: np.ndarray) -> None:
 def test_length(model: SimCSE, artifact: Path) -> None:
     long = "the cat plays a guitar on the mat"
     with Encoder(artifact, max_tokens=5, truncate="silent") as encoder:
-        wanted = encoder.encode([long])[0]
+        expected = encoder.encode([long])[0]
     with pytest.warns(TruncationWarning, match="1 of 1 texts were longer than max_tokens=5"):
-        assert np.allclose(model.encode(long, max_length=5), wanted, atol=1e-6)
+        assert np.allclose(model.encode(long, max_length=5), expected, atol=1e-6)
     with pytest.warns(TruncationWarning, match="max_tokens=6"):
         model.encode(long, max_length=6)
     with pytest.raises(InputValueError):
@@ -101,24 +101,24 @@ def test_not_normalized(model: SimCSE, raw_artifact: Path) -> None:
 
 
 def test_shapes_of_similarity(model: SimCSE, vectors: np.ndarray) -> None:
-    wanted = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
     one = model.similarity(TEXTS[0], TEXTS[1])
     assert type(one) is float
-    assert one == pytest.approx(wanted[0, 1], abs=1e-6)
+    assert one == pytest.approx(cosines[0, 1], abs=1e-6)
     for queries, keys, expected in (
-        (TEXTS[0], TEXTS, wanted[0]),
-        (TEXTS[0], TEXTS[:1], wanted[0, :1]),
-        (TEXTS[:2], TEXTS[3], wanted[:2, 3:]),
-        (TEXTS[:2], TEXTS, wanted[:2]),
-        (TEXTS[0], 3 * vectors, wanted[0]),
-        ([], TEXTS, wanted[:0]),
+        (TEXTS[0], TEXTS, cosines[0]),
+        (TEXTS[0], TEXTS[:1], cosines[0, :1]),
+        (TEXTS[:2], TEXTS[3], cosines[:2, 3:]),
+        (TEXTS[:2], TEXTS, cosines[:2]),
+        (TEXTS[0], 3 * vectors, cosines[0]),
+        ([], TEXTS, cosines[:0]),
     ):
         found = model.similarity(queries, keys)
         assert isinstance(found, np.ndarray)
         assert found.dtype == np.float32
         assert found.shape == expected.shape
         assert np.allclose(found, expected, atol=1e-6)
-    assert model.similarity(TEXTS[0], vectors[1]) == pytest.approx(wanted[0, 1], abs=1e-6)
+    assert model.similarity(TEXTS[0], vectors[1]) == pytest.approx(cosines[0, 1], abs=1e-6)
 
 
 def test_keys_that_are_no_vectors(model: SimCSE) -> None:

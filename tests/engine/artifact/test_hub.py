@@ -114,16 +114,18 @@ def test_from_the_cache_offline(artifact: Path, tmp_path: Path) -> None:
     for where in ("user/name", "user/name@main", f"user/name@{COMMIT}"):
         assert json.loads(run_script(OPEN, where, f"snapshots/{COMMIT}", **settings)) == expected
     for where in ("user/other", "user/name@v2"):
-        said = run_script(OPEN, where, "", **settings)
-        assert said.startswith(f"ArtifactNotFoundError: {where.split('@')[0]}: no such folder here; taken as a hub id,")
+        output = run_script(OPEN, where, "", **settings)
+        assert output.startswith(
+            f"ArtifactNotFoundError: {where.split('@')[0]}: no such folder here; taken as a hub id,"
+        )
 
 
 def test_from_the_cache_without_a_connection(artifact: Path, tmp_path: Path) -> None:
     _fill_cache(tmp_path / "home", artifact)
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": NOWHERE}
     assert run_script(OPEN, "user/name", f"snapshots/{COMMIT}", **settings).startswith("[[")
-    said = run_script(OPEN, "user/other", "", seconds=30, **settings)
-    assert said.startswith(
+    output = run_script(OPEN, "user/other", "", seconds=30, **settings)
+    assert output.startswith(
         "ArtifactNotFoundError: user/other: no such folder here; taken as a hub id, the hub cannot be"
     )
 
@@ -143,10 +145,10 @@ def test_from_a_hub(artifact: Path, tmp_path: Path, hub: "Hub") -> None:
         assert json.loads(run_script(OPEN, "user/name", f"snapshots/{COMMIT}", **settings)) == expected
     # The second time, the files were in the cache.
     assert sorted(hub.fetched) == sorted(path.name for path in artifact.iterdir())
-    said = run_script(OPEN, "user/other", "", **settings)
-    assert said.startswith("ArtifactNotFoundError: user/other: no such folder here, and as a hub id: 404")
-    said = run_script(OPEN, "user/na--me", "", **settings)
-    assert said.startswith("ArtifactNotFoundError: user/na--me: no such folder here, and as a hub id: Cannot have --")
+    output = run_script(OPEN, "user/other", "", **settings)
+    assert output.startswith("ArtifactNotFoundError: user/other: no such folder here, and as a hub id: 404")
+    output = run_script(OPEN, "user/na--me", "", **settings)
+    assert output.startswith("ArtifactNotFoundError: user/na--me: no such folder here, and as a hub id: Cannot have --")
 
 
 class Hub(ThreadingHTTPServer):

@@ -72,29 +72,29 @@ def test_installed_builds(site: Path, folders: list[str], builds: list[str]) -> 
 
 
 def test_without_a_runtime_the_error_says_what_to_install(site: Path) -> None:
-    said = python(site, "library.import_runtime()")
-    assert said.startswith("RuntimeMissingError onnxruntime is not installed; ")
-    assert "simcse-engine[cpu]" in said
-    assert "simcse-engine[gpu]" in said
+    output = python(site, "library.import_runtime()")
+    assert output.startswith("RuntimeMissingError onnxruntime is not installed; ")
+    assert "simcse-engine[cpu]" in output
+    assert "simcse-engine[gpu]" in output
 
 
 def test_two_builds_are_refused_before_either_is_imported(site: Path) -> None:
     install(site, "onnxruntime", "onnxruntime_gpu", code="raise SystemExit('imported')")
-    said = python(site, "library.import_runtime()")
-    assert said.startswith("RuntimeMissingError onnxruntime and onnxruntime-gpu are installed together")
-    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in said
+    output = python(site, "library.import_runtime()")
+    assert output.startswith("RuntimeMissingError onnxruntime and onnxruntime-gpu are installed together")
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in output
 
 
 def test_a_runtime_that_cannot_be_loaded_is_named_with_its_own_words(site: Path) -> None:
     install(site, "onnxruntime", code="raise ImportError('libfoo.so.1: cannot open shared object file')")
-    said = python(site, "library.import_runtime()")
-    assert said.startswith("RuntimeMissingError onnxruntime cannot be loaded (libfoo.so.1: cannot open shared")
+    output = python(site, "library.import_runtime()")
+    assert output.startswith("RuntimeMissingError onnxruntime cannot be loaded (libfoo.so.1: cannot open shared")
 
 
 def test_the_leftovers_of_an_uninstalled_build_are_no_runtime(site: Path) -> None:
     install(site, "onnxruntime", code=None)
-    said = python(site, "library.available_providers()")
-    assert said.startswith("RuntimeMissingError onnxruntime cannot be loaded (its files are missing)")
+    output = python(site, "library.available_providers()")
+    assert output.startswith("RuntimeMissingError onnxruntime cannot be loaded (its files are missing)")
 
 
 def test_one_build_is_installed_here() -> None:
@@ -152,6 +152,6 @@ class InferenceSession:
 @pytest.mark.parametrize("way", ["raise RuntimeError('CUDA failure 35')", "pass"], ids=["raises", "falls back"])
 def test_cuda_that_does_not_load_is_the_provider_s_fault(site: Path, way: str) -> None:
     install(site, "onnxruntime_gpu", code=_WITHOUT_CUDA.format(way))
-    said = python(site, "graph.open_graph('.', graph.settings(1), 'CUDAExecutionProvider', device='cuda')")
-    assert said.startswith("ProviderError asked for cuda, ")
-    assert ("CUDA failure 35" if "raise" in way else "got CPUExecutionProvider") in said
+    output = python(site, "graph.open_graph('.', graph.settings(1), 'CUDAExecutionProvider', device='cuda')")
+    assert output.startswith("ProviderError asked for cuda, ")
+    assert ("CUDA failure 35" if "raise" in way else "got CPUExecutionProvider") in output

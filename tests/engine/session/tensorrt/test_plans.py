@@ -51,16 +51,16 @@ def test_profiles_name_every_input() -> None:
 
 
 def test_tensorrt_is_told_to_write_one_file_and_nothing_of_types() -> None:
-    said = plans.compile_options(Path("/new/engine-90.onnx"), 1, plans.profile(8, 48), None)
-    assert said["device_id"] == "1"
-    assert said["trt_ep_context_file_path"] == "/new/engine-90.onnx"
-    assert said["trt_ep_context_embed_mode"] == said["trt_dump_ep_context_model"] == "1"
-    assert {name for name in said if name.startswith("trt_profile")} == {
+    options = plans.compile_options(Path("/new/engine-90.onnx"), 1, plans.profile(8, 48), None)
+    assert options["device_id"] == "1"
+    assert options["trt_ep_context_file_path"] == "/new/engine-90.onnx"
+    assert options["trt_ep_context_embed_mode"] == options["trt_dump_ep_context_model"] == "1"
+    assert {name for name in options if name.startswith("trt_profile")} == {
         *("trt_profile_min_shapes", "trt_profile_opt_shapes", "trt_profile_max_shapes")
     }
-    assert not [name for name in said if "fp16" in name or "int8" in name or "timing" in name]
-    said = plans.compile_options(Path("/new/engine-90.onnx"), 1, plans.profile(8, 48), Path("/timings"))
-    assert (said["trt_timing_cache_enable"], said["trt_timing_cache_path"]) == ("1", "/timings")
+    assert not [name for name in options if "fp16" in name or "int8" in name or "timing" in name]
+    options = plans.compile_options(Path("/new/engine-90.onnx"), 1, plans.profile(8, 48), Path("/timings"))
+    assert (options["trt_timing_cache_enable"], options["trt_timing_cache_path"]) == ("1", "/timings")
 
 
 def test_a_plan_of_the_gpu_and_the_version_is_taken(compiled_for: Callable[..., Manifest]) -> None:
