@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from simcse_engine.machine.cpu import usable_cpus
 
 from . import tether
-from .contest.peers.catalog import PEERS, named
+from .contest.peers.catalog import add_peers, named
 from .contest.settings import SETTINGS
 from .kept import UNFINISHED, Kept
 from .record import BENCH, RESULTS, RESULTS_VARIABLE
@@ -103,10 +103,7 @@ QUESTIONS = [
 
 def main() -> None:
     arguments = parse()
-    try:
-        peers = named(arguments.peers)
-    except ValueError as error:
-        sys.exit(str(error))
+    peers = named(arguments.peers)
     if arguments.fresh:
         for path in (ANSWERED, SETTINGS):
             path.unlink(missing_ok=True)
@@ -133,7 +130,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peers", nargs="*", default=list(PEERS), help="or the first part of their names")
+    add_peers(parser)
     parser.add_argument("--only", nargs="+", choices=sorted({each.short_name for each in QUESTIONS}))
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--fresh", action="store_true")

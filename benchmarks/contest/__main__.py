@@ -13,7 +13,7 @@ from simcse_engine.machine.cpu import usable_cpus
 
 from ..inputs import MODELS
 from .field import PRECISIONS, Field
-from .peers.catalog import PEERS, named
+from .peers.catalog import add_peers, named
 from .questions import FIELD, ask, ask_size, options_of
 from .settings import SETTINGS
 
@@ -32,10 +32,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     arguments = parser().parse_args()
-    try:
-        peers = named(arguments.peers)
-    except ValueError as error:
-        sys.exit(str(error))
+    peers = named(arguments.peers)
     name = arguments.question
     if name == "size":
         ask_size(peers)
@@ -71,9 +68,7 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(f"--{option}", default=default, **_OPTIONS[option])
     questions.add_parser("size", help="what each environment installs")
     for each in questions.choices.values():
-        each.add_argument(
-            "--peers", nargs="*", default=list(PEERS), help=f"or the first part of their names: {', '.join(PEERS)}"
-        )
+        add_peers(each)
     return whole
 
 

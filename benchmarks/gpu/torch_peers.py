@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,8 @@ from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from ..contest.peers.models import sentence_folder
+from ..contest.peers.workers.grid import MAX_TOKENS, inputs
 from ..inputs import Model
-
-MAX_TOKENS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,6 @@ class Torch:
             checkpoint, local_files_only=True, attn_implementation="sdpa", torch_dtype=setting.dtype
         )
         model = model.to(device).eval()
-        self._hidden = model.config.hidden_size
         self._run = torch.compile(model, dynamic=True) if setting.compiled else model
         self._mean = pooler == "avg"
         self._setting = setting
@@ -53,26 +50,25 @@ class Torch:
         return self.encode_ids(self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"])
 
     @torch.inference_mode()
-    def encode_ids(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    def encode_ids(self, ids: Sequence[list[int]]) -> NDArray[np.float32]:
         """Token ids → vectors."""
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
         parts, start = [], 0
         while start < len(order):
             longest = len(ids[order[start]])
             size = max(1, self._setting.batch_tokens // longest)
-            parts.append(self._batch([ids[i] for i in order[start : start + size]], longest))
+            parts.append(self._batch([ids[i] for i in order[start : start + size]]))
             start += size
         vectors = torch.cat(parts).float().cpu().numpy()
         out = np.empty_like(vectors)
         out[order] = vectors
         return out
 
-    def _batch(self, ids: list[Sequence[int]], longest: int) -> torch.Tensor:
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        mask = np.arange(longest) < lengths[:, None]
-        grid = np.zeros(mask.shape, np.int64)
-        grid[mask] = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
-        input_ids, attention = (torch.from_numpy(each).to(self._device) for each in (grid, mask.astype(np.int64)))
+    def _batch(self, ids: list[list[int]]) -> torch.Tensor:
+        arrays = inputs(ids)
+        input_ids, attention = (
+            torch.from_numpy(arrays[name]).to(self._device) for name in ("input_ids", "attention_mask")
+        )
         output = self._run(input_ids=input_ids, attention_mask=attention)
         if self._mean:
             weights = attention.unsqueeze(2).to(output.last_hidden_state.dtype)

@@ -1,5 +1,7 @@
 """The peers: each is a library in one precision."""
 
+import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -64,16 +66,23 @@ PEERS: dict[str, Peer] = {
 }
 
 
+def add_peers(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--peers``, of which `named` makes names."""
+    parser.add_argument(
+        "--peers", nargs="*", default=list(PEERS), help=f"or the first part of their names: {', '.join(PEERS)}"
+    )
+
+
 def named(words: Sequence[str]) -> list[str]:
     """The peers of these names; the first part of a name, as in "openvino", means all that begin with it.
 
     Raises:
-        ValueError: a word that names no peer.
+        SystemExit: a word names no peer.
     """
     chosen: list[str] = []
     for word in words:
         peers = [name for name in PEERS if name == word or name.startswith(f"{word}-")]
         if not peers:
-            raise ValueError(f"{word!r} is no peer; known are {', '.join(PEERS)}")
+            sys.exit(f"{word!r} is no peer; known are {', '.join(PEERS)}")
         chosen += peers
     return list(dict.fromkeys(chosen))

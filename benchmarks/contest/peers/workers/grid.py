@@ -1,6 +1,7 @@
 """What a user writes around a bare runtime: tokenize, sort by length, pad, pool."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def inputs(ids: list[list[int]]) -> dict[str, NDArray[np.int64]]:
     lengths = np.array([len(each) for each in ids])
     mask = np.arange(lengths.max()) < lengths[:, None]
     grid = np.zeros(mask.shape, np.int64)
-    grid[mask] = np.concatenate(ids)
+    grid[mask] = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
     return {"input_ids": grid, "attention_mask": mask.astype(np.int64), "token_type_ids": np.zeros_like(grid)}
 
 
