@@ -91,7 +91,7 @@ def test_alignment_and_uniformity(both: Both) -> None:
     assert both.int8.uniformity == pytest.approx(both.fp32.uniformity, abs=0.05)
 
 
-def test_a_sentence_in_any_company(int8: Path) -> None:
+def test_a_sentence_in_any_batch(int8: Path) -> None:
     texts = [" ".join(["the river ran high that spring"] * n) for n in range(1, 20)]
     texts += ["A man plays a guitar.", "Someone makes music.", "", "a", "一个男人在弹吉他。", "Größere Übungen."]
     order = np.random.default_rng(0).integers(0, len(texts), 300)

@@ -71,7 +71,7 @@ def test_same_reference(real_artifact: Path, raw_artifact: Path) -> None:
     np.testing.assert_allclose(raw_vectors, vectors, rtol=0, atol=2e-6)
 
 
-def test_a_sentence_in_any_company(both: tuple[Encoder, Encoder]) -> None:
+def test_a_sentence_in_any_batch(both: tuple[Encoder, Encoder]) -> None:
     converted, _ = both
     alone = np.concatenate([converted.encode([text]) for text in TEXTS])
     for texts in (TEXTS, TEXTS * 20):

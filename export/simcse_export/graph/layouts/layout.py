@@ -19,9 +19,7 @@ class View(Protocol):
 
     graph: Graph
     axis: int
-
-    @property
-    def mask(self) -> str: ...  # noqa: D102
+    mask: str
 
     def grid(self, flat: str, *trailing: int) -> str:
         """[tokens, *trailing] → the grid."""

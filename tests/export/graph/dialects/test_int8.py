@@ -171,7 +171,7 @@ def alone(request: pytest.FixtureRequest, make: Make) -> tuple[Path, NDArray[np.
         return folder, np.concatenate([encoder.encode([text]) for text in TEXTS])
 
 
-def companies() -> Iterator[NDArray[np.int64]]:
+def batches() -> Iterator[NDArray[np.int64]]:
     """Places in `TEXTS`, in orders and numbers of many kinds."""
     random = np.random.default_rng(0)
     count = len(TEXTS)
@@ -182,18 +182,18 @@ def companies() -> Iterator[NDArray[np.int64]]:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_sentence_in_any_company(alone: tuple[Path, NDArray[np.float32]], threads: int) -> None:
+def test_a_sentence_in_any_batch(alone: tuple[Path, NDArray[np.float32]], threads: int) -> None:
     folder, vectors = alone
     # Rounded activations next to a boundary would make any difference a great one: none is allowed.
     with Encoder(folder, truncate="silent", threads=threads) as encoder:
-        for places in companies():
+        for places in batches():
             texts = [TEXTS[place] for place in places]
             np.testing.assert_array_equal(encoder.encode(texts), vectors[places])
             streamed = np.concatenate(list(encoder.stream(iter(texts))))
             np.testing.assert_array_equal(streamed, vectors[places])
 
 
-def test_distinct_sentences_of_one_length_in_any_company(make: Make) -> None:
+def test_distinct_sentences_of_one_length_in_any_batch(make: Make) -> None:
     words = ["cat", "dog", "man", "mat", "run", "walk", "music", "guitar"]
     texts = [f"the {a} is on {b}" + " a" * n for n in range(3) for a in words for b in words]
     with Encoder(make("bert", "avg")) as encoder:
