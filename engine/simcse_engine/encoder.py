@@ -19,12 +19,11 @@ from .inputs import (
     OptimizeFor,
     Truncate,
     check_texts,
+    checked_choice,
     checked_count,
     checked_device,
     checked_max_tokens,
-    checked_optimize_for,
     checked_sequence,
-    checked_truncate,
     not_texts,
 )
 from .machine.cpu import usable_cpus
@@ -92,8 +91,8 @@ class Encoder(ForkAware):
             **{"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens},
             "optimize_for": optimize_for,
         }
-        self._truncate = checked_truncate(truncate)
-        self._optimize_for = checked_optimize_for(optimize_for)
+        self._truncate = checked_choice("truncate", truncate, Truncate)
+        self._optimize_for = checked_choice("optimize_for", optimize_for, OptimizeFor)
         self._threads = checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact).absolute()
         with loading_artifact(self._folder) as self.manifest:
@@ -233,7 +232,7 @@ class Encoder(ForkAware):
     def _policy(self, truncate: Truncate | None) -> Truncate:
         if self._closed:
             raise ClosedError("this encoder is closed; open a new one")
-        return self._truncate if truncate is None else checked_truncate(truncate)
+        return self._truncate if truncate is None else checked_choice("truncate", truncate, Truncate)
 
     def close(self) -> None:
         """Free the graph and its threads. Closing twice is fine.

@@ -1,7 +1,7 @@
 """A caller's texts and options, checked. Each error says what was found and what was expected."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from .artifact.kinds import TARGETS
 from .artifact.manifest import Manifest
@@ -10,6 +10,7 @@ from .machine.device import Device
 
 Truncate = Literal["warn", "error", "silent"]
 OptimizeFor = Literal["both", "latency", "throughput"]
+_T = TypeVar("_T")
 
 
 def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
@@ -36,18 +37,12 @@ def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
                 ) from error
 
 
-def checked_truncate(truncate: Truncate) -> Truncate:
-    """One of the three policies, or InputValueError."""
-    if truncate not in ("warn", "error", "silent"):
-        raise InputValueError(f"truncate={truncate!r}: choose 'warn', 'error' or 'silent'")
-    return truncate
-
-
-def checked_optimize_for(optimize_for: OptimizeFor) -> OptimizeFor:
-    """One of the three aims, or InputValueError."""
-    if optimize_for not in ("both", "latency", "throughput"):
-        raise InputValueError(f"optimize_for={optimize_for!r}: choose 'both', 'latency' or 'throughput'")
-    return optimize_for
+def checked_choice(name: str, value: _T, choices: Any) -> _T:
+    """One of the values of ``choices``, a `Literal`, or InputValueError."""
+    *others, last = get_args(choices)
+    if value not in (*others, last):
+        raise InputValueError(f"{name}={value!r}: choose {', '.join(map(repr, others))} or {last!r}")
+    return value
 
 
 def checked_count(name: str, count: int | None, default: int) -> int:

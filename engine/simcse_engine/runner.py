@@ -109,8 +109,10 @@ class Runner:
         inputs = [_end_to_end(ids, batch) for batch in batches]
         # All of them or none: `close` comes before or after.
         with self._lock:
-            workers = self._pool()
-            futures = [workers.submit(session.run, *arrays) for arrays in inputs]
+            self._refuse_if_closed()
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(self._side_by_side, thread_name_prefix="simcse-engine")
+            futures = [self._workers.submit(session.run, *arrays) for arrays in inputs]
         return Pending(list(zip(batches, futures, strict=True)))
 
     def joint(self) -> Session:
@@ -144,12 +146,6 @@ class Runner:
             raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
         self._mixed = expected.layout != "even"
         return session
-
-    def _pool(self) -> ThreadPoolExecutor:
-        self._refuse_if_closed()
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(self._side_by_side, thread_name_prefix="simcse-engine")
-        return self._workers
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from simcse_engine import Manifest
-from simcse_engine.errors import InputTypeError, ProviderError
-from simcse_engine.inputs import checked_device
+from simcse_engine.errors import InputTypeError, InputValueError, ProviderError
+from simcse_engine.inputs import OptimizeFor, Truncate, checked_choice, checked_device
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,11 @@ def test_a_device_is_named(artifact: Path) -> None:
         checked_device(0, manifest)  # type: ignore[arg-type]
     with pytest.raises(ProviderError, match="device 'tpu' is unknown"):
         checked_device("tpu", manifest)
+
+
+def test_a_choice_is_one_of_its_values() -> None:
+    assert checked_choice("truncate", "silent", Truncate) == "silent"
+    with pytest.raises(InputValueError, match="truncate='never': choose 'warn', 'error' or 'silent'"):
+        checked_choice("truncate", "never", Truncate)
+    with pytest.raises(InputValueError, match=r"optimize_for=\[\]: choose 'both', 'latency' or 'throughput'"):
+        checked_choice("optimize_for", [], OptimizeFor)

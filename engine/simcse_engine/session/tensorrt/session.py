@@ -106,7 +106,8 @@ def compile_graph(
     try:
         if target == "tensorrt":
             provider_options = compile_options(output, options.device_index, sizes, timings)
-            _open_tensorrt(graph, session_settings, provider_options, options)
+            load_tensorrt()
+            open_graph(graph, session_settings, TENSORRT, provider_options, device=options.device)
         else:
             for name, value in rtx_compile_entries(output).items():
                 session_settings.add_session_config_entry(name, value)
@@ -124,7 +125,8 @@ def _open_plan(
     session_settings = _settings()
     if manifest.target == "tensorrt":
         provider_options = {"device_id": str(options.device_index)}
-        return _open_tensorrt(artifact / plan.graph, session_settings, provider_options, options)
+        load_tensorrt()
+        return open_graph(artifact / plan.graph, session_settings, TENSORRT, provider_options, device=options.device)
     cache = runtime_cache(manifest, plan, os.environ)
     provider_options = {"nv_runtime_cache_path": str(cache)}
     try:
@@ -132,16 +134,6 @@ def _open_plan(
     except OSError:
         provider_options = {}  # the cache only saves seconds at the next start
     return open_rtx(artifact / plan.graph, session_settings, provider_options, options)
-
-
-def _open_tensorrt(
-    graph: Path,
-    session_settings: "onnxruntime.SessionOptions",
-    provider_options: Mapping[str, str],
-    options: SessionOptions,
-) -> "onnxruntime.InferenceSession":
-    load_tensorrt()
-    return open_graph(graph, session_settings, TENSORRT, provider_options, device=options.device)
 
 
 def _settings() -> "onnxruntime.SessionOptions":
