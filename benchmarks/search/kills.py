@@ -31,6 +31,7 @@ from simcse_engine import Index
 from simcse_engine.errors import IndexWarning
 from simcse_engine.index.limits import SearchLimits
 
+from ..inputs import MINILM
 from ..record import write_result
 
 KEYS = 400
@@ -110,8 +111,6 @@ def main() -> None:
     arguments = parser.parse_args()
     # It warns of an ANN graph that is not what was saved: kills must leave none.
     warnings.simplefilter("error", IndexWarning)
-    from ..inputs import MINILM
-
     home = Path(tempfile.mkdtemp(prefix="kills-"))
     start = time.perf_counter()
     folders = [home / str(number) for number in range(arguments.indexes)]
