@@ -43,7 +43,7 @@ def spell(
     Args:
         model: what to write.
         options: target and precision.
-        ranges: a linear layer's name → the largest magnitude of its results.
+        ranges: from `recording_ranges`.
         calibration: gives token ids of sentences to choose int8's numbers by.
     """
     weights, precision = model.graph_weights(), options.precision

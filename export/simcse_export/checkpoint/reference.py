@@ -60,22 +60,11 @@ class Reference:
         return model
 
     def encode(
-        self,
-        text: str,
-        *,
-        pooler: str,
-        head: Head | None,
-        max_tokens: int,
-        normalize: bool,
+        self, text: str, *, pooler: str, head: Head | None, max_tokens: int, normalize: bool
     ) -> NDArray[np.float32]:
         """One text's vector, float32 [dimension], as SimCSE's ``evaluation.py`` computes it.
 
-        Args:
-            text: run alone, so that no padding is involved.
-            pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
-            head: for pooler "cls".
-            max_tokens: cut longer texts.
-            normalize: scale to unit length.
+        It runs alone, so that no padding is involved, and is cut at ``max_tokens``. Pooler "cls" needs its ``head``.
         """
         batch = self.tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")
         with torch.inference_mode():

@@ -94,11 +94,7 @@ class Graph:
         return name
 
     def model(
-        self,
-        inputs: Sequence[onnx.ValueInfoProto],
-        outputs: Sequence[onnx.ValueInfoProto],
-        *,
-        opset: int = OPSETS[""],
+        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], *, opset: int = OPSETS[""]
     ) -> onnx.ModelProto:
         """The finished model, in this version of ONNX's operators."""
         graph = helper.make_graph(self.nodes, "simcse", inputs, outputs, list(self.initializers.values()))

@@ -30,12 +30,7 @@ def author_through_optimum(
 ) -> onnx.ModelProto:
     """Write a graph with the interface of `simcse_export.graph.bert.author` around the one that optimum exports.
 
-    Args:
-        model: the encoder as transformers loads it.
-        pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
-        head: for pooler "cls".
-        normalize: scale to unit length inside the graph.
-        folder: where optimum writes temporary files; None for the system's temporary folder.
+    Pooler "cls" needs its ``head``. optimum writes temporary files into ``folder``, or into the system's for None.
 
     Raises:
         UnsupportedModelError: optimum does not know the model type, its graph takes other inputs than token ids, or

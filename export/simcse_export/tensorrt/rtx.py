@@ -29,7 +29,10 @@ def check_capabilities(capabilities: Sequence[int]) -> None:
         InputValueError: one is unknown; says which are known.
         RuntimeMissingError: TensorRT for RTX is not installed.
     """
-    known = _known(_bindings())
+    members = _bindings().ComputeCapability.__members__
+    numbers = sorted(int(name.removeprefix("SM")) for name in members if name.startswith("SM"))
+    # The compiler also knows 75 and 80, which the provider does not run on.
+    known = [each for each in numbers if runs_rtx(each)]
     if unknown := [each for each in capabilities if each not in known]:
         raise InputValueError(
             f"compute_capability={','.join(map(str, unknown))}: TensorRT for RTX compiles for "
@@ -104,10 +107,9 @@ class _Compiler:
 
     def profile(self) -> Any:
         profile = self.builder.create_optimization_profile()
+        sizes = [tuple(self.sizes[name]) for name in ("min", "opt", "max")]
         for i in range(self.network.num_inputs):
-            profile.set_shape(
-                self.network.get_input(i).name, *(tuple(self.sizes[name]) for name in ("min", "opt", "max"))
-            )
+            profile.set_shape(self.network.get_input(i).name, *sizes)
         return profile
 
 
@@ -158,13 +160,6 @@ def _bindings() -> ModuleType:
         ) from error
     module: ModuleType = tensorrt_rtx_bindings
     return module
-
-
-def _known(trt: ModuleType) -> list[int]:
-    members = trt.ComputeCapability.__members__
-    capabilities = sorted(int(name.removeprefix("SM")) for name in members if name.startswith("SM"))
-    # The compiler also knows 75 and 80, which the provider does not run on.
-    return [each for each in capabilities if runs_rtx(each)]
 
 
 def _log(trt: ModuleType) -> Any:
