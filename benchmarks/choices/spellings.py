@@ -19,7 +19,6 @@ import onnx
 from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS
 from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.session.cpu import CpuSession
-from simcse_engine.session.session import SessionOptions
 from simcse_engine.tokenizer import Tokenizer
 from simcse_export.checkpoint.architecture import TOKEN_TYPES, Architecture
 from simcse_export.checkpoint.checkpoint import open_checkpoint
@@ -133,7 +132,7 @@ def write_graphs(names: list[str]) -> dict[str, Path]:
 def compare(one: Path, other: Path) -> dict[int, dict]:
     """For each length, the seconds of a round of batches and the ratio of the first's to the second's."""
     threads = usable_cpus()
-    sessions = {name: CpuSession(folder, SessionOptions(threads=1)) for name, folder in (("a", one), ("b", other))}
+    sessions = {name: CpuSession(folder, threads=1) for name, folder in (("a", one), ("b", other))}
     figures = {}
     with ThreadPoolExecutor(threads) as workers:
         for length in LENGTHS:

@@ -17,9 +17,9 @@ from .encoder import Encoder
 from .errors import InputValueError
 from .files.atomic import whole_folder
 from .inputs import checked_device
+from .machine.device import parse_device
 from .machine.nvidia import gpu
 from .measure.parity import verify
-from .session.session import SessionOptions
 from .session.tensorrt.plans import profile
 from .session.tensorrt.session import builder, compile_graph
 
@@ -78,8 +78,9 @@ def compile_artifact(
             f"{artifact}: is for {manifest.target}, which runs it as it is; only artifacts exported with --target "
             "tensorrt or tensorrt-rtx are compiled"
         )
-    session = SessionOptions(device=checked_device(options.device, manifest))
-    target_gpu = gpu(session.device_index)
+    device = checked_device(options.device, manifest)
+    _, index = parse_device(device)
+    target_gpu = gpu(index)
     compiler = builder(manifest.target)
     if options.timings is not None:
         options.timings.mkdir(parents=True, exist_ok=True)
@@ -97,14 +98,14 @@ def compile_artifact(
             profile=profile(manifest.max_batch, manifest.max_tokens),
         )
         compile_graph(
-            *(staging / GRAPH, staging / file, manifest.target, session), sizes=plan.profile, timings=options.timings
+            *(staging / GRAPH, staging / file, manifest.target, device), sizes=plan.profile, timings=options.timings
         )
         # Stated beforehand: without verification, this manifest is never published.
         engines = {str(plan.compute_capability): plan}
         manifest = replace(manifest, engines=engines, files=Manifest.files_in(staging), parity=None, verified=True)
         manifest.write(staging)
         say("[2/2] comparing its vectors with the reference model's")
-        with Encoder(staging, device=options.device) as encoder:
+        with Encoder(staging, device=device) as encoder:
             parity = verify(encoder, staging)
         manifest = replace(manifest, parity=parity.to_json())
         manifest.write(staging)

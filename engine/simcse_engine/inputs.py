@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar, get_args
 from .artifact.kinds import TARGETS
 from .artifact.manifest import Manifest
 from .errors import InputTypeError, InputValueError, ProviderError
-from .machine.device import Device
+from .machine.device import parse_device
 
 Truncate = Literal["warn", "error", "silent"]
 OptimizeFor = Literal["both", "latency", "throughput"]
@@ -72,7 +72,8 @@ def checked_device(device: str | None, manifest: Manifest) -> str:
         return TARGETS[manifest.target].devices[0]
     if not isinstance(device, str):
         raise InputTypeError(f"device={device!r}: expected 'cpu', 'cuda' or 'cuda:N'")
-    if Device.parse(device).kind not in TARGETS[manifest.target].devices:
+    kind, _ = parse_device(device)
+    if kind not in TARGETS[manifest.target].devices:
         raise ProviderError(
             f"asked for {device}, and this artifact's graph is for {manifest.target}; {device} needs an artifact "
             f"exported for it, and its runtime: pip install 'simcse-engine[{'cpu' if device == 'cpu' else 'gpu'}]'"

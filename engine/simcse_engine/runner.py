@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from .artifact.manifest import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
+from .machine.forks import never_destroy
 from .schedule import Limits, make_batches
 from .session.opening import open_session
-from .session.session import Session, SessionOptions
+from .session.session import Session
 
 # Batches under way on a GPU: one computes, one is laid out, the vectors of one are copied.
 _GPU_RUNS = 3
@@ -140,7 +141,7 @@ class Runner:
 
     def _open(self, threads: int) -> Session:
         expected = self._manifest or Manifest.read(self._artifact)
-        session = open_session(self._artifact, expected, SessionOptions(device=self._device, threads=threads))
+        session = open_session(self._artifact, expected, self._device, threads=threads)
         # Read after the graph: so a replacement before or while it was read shows.
         if Manifest.read(self._artifact).identity != expected.identity:
             raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
@@ -162,10 +163,9 @@ class Runner:
             workers.shutdown()
 
     def abandon(self) -> None:
-        """In a forked child: never destroy the parent's sessions (see `Session.abandon`)."""
+        """In a forked child: never destroy the parent's sessions, which would wait for threads that are not here."""
         self.abandoned = True
-        for session in self._sessions.values():
-            session.abandon()
+        never_destroy(self._sessions)
 
 
 class Pending:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def settings(threads: int) -> "onnxruntime.SessionOptions":
-    """The settings of every session of ours."""
+    """The settings of every session of ours; on a CPU, so many threads share a run."""
     ort = import_runtime()
     result = ort.SessionOptions()
     result.intra_op_num_threads = threads
@@ -27,6 +27,13 @@ def settings(threads: int) -> "onnxruntime.SessionOptions":
     return result
 
 
+def gpu_settings() -> "onnxruntime.SessionOptions":
+    """`settings` for a GPU: a node that has no kernel there is an error, and never runs on the CPU."""
+    result = settings(threads=1)
+    result.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return result
+
+
 def open_graph(
     graph: Path,
     session_settings: "onnxruntime.SessionOptions",
@@ -35,17 +42,9 @@ def open_graph(
     *,
     device: str,
 ) -> "onnxruntime.InferenceSession":
-    """Open ``graph`` on ``provider``.
-
-    Args:
-        graph: an ONNX file; its weights lie beside it.
-        session_settings: from `settings`.
-        provider: the runtime's name for it.
-        options: the provider's.
-        device: the device that the user named, for the errors.
+    """Open an ONNX file on ``provider`` with its ``options``; errors name the user's ``device``.
 
     Raises:
-        RuntimeMissingError: no onnxruntime, or two of them.
         ProviderError: the provider is not compiled in, or does not load.
         IntegrityError: the runtime cannot read the graph.
     """

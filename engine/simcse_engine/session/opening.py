@@ -4,16 +4,11 @@ from pathlib import Path
 
 from ..artifact.manifest import Manifest
 from .cpu import CpuSession
-from .session import Session, SessionOptions
+from .session import Session
 
 
-def open_session(artifact: Path, manifest: Manifest, options: SessionOptions) -> Session:
-    """Open the graph of the artifact in ``artifact``.
-
-    Args:
-        artifact: its folder.
-        manifest: its manifest.
-        options: device and threads.
+def open_session(artifact: Path, manifest: Manifest, device: str, *, threads: int) -> Session:
+    """Open the graph of the artifact in ``artifact``; on a CPU, so many threads share each run's work.
 
     Raises:
         RuntimeMissingError: no onnxruntime, or two of them.
@@ -21,13 +16,13 @@ def open_session(artifact: Path, manifest: Manifest, options: SessionOptions) ->
         NotCompiledError: the artifact holds no plan for this GPU and TensorRT.
         IntegrityError: the runtime cannot read the graph.
     """
-    if options.device == "cpu":
-        return CpuSession(artifact, options, layout=manifest.layout, padding_id=manifest.padding_id)
+    if device == "cpu":
+        return CpuSession(artifact, threads=threads, layout=manifest.layout, padding_id=manifest.padding_id)
     # Imported lazily: a process that encodes one sentence on a CPU starts sooner.
     if manifest.target == "cuda":
         from .cuda.session import open_cuda
 
-        return open_cuda(artifact, manifest, options)
+        return open_cuda(artifact, manifest, device)
     from .tensorrt.session import TensorRtSession
 
-    return TensorRtSession(artifact, manifest, options)
+    return TensorRtSession(artifact, manifest, device)

@@ -15,7 +15,7 @@ import pytest
 
 from simcse_engine import Encoder, Manifest, runner
 from simcse_engine.session.opening import open_session
-from simcse_engine.session.session import Session, SessionOptions
+from simcse_engine.session.session import Session
 from support.commands import failure, run, start, wrong_use
 
 TEXTS = ["A man plays a guitar.", "", "Größe 一个男人", "the cat is on the mat", "a\x0bb\u2028c"]
@@ -43,9 +43,9 @@ def test_encode_packs_the_weights_once(
 ) -> None:
     opened = []
 
-    def watched(folder: Path, manifest: Manifest, options: SessionOptions) -> Session:
-        opened.append(options.threads)
-        return open_session(folder, manifest, options)
+    def watched(folder: Path, manifest: Manifest, device: str, *, threads: int) -> Session:
+        opened.append(threads)
+        return open_session(folder, manifest, device, threads=threads)
 
     monkeypatch.setattr(runner, "open_session", watched)
     assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", "--threads", "2") == 0

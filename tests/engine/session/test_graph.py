@@ -8,7 +8,6 @@ from simcse_engine.artifact.manifest import GRAPH
 from simcse_engine.errors import IntegrityError, ProviderError
 from simcse_engine.session import graph, library
 from simcse_engine.session.cpu import CpuSession
-from simcse_engine.session.session import SessionOptions
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:3"])
@@ -22,4 +21,4 @@ def test_a_device_whose_provider_is_absent_is_refused(tmp_path: Path, device: st
 def test_a_file_that_is_no_graph_is_the_artifact_s_fault(tmp_path: Path) -> None:
     (tmp_path / GRAPH).write_bytes(b"no graph")
     with pytest.raises(IntegrityError, match="cannot open it"):
-        CpuSession(tmp_path, SessionOptions())
+        CpuSession(tmp_path)

@@ -28,12 +28,7 @@ class CudaGraphs:
     """The recorded runs. Only `has_room_for` may be called off the session's thread."""
 
     def __init__(self, session: "onnxruntime.InferenceSession", runtime: CudaRuntime) -> None:
-        """Reserve the memory of all recorded runs.
-
-        Args:
-            session: a graph in layout "packed" on a GPU.
-            runtime: CUDA's library on that GPU.
-        """
+        """Reserve the memory of all recorded runs of a graph in layout "packed"."""
         self._session = session
         self._slot = RunSlot(session, runtime)
         # Once and for all: a CUDA graph reads and writes where it was recorded.

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...artifact.manifest import GRAPH, Manifest
-from ...machine.forks import never_destroy
+from ...machine.device import parse_device
 from ..feeds import Ints, packed
-from ..graph import open_graph, settings
+from ..graph import gpu_settings, open_graph
 from ..library import CUDA
-from ..session import SessionOptions
+from ..session import Session
 from .buckets import bucket, buckets_alone
 from .cuda_graphs import CudaGraphs
 from .cudart import CudaRuntime
@@ -35,12 +35,7 @@ _WARM_UP_TOKEN = 1
 
 
 def provider_options(device_index: int, *, precision: str) -> dict[str, str]:
-    """The options that the CUDA provider is opened with.
-
-    Args:
-        device_index: of the GPU.
-        precision: the artifact's.
-    """
+    """The options that the CUDA provider is opened with, for a GPU and an artifact's precision."""
     # The runtime prints a warning where a device is named, so the first one, its default, is not.
     device = {"device_id": str(device_index)} if device_index else {}
     return {
@@ -56,53 +51,33 @@ def provider_options(device_index: int, *, precision: str) -> dict[str, str]:
     }
 
 
-def open_cuda(artifact: Path, manifest: Manifest, options: SessionOptions) -> "CudaSession":
-    """Open the graph of the artifact in ``artifact`` on a GPU, and record its runs of one sentence.
-
-    Raises:
-        RuntimeMissingError: no onnxruntime, or two of them.
-        ProviderError: there is no such GPU, the provider does not load, or has no kernel of some node.
-        IntegrityError: the runtime cannot read the graph.
-    """
-    session_settings = settings(options.threads)
-    # A node without a kernel on the GPU is an error here, and never runs on the CPU.
-    session_settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    provider = provider_options(options.device_index, precision=manifest.precision)
+def open_cuda(artifact: Path, manifest: Manifest, device: str) -> "CudaSession":
+    """Open the graph of the artifact in ``artifact`` on a GPU, and record its runs of one sentence."""
+    _, index = parse_device(device)
+    options = provider_options(index, precision=manifest.precision)
     with GPU_LOCK.shared():
-        graph = open_graph(artifact / GRAPH, session_settings, CUDA, provider, device=options.device)
-    session = CudaSession(graph, CudaRuntime(options.device_index), padding_id=manifest.padding_id)
+        graph = open_graph(artifact / GRAPH, gpu_settings(), CUDA, options, device=device)
+    session = CudaSession(graph, CudaRuntime(index), padding_id=manifest.padding_id)
     for size in buckets_alone(manifest.max_tokens):
         session.run(np.full(size.tokens, _WARM_UP_TOKEN), np.array([size.tokens]))
     return session
 
 
-class CudaSession:
-    """One graph in layout "packed" on one GPU; see `Session`."""
+class CudaSession(Session):
+    """One graph in layout "packed" on one GPU."""
 
     def __init__(
         self, session: "onnxruntime.InferenceSession", runtime: CudaRuntime, *, padding_id: int | None
     ) -> None:
-        """Run an open graph.
-
-        Args:
-            session: on the GPU.
-            runtime: CUDA's library on that GPU.
-            padding_id: the manifest's: how positions count.
-        """
-        self._session = session
+        """Run an open graph; ``padding_id`` is the manifest's."""
+        super().__init__(session)
         self._padding_id = padding_id
-        self._runtime = runtime
         # One thread tells the GPU what to compute, see `cuda_graphs`.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="simcse-engine-cuda")
         self._slots: queue.LifoQueue[RunSlot] = queue.LifoQueue()
         for _ in range(_SLOTS):
             self._slots.put(RunSlot(session, runtime))
         self._cuda_graphs = CudaGraphs(session, runtime)
-
-    @property
-    def dimension(self) -> int:
-        """See `Session`."""
-        return int(self._session.get_outputs()[0].shape[1])
 
     def run(self, input_ids: Ints, lengths: Ints) -> NDArray[np.float32]:
         """See `Session`."""
@@ -117,8 +92,3 @@ class CudaSession:
             return slot.fetch()[: len(lengths)]
         finally:
             self._slots.put(slot)
-
-    def abandon(self) -> None:
-        """See `Session`."""
-        for part in (self._session, self._runtime, self._cuda_graphs, self._slots):
-            never_destroy(part)

@@ -26,12 +26,7 @@ class RunSlot:
     """The memory of one run, and the binding that tells the runtime where it is."""
 
     def __init__(self, session: "onnxruntime.InferenceSession", runtime: CudaRuntime) -> None:
-        """Allocate little; `reserve` allocates what a run needs.
-
-        Args:
-            session: a graph in layout "packed" on a GPU.
-            runtime: CUDA's library on that GPU.
-        """
+        """Allocate little, for a graph in layout "packed"; `reserve` allocates what a run needs."""
         self._session = session
         self._runtime = runtime
         self._dimension = int(session.get_outputs()[0].shape[1])

@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ...errors import IntegrityError, ProviderError, RuntimeMissingError
+from ...machine.device import parse_device
 from ..library import first_line, import_runtime
-from ..session import SessionOptions
 from .libraries import INSTALL_RTX, RTX, rtx_plugin
 
 if TYPE_CHECKING:
@@ -17,38 +17,31 @@ if TYPE_CHECKING:
 def open_rtx(
     graph: Path,
     session_settings: "onnxruntime.SessionOptions",
-    provider_options: Mapping[str, str],
-    options: SessionOptions,
+    options: Mapping[str, str],
+    device: str,
 ) -> "onnxruntime.InferenceSession":
-    """Open ``graph`` on a GPU with TensorRT for RTX and nothing else.
-
-    Args:
-        graph: an ONNX file; its weights, or its plan, lie beside it.
-        session_settings: from `simcse_engine.session.graph.settings`.
-        provider_options: the provider's.
-        options: the device.
+    """Open ``graph`` on a GPU with TensorRT for RTX, whose provider takes the ``options``, and nothing else.
 
     Raises:
-        RuntimeMissingError: the plugin is not installed, or onnxruntime takes none.
         ProviderError: the plugin does not load, or does not run on this GPU.
         IntegrityError: the runtime cannot read the graph.
     """
     ort = import_runtime()
-    index = str(options.device_index)
-    devices = [device for device in rtx_devices() if device.ep_options.get("device_id") == index]
+    _, index = parse_device(device)
+    devices = [each for each in rtx_devices() if each.ep_options.get("device_id") == str(index)]
     if not devices:
         raise ProviderError(
-            f"asked for {options.device}, and {RTX} finds no GPU there that it runs on (compute capability 8.6, 8.9, "
+            f"asked for {device}, and {RTX} finds no GPU there that it runs on (compute capability 8.6, 8.9, "
             "or 12.0 and later); run simcse-engine doctor"
         )
-    session_settings.add_provider_for_devices(devices[:1], dict(provider_options))
+    session_settings.add_provider_for_devices(devices[:1], dict(options))
     try:
         # Links stay unresolved: the runtime looks for the plan beside the graph.
         session = ort.InferenceSession(str(graph), session_settings, enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         raise IntegrityError(f"{graph}: onnxruntime {ort.__version__} cannot open it: {first_line(error)}") from error
     if session.get_providers()[0] != RTX:
-        raise ProviderError(f"asked for {options.device}, got {session.get_providers()[0]}; run simcse-engine doctor")
+        raise ProviderError(f"asked for {device}, got {session.get_providers()[0]}; run simcse-engine doctor")
     return session
 
 

@@ -22,7 +22,6 @@ from simcse_engine.session.cuda import cuda_graphs
 from simcse_engine.session.cuda import session as cuda
 from simcse_engine.session.cuda.buckets import GRAPH_TOKENS
 from simcse_engine.session.feeds import Size, packed
-from simcse_engine.session.session import SessionOptions
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.architecture import Architecture
 from simcse_export.checkpoint.checkpoint import open_checkpoint
@@ -82,7 +81,7 @@ def on_cpu(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
         folder = tmp_path_factory.mktemp("twin")
         onnx.save_model(model, folder / GRAPH, save_as_external_data=True, location=WEIGHTS)
         padding_id = numbers.padding_id if family == "roberta" else None
-        return CpuSession(folder, SessionOptions(), layout="packed", padding_id=padding_id)
+        return CpuSession(folder, layout="packed", padding_id=padding_id)
 
     return open_twin
 
