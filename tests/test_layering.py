@@ -23,7 +23,7 @@ READERS = {
     "pyarrow": {"arrow.py"},
     "tqdm": {"encoder.py", "simcse.py", "encode.py", "bench.py", "fill.py"},
     "usearch": {"usearch.py"},
-    "sqlite3": {"transactions.py", "connections.py", "store.py"},
+    "sqlite3": {"transactions.py", "store.py"},
 }
 
 # What the engine imports beside the standard library and its readers' libraries.
@@ -123,12 +123,12 @@ ORDER = {
         {"__init__"},
     ],
     ENGINE / "index": [
-        {"limits", "blocks", "checks"},
+        {"limits", "checks"},
         {"storage"},
         {"ann"},
         {"search"},
         {"info", "batches", "binding", "upkeep"},
-        {"creation", "writer"},
+        {"writer"},
         {"index"},
         {"filling"},
         {"__init__"},
@@ -141,7 +141,7 @@ ORDER = {
     ],
     ENGINE / "index/storage": [
         {"__init__"},
-        {"where", "vectors", "lock", "connections"},
+        {"where", "vectors", "lock"},
         {"records"},
         {"transactions"},
         {"store"},
@@ -153,10 +153,9 @@ ORDER = {
     ],
     ENGINE / "index/search": [
         {"__init__"},
-        {"matches", "options", "views"},
-        {"masks", "scans", "hits"},
+        {"matches", "views"},
+        {"masks", "scans"},
         {"candidates"},
-        {"nearest"},
         {"searcher"},
     ],
     ENGINE / "measure": [

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from simcse_engine import Index
 from simcse_engine.index.ann.scheme import Scheme, quantized
 from simcse_engine.index.limits import SearchLimits
-from simcse_engine.index.search.nearest import find_nearest
+from simcse_engine.index.search.searcher import SearchOptions
 from simcse_engine.machine.cpu import usable_cpus
 
 from ..record import write_result
@@ -144,16 +144,7 @@ def scores_of(index: Index, queries: Vectors, *, exact: bool = False) -> Vectors
 def without_texts(index: Index, queries: Vectors) -> object:
     """The same search, but for the texts and metadata of its hits."""
     with index._views.reading() as (_, view):
-        return find_nearest(
-            view,
-            queries,
-            K,
-            mask=None,
-            exact=False,
-            threshold=None,
-            limits=LIMITS,
-            threads=usable_cpus(),
-        )
+        return index._searcher.nearest(view, None, queries, SearchOptions(k=K, exact=False))
 
 
 def cosines(queries: Vectors, vectors: Vectors, rows: NDArray[np.int64]) -> Vectors:

@@ -6,28 +6,21 @@ changes it, with `batches` that are committed and the `upkeep` of the files; `bi
 `filling` adds what a file holds, for the command line.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .index import Index
     from .info import IndexInfo
-    from .search.hits import Hit
+    from .search.searcher import Hit
 
 __all__ = ["Hit", "Index", "IndexInfo"]
+
+_MODULES = {"Hit": ".search.searcher", "Index": ".index", "IndexInfo": ".info"}
 
 
 def __getattr__(name: str) -> Any:
     """Import what is public with its first use: `--help` reads names of this folder, and needs no database."""
-    if name == "Index":
-        from .index import Index
-
-        return Index
-    if name == "IndexInfo":
-        from .info import IndexInfo
-
-        return IndexInfo
-    if name == "Hit":
-        from .search.hits import Hit
-
-        return Hit
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name], __name__), name)

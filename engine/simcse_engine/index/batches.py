@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs import check_texts, checked_sequence
-from .blocks import blocks
 from .checks import checked_keys, checked_metadata
+from .limits import blocks
 
 
 class VanishedError(Exception):

@@ -1,6 +1,7 @@
 """Binding: ties an index to its artifact, and opens the encoder when it is needed."""
 
 import os
+import secrets
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from ..artifact.hub import hub_id_of, locate
 from ..artifact.manifest import Manifest
 from ..encoder import Encoder
-from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError
+from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError, InputValueError
 from ..inputs import check_texts, checked_sequence
 from .checks import checked_vectors
 from .storage.records import About
@@ -19,12 +20,27 @@ from .storage.records import About
 Artifact = str | os.PathLike[str] | Encoder
 
 
-def facts_of(artifact: Artifact) -> tuple[str, Manifest]:
-    """Where an artifact is, as an index remembers it, and its manifest.
+def about_of(artifact: Artifact, dtype: str) -> About:
+    """What a new index for an artifact is."""
+    location, manifest = _facts_of(artifact)
+    if isinstance(artifact, Encoder) and artifact.max_tokens != manifest.max_tokens:
+        raise InputValueError(
+            f"this encoder cuts at {artifact.max_tokens} tokens, its artifact at {manifest.max_tokens}, as an "
+            "index does; give one without max_tokens"
+        )
+    return About(
+        name=secrets.token_hex(16),
+        artifact=location,
+        identity=manifest.identity,
+        model=manifest.model,
+        dimension=manifest.dimension,
+        max_tokens=manifest.max_tokens,
+        dtype=dtype,
+    )
 
-    Raises:
-        ArtifactError: there is none, or it is damaged or newer than this engine.
-    """
+
+def _facts_of(artifact: Artifact) -> tuple[str, Manifest]:
+    """Where an artifact is, as an index remembers it, and its manifest."""
     if isinstance(artifact, Encoder):
         return str(artifact.artifact), artifact.manifest
     folder = locate(artifact)
@@ -36,13 +52,7 @@ class Binding:
     """The artifact of one open index; may be used from many threads at once."""
 
     def __init__(self, folder: Path, about: About, artifact: Artifact | None, *, same_model: bool) -> None:
-        """Tie an index to its artifact, which is not opened yet.
-
-        Args:
-            folder: the index's, for messages.
-            about: what the index is.
-            artifact: replaces the one that the index remembers.
-            same_model: whether to accept the same model in another precision or for another target.
+        """Tie an index to ``artifact``, or to the one that it remembers; neither is opened yet.
 
         Raises:
             IndexMismatchError: ``artifact`` is not what the index was filled with.
@@ -57,15 +67,16 @@ class Binding:
         self._closed = False
         # The identity of an accepted artifact of the same model, whose vectors are accepted too.
         self._twin: str | None = None
-        self._artifact: str | os.PathLike[str] | None = None
+        self._artifact: str | os.PathLike[str] = about.artifact
+        if artifact is None:
+            return
+        location, manifest = _facts_of(artifact)
+        self._twin = manifest.identity if same_model else None
         if isinstance(artifact, Encoder):
-            self._check(artifact.manifest, artifact.max_tokens, str(artifact.artifact))
-            self._twin = artifact.manifest.identity if same_model else None
+            self._check(manifest, artifact.max_tokens, location)
             self._encoder = artifact
-        elif artifact is not None:
-            location, manifest = facts_of(artifact)
+        else:
             self._check(manifest, manifest.max_tokens, location)
-            self._twin = manifest.identity if same_model else None
             self._artifact = artifact
 
     def encoder(self) -> Encoder:
@@ -84,9 +95,8 @@ class Binding:
             return self._encoder
 
     def _open(self) -> Encoder:
-        artifact = self._about.artifact if self._artifact is None else self._artifact
         try:
-            encoder = Encoder(artifact)
+            encoder = Encoder(self._artifact)
         except ArtifactNotFoundError as error:
             raise ArtifactNotFoundError(
                 f"{self._folder}: its artifact is not where it was ({error}); open the index with artifact=…"

@@ -1,9 +1,11 @@
-"""Checks of what callers hand to an index: keys, metadata, vectors."""
+"""Checks of what callers hand to an index: its folder, keys, metadata, vectors."""
 
 import json
 import math
 import operator
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,16 @@ _MAX_BITS = 4096
 _MAX_DEPTH = 100
 # Vectors this near to unit length are kept to the bit: encoders round.
 _UNIT_TOLERANCE = 1e-6
+
+
+def checked_folder(folder: object) -> Path:
+    """An index's folder as an absolute path."""
+    if not isinstance(folder, str | os.PathLike):
+        raise InputTypeError(f"an index is named by a path, not by {type(folder).__name__}")
+    name = os.fspath(folder)
+    if not isinstance(name, str) or "\0" in name:
+        raise InputValueError(f"{name!r:.80} is no path")
+    return Path(name).expanduser().absolute()
 
 
 def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:

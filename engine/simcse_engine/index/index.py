@@ -14,24 +14,23 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ClosedError, IndexDamagedError, SearchIndexError
+from ..errors import ClosedError, IndexDamagedError, InputValueError, SearchIndexError
+from ..files.atomic import whole_folder
 from ..files.entries import create_entries, read_entries
 from ..inputs import checked_sequence
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
-from .ann.scheme import CANDIDATES_PER_HIT, Scheme
+from .ann.saved import SavedGraph
+from .ann.scheme import CANDIDATES_PER_HIT
 from .batches import Additions, VanishedError
-from .binding import Artifact, Binding
-from .checks import checked_keys, checked_vectors
-from .creation import checked_folder, create_index
-from .info import IndexInfo, info_of
+from .binding import Artifact, Binding, about_of
+from .checks import checked_folder, checked_keys, checked_vectors
+from .info import IndexInfo, size_of
 from .limits import SearchLimits
-from .search.hits import Hit
-from .search.options import SearchOptions
-from .search.searcher import Searcher
+from .search.searcher import Hit, Searcher, SearchOptions
 from .search.views import Views
 from .storage.records import About, Entry
-from .storage.store import Store
+from .storage.store import Store, create_store
 from .writer import IndexWriter, Progress
 
 
@@ -67,7 +66,6 @@ class Index(ForkAware):
         self.folder = checked_folder(folder)
         self.read_only = read_only
         self._limits = limits or SearchLimits()
-        threads = usable_cpus()
         self._writer: IndexWriter | None = None
         self._store = Store(self.folder)
         try:
@@ -75,13 +73,10 @@ class Index(ForkAware):
             if about.dtype not in CANDIDATES_PER_HIT:
                 raise IndexDamagedError(f"{self.folder}: its dtype is {about.dtype!r}; upgrade simcse-engine")
             self._binding = Binding(self.folder, about, artifact, same_model=same_model)
-            scheme = Scheme(dimension=about.dimension, dtype=about.dtype)
-            self._views = Views(self.folder, self._store, scheme, threads=threads, read_only=read_only)
-            self._searcher = Searcher(self._views, limits=self._limits, threads=threads)
+            self._views = Views(self._store, threads=usable_cpus(), read_only=read_only)
+            self._searcher = Searcher(self._views, self._limits)
             if not read_only:
-                self._writer = IndexWriter(
-                    self.folder, self._store, self._views, scheme, limits=self._limits, threads=threads
-                )
+                self._writer = IndexWriter(self._views, self._limits)
             # Reports a missing or damaged vector file now, and lost entries before anything builds on them.
             with self._views.reading(ann=False) as (reader, view):
                 if not read_only:
@@ -109,7 +104,11 @@ class Index(ForkAware):
             InputValueError: an unknown dtype, or an encoder with another ``max_tokens`` than its artifact's.
         """
         target = checked_folder(folder)
-        create_index(target, artifact, dtype)
+        if dtype not in CANDIDATES_PER_HIT:
+            raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, CANDIDATES_PER_HIT))}")
+        about = about_of(artifact, dtype)
+        with whole_folder(target) as staging:
+            create_store(staging, about)
         return cls(target, artifact=artifact)
 
     @classmethod
@@ -142,9 +141,7 @@ class Index(ForkAware):
 
     def __len__(self) -> int:
         """How many entries there are."""
-        with self._store.reading() as reader:
-            state = reader.state()
-            return state.rows - state.deaths
+        return self._store.state().entries
 
     @property
     def about(self) -> About:
@@ -153,7 +150,14 @@ class Index(ForkAware):
 
     def info(self) -> IndexInfo:
         """What the index is and holds, as of now."""
-        return info_of(self.folder, self._store)
+        state = self._store.state()
+        return IndexInfo(
+            entries=state.entries,
+            dead=state.deaths,
+            in_graph=0 if state.graph is None else SavedGraph.from_json(state.graph).covered,
+            about=self.about,
+            size_bytes=sum(map(size_of, self.folder.iterdir())),
+        )
 
     def add(
         self,

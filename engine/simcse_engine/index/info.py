@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .ann.saved import SavedGraph
 from .storage.records import About
-from .storage.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,20 +25,7 @@ class IndexInfo:
     size_bytes: int
 
 
-def info_of(folder: Path, store: Store) -> IndexInfo:
-    """The facts of an index as of now."""
-    with store.reading() as reader:
-        state = reader.state()
-    return IndexInfo(
-        entries=state.rows - state.deaths,
-        dead=state.deaths,
-        in_graph=0 if state.graph is None else SavedGraph.from_json(state.graph).covered,
-        about=store.about,
-        size_bytes=sum(map(_size, folder.iterdir())),
-    )
-
-
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     """A file's size; 0 if a compaction has deleted it meanwhile."""
     try:
         return path.stat().st_size

@@ -1,5 +1,6 @@
-"""The sizes that an index works to."""
+"""The sizes that an index works to, and work in blocks of a size."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -27,3 +28,14 @@ class SearchLimits:
     window_texts: int = 4096
     group_queries: int = 256
     masks: int = 8
+
+
+def blocks(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut ``start`` to ``end`` (without) into blocks of ``size``, at least 1: each one's first, and the one after it.
+
+    >>> list(blocks(0, 5, 2))
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    size = max(1, size)
+    for first in range(start, end, size):
+        yield first, min(first + size, end)

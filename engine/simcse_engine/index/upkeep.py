@@ -6,7 +6,6 @@ Nothing here takes turns: the writer calls it, whose lock and turn are held mean
 import contextlib
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,46 +13,37 @@ from numpy.typing import NDArray
 from ..errors import IndexDamagedError
 from ..files.atomic import as_output_error
 from .ann.saved import SavedGraph
-from .ann.scheme import Scheme
 from .ann.usearch import AnnGraph
-from .blocks import blocks
-from .limits import SearchLimits
+from .limits import SearchLimits, blocks
 from .search.views import View, Views
-from .storage.records import State
-from .storage.store import Store
 from .storage.vectors import VectorWriter, create_vector_file, vector_file_name
 
 
 class Upkeep:
     """The upkeep of an index that is open for writing."""
 
-    def __init__(
-        self, folder: Path, store: Store, views: Views, scheme: Scheme, *, limits: SearchLimits, threads: int
-    ) -> None:
-        self._folder = folder
-        self._store = store
+    def __init__(self, views: Views, limits: SearchLimits) -> None:
         self._views = views
-        self._scheme = scheme
+        self._store = views.store
         self._limits = limits
-        self._threads = threads
 
     def extend_graph(self, least: int | None = None) -> None:
         """Add to the ANN graph what it lacks, if that is ``least`` vectors or, with None, what the limits ask for."""
-        state = self._state()
+        state = self._store.state()
         covered = self._views.covered(state)
         if least is None:
             least = max(self._limits.extend_rows, int(covered * self._limits.extend_share))
-        if state.rows - covered < least or (covered == 0 and state.rows - state.deaths <= self._limits.exact_rows):
+        if state.rows - covered < least or (covered == 0 and state.entries <= self._limits.exact_rows):
             return
         with self._views.reading() as (_, view):
             ann = view.ann
         if ann is not None and len(ann) > 2 * np.count_nonzero(view.alive[: ann.covered]):
             ann = None  # more than half of what it holds is dead
-        ann = ann or AnnGraph(self._scheme)
+        ann = ann or AnnGraph(self._views.scheme)
         try:
             for first, last in blocks(ann.covered, view.rows, self._limits.window_texts):
                 rows = np.flatnonzero(view.alive[first:last]) + first
-                ann.add(rows, view.vectors.take(rows), covered=last, threads=self._threads)
+                ann.add(rows, view.vectors.take(rows), covered=last, threads=self._views.threads)
         except BaseException:
             # Which rows are in it is no longer known.
             self._views.adopt(None, view.state)
@@ -69,15 +59,11 @@ class Upkeep:
             least = max(self._limits.extend_rows, int(ann.saved_covered * self._limits.save_share))
         if ann.covered - ann.saved_covered < least:
             return
-        state = self._state()
-        saved = ann.save(self._folder, _graph_file_name(state.generation), threads=self._threads)
+        state = self._store.state()
+        saved = ann.save(self._store.folder, _graph_file_name(state.generation), threads=self._views.threads)
         with self._store.writing() as change:
             change.remember_graph(state, saved.to_json())
         self.delete_stale_files()
-
-    def _state(self) -> State:
-        with self._store.reading() as reader:
-            return reader.state()
 
     def compact(self) -> None:
         """Write the living vectors into a new file, build an ANN graph over it, and make both count in one transaction.
@@ -89,16 +75,16 @@ class Upkeep:
             rows = reader.live_rows()
         if not np.array_equal(rows, np.flatnonzero(view.alive)):
             # A damaged database hides entries; their vectors must not be dropped for good.
-            raise IndexDamagedError(f"{self._folder}: entries are missing from the database; restore a backup")
+            raise IndexDamagedError(f"{self._store.folder}: entries are missing from the database; restore a backup")
         generation = view.state.generation + 1
-        ann = AnnGraph(self._scheme) if len(rows) > self._limits.exact_rows else None
-        with as_output_error(self._folder):
+        ann = AnnGraph(self._views.scheme) if len(rows) > self._limits.exact_rows else None
+        with as_output_error(self._store.folder):
             for new_rows, vectors in self._copy(view, rows, generation):
                 if ann is not None:
-                    ann.add(new_rows, vectors, covered=int(new_rows[-1]) + 1, threads=self._threads)
+                    ann.add(new_rows, vectors, covered=int(new_rows[-1]) + 1, threads=self._views.threads)
         record = None
         if ann is not None:
-            record = ann.save(self._folder, _graph_file_name(generation), threads=self._threads).to_json()
+            record = ann.save(self._store.folder, _graph_file_name(generation), threads=self._views.threads).to_json()
         with self._store.writing() as change:
             change.renumber(view.state, generation, record)
             state = change.state()
@@ -110,7 +96,7 @@ class Upkeep:
         self, view: View, rows: NDArray[np.int64], generation: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Copy rows into the vector file of another generation, and yield them under their new numbers."""
-        path = self._folder / vector_file_name(generation)
+        path = self._store.folder / vector_file_name(generation)
         about = self._store.about
         path.unlink(missing_ok=True)
         create_vector_file(path, dimension=about.dimension, generation=generation, name=bytes.fromhex(about.name))
@@ -122,14 +108,14 @@ class Upkeep:
 
     def delete_stale_files(self) -> None:
         """Delete files of earlier states and of interrupted work; whoever has one mapped keeps the mapping."""
-        state = self._state()
+        state = self._store.state()
         current = {vector_file_name(state.generation)}
         if state.graph is not None:
             current.add(SavedGraph.from_json(state.graph).file)
         stale = [
             path
             for pattern in ("vectors-*.f32", "graph-*.usearch", ".graph-*.usearch.partial-*")
-            for path in self._folder.glob(pattern)
+            for path in self._store.folder.glob(pattern)
             if path.name not in current
         ]
         for path in stale:

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,12 @@ from numpy.typing import NDArray
 
 from ..errors import InputValueError, SearchIndexError
 from ..files.atomic import as_output_error
-from .ann.scheme import Scheme
 from .batches import Batch, VanishedError
-from .blocks import blocks
 from .checks import MAX_KEY
-from .limits import SearchLimits
+from .limits import SearchLimits, blocks
 from .search.views import Views
 from .storage.lock import WriterLock
 from .storage.records import Record, State
-from .storage.store import Store
 from .storage.transactions import Change
 from .storage.vectors import VectorWriter, vector_file_name
 from .upkeep import Upkeep
@@ -31,22 +27,18 @@ Progress = Callable[[int], Any]
 class IndexWriter:
     """Writes an index, in one process at a time; its methods may be called from many threads, which take turns."""
 
-    def __init__(
-        self, folder: Path, store: Store, views: Views, scheme: Scheme, *, limits: SearchLimits, threads: int
-    ) -> None:
+    def __init__(self, views: Views, limits: SearchLimits) -> None:
         """Take the index's lock.
 
         Raises:
             IndexLockedError: another writer has it.
         """
-        self._folder = folder
-        self._store = store
         self._views = views
-        self._scheme = scheme
+        self._store = views.store
         self._limits = limits
-        self._upkeep = Upkeep(folder, store, views, scheme, limits=limits, threads=threads)
+        self._upkeep = Upkeep(views, limits)
         self._turn = threading.RLock()
-        self._lock = WriterLock(folder / "lock")
+        self._lock = WriterLock(self._store.folder / "lock")
         try:
             self._upkeep.delete_stale_files()
         except BaseException:
@@ -57,7 +49,9 @@ class IndexWriter:
     def _taking_turn(self) -> Iterator[None]:
         with self._turn:
             if not self._lock.held:
-                raise SearchIndexError(f"{self._folder}: open for writing in the parent process; open it here to write")
+                raise SearchIndexError(
+                    f"{self._store.folder}: open for writing in the parent process; open it here to write"
+                )
             yield
 
     def known(self, texts: Sequence[str], keys: Sequence[int] | None) -> NDArray[np.bool_]:
@@ -119,8 +113,8 @@ class IndexWriter:
         return keys
 
     def _write(self, state: State, vectors: NDArray[np.float32]) -> None:
-        path = self._folder / vector_file_name(state.generation)
-        with as_output_error(path), contextlib.closing(VectorWriter(path, self._scheme.dimension)) as file:
+        path = self._store.folder / vector_file_name(state.generation)
+        with as_output_error(path), contextlib.closing(VectorWriter(path, self._store.about.dimension)) as file:
             file.write(state.rows, vectors)
 
     def remove(self, keys: Sequence[int]) -> int:

@@ -546,7 +546,7 @@ def test_full_disk(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr("simcse_engine.index.storage.vectors.os.pwrite", full)
         with pytest.raises(OutputError, match="disk is full"):
             index.add(["more"])
-    writer = index._store._connections._writer
+    writer = index._store._writer
     assert writer is not None
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages}")
@@ -559,7 +559,7 @@ def test_full_disk(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_program_holds_the_database(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simcse_engine.index.storage.connections._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("simcse_engine.index.storage.store._BUSY_SECONDS", 0.05)
     other = sqlite3.connect(index.folder / "index.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(IndexLockedError, match="another program"):

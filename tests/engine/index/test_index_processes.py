@@ -168,8 +168,8 @@ def test_a_fork_amid_a_search_refuses_in_the_child(tmp_path: Path, artifact: Pat
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         from simcse_engine import Index
         from simcse_engine.errors import SearchIndexError
-        from simcse_engine.index.storage import connections
-        connections._FORK_SECONDS = 0.1
+        from simcse_engine.index.storage import store
+        store._FORK_SECONDS = 0.1
         index = Index.open(sys.argv[1])
         index.add(["a man"])
         with index._store.reading():

@@ -5,8 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ann.usearch import AnnGraph
-from ..blocks import blocks
+from ..limits import blocks
 from ..storage.vectors import VectorMap
 from .matches import PICK_BYTES, ROUNDING, Matches
 from .scans import scan, scan_rows
@@ -14,21 +13,15 @@ from .views import View
 
 
 def ann_matches(
-    view: View, ann: AnnGraph, queries: NDArray[np.float32], k: int, *, max_candidates: int, threads: int
+    view: View, queries: NDArray[np.float32], k: int, *, max_candidates: int, threads: int
 ) -> Matches | None:
-    """Score the candidates of the ANN graph, and scan the rows that it lacks.
+    """Score the candidates of the view's ANN graph, and scan the rows that it lacks; else as `scan`.
 
-    Args:
-        view: the state to search, perhaps restricted by a filter.
-        ann: its ANN graph.
-        queries: float32 [n, dimension], unit vectors.
-        k: how many of the nearest to find.
-        max_candidates: how many candidates to take for a query at most.
-        threads: how many to use.
-
-    Returns:
-        As `scan`; None where so few rows are alive that a scan of them is better.
+    None where there is no ANN graph, or so few rows are alive that a scan of them is better.
     """
+    ann = view.ann
+    if ann is None:
+        return None
     needed = ann.scheme.candidates(k)
     # More, so that enough are left without those that are not alive.
     count = needed if view.live == view.rows else math.ceil(1.2 * needed * view.rows / max(view.live, 1))
@@ -58,17 +51,7 @@ def ann_matches(
 def score_candidates(
     vectors: VectorMap, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int
 ) -> Matches:
-    """Compare each query with its own candidates.
-
-    Args:
-        vectors: all rows.
-        queries: float32 [n, dimension], unit vectors.
-        candidates: int64 [n, m], rows; -1 for none.
-        k: how many of the nearest to find.
-
-    Returns:
-        As `scan`.
-    """
+    """Compare each query with its own candidates, rows int64 [n, m] with -1 for none; else as `scan`."""
     count = candidates.shape[1]
     if count == 0:
         return Matches.empty()

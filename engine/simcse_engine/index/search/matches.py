@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blocks import blocks
+from ..limits import blocks
 from ..storage.vectors import VectorMap
 
 # What a float32 product of two unit vectors can be off by, with room to spare.

@@ -7,7 +7,7 @@ Products in float32 are fast, and right to about `ROUNDING`. So a scan returns a
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blocks import blocks
+from ..limits import blocks
 from ..storage.vectors import VectorMap
 from .matches import ROUNDING, Matches
 

@@ -5,7 +5,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,14 +52,16 @@ class Views:
     """The views of an index; may be used from many threads at once.
 
     Attributes:
+        store: the index's database.
+        scheme: how its ANN graph is built.
+        threads: how many to use for it.
         ann: the ANN graph of the newest generation, once it was needed; the writer extends it.
     """
 
-    def __init__(self, folder: Path, store: Store, scheme: Scheme, *, threads: int, read_only: bool) -> None:
-        self._folder = folder
-        self._store = store
-        self._scheme = scheme
-        self._threads = threads
+    def __init__(self, store: Store, *, threads: int, read_only: bool) -> None:
+        self.store = store
+        self.scheme = Scheme(dimension=store.about.dimension, dtype=store.about.dtype)
+        self.threads = threads
         self._read_only = read_only
         self._reset()
 
@@ -88,7 +89,7 @@ class Views:
         """
         missed: State | None = None
         while True:
-            with self._store.reading() as reader:
+            with self.store.reading() as reader:
                 state = reader.state()
                 try:
                     view = self.view(reader, state, ann=ann)
@@ -128,9 +129,9 @@ class Views:
         if last is not None and last.rows == state.rows:
             vectors = last.vectors
         else:
-            about = self._store.about
+            about = self.store.about
             vectors = VectorMap(
-                self._folder / vector_file_name(state.generation),
+                self.store.folder / vector_file_name(state.generation),
                 rows=state.rows,
                 dimension=about.dimension,
                 generation=state.generation,
@@ -148,10 +149,11 @@ class Views:
             alive[: last.rows] = last.alive
             known_deaths = last.state.deaths
         dead = reader.dead(known_deaths)
+        folder = self.store.folder
         if len(dead) != state.deaths - known_deaths:
-            raise IndexDamagedError(f"{self._folder}: the database has lost what was removed; restore a backup")
+            raise IndexDamagedError(f"{folder}: the database has lost what was removed; restore a backup")
         if len(dead) and not (dead.min() >= 0 and dead.max() < state.rows):
-            raise IndexDamagedError(f"{self._folder}: the database names dead rows that never were; restore a backup")
+            raise IndexDamagedError(f"{folder}: the database names dead rows that never were; restore a backup")
         alive[dead] = False
         return alive
 
@@ -174,7 +176,7 @@ class Views:
         if record is None:
             return None
         try:
-            return AnnGraph.open(self._folder, SavedGraph.from_json(record), self._scheme, threads=self._threads)
+            return AnnGraph.open(self.store.folder, SavedGraph.from_json(record), self.scheme, threads=self.threads)
         except (IndexDamagedError, OSError, ValueError, TypeError, KeyError) as error:
             if isinstance(error, FileNotFoundError) and self._read_only and not self._is_current(record):
                 raise
@@ -184,7 +186,7 @@ class Views:
             return None
 
     def _is_current(self, record: str) -> bool:
-        with self._store.reading() as reader:
+        with self.store.reading() as reader:
             return reader.state().graph == record
 
     def covered(self, state: State) -> int:

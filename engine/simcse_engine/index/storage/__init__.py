@@ -1,5 +1,5 @@
 """What an index keeps on disk: its database, its vector file and its lock; private.
 
-`store` opens the database through `connections` and begins `transactions`, which read and change `records`; `where`
-compiles filters to SQL. `vectors` is the vector file, and `lock` admits one writer at a time.
+`store` opens the database and begins `transactions`, which read and change `records`; `where` compiles filters to SQL.
+`vectors` is the vector file, and `lock` admits one writer at a time.
 """

@@ -55,6 +55,11 @@ class State:
     next_key: int
     graph: str | None
 
+    @property
+    def entries(self) -> int:
+        """How many entries there are."""
+        return self.rows - self.deaths
+
 
 class Entry(NamedTuple):
     """What an index holds under a key."""

@@ -93,7 +93,7 @@ class Reader:
         Raises:
             IndexDamagedError: they differ.
         """
-        written = state.rows - state.deaths
+        written = state.entries
         for sql in ("SELECT count(*) FROM entries NOT INDEXED", "SELECT count(*) FROM entries"):
             (count,) = self._one(sql)
             if count != written:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simcse_engine.errors import InputTypeError, InputValueError
-from simcse_engine.index.search.options import checked_threshold
+from simcse_engine.index.search.searcher import checked_threshold
 
 
 def test_threshold() -> None:

@@ -1,6 +1,6 @@
 """Work in blocks."""
 
-from simcse_engine.index.blocks import blocks
+from simcse_engine.index.limits import blocks
 
 
 def test_blocks() -> None:
