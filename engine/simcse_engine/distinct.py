@@ -46,14 +46,7 @@ class Distinct:
         return next(position for position, other in enumerate(self.originals) if other == text)
 
     def spread(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give every original its vector, in place.
-
-        Args:
-            vectors: float32 [len(originals), dimension], whose first rows are those of `texts`.
-
-        Returns:
-            ``vectors``, whose row i is that of ``originals[i]``.
-        """
+        """Give every original its row of [len(originals), dimension], in place; the first rows are those of `texts`."""
         if self.counts is not None:
             row_of = {text: row for row, text in enumerate(self.counts)}
             rows = np.fromiter((row_of[text] for text in self.originals), np.intp, len(self.originals))

@@ -14,16 +14,7 @@ _T = TypeVar("_T")
 
 
 def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
-    """Raise unless every text is a `str` of valid Unicode.
-
-    Args:
-        texts: what to check.
-        start: the position of the first one among the caller's, for the message.
-
-    Raises:
-        InputTypeError: a text is no `str`.
-        InputValueError: a text holds a lone surrogate, which no encoding of Unicode can carry.
-    """
+    """Raise unless every text is a `str` of valid Unicode; the first one is at ``start`` among the caller's."""
     for position, text in enumerate(texts, start):
         if not isinstance(text, str):
             raise InputTypeError(f"texts[{position}] is {type(text).__name__}, not str")

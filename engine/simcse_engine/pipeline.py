@@ -32,19 +32,8 @@ def submit_windows(
 ) -> Generator[Window, None, None]:
     """Cut groups into windows, tokenize and submit them; one window is submitted ahead of the one that is yielded.
 
-    Args:
-        groups: checked texts, each text of a group encoded once: all of a call, or a stream's windows one by one.
-        tokenizer: the artifact's.
-        runner: runs the token ids.
-        limits: the size of a window.
-        truncate: what to do with texts that are too long.
-
-    Yields:
-        The windows in the order of the texts.
-
-    Raises:
-        TruncationError: a text is too long, with ``truncate="error"``.
-        ClosedError: in a child process that was forked meanwhile, or after `Runner.close`.
+    Groups are checked texts, of which each is encoded once: all of a call, or a stream's windows one by one. Raises
+    ClosedError in a child process that was forked meanwhile.
     """
     under_way: list[Window] = []
     start = cut = total = 0

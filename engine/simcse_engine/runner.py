@@ -49,16 +49,10 @@ class Runner:
         limits: Limits | None = None,
         manifest: Manifest | None = None,
     ) -> None:
-        """Prepare to run the graph in ``artifact``; nothing is opened yet.
+        """Prepare to keep so many threads busy with the graph in ``artifact``; nothing is opened yet.
 
-        Args:
-            artifact: its folder.
-            device: "cpu", "cuda" or "cuda:N".
-            threads: threads to keep busy.
-            optimize_for: "both"; "latency" for only the joint session, which runs batches in turn; "throughput" for
-                only the one-thread session.
-            limits: the sizes of batches.
-            manifest: the artifact's, if it was read. If another one lies there when a session is opened, that raises.
+        "latency" has only the joint session, which runs batches in turn; "throughput" only the one-thread session. If
+        another manifest than ``manifest`` lies there when a session is opened, that raises.
         """
         self.abandoned = False
         self._artifact = artifact
@@ -80,18 +74,9 @@ class Runner:
         self._workers: ThreadPoolExecutor | None = None
 
     def submit(self, ids: Sequence[list[int]]) -> "Pending":
-        """Run tokenized sentences: at once if they are few, else on the workers.
+        """Run sentences, given by their token ids: at once if they are few, else on the workers.
 
         A few of several lengths, in a graph that does not mix lengths, are several small runs: side by side, too.
-
-        Args:
-            ids: the token ids of each sentence, special tokens included.
-
-        Returns:
-            The vectors, ready or under way.
-
-        Raises:
-            ClosedError: after `close`.
         """
         lengths = [len(sentence) for sentence in ids]
         total = sum(lengths)
@@ -117,19 +102,11 @@ class Runner:
         return Pending(list(zip(batches, futures, strict=True)))
 
     def joint(self) -> Session:
-        """The session for a few sentences: its threads share every run (with "throughput" it has one).
-
-        Raises:
-            ClosedError: after `close`.
-        """
+        """The session for a few sentences: its threads share every run (with "throughput" it has one)."""
         return self._session(self._joint_threads)
 
     def single(self) -> Session:
-        """The session for bulk work: each run takes only its worker's thread (with "latency" it is the joint one).
-
-        Raises:
-            ClosedError: after `close`.
-        """
+        """The session for bulk work: each run takes only its worker's thread (with "latency" it is the joint one)."""
         return self._session(self._single_threads)
 
     def _session(self, threads: int) -> Session:
@@ -175,14 +152,9 @@ class Pending:
         self._parts = parts
 
     def write(self, out: NDArray[np.float32], advance: Callable[[int], Any] | None = None) -> NDArray[np.float32]:
-        """Wait for the vectors, once, and write them in the order of the sentences.
+        """Wait for the vectors, once, and write them in the order of the sentences: float32 [sentences, dimension].
 
-        Args:
-            out: float32 [sentences, dimension].
-            advance: called with the number of sentences that were just written.
-
-        Returns:
-            ``out``.
+        ``advance`` is called with the number of sentences that were just written.
         """
         # Each part is released as soon as it is written, so that a window's vectors are not in memory twice.
         self._parts.reverse()

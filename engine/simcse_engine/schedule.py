@@ -66,7 +66,10 @@ def limits_for(manifest: Manifest, device: str) -> Limits:
 
 
 def make_batches(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[list[int]]:
-    """Cut sentences of these lengths into batches.
+    """Cut sentences of these lengths in tokens into batches of positions in ``lengths``.
+
+    No batch but a single sentence holds more than ``limits.batch_tokens``. The longest sentences come first, or without
+    mixing the batches of most tokens, so that no long run is left for one worker at the end.
 
     Args:
         lengths: tokens of each sentence.
@@ -74,11 +77,6 @@ def make_batches(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) 
         mixed: whether a batch may hold several lengths. An int8 graph rounds activations, and another attention kernel
             changes last bits, which can flip a rounding. Runs of one length all take the same kernel, so that a
             sentence's vector is the same to the bit, whatever it is encoded with.
-
-    Returns:
-        Batches of positions in ``lengths``. Every position is in exactly one; no batch but a single sentence holds
-        more than ``limits.batch_tokens``. The longest sentences come first, or without mixing the batches of most
-        tokens, so that no long run is left for one worker at the end.
     """
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     if limits.padded:

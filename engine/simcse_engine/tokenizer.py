@@ -35,14 +35,7 @@ class Tokenizer:
     def __init__(self, path: Path, max_tokens: int, *, together: bool = False) -> None:
         """Load ``tokenizer.json``; ``max_tokens`` replaces the padding and truncation that it states.
 
-        Args:
-            path: the file.
-            max_tokens: tokens of the longest text; longer texts are cut.
-            together: tokenize many texts on the library's own threads, one per CPU, which then stay.
-
-        Raises:
-            IntegrityError: the file is not one that `tokenizers` reads.
-            InputValueError: ``max_tokens`` leaves no room for a word beside the special tokens.
+        With ``together``, many texts are tokenized on the library's own threads, one per CPU, which then stay.
         """
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(path))

@@ -20,11 +20,8 @@ def locate(where: str | os.PathLike[str], *, files: Sequence[str] = _FILES) -> P
 
     A hub id is a `str` of the form ``user/name`` or ``user/name@revision`` where neither that path nor a folder
     ``user`` exists here. So a mistyped path (``artifacts/minilm`` beside a folder ``artifacts``), a `Path`, or
-    a string that starts with ``./``, ``/`` or ``~`` never turns into a download.
-
-    Args:
-        where: a path or a hub id.
-        files: glob patterns of what to fetch.
+    a string that starts with ``./``, ``/`` or ``~`` never turns into a download. ``files`` are glob patterns of what to
+    fetch.
 
     Raises:
         InputTypeError: ``where`` is neither `str` nor a path.

@@ -10,11 +10,7 @@ from .manifest import WEIGHTS, Manifest
 
 
 def open_artifact(folder: Path) -> Manifest:
-    """Read the manifest of the artifact in ``folder`` and check every file against it.
-
-    Raises:
-        ArtifactError: as `Manifest.read` and the checks say, or the system refuses to read a file.
-    """
+    """Read the manifest of the artifact in ``folder`` and check every file against it, or raise ArtifactError."""
     with loading_artifact(folder) as manifest:
         return manifest
 
@@ -24,10 +20,8 @@ def loading_artifact(folder: Path) -> Iterator[Manifest]:
     """As `open_artifact`, for a block that loads the files: the weights are hashed while it runs.
 
     They are nearly all of the bytes, and hashing them takes as long as loading them. All else, which is what parsers
-    see, is checked before the block begins.
-
-    Raises:
-        ArtifactError: at the block's end, in place of whatever the block met in altered weights.
+    see, is checked before the block begins. An ArtifactError at the block's end replaces whatever the block met in
+    altered weights.
     """
     with as_artifact_error(folder):
         manifest = Manifest.read(folder)

@@ -9,11 +9,10 @@ from .manifest import ARTIFACT_FILES, ENGINE_FILES, GRAPH
 
 
 def check_output(target: Path, *, force: bool) -> None:
-    """Raise where an artifact must not be written, before hours of work.
+    """Raise OutputError where an artifact must not be written, before hours of work.
 
-    Raises:
-        OutputError: the folder is not empty and ``force`` was not set; or it is no artifact, such as the checkpoint or
-            a home folder, which nothing may delete.
+    A folder that is not empty is replaced by ``force``, if it is an artifact: nothing may delete the checkpoint or a
+    home folder.
     """
     check_absent(target, replace=force, advice="choose another name, or replace it with --force")
     try:

@@ -16,11 +16,7 @@ _TIMEOUT_S = 120
 
 
 def ask_child(*question: str) -> dict[str, Any]:
-    """Let a child process answer; its death, or its silence, is an ``error`` too.
-
-    Args:
-        question: "runtime"; "provider" and its name; "driver"; or "compiler" and its name.
-    """
+    """Let a child process answer "runtime", "driver", "provider" NAME or "compiler" NAME; its death is an ``error``."""
     # The child finds what this process finds, however its path came about.
     code = f"import sys; sys.path[:] = {sys.path!r}; from simcse_engine.doctor import child; child.answer()"
     try:
@@ -56,8 +52,8 @@ def answer() -> None:
     try:
         if question == "runtime":
             ort = library.import_runtime()
-            providers = library.available_providers()
-            reply = {"version": ort.__version__, "providers": providers, "cuda": getattr(ort, "cuda_version", None)}
+            reply = {"version": ort.__version__, "providers": ort.get_available_providers()}
+            reply["cuda"] = getattr(ort, "cuda_version", None)
         elif question == "driver":
             reply = asdict(nvidia.driver())
         elif question == "compiler":

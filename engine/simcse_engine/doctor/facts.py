@@ -32,58 +32,38 @@ RUNS_ON = ("CPUExecutionProvider", "CUDAExecutionProvider", TENSORRT)
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """A machine and an installation; the rules need nothing else.
+    """A machine and an installation; the rules need nothing else."""
 
-    Attributes:
-        platform: the operating system.
-        python: Python's version.
-        prefix: the environment's folder.
-        packages: versions of the packages that the engine requires, and of `OPTIONAL`; None where not installed.
-        builds: the onnxruntime builds that are installed, with their versions.
-        runtime: version of the onnxruntime that can be imported; None where none can.
-        runtime_error: why none can.
-        providers: those that the engine runs on and that are compiled in; None for one that loads, else its error.
-        other_providers: compiled in as well, of no use to the engine.
-        runtime_cuda: the version of CUDA that the onnxruntime is linked to; None for one without CUDA.
-        cuda: the newest version of CUDA that NVIDIA's driver runs; None where there is no driver.
-        driver_error: why there is none.
-        gpus: those that the driver sees.
-        nvidia: versions of NVIDIA's packages that are installed.
-        compilers: the version of "tensorrt", where the onnxruntime has its provider, and of "tensorrt-rtx", where its
-            package is installed; None for what does not load.
-        rtx_error: why TensorRT for RTX does not load or finds no GPU.
-        cpu: the CPU's name.
-        architecture: such as "x86_64" or "arm64".
-        features: the CPU's instruction sets that matter here.
-        affinity: number of CPUs that the scheduler lets this process run on.
-        quota: number of CPUs that its cgroups allow; None where unlimited.
-        threads: threads that an encoder uses by default.
-        unknown: questions that failed, and why.
-    """
-
-    platform: str = ""
-    python: str = ""
-    prefix: str = ""
+    platform: str = ""  # the operating system
+    python: str = ""  # its version
+    prefix: str = ""  # the environment's folder
+    # Versions of the packages that the engine requires, and of `OPTIONAL`; None where not installed.
     packages: Mapping[str, str | None] = field(default_factory=dict)
+    # The onnxruntime builds that are installed, with their versions.
     builds: Mapping[str, str | None] = field(default_factory=dict)
+    # The version of the onnxruntime that can be imported, or why none can.
     runtime: str | None = None
     runtime_error: str = ""
+    # Those that the engine runs on and that are compiled in; None for one that loads, else its error.
     providers: Mapping[str, str | None] = field(default_factory=dict)
-    other_providers: Sequence[str] = ()
-    runtime_cuda: str | None = None
+    other_providers: Sequence[str] = ()  # compiled in as well, of no use to the engine
+    runtime_cuda: str | None = None  # the version of CUDA that the onnxruntime is linked to; None without CUDA
+    # The newest version of CUDA that NVIDIA's driver runs, or why there is no driver.
     cuda: str | None = None
     driver_error: str = ""
-    gpus: Sequence[Gpu] = ()
-    nvidia: Mapping[str, str] = field(default_factory=dict)
+    gpus: Sequence[Gpu] = ()  # those that the driver sees
+    nvidia: Mapping[str, str] = field(default_factory=dict)  # versions of NVIDIA's packages that are installed
+    # The version of "tensorrt", where the onnxruntime has its provider, and of "tensorrt-rtx", where its package is
+    # installed; None for what does not load.
     compilers: Mapping[str, str | None] = field(default_factory=dict)
-    rtx_error: str = ""
-    cpu: str = ""
-    architecture: str = ""
-    features: Sequence[str] = ()
-    affinity: int = 1
-    quota: float | None = None
-    threads: int = 1
-    unknown: Sequence[str] = ()
+    rtx_error: str = ""  # why TensorRT for RTX does not load or finds no GPU
+    cpu: str = ""  # its name
+    architecture: str = ""  # such as "x86_64" or "arm64"
+    features: Sequence[str] = ()  # the CPU's instruction sets that matter here
+    affinity: int = 1  # number of CPUs that the scheduler lets this process run on
+    quota: float | None = None  # number of CPUs that its cgroups allow; None where unlimited
+    threads: int = 1  # those of an encoder by default
+    unknown: Sequence[str] = ()  # questions that failed, and why
 
 
 def collect_facts() -> Facts:

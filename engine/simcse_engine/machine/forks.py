@@ -44,12 +44,7 @@ _prepared = _Prepared()
 
 
 def register(place: str, member: ForkAware) -> None:
-    """Run the hooks of ``member`` around every fork for as long as it lives.
-
-    Args:
-        place: one of `ORDER`.
-        member: the object, of which only a weak reference is kept.
-    """
+    """Run the hooks of ``member`` around every fork for as long as it lives; ``place`` is one of `ORDER`."""
     _members[place][id(member)] = member
 
 

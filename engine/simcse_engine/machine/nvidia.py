@@ -40,11 +40,7 @@ class Driver:
 
 
 def driver() -> Driver:
-    """Ask the driver.
-
-    Raises:
-        ProviderError: there is none, or it does not start.
-    """
+    """Ask the driver; ProviderError where there is none, or it does not start."""
     try:
         library = ctypes.CDLL(_LIBRARY)
     except OSError as error:
@@ -63,11 +59,7 @@ def driver() -> Driver:
 
 
 def gpu(index: int) -> Gpu:
-    """The GPU of this index.
-
-    Raises:
-        ProviderError: no driver, or fewer GPUs than that.
-    """
+    """The GPU of this index; ProviderError where the driver does not see so many."""
     gpus = driver().gpus
     if index >= len(gpus):
         listed = ", ".join(f"cuda:{i} ({gpu.name})" for i, gpu in enumerate(gpus)) or "none"

@@ -67,11 +67,7 @@ class Parity:
         return asdict(self)
 
     def require(self, precision: str) -> None:
-        """Check the figures against the precision's limit.
-
-        Raises:
-            ParityError: a figure exceeds its limit; the message has both.
-        """
+        """Raise ParityError if a figure exceeds the precision's limit; the message has both."""
         limit = LIMITS.get(precision)
         if limit is None:
             raise ParityError(f"this engine knows no limit for precision {precision!r}; upgrade simcse-engine")
@@ -127,11 +123,7 @@ def load_check(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
 
 
 def record(folder: Path, manifest: Manifest, parity: Parity) -> Manifest:
-    """Record in the manifest in ``folder`` that the artifact was verified on its device.
-
-    Raises:
-        OutputError: the folder cannot be written to; the manifest there is untouched.
-    """
+    """Record in the manifest in ``folder`` that the artifact was verified on its device."""
     verified = replace(manifest, parity=parity.to_json(), verified=True)
     with whole_file(folder / MANIFEST) as staged:
         verified.write_to(staged)
@@ -142,10 +134,6 @@ def verify(encoder: "Encoder", folder: Path) -> Parity:
     """Encode the artifact's check texts with ``encoder`` and require the precision's parity.
 
     The texts run both in one call and one by one, so that both of the encoder's ways to run are compared.
-
-    Raises:
-        ParityError: the vectors differ by more than the artifact's precision allows.
-        IntegrityError: ``check.npz`` cannot be read.
     """
     texts, reference = load_check(folder)
     if not texts or reference.shape != (len(texts), encoder.dimension):

@@ -31,12 +31,8 @@ def ragged(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArra
 def packed(ids: Ints, lengths: Ints, padding_id: int | None, size: Size | None = None) -> dict[str, NDArray[Any]]:
     """End to end, with the inputs of fused attention over sentences without padding: layout "packed".
 
-    Args:
-        ids: [tokens].
-        lengths: [sentences].
-        padding_id: see `positions`.
-        size: the shape to pad to, at least as large as that of these sentences. Padding is tokens of id 0 and
-            position 0, and sentences of no tokens, all of them at the end.
+    ``size`` is the shape to pad to, at least as large as that of these sentences. Padding is tokens of id 0 and
+    position 0, and sentences of no tokens, all of them at the end.
 
     Returns:
         int32 ``input_ids`` [tokens], ``position_ids`` [tokens], ``cumulative_lengths`` [sentences + 1] (where each
@@ -80,11 +76,8 @@ def grid(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[
 def positions(ids: Ints, lengths: Ints, padding_id: int | None) -> NDArray[np.int32]:
     """Each token's row of the position table: int32 [tokens].
 
-    Args:
-        ids: [tokens].
-        lengths: [sentences].
-        padding_id: None for BERT, whose positions count from 0. RoBERTa's count from ``padding_id`` + 1. A padding
-            token, which a text may contain literally, is not counted and has position ``padding_id``.
+    BERT's positions count from 0, and its ``padding_id`` is None. RoBERTa's count from ``padding_id`` + 1. A padding
+    token, which a text may contain literally, is not counted and has position ``padding_id``.
     """
     starts = np.cumsum(lengths) - lengths
     if padding_id is None:

@@ -24,11 +24,7 @@ _BUILDS = frozenset(
 
 
 def import_runtime() -> ModuleType:
-    """Import onnxruntime after checking that there is one of it, and exactly one.
-
-    Raises:
-        RuntimeMissingError: none, several over each other, or one that cannot be loaded.
-    """
+    """Import onnxruntime; RuntimeMissingError if there is none, several over each other, or it cannot be loaded."""
     builds = installed_builds()
     if len(builds) > 1:
         raise RuntimeMissingError(
@@ -103,19 +99,10 @@ def probe_provider(provider: str) -> str | None:
     return None
 
 
-def available_providers() -> list[str]:
-    """The providers compiled into this onnxruntime; `probe_provider` tells whether one loads."""
-    providers: list[str] = import_runtime().get_available_providers()
-    return providers
-
-
 def save_optimized(source: Path, target: Path, weights: str) -> None:
-    """Let the runtime rewrite a graph once (fusions that hold on every machine) and save it with external weights.
+    """Let the runtime rewrite a graph once, with fusions that hold on every machine.
 
-    Args:
-        source: an ONNX file.
-        target: where the rewritten graph goes.
-        weights: file name, beside ``target``, for the weights.
+    ``target`` is the ONNX file to write, and ``weights`` the name of the file beside it that its weights go to.
     """
     ort = import_runtime()
     settings = ort.SessionOptions()

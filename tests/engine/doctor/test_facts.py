@@ -29,11 +29,12 @@ def test_this_machine() -> None:
     assert facts_here.python == platform.python_version()
     assert facts_here.packages["numpy"] == np.__version__
     assert list(facts_here.builds) == library.installed_builds()
-    assert facts_here.runtime == library.import_runtime().__version__
+    runtime = library.import_runtime()
+    assert facts_here.runtime == runtime.__version__
     assert facts_here.providers[CPU] is None
     assert facts_here.nvidia.get("tensorrt-rtx-cu13-bindings") == facts_here.compilers.get("tensorrt-rtx")
     assert (facts_here.cuda is None) == ("libcuda" in facts_here.driver_error)
-    assert {*facts_here.providers, *facts_here.other_providers} == set(library.available_providers())
+    assert {*facts_here.providers, *facts_here.other_providers} == set(runtime.get_available_providers())
     assert list(facts_here.features) == cpu.features()
     assert facts_here.affinity == cpu.affinity()
     assert facts_here.quota == cpu.cgroup_quota()

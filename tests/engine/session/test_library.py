@@ -93,14 +93,14 @@ def test_a_runtime_that_cannot_be_loaded_is_named_with_its_own_words(site: Path)
 
 def test_the_leftovers_of_an_uninstalled_build_are_no_runtime(site: Path) -> None:
     install(site, "onnxruntime", code=None)
-    output = python(site, "library.available_providers()")
+    output = python(site, "library.import_runtime().get_available_providers()")
     assert output.startswith("RuntimeMissingError onnxruntime cannot be loaded (its files are missing)")
 
 
 def test_one_build_is_installed_here() -> None:
     assert len(library.installed_builds()) == 1
     assert library.import_runtime().__name__ == "onnxruntime"
-    assert "CPUExecutionProvider" in library.available_providers()
+    assert "CPUExecutionProvider" in library.import_runtime().get_available_providers()
 
 
 def test_the_cpu_provider_loads() -> None:

@@ -26,11 +26,6 @@ def bucket(sentences: int, longest: int, tokens: int) -> Size | None:
     Size(sentences=1, longest=16, tokens=16)
     >>> bucket(5, 20, 64)
     Size(sentences=8, longest=32, tokens=128)
-
-    Args:
-        sentences: how many there are.
-        longest: tokens of the longest one.
-        tokens: tokens of all of them.
     """
     rows = _power(sentences)
     # An added sentence begins behind the last token, where a token must exist.

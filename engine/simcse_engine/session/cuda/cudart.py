@@ -30,11 +30,7 @@ class CudaRuntime:
     """
 
     def __init__(self, index: int) -> None:
-        """Find the library and the GPU.
-
-        Raises:
-            ProviderError: there is no such library, driver or GPU.
-        """
+        """Find the library and the GPU; ProviderError where one is missing."""
         self.device = "cuda", index
         self._library = _load()
         count = ctypes.c_int()
@@ -53,11 +49,7 @@ class CudaRuntime:
         return free.value, total.value
 
     def call(self, name: str, *arguments: Any) -> None:
-        """Call a function of the library on this GPU.
-
-        Raises:
-            ProviderError: it failed.
-        """
+        """Call a function of the library on this GPU; ProviderError if it fails."""
         with GPU_LOCK.shared():
             self._check("choosing the GPU", self._library.cudaSetDevice(ctypes.c_int(self.device[1])))
             self._check(name, getattr(self._library, name)(*arguments))

@@ -26,11 +26,7 @@ _TENSORRT_PACKAGE = "tensorrt_libs"
 
 
 def load_tensorrt() -> str:
-    """Load the libraries that onnxruntime's TensorRT provider needs, and return their version, such as "10.13.3.9".
-
-    Raises:
-        RuntimeMissingError: they are not here, or of another major version; or no onnxruntime is.
-    """
+    """Load the libraries that onnxruntime's TensorRT provider needs, and return their version, such as "10.13.3.9"."""
     # They need CUDA's.
     preload_libraries(import_runtime(), CUDA)
     folder = _package(_TENSORRT_PACKAGE)
@@ -47,11 +43,7 @@ def load_tensorrt() -> str:
 
 
 def load_rtx() -> str:
-    """Load TensorRT for RTX from its provider's package, and return its version, such as "1.7.1.116".
-
-    Raises:
-        RuntimeMissingError: the package is not installed, or does not load.
-    """
+    """Load TensorRT for RTX from its provider's package, and return its version, such as "1.7.1.116"."""
     folder = _package(_PLUGIN)
     if folder is None:
         raise RuntimeMissingError(f"TensorRT for RTX is not installed; {INSTALL_RTX}")
@@ -69,11 +61,7 @@ def load_rtx() -> str:
 
 
 def rtx_plugin() -> tuple[str, str]:
-    """The name and the library of the provider of TensorRT for RTX, to register with onnxruntime.
-
-    Raises:
-        RuntimeMissingError: the package is not installed.
-    """
+    """The name and the library of the provider of TensorRT for RTX, to register with onnxruntime."""
     if _package(_PLUGIN) is None:
         raise RuntimeMissingError(f"TensorRT for RTX is not installed; {INSTALL_RTX}")
     # The import links its libraries under the names by which they look for each other, and loads them.

@@ -31,27 +31,20 @@ def runs_rtx(compute_capability: int) -> bool:
     return compute_capability in (86, 89) or compute_capability >= 120
 
 
-def shapes(size: Sequence[int]) -> str:
-    """A profile's size as the providers' options take it.
-
-    >>> shapes([64, 32])
-    'input_ids:64x32,position_ids:64x32,attention_mask:64x32'
-    """
-    return ",".join(f"{name}:{'x'.join(map(str, size))}" for name in _INPUTS)
-
-
 def profile_options(prefix: str, sizes: Mapping[str, Sequence[int]]) -> dict[str, str]:
-    """The provider's options that state a profile; ``prefix`` is "trt" or "nv"."""
-    return {f"{prefix}_profile_{name}_shapes": shapes(size) for name, size in sizes.items()}
+    """The provider's options that state a profile; ``prefix`` is "trt" or "nv".
+
+    >>> profile_options("nv", {"min": [1, 1]})
+    {'nv_profile_min_shapes': 'input_ids:1x1,position_ids:1x1,attention_mask:1x1'}
+    """
+    return {
+        f"{prefix}_profile_{name}_shapes": ",".join(f"{each}:{rows}x{columns}" for each in _INPUTS)
+        for name, (rows, columns) in sizes.items()
+    }
 
 
 def plan_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
-    """The artifact's plan that this GPU can run with this compiler's library.
-
-    Args:
-        manifest: the artifact's.
-        gpu: where it is to run.
-        builder: the installed compiler and its version, as in `Engine.builder`.
+    """The artifact's plan for this GPU and the installed compiler, named as in `Engine.builder`.
 
     Raises:
         NotCompiledError: there is none; says which there are, and how to make one.
@@ -111,11 +104,6 @@ def compile_options(
         "trt_ep_context_embed_mode": "1",
         **({} if timings is None else {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(timings)}),
     }
-
-
-def rtx_compile_entries(output: Path) -> dict[str, str]:
-    """The session's entries with which the plugin's provider writes the plan that it makes."""
-    return {"ep.context_enable": "1", "ep.context_file_path": str(output), "ep.context_embed_mode": "1"}
 
 
 def runtime_cache(manifest: Manifest, plan: Engine, environment: Mapping[str, str]) -> Path:

@@ -46,12 +46,7 @@ def open_rtx(
 
 
 def rtx_devices() -> "list[onnxruntime.OrtEpDevice]":
-    """Register the plugin, unless that is done, and return the GPUs that it runs on.
-
-    Raises:
-        RuntimeMissingError: the plugin is not installed, or onnxruntime takes none.
-        ProviderError: the plugin does not load.
-    """
+    """Register the plugin, unless that is done, and return the GPUs that it runs on."""
     ort = import_runtime()
     if not hasattr(ort, "register_execution_provider_library"):
         raise RuntimeMissingError(f"onnxruntime {ort.__version__} takes no plugins; pip install 'onnxruntime>=1.24'")

@@ -20,7 +20,7 @@ from ..graph import gpu_settings, open_graph
 from ..library import first_line
 from ..session import Session
 from .libraries import TENSORRT, load_rtx, load_tensorrt
-from .plans import compile_options, parts_of, plan_for, profile_options, rtx_compile_entries, runtime_cache
+from .plans import compile_options, parts_of, plan_for, profile_options, runtime_cache
 from .rtx import open_rtx
 
 if TYPE_CHECKING:
@@ -48,11 +48,7 @@ class TensorRtSession(Session):
 
 
 def builder(target: str) -> str:
-    """Load the libraries of the target's compiler; its name and version, as in `Engine.builder`.
-
-    Raises:
-        RuntimeMissingError: it is not installed, or another version than onnxruntime takes; or no onnxruntime is.
-    """
+    """Load the libraries of the target's compiler, or raise; its name and version, as in `Engine.builder`."""
     return f"{target} {load_tensorrt() if target == 'tensorrt' else load_rtx()}"
 
 
@@ -85,8 +81,9 @@ def compile_graph(
             load_tensorrt()
             open_graph(graph, settings, TENSORRT, compile_options(output, index, sizes, timings), device=device)
         else:
-            for name, value in rtx_compile_entries(output).items():
-                settings.add_session_config_entry(name, value)
+            settings.add_session_config_entry("ep.context_enable", "1")
+            settings.add_session_config_entry("ep.context_file_path", str(output))
+            settings.add_session_config_entry("ep.context_embed_mode", "1")
             open_rtx(graph, settings, profile_options("nv", sizes), device)
     except IntegrityError as error:
         raise CompileError(f"{target} made no plan for {device}: {first_line(error)}") from error
