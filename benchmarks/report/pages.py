@@ -21,8 +21,14 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 def printed(results: Mapping[str, Any]) -> str:
     """Every table that has results."""
-    texts = {name: table(results) for name, table in TABLES.items()}
+    texts = {name: block(name, results) for name in TABLES}
     return "\n".join(f"\n{name}\n\n{text}" for name, text in texts.items() if text != tables.MISSING)
+
+
+def block(name: str, results: Mapping[str, Any]) -> str:
+    """A table's Markdown, or that its results are missing."""
+    table, needed = TABLES[name]
+    return table(results) if results.keys() >= {*needed} else tables.MISSING
 
 
 def filled(text: str, results: Mapping[str, Any]) -> str:
@@ -32,7 +38,7 @@ def filled(text: str, results: Mapping[str, Any]) -> str:
         KeyError: a marker names no table.
     """
     return _BLOCK.sub(
-        lambda block: f"<!-- benchmark:{block[1]} -->\n{TABLES[block[1]](results)}\n<!-- /benchmark -->", text
+        lambda mark: f"<!-- benchmark:{mark[1]} -->\n{block(mark[1], results)}\n<!-- /benchmark -->", text
     )
 
 

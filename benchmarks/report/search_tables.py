@@ -31,20 +31,13 @@ def search(results: Results) -> str:
     for name, label in _LABELS.items():
         cells = []
         for each in sizes.values():
-            recall = each["recall_at_10"].get(name)
-            cells += [
-                "" if recall is None else f"{recall:.4f}",
-                number(each["queries_per_second"].get(_timed(name, each))),
-            ]
+            recall, rates = each["recall_at_10"].get(name), each["queries_per_second"]
+            # USearch is timed for as many candidates as ours asks it for.
+            timed = next((key for key in rates if key.startswith(f"{name}, ")), "") if "usearch" in name else name
+            cells += ["" if recall is None else f"{recall:.4f}", number(rates.get(timed))]
         rows.append((label, *cells))
     columns = (column for size in sizes for column in (f"{_SIZES[size]}: recall@10", "queries/s"))
     return "\n".join([table(("", *columns), rows), *elsewhere(results, *(f"search-{size}" for size in sizes))])
-
-
-def _timed(name: str, result: Mapping[str, Any]) -> str:
-    """USearch is timed for as many candidates as ours asks it for."""
-    timed = (each for each in result["queries_per_second"] if each.startswith(f"{name}, "))
-    return next(timed, name) if name.startswith("usearch") else name
 
 
 def layer(results: Results) -> str:
@@ -77,4 +70,7 @@ def _measured(results: Results) -> dict[str, Any]:
     return {size: results[f"search-{size}"] for size in _SIZES if f"search-{size}" in results}
 
 
-TABLES: dict[str, Callable[[Results], str]] = {"search": search, "search-layer": layer}
+TABLES: dict[str, tuple[Callable[[Results], str], tuple[str, ...]]] = {
+    "search": (search, ()),
+    "search-layer": (layer, ()),
+}

@@ -6,22 +6,24 @@ acknowledged entry with its own vector and metadata, and find it with the ANN gr
 had not returned may be there or not; an addition is committed in batches. The next writer goes on with the same index.
 
     python -m benchmarks.search.kills                   1,000 kills, a quarter of an hour
+    python -m benchmarks.search.kills --write FOLDER SEED   the writer alone, until it is killed
 """
 
 import argparse
 import collections
+import itertools
 import json
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 import warnings
 import zlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,53 +34,13 @@ from simcse_engine.errors import IndexWarning
 from simcse_engine.index.limits import SearchLimits
 
 from ..inputs import MINILM
-from ..record import write_result
+from ..record import ROOT, write_result
 
 KEYS = 400
 _MOST_CALLS = 25
 _OPENING_SECONDS = 0.01
 # With these, a few hundred entries take every path that a million do: a graph that grows, is saved, falls behind.
 LIMITS = SearchLimits(exact_rows=30, extend_rows=10, save_share=0.1, window_texts=7)
-
-# A key's vector follows from its text alone, so that a later check can tell whether the two belong together.
-_WRITER = """
-    import json, random, sys, zlib
-    import numpy as np
-    from simcse_engine import Index
-    from simcse_engine.index.limits import SearchLimits
-
-    folder, seed, keys_there = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    limits = SearchLimits(**json.loads(sys.argv[4]))
-    chance = random.Random(seed)
-    print("open 0", flush=True)
-    with Index(folder, limits=limits) as index:
-        dimension = index.about.dimension
-
-        def vector(text):
-            return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(dimension)
-
-        print("done", flush=True)
-        for step in range(100_000):
-            what = chance.random()
-            if what < 0.6:
-                keys = chance.sample(range(keys_there), chance.randint(1, 20))
-                texts = [f"{key} {seed} {step}" for key in keys]
-                print("add", step, *keys, flush=True)
-                index.add_vectors(
-                    np.array([vector(text) for text in texts]), texts, keys=keys, metadata=[{"n": key} for key in keys]
-                )
-            elif what < 0.8:
-                keys = chance.sample(range(keys_there), chance.randint(1, 10))
-                print("remove", step, *keys, flush=True)
-                index.remove(keys)
-            elif what < 0.9:
-                print("checkpoint", step, flush=True)
-                index.checkpoint()
-            else:
-                print("compact", step, flush=True)
-                index.compact()
-            print("done", flush=True)
-"""
 
 
 class LostError(Exception):
@@ -87,28 +49,27 @@ class LostError(Exception):
 
 @dataclass
 class Tally:
-    """What the kills interrupted.
-
-    Attributes:
-        kills: how many writers were killed.
-        acknowledged: how many calls returned, by name.
-        interrupted: the calls that kills interrupted, by name; "nothing" between two calls.
-    """
+    """How many writers were killed, which calls returned, and which were interrupted ("nothing": between two calls)."""
 
     kills: int = 0
     acknowledged: collections.Counter[str] = field(default_factory=collections.Counter)
     interrupted: collections.Counter[str] = field(default_factory=collections.Counter)
 
-    def __add__(self, other: Self) -> "Tally":
-        acknowledged, interrupted = self.acknowledged + other.acknowledged, self.interrupted + other.interrupted
-        return Tally(self.kills + other.kills, acknowledged, interrupted)
+    def add(self, other: Self) -> None:
+        self.kills += other.kills
+        self.acknowledged += other.acknowledged
+        self.interrupted += other.interrupted
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--indexes", type=int, default=4, help="that share the kills, side by side (default: 4)")
+    parser.add_argument("--write", nargs=2, metavar=("FOLDER", "SEED"), help="be a writer")
     arguments = parser.parse_args()
+    if arguments.write:
+        folder, seed = arguments.write
+        write_for_ever(Path(folder), int(seed))
     # It warns of an ANN graph that is not what was saved: kills must leave none.
     warnings.simplefilter("error", IndexWarning)
     home = Path(tempfile.mkdtemp(prefix="kills-"))
@@ -117,8 +78,10 @@ def main() -> None:
     for folder in folders:
         Index.create(folder, MINILM.artifact()).close()
     shares = [len(range(number, arguments.kills, arguments.indexes)) for number in range(arguments.indexes)]
+    tally = Tally()
     with ThreadPoolExecutor(arguments.indexes) as pool:
-        tally = sum(pool.map(kill_often, folders, shares, range(arguments.indexes)), Tally())
+        for share in pool.map(kill_often, folders, shares, range(arguments.indexes)):
+            tally.add(share)
     question = "is anything lost that was acknowledged, where a writer is killed at random moments?"
     about = {"question": question, "indexes": arguments.indexes}
     write_result("kills", about, {"lost": 0, "seconds": time.perf_counter() - start, **vars(tally)})
@@ -126,13 +89,30 @@ def main() -> None:
     shutil.rmtree(home)
 
 
-def kill_often(folder: Path, kills: int, seed: int = 0) -> Tally:
-    """Write into an index, and kill the writer, again and again.
+def write_for_ever(folder: Path, seed: int) -> None:
+    """Announce each call on stdout, and say when it has returned."""
+    chance = random.Random(seed)
+    print("open 0", flush=True)
+    with Index(folder, limits=LIMITS) as index:
+        print("done", flush=True)
+        for step in itertools.count():
+            what = chance.choices(["add", "remove", "checkpoint", "compact"], [6, 2, 1, 1])[0]
+            keys = chance.sample(range(KEYS), chance.randint(1, 20)) if what in ("add", "remove") else []
+            print(what, step, *keys, flush=True)
+            if what == "add":
+                texts = [f"{key} {seed} {step}" for key in keys]
+                index.add_vectors(_vectors(texts, index), texts, keys=keys, metadata=[{"n": key} for key in keys])
+            elif what == "remove":
+                index.remove(keys)
+            elif what == "checkpoint":
+                index.checkpoint()
+            else:
+                index.compact()
+            print("done", flush=True)
 
-    Args:
-        folder: an empty index.
-        kills: how often.
-        seed: of what is written, and of the moments.
+
+def kill_often(folder: Path, kills: int, seed: int = 0) -> Tally:
+    """Let writers write into an empty index, and kill each; the seed decides what is written, and the moments.
 
     Raises:
         LostError: see `check`.
@@ -144,17 +124,14 @@ def kill_often(folder: Path, kills: int, seed: int = 0) -> Tally:
         expected = check(folder, *_possible(expected, lines, turn, tally))
         tally.kills += 1
         if tally.kills % 50 == 0:
-            print(
-                f"{folder.name}: {tally.kills:,} kills, {tally.acknowledged.total():,} calls acknowledged", flush=True
-            )
+            print(f"{folder.name}: {tally.kills} kills, {tally.acknowledged.total():,} calls acknowledged", flush=True)
     return tally
 
 
 def _killed(folder: Path, seed: int, chance: random.Random) -> list[str]:
     """The lines of a writer that is killed after some calls, in the middle of the next one or the one after."""
-    arguments = [str(folder), str(seed), str(KEYS), json.dumps(asdict(LIMITS))]
-    command = [sys.executable, "-c", textwrap.dedent(_WRITER), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "benchmarks.search.kills", "--write", folder, str(seed)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         # The first line announces that it opens the index; each later call has an announcement and a return.
         lines = [process.stdout.readline()]
         start, calls = time.perf_counter(), chance.randint(0, _MOST_CALLS)
@@ -215,7 +192,7 @@ def check(folder: Path, expected: dict[int, str], maybe: dict[int, set[str | Non
 def _search(index: Index, texts: dict[int, str]) -> None:
     if not texts:
         return
-    queries = np.array([_vector(text, index.about.dimension) for text in texts.values()])
+    queries = _vectors(texts.values(), index)
     options: list[dict[str, Any]] = [{"exact": True}, {"exact": False}, {"where": {"n": {"$gte": 0}}}]
     for how in options:
         hits = [each[0] for each in index.search(queries, k=1, **how)]
@@ -223,8 +200,10 @@ def _search(index: Index, texts: dict[int, str]) -> None:
             raise LostError(f"{index.folder}: a search ({json.dumps(how)}) does not find each entry by its vector")
 
 
-def _vector(text: str, dimension: int) -> np.ndarray:
-    return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(dimension)
+def _vectors(texts: Iterable[str], index: Index) -> np.ndarray:
+    """A text decides its vector, so that a check can tell whether the two belong together."""
+    seeds = (zlib.crc32(text.encode()) for text in texts)
+    return np.array([np.random.default_rng(seed).standard_normal(index.about.dimension) for seed in seeds])
 
 
 if __name__ == "__main__":
