@@ -8,6 +8,7 @@ started outlives it.
 
     python -m benchmarks --peers fastembed openvino     these peers alone
     python -m benchmarks --only latency size            these questions alone
+    python -m benchmarks --only latency --set rounds=3  with an option of their `measure`
     python -m benchmarks --all                          also what takes longer than half an hour, and our own choices
     python -m benchmarks --fresh                        forget the answers, and search all settings again
     python -m benchmarks --trial                        a few sentences of each, to see that everything works; the
@@ -15,6 +16,8 @@ started outlives it.
 """
 
 import argparse
+import importlib
+import json
 import os
 import shutil
 import signal
@@ -22,18 +25,17 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simcse_engine.machine.cpu import usable_cpus
 
 from . import tether
-from .contest.peers.catalog import add_peers, named
+from .contest.peers.catalog import PEERS, named
 from .contest.settings import SETTINGS
 from .kept import UNFINISHED, Kept
-from .record import BENCH, RESULTS, RESULTS_VARIABLE
+from .record import BENCH, RESULTS, RESULTS_VARIABLE, write_result
 from .report.pages import printed, read_results
 
 if TYPE_CHECKING:
@@ -50,10 +52,10 @@ class Question:
     Questions on one model share a field, since preparing one takes a minute or two.
 
     Attributes:
-        name: of the contest's question, or the script's module.
+        name: the file's in `contest/`, or the script's module.
         minutes: that it takes on two cores, with all peers.
         model: of the field; None without one.
-        options: of the question.
+        options: of the question's `measure`.
         arguments: of the script.
         trial: options that make it short; None where it is no part of a trial.
         always: whether it is asked without `--all` or `--only`.
@@ -78,9 +80,6 @@ class Question:
         return " ".join([self.short_name, *([self.model] if self.model else []), *options])
 
 
-# What takes longer than half an hour, and our own choices.
-_longer = partial(Question, always=False)
-_script = partial(_longer, model=None)
 QUESTIONS = [
     Question(name="size", minutes=0.5, model=None, trial={}),
     Question(name="versus", minutes=6, trial={"rounds": 2}),
@@ -92,12 +91,13 @@ QUESTIONS = [
     Question(name="versus", minutes=4, model="bert-base", trial={"rounds": 1}),
     Question(name="latency", minutes=4, model="bert-base", options={"rounds": 8}, trial={"rounds": 1}),
     Question(name="threads", minutes=6, trial={"rounds": 1, "counts": [1, 2]}),
-    _longer(name="memory", minutes=25, options={"count": 100_000}),
-    _longer(name="quality", minutes=15),
-    _script(name="benchmarks.search.recall", minutes=30, arguments=("real", "100k", "1m")),
-    _script(name="benchmarks.choices.limits", minutes=3),
-    _script(name="benchmarks.choices.spellings", minutes=3),
-    _script(name="benchmarks.choices.operators", minutes=3),
+    # What takes longer than half an hour, and our own choices.
+    Question(name="memory", minutes=25, options={"count": 100_000}, always=False),
+    Question(name="quality", minutes=15, always=False),
+    Question(name="benchmarks.search.recall", minutes=30, model=None, arguments=("real", "100k", "1m"), always=False),
+    Question(name="benchmarks.choices.limits", minutes=3, model=None, always=False),
+    Question(name="benchmarks.choices.spellings", minutes=3, model=None, always=False),
+    Question(name="benchmarks.choices.operators", minutes=3, model=None, always=False),
 ]
 
 
@@ -126,16 +126,30 @@ def main() -> None:
         print("\nmake publish-bench puts the results into benchmarks/results, the tables and the plots")
 
 
-def parse() -> argparse.Namespace:
+def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_peers(parser)
+    parser.add_argument(
+        "--peers", nargs="*", default=list(PEERS), help=f"or the first part of their names: {', '.join(PEERS)}"
+    )
     parser.add_argument("--only", nargs="+", choices=sorted({each.short_name for each in QUESTIONS}))
+    parser.add_argument("--set", nargs="+", type=option, default=[], metavar="OPTION=VALUE")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--trial", action="store_true")
-    return parser.parse_args()
+    return parser.parse_args(words)
+
+
+def option(word: str) -> tuple[str, Any]:
+    """A question's option and its value: as JSON has it, else a text."""
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise ValueError(f"{word} has no value")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
 
 
 def chosen(arguments: argparse.Namespace) -> list[Question]:
@@ -146,9 +160,11 @@ def chosen(arguments: argparse.Namespace) -> list[Question]:
         usual = [each for each in questions if each.short_name in arguments.only]
         others = set(arguments.only) - {each.short_name for each in usual}
         questions = usual + [each for each in QUESTIONS if each.short_name in others]
+    elif not arguments.trial and usable_cpus() <= 2:
+        questions = [each for each in questions if each.name != "threads"]
     if arguments.trial:
-        return [each for each in questions if each.trial is not None]
-    return [each for each in questions if each.name != "threads" or usable_cpus() > 2]
+        questions = [each for each in questions if each.trial is not None]
+    return [replace(each, options={**each.options, **dict(arguments.set)}) for each in questions]
 
 
 class Suite:
@@ -188,21 +204,25 @@ class Suite:
             sys.exit(f"failed: {', '.join(failed)}; the same command asks them again")
 
     def _ask(self, question: Question) -> None:
-        if question.model is None:
-            self._leave()
-            of_size = ("benchmarks.contest", "size", "--peers", *self._peers)
-            command = of_size if question.name == "size" else (question.name, *question.arguments)
-            tether.run([sys.executable, "-m", *command]).check_returncode()
-            return
-        options = {**question.options, **((question.trial or {}) if self._trial else {})}
-        # It imports torch, for which `--help` and a run that goes on need not wait.
-        from .contest.field import Field
-        from .contest.questions import ask
+        if question.name == "size":
+            from .contest import size
 
-        if self._field is None or self._field.model.name != question.model:
+            write_result("size", {"question": size.QUESTION}, size.measure(self._peers))
+        elif question.model is None:
             self._leave()
-            self._field = Field.enter(question.model, self._peers, sentences=40 if self._trial else None)
-        ask(question.name, self._field, **options)
+            tether.run([sys.executable, "-m", question.name, *question.arguments]).check_returncode()
+        else:
+            # It imports torch, for which `--help` and a run that goes on need not wait.
+            from .contest.field import Field
+
+            if self._field is None or self._field.model.name != question.model:
+                self._leave()
+                self._field = Field.enter(question.model, self._peers, sentences=40 if self._trial else None)
+            module = importlib.import_module(f"{__package__}.contest.{question.name}")
+            trial = (question.trial or {}) if self._trial else {}
+            figures = module.measure(self._field, **{**question.options, **trial})
+            parts = [question.name, *([str(figures["count"])] if "count" in figures else []), question.model]
+            write_result("-".join(parts), {"question": module.QUESTION, **self._field.facts()}, figures)
 
     def _leave(self) -> None:
         """Let the field go, whose processes hold gigabytes."""

@@ -1,11 +1,7 @@
-"""What ONNX Runtime's own matrix product reaches on this machine, against which a model's speed is held.
-
-The product's shape suits the runtime well: 512 rows by a constant [768, 3072], BERT-base's widest layer on one batch.
-"""
+"""What ONNX Runtime's own matrix product reaches on this machine, against which a model's speed is held."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,50 +9,60 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-_OPSET, _IR_VERSION = 13, 8
 # By precision: the operator, and the types of A, B and the product.
 _OPERATORS = {"fp32": ("MatMul", "float32", "float32", "float32"), "int8": ("MatMulInteger", "uint8", "int8", "int32")}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gemm:
-    """One matrix product, A [rows, inner] times B [inner, columns], B constant.
+class Peak:
+    """A product of A [rows, inner] by a constant B [inner, columns], run as bulk work is: one worker per thread.
+
+    The shape suits the runtime well: BERT-base's widest layer on one batch.
 
     Attributes:
-        precision: "fp32" (float32 by float32) or "int8" (uint8 by int8, summed in int32).
+        a, b: the operands, with the same random values every time.
+        session: of one thread, with input "a" and output "y"; B is inside, for the runtime to lay out.
+        operations: multiplications and additions of one run.
     """
 
-    precision: str
-    rows: int = 512
-    inner: int = 768
-    columns: int = 3072
-
-    @property
-    def operations(self) -> int:
-        """Multiplications and additions of one run."""
-        return 2 * self.rows * self.inner * self.columns
-
-    def operands(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """A and B, with the same random values every time."""
-        _, a_type, b_type, _ = _OPERATORS[self.precision]
+    def __init__(self, precision: str, threads: int, *, rows: int = 512, inner: int = 768, columns: int = 3072) -> None:
+        """For "fp32" (float32 by float32) or "int8" (uint8 by int8, summed in int32)."""
+        operator, a_type, b_type, y_type = _OPERATORS[precision]
         random = np.random.default_rng(0)
-        return _values(random, a_type, self.rows, self.inner), _values(random, b_type, self.inner, self.columns)
-
-    def session(self) -> onnxruntime.InferenceSession:
-        """A one-thread session of a model with input "a" and output "y"; B is inside, for the runtime to lay out."""
-        operator, a_type, _, y_type = _OPERATORS[self.precision]
+        self.a, self.b = _values(random, a_type, rows, inner), _values(random, b_type, inner, columns)
+        self.operations = 2 * rows * inner * columns
+        self._threads = threads
         graph = onnx.helper.make_graph(
             [onnx.helper.make_node(operator, ["a", "b"], ["y"])],
             "gemm",
-            [_value_info("a", a_type, self.rows, self.inner)],
-            [_value_info("y", y_type, self.rows, self.columns)],
-            [onnx.numpy_helper.from_array(self.operands()[1], "b")],
+            [_value_info("a", a_type, rows, inner)],
+            [_value_info("y", y_type, rows, columns)],
+            [onnx.numpy_helper.from_array(self.b, "b")],
         )
-        opset = onnx.helper.make_opsetid("", _OPSET)
-        model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def measure(self, seconds: float) -> float:
+        """Operations a second over all threads, each of which runs for about ``seconds`` and at least once."""
+        with ThreadPoolExecutor(self._threads) as workers:
+            return sum(workers.map(self._rate, [seconds] * self._threads))
+
+    def _run(self) -> NDArray[Any]:
+        product: NDArray[Any] = self.session.run(None, {"a": self.a})[0]
+        return product
+
+    def _rate(self, seconds: float) -> float:
+        self._run()  # the caches hold what ran before
+        count, start = 0, time.perf_counter()
+        while True:
+            self._run()
+            count += 1
+            elapsed = time.perf_counter() - start
+            if elapsed >= seconds:
+                return count * self.operations / elapsed
 
 
 def _values(random: np.random.Generator, kind: str, rows: int, columns: int) -> NDArray[Any]:
@@ -69,38 +75,3 @@ def _values(random: np.random.Generator, kind: str, rows: int, columns: int) -> 
 
 def _value_info(name: str, kind: str, *shape: int) -> onnx.ValueInfoProto:
     return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape)
-
-
-class Peak:
-    """Measures a product as bulk work runs: on one-thread sessions, with one worker per thread."""
-
-    def __init__(self, gemm: Gemm, threads: int) -> None:
-        """Build and open the model."""
-        self.gemm = gemm
-        self._a, _ = gemm.operands()
-        self._session = gemm.session()
-        self._threads = threads
-        self._workers = ThreadPoolExecutor(threads)
-
-    def measure(self, seconds: float) -> float:
-        """Operations a second over all threads, each of which runs for about ``seconds`` and at least once."""
-        rates = [self._workers.submit(self._rate, seconds) for _ in range(self._threads)]
-        return sum(rate.result() for rate in rates)
-
-    def _run(self) -> NDArray[Any]:
-        product: NDArray[Any] = self._session.run(None, {"a": self._a})[0]
-        return product
-
-    def _rate(self, seconds: float) -> float:
-        self._run()  # the caches hold what ran before
-        count, start = 0, time.perf_counter()
-        while True:
-            self._run()
-            count += 1
-            elapsed = time.perf_counter() - start
-            if elapsed >= seconds:
-                return count * self.gemm.operations / elapsed
-
-    def close(self) -> None:
-        """Stop the workers."""
-        self._workers.shutdown()

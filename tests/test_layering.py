@@ -232,12 +232,10 @@ ORDER = {
     BENCHMARKS / "contest": [
         {"__init__"},
         {"peers"},
-        {"efficiency", "settings"},
+        {"settings"},
         {"contestant"},
         {"field"},
         {"cold_start", "latency", "lengths", "memory", "quality", "size", "threads", "versus"},
-        {"questions"},
-        {"__main__"},
     ],
 }
 

@@ -19,7 +19,7 @@ from simcse_engine.artifact.manifest import GRAPH, Manifest
 
 from ..flops import Flops
 from ..inputs import MODELS
-from ..peak import Gemm, Peak
+from ..peak import Peak
 from ..record import write_result
 from ..turns import no_options
 
@@ -40,11 +40,10 @@ def main() -> None:
             print(f"{name} {precision}", flush=True)
             artifact = model.artifact(precision)
             flops = Flops.of(Manifest.read(artifact))
-            peak = Peak(Gemm(precision=precision), threads=1)
+            peak = Peak(precision, threads=1)
             graphs[f"{name}-{precision}"] = {
                 f"{count} x {length}": anatomy(artifact, length, count, flops, peak) for length, count in SHAPES
             }
-            peak.close()
     write_result(
         "operators",
         {

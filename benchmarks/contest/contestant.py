@@ -67,7 +67,7 @@ class Entry:
     Attributes:
         texts: to check vectors with.
         reference: the vectors that all contestants should give them.
-        tuning: as many texts as a round of bulk work has; None for first settings instead of the best ones.
+        tuning: as many texts as a round of bulk work has.
         singles: texts to tune one at a time with.
     """
 
@@ -75,7 +75,7 @@ class Entry:
     threads: int
     texts: Sequence[str]
     reference: NDArray[np.float32]
-    tuning: Sequence[str] | None
+    tuning: Sequence[str]
     singles: Sequence[str]
 
     def ours(self, precision: str, artifact: Path) -> Contestant:
@@ -114,16 +114,14 @@ class Entry:
         first = self._load(str(peer.model(self.model)), str(optimum_graph(self.model)), peer.precision)
         difference = self._difference(process, first, peer.least_cosine)
         environment = {"requirements": peer.environment.pinned, "packages": packages}
-        facts = {"environment": environment, "largest_cosine_difference": difference}
-        if self.tuning is None:
-            return Contestant(process=process, bulk=first, one=first, arithmetic=peer.arithmetic, facts=facts)
-        sample = self.tuning
 
         def find_bulk() -> Best:
             print(f"searching the best settings of {name}", flush=True)
-            return _searched(process, lambda: best_bulk(process, first, own_batches=peer.own_batches, sample=sample))
+            return _searched(
+                process, lambda: best_bulk(process, first, own_batches=peer.own_batches, sample=self.tuning)
+            )
 
-        key = f"{self.model.name}, {name}, {packages}, {len(sample)} sentences, {self.threads} threads"
+        key = f"{self.model.name}, {name}, {packages}, {len(self.tuning)} sentences, {self.threads} threads"
         best = {
             "bulk": Best.kept(f"{key}, bulk", find_bulk),
             "one": Best.kept(f"{key}, one", lambda: best_alone(process, first, self.singles)),
@@ -131,7 +129,7 @@ class Entry:
         bulk, one = (replace(first, setting=each.setting) for each in best.values())
         # Again: other batches run other kernels.
         difference = max(difference, self._difference(process, bulk, peer.least_cosine))
-        facts |= {"settings": best, "largest_cosine_difference": difference}
+        facts = {"environment": environment, "largest_cosine_difference": difference, "settings": best}
         return Contestant(process=process, bulk=bulk, one=one, arithmetic=peer.arithmetic, facts=facts, key=key)
 
     def _load(self, model: str, folder: str, precision: str | None) -> Load:

@@ -1,10 +1,8 @@
 """The field: ours and the peers on one model, each checked and ready, and how they take turns."""
 
 import random
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -15,10 +13,10 @@ from simcse_engine.tokenizer import Tokenizer
 
 from ..flops import Flops
 from ..inputs import MODELS, Model, sentences
-from ..statistics import Ratio
+from ..peak import Peak
+from ..statistics import Ratio, Spread, spreads
 from ..turns import alternate
 from .contestant import Contestant, Entry
-from .efficiency import Peaks
 from .peers.environment import PeerError
 from .peers.models import CALIBRATION_SENTENCES, measured_texts
 from .peers.reference import reference_vectors
@@ -27,6 +25,8 @@ from .peers.workers.grid import MAX_TOKENS
 CHECK_SENTENCES = 100
 SINGLES = 50
 PRECISIONS = ("fp32", "int8")
+
+PEAK_SECONDS = 0.4
 
 # Threads of OpenMP spin for 0.2 s after their work, and would do so in the next contestant's turn.
 SETTLE_SECONDS = 0.3
@@ -62,15 +62,7 @@ class Field:
     flops: Flops
 
     @classmethod
-    def enter(
-        cls,
-        name: str,
-        peers: Sequence[str],
-        *,
-        ours: Sequence[str] = PRECISIONS,
-        sentences: int | None = None,
-        searched: bool = True,
-    ) -> Self:
+    def enter(cls, name: str, peers: Sequence[str], *, sentences: int | None = None) -> Self:
         """Prepare every contestant: environment, model, check of the vectors, best settings.
 
         A peer that fails is absent; ours must not fail.
@@ -78,9 +70,7 @@ class Field:
         Args:
             name: of `MODELS`.
             peers: of `PEERS`.
-            ours: our precisions.
             sentences: in a round of bulk work, if not the model's usual number.
-            searched: whether peers have their best settings, or those that a user would begin with.
         """
         model, threads = MODELS[name], usable_cpus()
         draw, texts = random.Random(0), measured_texts()
@@ -92,8 +82,8 @@ class Field:
             texts=checked,
             reference=reference_vectors(model, checked),
             # Not the rounds' own texts: settings must not be tuned to those.
-            tuning=draw.sample(texts, count) if searched else None,
-            singles=draw.sample(texts, SINGLES) if searched else (),
+            tuning=draw.sample(texts, count),
+            singles=draw.sample(texts, SINGLES),
         )
         started, contestants, absent = {}, {}, {}
         for peer in peers:
@@ -101,12 +91,9 @@ class Field:
                 started[peer] = entry.start(peer)
             except PeerError as error:
                 absent[peer] = str(error)
-        artifacts = {f"ours-{precision}": model.artifact(precision) for precision in ours}
+        artifacts = {f"ours-{precision}": model.artifact(precision) for precision in PRECISIONS}
         for our, artifact in artifacts.items():
-            try:
-                contestants[our] = entry.ours(our.removeprefix("ours-"), artifact)
-            except PeerError as error:
-                sys.exit(f"{our}: {error}")
+            contestants[our] = entry.ours(our.removeprefix("ours-"), artifact)
         for peer, (process, packages) in started.items():
             print(f"preparing {peer}", flush=True)
             try:
@@ -183,14 +170,27 @@ class Field:
     def bulk(
         self, rounds: Sequence[Sequence[str]], *, warm_up: Sequence[str], tokens: int
     ) -> tuple[dict[str, list[float]], dict[str, Any]]:
-        """Time bulk work of so many tokens per round; the seconds, and the shares of the machine's peak."""
-        with closing(Peaks(self.threads)) as peaks:
-            seconds = self.encode(rounds, warm_up=warm_up, before_round=peaks.measure)
-        arithmetic = {name: each.arithmetic for name, each in self.contestants.items()}
+        """Time bulk work of so many tokens per round; the seconds, and the shares of the machine's peak.
+
+        The peaks are the runtime's own matrix products in the same rounds.
+        """
+        products = {precision: Peak(precision, self.threads) for precision in PRECISIONS}
+        peaks: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
+
+        def measure_peaks() -> None:
+            for precision, product in products.items():
+                peaks[precision].append(product.measure(PEAK_SECONDS))
+
+        seconds = self.encode(rounds, warm_up=warm_up, before_round=measure_peaks)
         work = tokens * self.flops.per_token
-        operations = {name: [work / s for s in each] for name, each in seconds.items()}
-        shares = peaks.shares(arithmetic, operations)
-        return seconds, {"peak_operations_per_s": peaks.facts(), "share_of_peak": shares}
+        shares = {}
+        for name, each in seconds.items():
+            # Bfloat16 has no product of its own in the runtime, and a library's default may be that: held against
+            # float32, a share may exceed 1.
+            against = "int8" if self.contestants[name].arithmetic == "int8" else "fp32"
+            of_peak = [work / s / peak for s, peak in zip(each, peaks[against], strict=True)]
+            shares[name] = {"of_peak": against, "share": Spread.of(of_peak)}
+        return seconds, {"peak_operations_per_s": spreads(peaks), "share_of_peak": shares}
 
     def encode(self, rounds: Sequence[Sequence[str]], **options: Any) -> dict[str, list[float]]:
         """Seconds of each contestant and round, for texts encoded in one call; options as for `take_turns`."""

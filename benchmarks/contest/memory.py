@@ -4,7 +4,7 @@ Each contestant encodes the same sentences in one call and saves the vectors, pe
 on one, as a user would begin: some are fastest with settings that take more. Ours also runs as the command
 `simcse-engine encode`, which reads lines and writes vectors as it goes.
 
-With `--count 100000` the texts are the same 1,000 and 99,000 texts of two words: the peak grows by what their number
+With `count=100000` the texts are the same 1,000 and 99,000 texts of two words: the peak grows by what their number
 costs, and the slowest peer takes minutes.
 """
 

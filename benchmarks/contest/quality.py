@@ -24,14 +24,14 @@ ALONE = 100
 
 
 def measure(
-    field: Field, *, sts: Path | None = STS, compared: int = 500, pairs: int | None = None, smallest: bool = False
+    field: Field, *, sts: str | Path | None = STS, compared: int = 500, pairs: int | None = None, smallest: bool = False
 ) -> dict[str, Any]:
     kept = Kept(UNFINISHED / f"quality-{field.model.name}.json")
-    tasks = [] if sts is None else [shortened(task, pairs) for task in read_tasks(sts)]
+    tasks = [] if sts is None else [shortened(task, pairs) for task in read_tasks(Path(sts))]
     if smallest:
         tasks = sorted(tasks, key=lambda task: len(task.gold))[:1]
     if not tasks:
-        print("no STS folder, so no Spearman, alignment or uniformity: --sts FOLDER")
+        print("no STS folder, so no Spearman, alignment or uniformity: --set sts=FOLDER")
     (texts,) = field.draw("quality", 1, compared)
     reference = reference_vectors(field.model, texts)
     sizes = {task.name: len(task.gold) for task in tasks}

@@ -1,15 +1,15 @@
 """Which questions are asked, of which peers, and with which options."""
 
 import argparse
+import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.contest.__main__ import parser
 from benchmarks.contest.lengths import texts_of as texts_of_length
 from benchmarks.contest.memory import texts_of
 from benchmarks.contest.peers.catalog import PEERS, named
-from benchmarks.contest.questions import FIELD, options_of
 
 from benchmarks import __main__ as suite
 from simcse_engine.artifact.manifest import TOKENIZER
@@ -17,7 +17,7 @@ from simcse_engine.tokenizer import Tokenizer
 
 
 def asked(**options: Any) -> list[str]:
-    defaults = {"all": False, "only": None, "trial": False}
+    defaults = {"all": False, "only": None, "trial": False, "set": []}
     return [question.key for question in suite.chosen(argparse.Namespace(**{**defaults, **options}))]
 
 
@@ -42,17 +42,20 @@ def test_some_questions_alone() -> None:
 def test_every_question_of_the_suite_has_its_options() -> None:
     for question in suite.QUESTIONS:
         if question.model is not None:
-            assert {*question.options, *(question.trial or {})} <= {*options_of(question.name)}
+            module = importlib.import_module(f"benchmarks.contest.{question.name}")
+            assert module.QUESTION
+            options = inspect.signature(module.measure).parameters
+            assert {*question.options, *(question.trial or {})} <= {*options}
 
 
 def test_one_question_has_its_own_options() -> None:
-    arguments = parser().parse_args(["quality", "--sts", "folder", "--smallest", "--peers"])
-    assert (arguments.sts, arguments.smallest, arguments.compared) == (Path("folder"), True, 500)
+    arguments = suite.parse(["--only", "quality", "--set", "sts=folder", "smallest=false", "compared=5", "--peers"])
+    (question,) = suite.chosen(arguments)
+    assert question.options == {"sts": "folder", "smallest": False, "compared": 5}
     assert arguments.peers == []
-    for name in FIELD:
-        defaults = vars(parser().parse_args([name]))
-        assert defaults.items() >= options_of(name).items()
-        assert defaults["peers"] == list(PEERS)
+    assert suite.parse([]).peers == list(PEERS)
+    with pytest.raises(SystemExit):
+        suite.parse(["--set", "rounds"])
 
 
 def test_the_first_part_of_a_name_means_all_that_begin_with_it() -> None:

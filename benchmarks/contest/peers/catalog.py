@@ -1,6 +1,5 @@
 """The peers: each is a library in one precision."""
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,13 +63,6 @@ PEERS: dict[str, Peer] = {
     "optimum": Peer(environment=env.OPTIMUM, worker="optimum", model=optimum_graph),
     "simcse": Peer(environment=env.SIMCSE, worker="simcse", model=lambda m: m.checkpoint(), poolers=("cls",)),
 }
-
-
-def add_peers(parser: argparse.ArgumentParser) -> None:
-    """Add the option ``--peers``, of which `named` makes names."""
-    parser.add_argument(
-        "--peers", nargs="*", default=list(PEERS), help=f"or the first part of their names: {', '.join(PEERS)}"
-    )
 
 
 def named(words: Sequence[str]) -> list[str]:
