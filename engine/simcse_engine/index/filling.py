@@ -4,10 +4,9 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 from ..errors import InputValueError
-from ..files.new_entries import NewEntry, has_vectors, open_entries, read_keys
+from ..files.new_entries import has_vectors, open_entries, read_keys
 from ..files.texts import STDIN, open_texts
 from .index import Index
 from .writer import Progress
@@ -37,9 +36,16 @@ class Source:
         return self.file.lower().endswith(".npy")
 
     @property
-    def brings_keys(self) -> bool:
+    def _brings_keys(self) -> bool:
         """Whether it is a file of vectors that itself knows whether it has keys, and which."""
         return not self._is_npy and has_vectors(self.file)
+
+    @property
+    def resumed_by(self) -> "Source | None":
+        """What an interrupted filling goes on from, as far as the options tell the keys."""
+        if self.keys is not None:
+            return replace(self, first_key=None)
+        return None if self.first_key is None or self._brings_keys else self
 
     def check(self) -> None:
         """Raise InputValueError for options that contradict each other, and for a file that does not exist."""
@@ -53,118 +59,94 @@ class Source:
         for name in (self.file, self.texts, self.keys):
             if name not in (None, STDIN) and not Path(name).exists():
                 raise InputValueError(f"{name}: no such file")
-        if self.first_key is not None and self.brings_keys:
+        if self.first_key is not None and self._brings_keys:
             raise InputValueError(f"{self.file}: brings its keys, if any, itself; leave --first-key out")
 
 
-@dataclass(kw_only=True)
-class Filled:
-    """How far a filling came.
+class Filling:
+    """Adds what a source holds to an index.
 
     Attributes:
-        source: what it fills from.
-        own_keys: whether the source brings the keys.
-        first_key: else the first text's key, which the next ones follow; None as long as it is not known.
-        added: how many entries are safe.
+        added: how many entries were committed, as far as they are counted; see `safe`.
+        resumed_by: the source to go on from after an interruption, so that nothing is added or encoded twice; None as
+            long as the keys are not known.
     """
 
-    source: Source
-    own_keys: bool
-    first_key: int | None
-    added: int = 0
+    def __init__(self, index: Index, source: Source, progress: Progress | None = None) -> None:
+        """Prepare to fill; ``progress`` is called with a number of entries whenever so many more are committed."""
+        self.added = 0
+        self.resumed_by = source.resumed_by
+        self._index = index
+        self._source = source
+        self._progress = progress
+        self._before = index._store.state()
+        # Keys and texts that are being added, and how many entries came before them.
+        self._chunk: list[tuple[int, str]] = []
+        self._chunk_start = 0
 
-    @classmethod
-    def nothing(cls, source: Source) -> Self:
-        """Before the beginning."""
-        first_key = None if source.keys is not None or source.brings_keys else source.first_key
-        return cls(source=source, own_keys=source.keys is not None, first_key=first_key)
+    def run(self) -> None:
+        """Add everything.
 
-    @property
-    def resumed_by(self) -> Source | None:
-        """The source to fill from after an interruption, so that nothing is added or encoded twice.
-
-        None if the keys are not known.
+        Raises:
+            KeyboardInterrupt: Ctrl-C. Like every error, it leaves what was committed.
+            InputValueError: the file cannot be read, or brings keys that contradict each other or the source.
+            SimCSEError: as for `Index.add` and `Index.add_from`.
         """
-        if not self.own_keys and self.first_key is None:
-            return None
-        return replace(self.source, first_key=None if self.own_keys else self.first_key)
-
-
-class FillingInterrupted(KeyboardInterrupt):
-    """Ctrl-C stopped a filling.
-
-    Attributes:
-        filled: how far it came.
-    """
-
-    def __init__(self, filled: Filled) -> None:
-        super().__init__()
-        self.filled = filled
-
-
-def fill(index: Index, source: Source, progress: Progress | None = None) -> Filled:
-    """Add what a file holds.
-
-    Args:
-        index: what to add to.
-        source: where the entries come from.
-        progress: called with a number of entries whenever so many more are safe.
-
-    Raises:
-        FillingInterrupted: Ctrl-C. Like every other error, it leaves what was committed.
-        InputValueError: the file cannot be read, or brings keys that contradict each other or the source.
-        SimCSEError: as for `Index.add` and `Index.add_from`.
-    """
-    filled = Filled.nothing(source)
-
-    def count(added: int) -> None:
-        filled.added += added
-        if progress is not None:
-            progress(added)
-
-    try:
-        if has_vectors(source.file):
-            _add_vectors(index, source, count)
+        if has_vectors(self._source.file):
+            self._add_vectors()
         else:
-            with open_entries(source.file) as entries:
-                while chunk := list(itertools.islice(entries, _CHUNK_TEXTS)):
-                    _add_texts(index, chunk, filled, count)
-    except KeyboardInterrupt as interrupt:
-        raise FillingInterrupted(filled) from interrupt
-    return filled
+            self._add_texts()
 
+    def safe(self) -> int:
+        """How many entries are committed, counted or not: Ctrl-C may have come between a commit and its count."""
+        if has_vectors(self._source.file):
+            # Each vector has taken a row.
+            return self._index._store.state().rows - self._before.rows
+        uncounted = self._chunk[self.added - self._chunk_start :]
+        entries = self._index.get(key for key, _ in uncounted)
+        stored = (entry is not None and entry.text == text for entry, (_, text) in zip(entries, uncounted, strict=True))
+        return self.added + sum(itertools.takewhile(bool, stored))
 
-def _add_vectors(index: Index, source: Source, progress: Progress) -> None:
-    if source.texts is None:
-        index.add_from(source.file, progress=progress)
-        return
-    with open_texts(source.texts) as lines:
-        texts = list(lines)
-    keys: Iterable[int] | None = None
-    if source.keys is not None:
-        keys = read_keys(source.keys)
-    elif source.first_key is not None:
-        keys = range(source.first_key, source.first_key + len(texts))
-    index.add_from(source.file, texts=texts, keys=keys, progress=progress)
+    def _count(self, added: int) -> None:
+        self.added += added
+        if self._progress is not None:
+            self._progress(added)
 
+    def _add_vectors(self) -> None:
+        source = self._source
+        texts: list[str] | None = None
+        keys: Iterable[int] | None = None
+        if source.texts is not None:
+            with open_texts(source.texts) as lines:
+                texts = list(lines)
+            if source.keys is not None:
+                keys = read_keys(source.keys)
+            elif source.first_key is not None:
+                keys = range(source.first_key, source.first_key + len(texts))
+        self._index.add_from(source.file, texts=texts, keys=keys, progress=self._count)
 
-def _add_texts(index: Index, chunk: list[NewEntry], filled: Filled, progress: Progress) -> None:
-    """Add the next entries of a file of texts."""
-    with_key = sum(entry.key is not None for entry in chunk)
-    if with_key not in (0, len(chunk)) or (filled.added and filled.own_keys != bool(with_key)):
-        raise InputValueError('some lines have a "key" and some have none; give all of them one, or none')
-    filled.own_keys = bool(with_key)
-    if filled.own_keys and filled.source.first_key not in (None, 0):
-        raise InputValueError("the file has keys of its own; leave --first-key out")
-    if not filled.own_keys and filled.first_key is None:
-        # The first text alone: the index tells which key is free, and the next ones count up from there, so that each
-        # line's key is known after an interruption.
-        first, *chunk = chunk
-        filled.first_key = index.add([first.text], metadata=[first.metadata], progress=progress)[0]
-    start = (filled.first_key or 0) + filled.added
-    index.add(
-        [entry.text for entry in chunk],
-        keys=[start + i if entry.key is None else entry.key for i, entry in enumerate(chunk)],
-        metadata=[entry.metadata for entry in chunk],
-        progress=progress,
-    )
+    def _add_texts(self) -> None:
+        first_key = self._source.first_key
+        # Counted here, and not by the index, so that each line's key is known after an interruption.
+        next_key = self._before.next_key if first_key is None else first_key
+        own_keys: bool | None = None
+        with open_entries(self._source.file) as entries:
+            while chunk := list(itertools.islice(entries, _CHUNK_TEXTS)):
+                with_key = sum(entry.key is not None for entry in chunk)
+                if with_key not in (0, len(chunk)) or own_keys not in (None, bool(with_key)):
+                    raise InputValueError('some lines have a "key" and some have none; give all of them one, or none')
+                own_keys = bool(with_key)
+                if own_keys and first_key not in (None, 0):
+                    raise InputValueError("the file has keys of its own; leave --first-key out")
+                if self.resumed_by is None or own_keys:
+                    self.resumed_by = replace(self._source, first_key=None if own_keys else next_key)
+                keys = [next_key + i if entry.key is None else entry.key for i, entry in enumerate(chunk)]
+                next_key += len(chunk)
+                self._chunk_start = self.added
+                self._chunk = [(key, entry.text) for key, entry in zip(keys, chunk, strict=True)]
+                self._index.add(
+                    [entry.text for entry in chunk],
+                    keys=keys,
+                    metadata=[entry.metadata for entry in chunk],
+                    progress=self._count,
+                )

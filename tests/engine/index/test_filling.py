@@ -8,7 +8,8 @@ import pytest
 
 from simcse_engine import Index
 from simcse_engine.errors import InputValueError
-from simcse_engine.index.filling import Filled, FillingInterrupted, Source, fill
+from simcse_engine.index.filling import Filling, Source
+from simcse_engine.index.writer import Progress
 from support.indexes import SMALL, names, unit_vectors
 
 
@@ -19,6 +20,12 @@ def index(tmp_path: Path, artifact: Path) -> Iterator[Index]:
         yield opened
 
 
+def fill(index: Index, source: Source, progress: Progress | None = None) -> Filling:
+    filling = Filling(index, source, progress)
+    filling.run()
+    return filling
+
+
 @pytest.fixture
 def lines(tmp_path: Path) -> str:
     (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in names(50)))
@@ -27,13 +34,15 @@ def lines(tmp_path: Path) -> str:
 
 def test_keys_follow_the_first_one(index: Index, lines: str) -> None:
     done: list[int] = []
-    filled = fill(index, Source(file=lines), done.append)
-    assert (filled.added, filled.own_keys, filled.first_key, sum(done)) == (50, False, 0, 50)
-    filled = fill(index, Source(file=lines, first_key=100))
-    assert (filled.added, filled.first_key, len(index)) == (50, 100, 100)
+    filling = fill(index, Source(file=lines), done.append)
+    assert (filling.added, filling.safe(), sum(done)) == (50, 50, 50)
+    assert filling.resumed_by == Source(file=lines, first_key=0)
+    source = Source(file=lines, first_key=100)
+    filling = fill(index, source)
+    assert (filling.added, filling.resumed_by, len(index)) == (50, source, 100)
     # A free key is asked of the index.
-    filled = fill(index, Source(file=lines))
-    assert (filled.first_key, [entry.text for entry in index.get([150, 199]) if entry]) == (150, ["text 0", "text 49"])
+    assert fill(index, Source(file=lines)).resumed_by == Source(file=lines, first_key=150)
+    assert [entry.text for entry in index.get([150, 199]) if entry] == ["text 0", "text 49"]
 
 
 def test_what_is_interrupted_is_resumed(index: Index, lines: str) -> None:
@@ -41,33 +50,57 @@ def test_what_is_interrupted_is_resumed(index: Index, lines: str) -> None:
         if len(index) >= 20:
             raise KeyboardInterrupt
 
-    with pytest.raises(FillingInterrupted) as interrupted:
-        fill(index, Source(file=lines), stop)
-    filled = interrupted.value.filled
-    assert 0 < filled.added == len(index) < 50
-    assert filled.resumed_by == Source(file=lines, first_key=0)
-    assert fill(index, filled.resumed_by).added == 50
+    filling = Filling(index, Source(file=lines), stop)
+    with pytest.raises(KeyboardInterrupt):
+        filling.run()
+    assert 0 < filling.safe() == filling.added == len(index) < 50
+    assert filling.resumed_by == Source(file=lines, first_key=0)
+    assert fill(index, filling.resumed_by).added == 50
     assert (len(index), index.info().dead) == (50, 0)
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_a_commit_that_is_not_counted_is_safe(
+    index: Index, lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: bool
+) -> None:
+    source = Source(file=lines)
+    if vectors:
+        np.save(tmp_path / "v.npy", unit_vectors(50))
+        source = Source(file=str(tmp_path / "v.npy"), texts=lines)
+    index.add_vectors(unit_vectors(3), names(3, 100))
+    filling = Filling(index, source)
+    count = filling._count
+
+    def stop_before_the_second(added: int) -> None:
+        if filling.added:
+            raise KeyboardInterrupt
+        count(added)
+
+    monkeypatch.setattr(filling, "_count", stop_before_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        filling.run()
+    batch = SMALL.window_texts
+    assert (filling.added, filling.safe(), len(index)) == (batch, 2 * batch, 3 + 2 * batch)
 
 
 def test_keys_of_the_source(index: Index, tmp_path: Path) -> None:
     own = tmp_path / "own.jsonl"
     own.write_text('{"text": "a", "key": 9}\n{"text": "b", "key": 4}\n')
-    filled = fill(index, Source(file=str(own)))
-    assert (filled.own_keys, filled.first_key, filled.resumed_by) == (True, None, Source(file=str(own)))
+    assert fill(index, Source(file=str(own))).resumed_by == Source(file=str(own))
+    assert fill(index, Source(file=str(own), first_key=0)).resumed_by == Source(file=str(own))
     with pytest.raises(InputValueError, match="leave --first-key out"):
         fill(index, Source(file=str(own), first_key=5))
 
 
-def test_before_the_beginning(lines: str, tmp_path: Path) -> None:
-    assert Filled.nothing(Source(file=lines)).resumed_by is None
-    assert Filled.nothing(Source(file=lines, first_key=3)).resumed_by == Source(file=lines, first_key=3)
+def test_what_the_options_tell_of_keys(lines: str, tmp_path: Path) -> None:
+    assert Source(file=lines).resumed_by is None
+    assert Source(file=lines, first_key=3).resumed_by == Source(file=lines, first_key=3)
     npy = Source(file="v.npy", texts="t", keys="k", first_key=0)
-    assert Filled.nothing(npy).resumed_by == Source(file="v.npy", texts="t", keys="k")
+    assert npy.resumed_by == Source(file="v.npy", texts="t", keys="k")
     vectors = tmp_path / "v.jsonl"
     vectors.write_text('{"text": "a", "vector": [1]}\n')
     # Whether it has keys is told by its lines alone.
-    assert Filled.nothing(Source(file=str(vectors), first_key=0)).resumed_by is None
+    assert Source(file=str(vectors), first_key=0).resumed_by is None
 
 
 def test_vectors(index: Index, lines: str, tmp_path: Path) -> None:

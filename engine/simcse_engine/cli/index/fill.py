@@ -13,7 +13,7 @@ from ..output import counted_cuts, print_report
 
 if TYPE_CHECKING:
     from ...index import Index
-    from ...index.filling import Filled, Source
+    from ...index.filling import Source
 
 
 def add_parsers(commands: Commands) -> None:
@@ -65,7 +65,7 @@ def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
 def _create(args: argparse.Namespace) -> int:
     from ...errors import OutputError
     from ...index import Index
-    from ...index.filling import Filled, Source
+    from ...index.filling import Source
     from ...index.storage.store import DATABASE
 
     source = None
@@ -78,7 +78,7 @@ def _create(args: argparse.Namespace) -> int:
         # Perhaps what a killed `index create` has filled so far.
         if source is None:
             raise OutputError(f"{args.index}: is an index already; `{PROGRAM} index add` adds to it")
-        raise OutputError(f"{args.index}: is an index already. {_resuming(args.index, Filled.nothing(source))}")
+        raise OutputError(f"{args.index}: is an index already. {_resuming(args.index, source.resumed_by)}")
     with Index.create(args.index, args.artifact, dtype=args.dtype) as index:
         if source is not None:
             return _fill(index, source, args)
@@ -103,30 +103,29 @@ def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: S
     """Fill an index; ``options`` are those of `index add` with which it goes on after Ctrl-C."""
     from tqdm import tqdm
 
-    from ...index.filling import FillingInterrupted, fill
+    from ...index.filling import Filling
 
     # disable=None: no bar where stderr is no terminal.
     with counted_cuts() as cuts, tqdm(unit=" texts", disable=None) as bar:
+        filling = Filling(index, source, bar.update)
         try:
-            filled = fill(index, source, bar.update)
-        except FillingInterrupted as interrupt:
+            filling.run()
+        except KeyboardInterrupt:
             bar.close()
-            filled = interrupt.filled
-            advice = _resuming(args.index, filled, options)
-            print(f"{PROGRAM}: interrupted; {filled.added:,} texts are safe. {advice}", file=sys.stderr)
+            advice = _resuming(args.index, filling.resumed_by, options)
+            print(f"{PROGRAM}: interrupted; {filling.safe():,} texts are safe. {advice}", file=sys.stderr)
             raise
     entries = len(index)
     print_report(
         args,
-        {"index": args.index, "added": filled.added, "entries": entries, "truncated": sum(cuts)},
-        f"{args.index}: {filled.added:,} texts added; it has {entries:,}",
+        {"index": args.index, "added": filling.added, "entries": entries, "truncated": sum(cuts)},
+        f"{args.index}: {filling.added:,} texts added; it has {entries:,}",
     )
     return 0
 
 
-def _resuming(index: str, filled: "Filled", options: Sequence[str] = ()) -> str:
+def _resuming(index: str, source: "Source | None", options: Sequence[str] = ()) -> str:
     """How an interrupted filling goes on."""
-    source = filled.resumed_by
     if source is None:
         return "Added again, entries with keys replace themselves, and others are added twice."
     command = [PROGRAM, "index", "add", index, source.file]
