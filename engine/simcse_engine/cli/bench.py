@@ -5,7 +5,7 @@ import math
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_artifact, add_command, add_encoder_options
-from .output import print_json
+from .output import print_result
 
 if TYPE_CHECKING:
     from ..measure.results import Bench, Throughput
@@ -42,10 +42,7 @@ def run(args: argparse.Namespace) -> int:
     # No bar: each section takes seconds that are known beforehand. The line names the section under way.
     with tqdm(bar_format="{elapsed} {desc}", disable=None, leave=False) as line:
         measured = bench(args.artifact, options, line.set_description_str)
-    if args.json:
-        print_json(measured.to_json())
-    else:
-        print(bench_table(measured))
+    print_result(args, measured.to_json(), bench_table(measured))
     return 0
 
 

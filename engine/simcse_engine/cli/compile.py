@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .arguments import Commands, add_artifact, add_command
 from .info import manifest_lines
-from .output import print_json
+from .output import print_result
 
 
 def add_parser(commands: Commands) -> None:
@@ -33,8 +33,5 @@ def run(args: argparse.Namespace) -> int:
         CompileOptions(device=args.device, timings=args.timings, force=args.force),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    if args.json:
-        print_json(manifest.to_json())
-    else:
-        print(manifest_lines(args.output, manifest))
+    print_result(args, manifest.to_json(), manifest_lines(args.output, manifest))
     return 0

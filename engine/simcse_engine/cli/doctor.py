@@ -3,7 +3,7 @@
 import argparse
 
 from .arguments import Commands, add_command
-from .output import print_json
+from .output import print_result
 
 
 def add_parser(commands: Commands) -> None:
@@ -16,8 +16,5 @@ def run(args: argparse.Namespace) -> int:
     from ..doctor.report import examine
 
     report = examine()
-    if args.json:
-        print_json(report.to_json())
-    else:
-        print(report.render())
+    print_result(args, report.to_json(), report.render())
     return 0 if report.healthy else 1

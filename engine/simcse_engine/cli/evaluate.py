@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_artifact, add_command, add_encoder_options, add_limit_options, open_encoder
-from .output import counted_cuts, print_json
+from .output import counted_cuts, print_result
 
 if TYPE_CHECKING:
     from ..measure.quality import Quality
@@ -37,10 +37,8 @@ def run(args: argparse.Namespace) -> int:
     with counted_cuts(args.truncate) as cuts, open_encoder(args) as encoder:
         quality = measure(tasks, lambda texts: encoder.encode(texts, progress=sys.stderr.isatty()))
         identity = encoder.manifest.identity
-    if args.json:
-        print_json({"identity": identity, **quality.to_json(), "truncated": sum(cuts)})
-    else:
-        print(quality_table(quality))
+    report = {"identity": identity, **quality.to_json(), "truncated": sum(cuts)}
+    print_result(args, report, quality_table(quality))
     return 0
 
 

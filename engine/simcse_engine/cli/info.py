@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import Commands, add_artifact, add_command
-from .output import print_json
+from .output import print_result
 
 if TYPE_CHECKING:
     from ..artifact.manifest import Manifest
@@ -24,10 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     folder = locate(args.artifact, files=[MANIFEST])
     manifest = Manifest.read(folder)
-    if args.json:
-        print_json(manifest.to_json())
-    else:
-        print(manifest_lines(folder, manifest))
+    print_result(args, manifest.to_json(), manifest_lines(folder, manifest))
     return 0
 
 

@@ -48,6 +48,14 @@ def print_json(content: Any) -> None:
     print(json.dumps(content, indent=2))
 
 
+def print_result(args: argparse.Namespace, content: Any, text: str) -> None:
+    """Print what a command was asked for to stdout: ``content`` with ``--json``, else ``text``."""
+    if args.json:
+        print_json(content)
+    else:
+        print(text)
+
+
 def print_report(args: argparse.Namespace, report: dict[str, Any], line: str) -> None:
     """Print what a command has done: ``report`` to stdout with ``--json``, else ``line`` to stderr."""
     if args.json:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_artifact, add_command, add_encoder_options, add_limit_options, open_encoder
-from .output import counted_cuts, print_json
+from .output import counted_cuts, print_result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,12 +32,8 @@ def run(args: argparse.Namespace) -> int:
     with counted_cuts(args.truncate) as cuts, open_encoder(args) as encoder:
         units = unit_rows(encoder.encode(sentences))
     values = units @ units.T
-    if args.json:
-        print_json({"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)})
-    elif len(sentences) == 2:
-        print(f"{values[0, 1]:.4f}")
-    else:
-        print(cosine_table(sentences, values))
+    text = f"{values[0, 1]:.4f}" if len(sentences) == 2 else cosine_table(sentences, values)
+    print_result(args, {"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)}, text)
     return 0
 
 

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from .arguments import PROGRAM, Commands, add_artifact, add_command, add_encoder_options
-from .output import print_json
+from .output import print_result
 
 if TYPE_CHECKING:
     from ..measure.parity import Limit, Parity
@@ -43,13 +43,9 @@ def run(args: argparse.Namespace) -> int:
                 # It has passed all the same, as in a container that only reads its artifact.
                 print(f"{PROGRAM}: warning: passed, and the manifest cannot say so: {error}", file=sys.stderr)
                 recorded = False
-    if args.json:
-        passed = {"passed": True, "recorded": recorded, "precision": manifest.precision, **parity.to_json()}
-        print_json(passed)
-    else:
-        print(_parity_lines(parity, LIMITS[manifest.precision]))
-        if recorded:
-            print("the manifest says so from now on")
+    report = {"passed": True, "recorded": recorded, "precision": manifest.precision, **parity.to_json()}
+    lines = _parity_lines(parity, LIMITS[manifest.precision])
+    print_result(args, report, f"{lines}\nthe manifest says so from now on" if recorded else lines)
     return 0
 
 

@@ -14,12 +14,8 @@ from ..errors import InputTypeError, InputValueError
 _BATCH_ROWS = 1024
 
 
-def import_pyarrow(name: str) -> tuple[ModuleType, ModuleType]:
-    """Import `pyarrow` and `pyarrow.parquet`; ``name`` is the file that needs them.
-
-    Raises:
-        InputValueError: pyarrow is not installed.
-    """
+def import_pyarrow(name: str = "this file") -> tuple[ModuleType, ModuleType]:
+    """Import `pyarrow` and `pyarrow.parquet`; InputValueError, with the ``name`` of a file, if they are missing."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -31,11 +27,7 @@ def import_pyarrow(name: str) -> tuple[ModuleType, ModuleType]:
 
 
 def open_parquet(file: BinaryIO, name: str) -> Any:
-    """Open a `pyarrow.parquet.ParquetFile`; ``name`` is for messages.
-
-    Raises:
-        InputValueError: no pyarrow, a pipe, or another kind of file.
-    """
+    """Open a `pyarrow.parquet.ParquetFile`; InputValueError, with ``name``, for a pipe or another kind of file."""
     arrow, parquet = import_pyarrow(name)
     if not file.seekable():
         raise InputValueError(f"{name}: a Parquet file's contents stand at its end, so it cannot be read from a pipe")
@@ -51,12 +43,7 @@ def parquet_texts(file: BinaryIO, name: str) -> Iterator[str]:
 
 
 def parquet_rows(file: BinaryIO, name: str, optional: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
-    """Read the column "text" of a Parquet file and others beside it, row by row.
-
-    Args:
-        file: the file.
-        name: its name, for messages.
-        optional: further columns; those that the file does not have are None in every row.
+    """Read the column "text" of a Parquet file and ``optional`` ones, None where they are absent, row by row.
 
     Raises:
         InputValueError: at once as `open_parquet`, and for a file without such a column; later, with the row's number,
@@ -93,12 +80,7 @@ def _rows(table: Any, name: str, columns: list[str], arrow_error: type[Exception
 
 
 def parsed_metadata(value: object, name: str) -> dict[str, Any] | None:
-    """The metadata in a cell of a column "metadata": a struct, JSON, or none; ``name`` is the file or its row.
-
-    Raises:
-        InputValueError: not JSON.
-        InputTypeError: JSON other than an object.
-    """
+    """The metadata in a cell of a column "metadata": a struct, JSON, or none; ``name`` is the file or its row."""
     if value is None or isinstance(value, dict):
         return value
     try:
@@ -114,12 +96,12 @@ def parsed_metadata(value: object, name: str) -> dict[str, Any] | None:
 
 def vector_type(dimension: int) -> Any:
     """The type of a column of vectors: float32 lists of fixed size."""
-    arrow, _ = import_pyarrow("this file")
+    arrow, _ = import_pyarrow()
     return arrow.list_(arrow.float32(), dimension)
 
 
 def vector_column(vectors: NDArray[np.float32]) -> Any:
     """A column of vectors, from float32 [rows, dimension]."""
-    arrow, _ = import_pyarrow("this file")
+    arrow, _ = import_pyarrow()
     flat = arrow.array(np.ascontiguousarray(vectors).reshape(-1))
     return arrow.FixedSizeListArray.from_arrays(flat, type=vector_type(vectors.shape[1]))

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -48,17 +47,7 @@ class Block:
 def read_entries(
     source: Path, *, texts: Sequence[str] | None = None, keys: Sequence[int] | None = None
 ) -> Iterator[Block]:
-    """Read entries with their vectors, a few thousand at a time.
-
-    Args:
-        source: `.parquet` or `.arrow` with columns ``text`` and ``vector``, and perhaps ``key`` and ``metadata``;
-            `.jsonl` with the same names; `.npy` [n, dimension].
-        texts: for `.npy`.
-        keys: for `.npy`, one for each text.
-
-    Raises:
-        InputValueError: the file cannot be read, or lacks something.
-    """
+    """Read entries with their vectors, a few thousand at a time; `Index.add_from` explains the files."""
     suffix = source.suffix.lower()
     readers = {".parquet": _arrow_blocks, ".arrow": _arrow_blocks, ".jsonl": _json_blocks}
     if suffix == ".npy":
@@ -83,11 +72,8 @@ def _npy_blocks(source: Path, texts: Sequence[str] | None, keys: Sequence[int] |
         raise InputValueError(f"{source}: of shape {list(vectors.shape)}; expected [{len(texts)}, dimension]")
     for start in range(0, len(texts), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)
-        yield Block(
-            vectors=np.asarray(vectors[part]),
-            texts=list(texts[part]),
-            keys=None if keys is None else list(keys[part]),
-        )
+        part_keys = None if keys is None else list(keys[part])
+        yield Block(vectors=np.asarray(vectors[part]), texts=list(texts[part]), keys=part_keys)
 
 
 def _json_blocks(file: BinaryIO, source: Path) -> Iterator[Block]:
@@ -162,23 +148,28 @@ def _arrow_block(batch: Any, source: Path, identity: str | None) -> Block:
 
 @contextlib.contextmanager
 def create_entries(target: Path, dimension: int, identity: str) -> Iterator[Write]:
-    """Yield a function that appends entries to a file, which becomes ``target`` when the block ends.
-
-    Raises:
-        InputValueError: an unknown suffix, or pyarrow is missing.
-        OutputError: the file cannot be written there.
-    """
+    """Yield a function that appends entries to a file, which becomes ``target`` when the block ends."""
     suffix = target.suffix.lower()
-    if suffix not in _WRITERS:
-        raise InputValueError(f"{target}: the name must end with {', '.join(_WRITERS)}")
-    if suffix != ".jsonl":
-        import_pyarrow(str(target))
-    with whole_file(target) as path, path.open("wb") as file, _WRITERS[suffix](file, dimension, identity) as write:
-        yield write
+    if suffix not in (".parquet", ".arrow", ".jsonl"):
+        raise InputValueError(f"{target}: the name must end with .parquet, .arrow, .jsonl")
+    if suffix == ".jsonl":
+        with whole_file(target) as path, path.open("wb") as file:
+            yield _json_writer(file, identity)
+        return
+    arrow, parquet = import_pyarrow(str(target))
+    fields = [
+        arrow.field("key", arrow.uint64(), nullable=False),
+        arrow.field("text", arrow.string(), nullable=False),
+        arrow.field("metadata", arrow.string()),
+        arrow.field("vector", vector_type(dimension), nullable=False),
+    ]
+    schema = arrow.schema(fields, metadata={_IDENTITY: identity.encode()})
+    open_table = parquet.ParquetWriter if suffix == ".parquet" else arrow.ipc.new_file
+    with whole_file(target) as path, path.open("wb") as file, open_table(file, schema) as table:
+        yield _table_writer(table, schema)
 
 
-@contextlib.contextmanager
-def _jsonl(file: BinaryIO, _dimension: int, identity: str) -> Iterator[Write]:
+def _json_writer(file: BinaryIO, identity: str) -> Write:
     def write(
         keys: Sequence[int], texts: Sequence[str], metadata: Sequence[str | None], vectors: NDArray[np.float32]
     ) -> None:
@@ -186,38 +177,11 @@ def _jsonl(file: BinaryIO, _dimension: int, identity: str) -> Iterator[Write]:
             start = f'{{"key": {key}, "text": {json.dumps(text, ensure_ascii=False)}, "metadata": {document or "null"}'
             file.write(f'{start}, "vector": {json_vector(vector)}, "identity": "{identity}"}}\n'.encode())
 
-    yield write
+    return write
 
 
-@contextlib.contextmanager
-def _parquet(file: BinaryIO, dimension: int, identity: str) -> Iterator[Write]:
-    _, parquet = import_pyarrow("this file")
-    schema = _schema(dimension, identity)
-    with parquet.ParquetWriter(file, schema) as output:
-        yield _table_writer(output, schema)
-
-
-@contextlib.contextmanager
-def _arrow(file: BinaryIO, dimension: int, identity: str) -> Iterator[Write]:
-    arrow, _ = import_pyarrow("this file")
-    schema = _schema(dimension, identity)
-    with arrow.ipc.new_file(file, schema) as output:
-        yield _table_writer(output, schema)
-
-
-def _schema(dimension: int, identity: str) -> Any:
-    arrow, _ = import_pyarrow("this file")
-    fields = [
-        arrow.field("key", arrow.uint64(), nullable=False),
-        arrow.field("text", arrow.string(), nullable=False),
-        arrow.field("metadata", arrow.string()),
-        arrow.field("vector", vector_type(dimension), nullable=False),
-    ]
-    return arrow.schema(fields, metadata={_IDENTITY: identity.encode()})
-
-
-def _table_writer(output: Any, schema: Any) -> Write:
-    arrow, _ = import_pyarrow("this file")
+def _table_writer(table: Any, schema: Any) -> Write:
+    arrow, _ = import_pyarrow()
 
     def write(
         keys: Sequence[int], texts: Sequence[str], metadata: Sequence[str | None], vectors: NDArray[np.float32]
@@ -225,13 +189,6 @@ def _table_writer(output: Any, schema: Any) -> Write:
         columns = [
             arrow.array(column, kind) for column, kind in zip((keys, texts, metadata), schema.types, strict=False)
         ]
-        output.write_table(arrow.table([*columns, vector_column(vectors)], schema=schema))
+        table.write_table(arrow.table([*columns, vector_column(vectors)], schema=schema))
 
     return write
-
-
-_WRITERS: dict[str, Callable[[BinaryIO, int, str], AbstractContextManager[Write]]] = {
-    ".parquet": _parquet,
-    ".arrow": _arrow,
-    ".jsonl": _jsonl,
-}

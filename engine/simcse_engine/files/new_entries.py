@@ -22,11 +22,7 @@ class NewEntry(NamedTuple):
 
 
 def has_vectors(source: str) -> bool:
-    """Whether a file brings vectors, so that `read_entries` reads it and nothing is encoded.
-
-    Raises:
-        InputValueError: it cannot be read.
-    """
+    """Whether a file brings vectors, so that `read_entries` reads it and nothing is encoded."""
     suffix = _suffix(source)
     if suffix in (".npy", ".arrow"):
         return True
@@ -49,9 +45,6 @@ def open_entries(source: str) -> Iterator[Iterator[NewEntry]]:
     Args:
         source: as for `open_texts`. In `.jsonl`, an object may have a "key" and "metadata" beside its "text", and
             `.parquet` columns of these names, the metadata as JSON or as a struct.
-
-    Yields:
-        The entries.
 
     Raises:
         InputValueError: the file cannot be read, or a line is not what it should be.
@@ -100,11 +93,7 @@ def _new_entry(text: str, key: object, metadata: object, place: str) -> NewEntry
 
 
 def read_keys(source: str) -> list[int]:
-    """The keys of an `.npy` file's vectors: whole numbers, one per line, or an `.npy` file of them.
-
-    Raises:
-        InputValueError: the file cannot be read, or holds something else.
-    """
+    """The keys of an `.npy` file's vectors: whole numbers, one per line, or an `.npy` file of them."""
     if _suffix(source) != ".npy":
         with open_texts(source) as lines:
             return [_key(line, f"{source}, line {number}") for number, line in enumerate(lines, 1)]

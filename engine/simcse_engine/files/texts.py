@@ -27,9 +27,6 @@ def open_texts(source: str) -> Iterator[Iterator[str]]:
             under "text"; `.parquet` has a column "text"; any other file is UTF-8 with one text per line. Lines end with
             "\n" or "\r\n" and with nothing else, and an empty line is the empty text.
 
-    Yields:
-        The texts.
-
     Raises:
         InputValueError: at once if the file cannot be opened, and later, with the line's number, for a line that is
             no text.
@@ -44,11 +41,7 @@ def open_texts(source: str) -> Iterator[Iterator[str]]:
 
 
 def open_input(path: Path) -> BinaryIO:
-    """Open a file to read its bytes.
-
-    Raises:
-        InputValueError: it cannot be opened.
-    """
+    """Open a file to read its bytes; InputValueError if it cannot be opened."""
     if path.is_dir():
         raise InputValueError(f"{path}: is a folder; name a file")
     try:
@@ -60,11 +53,7 @@ def open_input(path: Path) -> BinaryIO:
 
 
 def json_lines(file: BinaryIO, name: str) -> Iterator[tuple[str, Any]]:
-    """Parse a file of JSON lines: each line's place for messages, such as "texts.jsonl, line 3", and its value.
-
-    Raises:
-        InputValueError: a line is not JSON.
-    """
+    """Parse a file of JSON lines: each line's place for messages, such as "texts.jsonl, line 3", and its value."""
     for number, line in enumerate(_lines(file, name), 1):
         place = f"{name}, line {number}"
         try:

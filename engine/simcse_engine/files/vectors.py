@@ -27,11 +27,7 @@ _GROUP_BYTES = 64_000_000
 
 
 def check_suffix(target: Path) -> None:
-    """Check that the name ends with the suffix of a format that can be written.
-
-    Raises:
-        InputValueError: it does not; the message has the suffixes.
-    """
+    """Raise InputValueError unless the name ends with the suffix of a format that can be written."""
     if target.suffix.lower() not in _WRITERS:
         raise InputValueError(f"{target}: the name must end with {', '.join([*_WRITERS][:-1])} or {[*_WRITERS][-1]}")
 
@@ -48,11 +44,7 @@ def check_target(target: Path) -> None:
 
 
 def load_npy(source: str) -> NDArray[Any]:
-    """Map an `.npy` file into memory.
-
-    Raises:
-        InputValueError: it cannot be read, or holds no array of numbers.
-    """
+    """Map an `.npy` file into memory; InputValueError if it cannot be read, or holds no array of numbers."""
     try:
         array = np.load(source, mmap_mode="r", allow_pickle=False)
     except OSError as error:
@@ -123,7 +115,7 @@ def json_vector(vector: NDArray[np.float32]) -> str:
 
 @contextlib.contextmanager
 def _parquet(file: BinaryIO, dimension: int) -> Iterator[Write]:
-    arrow, parquet = import_pyarrow("this file")
+    arrow, parquet = import_pyarrow()
     fields = [arrow.field("text", arrow.string(), nullable=False), arrow.field("vector", vector_type(dimension))]
     schema = arrow.schema(fields)
     rest = schema.empty_table()

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..arguments import Commands, add_command, add_index, key
-from ..output import print_json, print_report
+from ..output import print_report, print_result
 
 if TYPE_CHECKING:
     from ...index import IndexInfo
@@ -40,11 +40,9 @@ def _info(args: argparse.Namespace) -> int:
 
     with Index.open(args.index, read_only=True) as index:
         info = index.info()
-    if args.json:
-        counts = {"entries": info.entries, "dead": info.dead, "in_graph": info.in_graph, "size_bytes": info.size_bytes}
-        print_json({"index": args.index, **counts, **asdict(info.about)})
-    else:
-        print(_info_lines(args.index, info))
+    facts = asdict(info)
+    about = facts.pop("about")
+    print_result(args, {"index": args.index, **facts, **about}, _info_lines(args.index, info))
     return 0
 
 
