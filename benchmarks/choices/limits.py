@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from simcse_engine.artifact.manifest import TOKENIZER
+from simcse_engine.artifact.manifest import TOKENIZER, Manifest
 from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.runner import Runner
 from simcse_engine.schedule import Limits
@@ -33,7 +33,7 @@ def main() -> None:
     texts = sentences()
     artifact = MINILM.artifact()
     ids = Tokenizer(artifact / TOKENIZER, 128).encode(texts.texts).ids
-    runner = Runner(artifact, device="cpu", threads=usable_cpus())
+    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=usable_cpus())
     dimension = runner.joint().dimension
 
     def run(limits: Limits) -> Callable[[Ids], object]:

@@ -89,17 +89,17 @@ def compile_artifact(
             if not fnmatch(name, ENGINE_FILES):
                 shutil.copyfile(artifact / name, staging / name)
         say(f"[1/2] compiling with {compiler} for {target_gpu.name}")
+        file = f"engine-{target_gpu.compute_capability}.onnx"
         plan = Engine(
-            graph=(file := f"engine-{target_gpu.compute_capability}.onnx"),
+            graph=file,
             file=file,
             compute_capability=target_gpu.compute_capability,
             builder=compiler,
             gpu=target_gpu.name,
             profile=profile(manifest.max_batch, manifest.max_tokens),
         )
-        compile_graph(
-            *(staging / GRAPH, staging / file, manifest.target, device), sizes=plan.profile, timings=options.timings
-        )
+        graph, output_graph = staging / GRAPH, staging / file
+        compile_graph(graph, output_graph, manifest.target, device, sizes=plan.profile, timings=options.timings)
         # Stated beforehand: without verification, this manifest is never published.
         engines = {str(plan.compute_capability): plan}
         manifest = replace(manifest, engines=engines, files=Manifest.files_in(staging), parity=None, verified=True)

@@ -222,11 +222,10 @@ class Encoder(ForkAware):
     def _new_runner(self) -> Runner:
         return Runner(
             self._folder,
+            self.manifest,
             device=self._device,
             threads=self._threads,
             optimize_for=self._optimize_for,
-            limits=self._limits,
-            manifest=self.manifest,
         )
 
     def _policy(self, truncate: Truncate | None) -> Truncate:

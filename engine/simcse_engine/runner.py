@@ -24,7 +24,7 @@ from .artifact.manifest import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .machine.forks import never_destroy
-from .schedule import Limits, make_batches
+from .schedule import Limits, limits_for, make_batches
 from .session.opening import open_session
 from .session.session import Session
 
@@ -42,17 +42,18 @@ class Runner:
     def __init__(
         self,
         artifact: Path,
+        manifest: Manifest,
         *,
         device: str,
         threads: int,
         optimize_for: OptimizeFor = "both",
         limits: Limits | None = None,
-        manifest: Manifest | None = None,
     ) -> None:
         """Prepare to keep so many threads busy with the graph in ``artifact``; nothing is opened yet.
 
         "latency" has only the joint session, which runs batches in turn; "throughput" only the one-thread session. If
-        another manifest than ``manifest`` lies there when a session is opened, that raises.
+        another manifest than ``manifest`` lies there when a session is opened, that raises. The usual limits of
+        batches are those of the artifact's graph.
         """
         self.abandoned = False
         self._artifact = artifact
@@ -66,10 +67,10 @@ class Runner:
         else:
             self._joint_threads = self._single_threads = 1
             self._side_by_side = _GPU_RUNS
-        self._limits = limits or Limits()
+        self._limits = limits or limits_for(manifest, device)
+        self._mixed = manifest.layout != "even"
         self._lock = threading.Lock()
         self._closed = False
-        self._mixed = True  # the manifest's, from the first session on
         self._sessions: dict[int, Session] = {}  # by their threads
         self._workers: ThreadPoolExecutor | None = None
 
@@ -82,9 +83,9 @@ class Runner:
         total = sum(lengths)
         limits = self._limits
         if total <= limits.batch_tokens:
-            session = self.joint()
             batches = make_batches(lengths, limits, mixed=self._mixed)
             if self._mixed or self._side_by_side == 1 or len(batches) <= 1:
+                session = self.joint()
                 return Pending([(batch, _done(session.run(*_end_to_end(ids, batch)))) for batch in batches])
         session = self.single()
         # With less than a full batch per worker, smaller batches keep every worker busy.
@@ -117,12 +118,10 @@ class Runner:
             return self._sessions[threads]
 
     def _open(self, threads: int) -> Session:
-        expected = self._manifest or Manifest.read(self._artifact)
-        session = open_session(self._artifact, expected, self._device, threads=threads)
+        session = open_session(self._artifact, self._manifest, self._device, threads=threads)
         # Read after the graph: so a replacement before or while it was read shows.
-        if Manifest.read(self._artifact).identity != expected.identity:
+        if Manifest.read(self._artifact).identity != self._manifest.identity:
             raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
-        self._mixed = expected.layout != "even"
         return session
 
     def _refuse_if_closed(self) -> None:

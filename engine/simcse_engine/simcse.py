@@ -174,9 +174,10 @@ class SimCSE:
             InputTypeError: a sentence is no `str`, or an array holds no numbers.
         """
         query_vectors = self.encode(queries, device=device)
-        key_vectors = _checked_keys(keys, self.manifest.dimension) if isinstance(keys, np.ndarray) else None
-        if key_vectors is None:
-            key_vectors = self.encode(keys, device=device)  # type: ignore[arg-type]
+        if isinstance(keys, np.ndarray):
+            key_vectors = _checked_keys(keys, self.manifest.dimension)
+        else:
+            key_vectors = self.encode(keys, device=device)
         cosines = unit_rows(np.atleast_2d(query_vectors)) @ unit_rows(np.atleast_2d(key_vectors)).T
         if query_vectors.ndim == 1 and key_vectors.ndim == 1:
             return float(np.float32(cosines[0, 0]))

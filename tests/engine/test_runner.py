@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ClosedError, ProviderError
 from simcse_engine.inputs import OptimizeFor
@@ -27,7 +28,7 @@ SENTENCES = st.lists(st.lists(st.integers(5, 150), max_size=30).map(lambda ids: 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])
 def runner(request: pytest.FixtureRequest, artifact: Path) -> Iterator[Runner]:
-    made = Runner(artifact, device="cpu", threads=request.param, limits=SMALL)
+    made = Runner(artifact, Manifest.read(artifact), device="cpu", threads=request.param, limits=SMALL)
     yield made
     made.close()
 
@@ -47,7 +48,11 @@ def test_a_sentence_alone_and_in_company(runner: Runner, ids: list[list[int]]) -
 
 def test_thread_counts_agree(artifact: Path) -> None:
     ids = [[2, *range(5, 5 + i % 28), 3] for i in range(200)]
-    runners = [Runner(artifact, device="cpu", threads=n, limits=limits) for n in (1, 2, 5) for limits in (SMALL, None)]
+    runners = [
+        Runner(artifact, Manifest.read(artifact), device="cpu", threads=n, limits=limits)
+        for n in (1, 2, 5)
+        for limits in (SMALL, None)
+    ]
     vectors = [run(runner, ids) for runner in runners]
     for other in vectors[1:]:
         np.testing.assert_allclose(other, vectors[0], rtol=0, atol=1e-6)
@@ -69,7 +74,7 @@ def test_no_sentences(runner: Runner) -> None:
 
 
 def test_opens_only_what_is_needed(artifact: Path) -> None:
-    runner = Runner(artifact, device="cpu", threads=2)
+    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=2)
     before = threading.active_count()
     run(runner, [[2, 9, 3]])
     # A few sentences need neither workers nor a session for them.
@@ -82,7 +87,7 @@ def test_opens_only_what_is_needed(artifact: Path) -> None:
 
 
 def test_one_thread_needs_one_session(artifact: Path) -> None:
-    runner = Runner(artifact, device="cpu", threads=1)
+    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=1)
     assert runner.single() is runner.joint()
     runner.close()
 
@@ -122,8 +127,8 @@ def test_lengths_that_do_not_mix(
     artifact: Path, unmixed: Path, runs: Runs, optimize_for: OptimizeFor, threads: int, count: int
 ) -> None:
     ids = of_lengths(*(3 + i % 7 for i in range(count)))
-    expected = Runner(artifact, device="cpu", threads=threads)
-    runner = Runner(unmixed, device="cpu", threads=threads, optimize_for=optimize_for)
+    expected = Runner(artifact, Manifest.read(artifact), device="cpu", threads=threads)
+    runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=threads, optimize_for=optimize_for)
     vectors = run(expected, ids)
     runs.clear()
     np.testing.assert_allclose(run(runner, ids), vectors, rtol=0, atol=1e-6)
@@ -134,7 +139,7 @@ def test_lengths_that_do_not_mix(
 
 
 def test_a_few_of_several_lengths_run_side_by_side(unmixed: Path, runs: Runs) -> None:
-    runner = Runner(unmixed, device="cpu", threads=2)
+    runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=2)
     run(runner, of_lengths(9, 9, 9))
     # Of one length: at once, on all threads.
     assert [(on, by) for on, by, _ in runs] == [(runner.joint(), threading.current_thread())]
@@ -148,7 +153,7 @@ def test_a_few_of_several_lengths_run_side_by_side(unmixed: Path, runs: Runs) ->
 
 
 def test_a_few_of_several_lengths_begin_with_the_largest(unmixed: Path, runs: Runs) -> None:
-    runner = Runner(unmixed, device="cpu", threads=2)
+    runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=2)
     run(runner, of_lengths(9, 8))
     assert runner._workers is not None
     gate = threading.Event()
@@ -163,7 +168,7 @@ def test_a_few_of_several_lengths_begin_with_the_largest(unmixed: Path, runs: Ru
 
 def test_a_few_of_several_lengths_need_no_worker_on_one_thread(unmixed: Path, runs: Runs) -> None:
     for threads, optimize_for in ((1, "both"), (2, "latency")):
-        runner = Runner(unmixed, device="cpu", threads=threads, optimize_for=optimize_for)  # type: ignore[arg-type]
+        runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=threads, optimize_for=optimize_for)  # type: ignore[arg-type]
         run(runner, of_lengths(5, 4, 20))
         assert {by for _, by, _ in runs} == {threading.current_thread()}
         assert runner._workers is None
@@ -172,7 +177,7 @@ def test_a_few_of_several_lengths_need_no_worker_on_one_thread(unmixed: Path, ru
 
 @pytest.mark.parametrize(("optimize_for", "opened"), [("both", [3, 1]), ("latency", [3]), ("throughput", [1])])
 def test_sessions_by_what_is_optimized_for(artifact: Path, optimize_for: OptimizeFor, opened: list[int]) -> None:
-    runner = Runner(artifact, device="cpu", threads=3, optimize_for=optimize_for, limits=SMALL)
+    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=3, optimize_for=optimize_for, limits=SMALL)
     few, many = [[2, 9, 3]], [[2, *range(5, 5 + i % 28), 3] for i in range(200)]
     alone = [run(runner, [sentence])[0] for sentence in many]
     np.testing.assert_allclose(run(runner, many), alone, rtol=0, atol=1e-6)
@@ -193,7 +198,7 @@ def test_advance_counts_sentences(runner: Runner) -> None:
 
 
 def test_cancelled_work_does_not_run(artifact: Path) -> None:
-    runner = Runner(artifact, device="cpu", threads=1, limits=SMALL)
+    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=1, limits=SMALL)
     gate = threading.Event()
     run(runner, [[2, 9, 3]] * 100)
     assert runner._workers is not None
@@ -207,7 +212,7 @@ def test_cancelled_work_does_not_run(artifact: Path) -> None:
 
 
 def test_close_lets_submitted_work_end(artifact: Path) -> None:
-    runner = Runner(artifact, device="cpu", threads=1, limits=SMALL)
+    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=1, limits=SMALL)
     gate = threading.Event()
     ids = [[2, *[9] * (i % 20), 3] for i in range(100)]
     expected = run(runner, ids)
@@ -228,7 +233,7 @@ def test_close_lets_submitted_work_end(artifact: Path) -> None:
 
 
 def test_closed(artifact: Path) -> None:
-    runner = Runner(artifact, device="cpu", threads=2, limits=SMALL)
+    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=2, limits=SMALL)
     runner.close()
     runner.close()
     for ids in ([[2, 9, 3]], [[2, 9, 3]] * 100):
@@ -250,4 +255,4 @@ def test_error_of_a_batch_reaches_the_caller(runner: Runner) -> None:
 
 def test_unknown_device(artifact: Path) -> None:
     with pytest.raises(ProviderError, match="device 'tpu' is unknown"):
-        Runner(artifact, device="tpu", threads=1).joint()
+        Runner(artifact, Manifest.read(artifact), device="tpu", threads=1).joint()

@@ -203,7 +203,8 @@ class Manifest:
             problem = "is a file, not an artifact's folder" if folder.exists() else "does not exist"
             raise ArtifactNotFoundError(f"{folder}: {problem}; simcse-export CHECKPOINT -o ARTIFACT makes one")
         if not path.is_file():
-            hint = "; this is a checkpoint: run simcse-export on it first" if _is_checkpoint(folder) else ""
+            is_checkpoint = (folder / "config.json").is_file() or (folder / "modules.json").is_file()
+            hint = "; this is a checkpoint: run simcse-export on it first" if is_checkpoint else ""
             raise ArtifactNotFoundError(f"{folder}: no {MANIFEST} in it, so it is no artifact{hint}")
         try:
             content = json.loads(path.read_bytes())
@@ -280,7 +281,3 @@ def _digest(content: Any) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     # surrogatepass: an edited manifest may hold what is no Unicode; its digest must fail, not this line.
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _is_checkpoint(folder: Path) -> bool:
-    return (folder / "config.json").is_file() or (folder / "modules.json").is_file()

@@ -33,14 +33,8 @@ _members: dict[str, weakref.WeakValueDictionary[int, ForkAware]] = {
 }
 
 
-class _Prepared(threading.local):
-    """The objects whose `_before_fork` ran. Each thread has its own, as two may fork at once."""
-
-    def __init__(self) -> None:
-        self.members: list[ForkAware] = []
-
-
-_prepared = _Prepared()
+# `members`: the objects whose `_before_fork` ran. Each thread has its own, as two may fork at once.
+_prepared = threading.local()
 
 
 def register(place: str, member: ForkAware) -> None:

@@ -8,8 +8,6 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -81,19 +79,29 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
         (text_rounds,) = _take_turns([_text_work(encoder, texts, tokens.ids, threads)], seconds)
     # The encoder's sessions are closed before the runner opens its own, so that memory holds the weights once.
     device = checked_device(options.device, manifest)
-    limits = limits_for(manifest, device)
-    runner = Runner(folder, device=device, threads=threads, limits=limits, manifest=manifest)
-    with contextlib.closing(runner):
+    portion_tokens = threads * limits_for(manifest, device).batch_tokens
+    with contextlib.closing(Runner(folder, manifest, device=device, threads=threads)) as runner:
         stream = list(itertools.chain.from_iterable(tokens.ids))
         works = [
-            _length_work(runner, stream, length, threads * limits.batch_tokens, manifest.dimension)
-            for length in _lengths(manifest)
+            _length_work(runner, stream, length, portion_tokens, manifest.dimension) for length in _lengths(manifest)
         ]
         say("token ids, by length")
         length_rounds = _take_turns(works, seconds)
+    facts = ("architecture", "pooler", "precision", "target", "dimension", "max_tokens", "identity")
     return Bench(
-        artifact=_artifact_facts(folder, manifest),
-        machine=_machine_facts(threads),
+        artifact={
+            "path": str(folder),
+            "source": manifest.source.id,
+            **{name: getattr(manifest, name) for name in facts},
+        },
+        machine={
+            "cpu": model_name(),
+            "features": features(),
+            "threads": threads,
+            "affinity": affinity(),
+            "quota": cgroup_quota(),
+            "onnxruntime": import_runtime().__version__,
+        },
         seconds=seconds,
         texts_source=options.file or "generated",
         texts_cut=len(tokens.cut),
@@ -120,7 +128,10 @@ def _lengths(manifest: Manifest) -> list[int]:
 
 def _take_turns(works: Sequence[_Work], seconds: float) -> list[list[Round]]:
     """The rounds of each work: in every round one call of each, for ``seconds`` per work at most."""
-    portions = [_portions(work, seconds / _ROUNDS) for work in works]
+    portions = []
+    for work in works:
+        work(1)  # opens sessions and allocates
+        portions.append(max(1, round(seconds / _ROUNDS / work(1).seconds)))
     rounds: list[list[Round]] = [[] for _ in works]
     end = time.perf_counter() + seconds * len(works)
     for _ in range(_ROUNDS):
@@ -129,12 +140,6 @@ def _take_turns(works: Sequence[_Work], seconds: float) -> list[list[Round]]:
         if time.perf_counter() > end:
             break
     return rounds
-
-
-def _portions(work: _Work, seconds: float) -> int:
-    """How many portions take about ``seconds``."""
-    work(1)  # opens sessions and allocates
-    return max(1, round(seconds / work(1).seconds))
 
 
 def _text_work(encoder: Encoder, texts: Sequence[str], ids: Sequence[list[int]], threads: int) -> _Work:
@@ -178,19 +183,3 @@ def _latency(encoder: Encoder, texts: Sequence[str], seconds: float) -> Latency:
         if now >= end:
             break
     return Latency.of(calls)
-
-
-def _artifact_facts(folder: Path, manifest: Manifest) -> dict[str, Any]:
-    names = ("architecture", "pooler", "precision", "target", "dimension", "max_tokens", "identity")
-    return {"path": str(folder), "source": manifest.source.id, **{name: getattr(manifest, name) for name in names}}
-
-
-def _machine_facts(threads: int) -> dict[str, Any]:
-    return {
-        "cpu": model_name(),
-        "features": features(),
-        "threads": threads,
-        "affinity": affinity(),
-        "quota": cgroup_quota(),
-        "onnxruntime": import_runtime().__version__,
-    }
