@@ -38,7 +38,7 @@ def main() -> None:
 
     def run(limits: Limits) -> Callable[[Ids], object]:
         def call(batch: Ids) -> None:
-            runner._limits = limits  # one runner for all, so that they share memory and caches
+            runner.limits = limits  # one runner for all, so that they share memory and caches
             runner.submit(batch).write(np.empty((len(batch), dimension), np.float32))
 
         return call

@@ -111,18 +111,18 @@ def sizes(encoder: Encoder, device: str, work: Work) -> dict[str, Any]:
     """Whether the sizes that ours runs by suit this GPU: tokens per batch, and the largest run that is replayed."""
     runner, draw = encoder._runner, np.random.default_rng(0)
     ids = [draw.integers(1000, 20_000, length).tolist() for length in draw.integers(5, 40, work.tokens // 16)]
-    usual = runner._limits
+    usual = runner.limits
 
     def in_batches_of(tokens: int) -> Callable[[Any], object]:
         def run(ids: Any) -> None:
-            runner._limits = replace(usual, batch_tokens=tokens, full_batch_tokens=tokens)
+            runner.limits = replace(usual, batch_tokens=tokens, full_batch_tokens=tokens)
             ours_ids(encoder, ids)
 
         return run
 
     batches = {tokens: timed(in_batches_of(tokens)) for tokens in (usual.batch_tokens * size // 4 for size in _SIZES)}
     figures: dict[str, Any] = {"seconds_by_batch_tokens": spreads(alternate(batches, [ids] * work.rounds))}
-    runner._limits = usual
+    runner.limits = usual
     if device != "cpu":
         figures["unrecorded_over_recorded_by_tokens"] = {tokens: unrecorded(encoder, tokens, work) for tokens in _RUNS}
     return figures

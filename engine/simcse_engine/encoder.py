@@ -1,6 +1,7 @@
 """Encoder: texts → vectors, with the artifact's tokenizer, graph and pooler."""
 
 import contextlib
+import functools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +31,7 @@ from .machine.cpu import usable_cpus
 from .machine.forks import ForkAware, register
 from .pipeline import submit_windows
 from .runner import Runner
-from .schedule import limits_for, windows
+from .schedule import windows
 from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Encoder(ForkAware):
         """
         self._closed = False
         # As the caller passed them: the process that unpickles may have other CPUs.
-        self._options = {
+        self._options: dict[str, Any] = {
             **{"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens},
             "optimize_for": optimize_for,
         }
@@ -100,7 +101,6 @@ class Encoder(ForkAware):
             self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
             # On a GPU, tokenization is the bottleneck.
             self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens, together=self._device != "cpu")
-            self._limits = limits_for(self.manifest, self._device)
             self._runner = self._new_runner()
             self._warm_up()
         if self.manifest.verified is None and self._device != "cpu":
@@ -157,7 +157,7 @@ class Encoder(ForkAware):
         done = 0
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(_progress_bar(len(texts))).update if progress else None
-            submitted = submit_windows([distinct], self._tokenizer, self._runner, self._limits, policy)
+            submitted = submit_windows([distinct], self._tokenizer, self._runner, policy)
             for window in stack.enter_context(contextlib.closing(submitted)):
                 window.pending.write(vectors[done : done + window.count], advance)
                 done += window.count
@@ -187,8 +187,7 @@ class Encoder(ForkAware):
         return self._stream(texts, policy)
 
     def _stream(self, texts: Iterable[str], policy: Truncate) -> Iterator[NDArray[np.float32]]:
-        groups = self._checked_windows(texts)
-        submitted = submit_windows(groups, self._tokenizer, self._runner, self._limits, policy)
+        submitted = submit_windows(self._checked_windows(texts), self._tokenizer, self._runner, policy)
         with contextlib.closing(submitted):
             for window in submitted:
                 vectors = np.empty((len(window.group.originals), self.dimension), np.float32)
@@ -199,7 +198,7 @@ class Encoder(ForkAware):
 
     def _checked_windows(self, texts: Iterable[str]) -> Iterator[Distinct]:
         start = 0
-        for window in windows(texts, self._limits):
+        for window in windows(texts, self._runner.limits):
             check_texts(window, start=start)
             yield Distinct.of(window)
             start += len(window)
@@ -249,7 +248,7 @@ class Encoder(ForkAware):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_with, (str(self._folder), self._options)
+        return functools.partial(Encoder, str(self._folder), **self._options), ()
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -257,10 +256,6 @@ class Encoder(ForkAware):
             f"<Encoder {str(self._folder)!r}: {m.source.id}, pooler {m.pooler}, {m.precision} on {self._device}, "
             f"dimension {m.dimension}, max_tokens {self.max_tokens}>"
         )
-
-
-def _open_with(folder: str, options: dict[str, Any]) -> Encoder:
-    return Encoder(folder, **options)
 
 
 def _progress_bar(total: int) -> "tqdm[Any]":

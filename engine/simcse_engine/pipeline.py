@@ -8,7 +8,7 @@ from .distinct import Distinct
 from .errors import ClosedError, TruncationError, TruncationWarning
 from .inputs import Truncate
 from .runner import Pending, Runner
-from .schedule import Limits, windows
+from .schedule import windows
 from .tokenizer import Tokenizer
 
 
@@ -28,7 +28,7 @@ class Window:
 
 
 def submit_windows(
-    groups: Iterable[Distinct], tokenizer: Tokenizer, runner: Runner, limits: Limits, truncate: Truncate
+    groups: Iterable[Distinct], tokenizer: Tokenizer, runner: Runner, truncate: Truncate
 ) -> Generator[Window, None, None]:
     """Cut groups into windows, tokenize and submit them; one window is submitted ahead of the one that is yielded.
 
@@ -39,7 +39,7 @@ def submit_windows(
     start = cut = total = 0
     try:
         for group in groups:
-            for texts in windows(group.texts, limits):
+            for texts in windows(group.texts, runner.limits):
                 # Before anything else of the runner is touched: the fork may have left its locks held.
                 _refuse_after_fork(runner)
                 tokens = tokenizer.encode(texts)

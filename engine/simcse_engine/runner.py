@@ -36,6 +36,7 @@ class Runner:
     """The sessions and worker threads of one process; `submit` may be called from many threads at once.
 
     Attributes:
+        limits: the sizes of batches, and of the windows that are submitted.
         abandoned: whether this process is a forked child, and the sessions and workers its parent's.
     """
 
@@ -67,7 +68,7 @@ class Runner:
         else:
             self._joint_threads = self._single_threads = 1
             self._side_by_side = _GPU_RUNS
-        self._limits = limits or limits_for(manifest, device)
+        self.limits = limits or limits_for(manifest, device)
         self._mixed = manifest.layout != "even"
         self._lock = threading.Lock()
         self._closed = False
@@ -81,7 +82,7 @@ class Runner:
         """
         lengths = [len(sentence) for sentence in ids]
         total = sum(lengths)
-        limits = self._limits
+        limits = self.limits
         if total <= limits.batch_tokens:
             batches = make_batches(lengths, limits, mixed=self._mixed)
             if self._mixed or self._side_by_side == 1 or len(batches) <= 1:
@@ -114,15 +115,12 @@ class Runner:
         with self._lock:
             self._refuse_if_closed()
             if threads not in self._sessions:
-                self._sessions[threads] = self._open(threads)
+                session = open_session(self._artifact, self._manifest, self._device, threads=threads)
+                # Read after the graph: so a replacement before or while it was read shows.
+                if Manifest.read(self._artifact).identity != self._manifest.identity:
+                    raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
+                self._sessions[threads] = session
             return self._sessions[threads]
-
-    def _open(self, threads: int) -> Session:
-        session = open_session(self._artifact, self._manifest, self._device, threads=threads)
-        # Read after the graph: so a replacement before or while it was read shows.
-        if Manifest.read(self._artifact).identity != self._manifest.identity:
-            raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
-        return session
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

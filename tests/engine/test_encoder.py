@@ -55,9 +55,7 @@ def small(request: pytest.FixtureRequest, artifact: Path) -> Iterator[Encoder]:
 
 def shrunk(encoder: Encoder, **limits: int) -> Encoder:
     sizes = {"batch_tokens": 60, "full_batch_tokens": 20, "window_texts": 7, "window_chars": 400} | limits
-    encoder._limits = Limits(**sizes)
-    encoder._runner.close()
-    encoder._runner = encoder._new_runner()
+    encoder._runner.limits = Limits(**sizes)
     return encoder
 
 
@@ -337,12 +335,12 @@ def test_roberta(tmp_path: Path) -> None:
 @settings(max_examples=40)
 def test_stream_is_encode(encoder: Encoder, count: int, window_texts: int, window_chars: int) -> None:
     texts = MANY[30 : 30 + count]
-    encoder._limits = Limits(window_texts=window_texts, window_chars=window_chars)
+    encoder._runner.limits = Limits(window_texts=window_texts, window_chars=window_chars)
     parts = list(encoder.stream(iter(texts)))
     assert all(0 < len(part) <= window_texts for part in parts)
     assert all(part.dtype == np.float32 for part in parts)
     together = np.concatenate([np.empty((0, 32), np.float32), *parts])
-    encoder._limits = Limits()
+    encoder._runner.limits = Limits()
     assert_same(together, encoder.encode(texts))
 
 

@@ -32,6 +32,7 @@ class Pending:
 class Runner:
     def __init__(self) -> None:
         self.abandoned = False
+        self.limits = Limits(window_texts=2)
         self.submitted: list[Pending] = []
 
     def submit(self, ids: list[list[int]]) -> Pending:
@@ -40,8 +41,7 @@ class Runner:
 
 
 def submit(runner: Runner, *groups: list[str], truncate: str = "warn") -> Any:
-    limits = Limits(window_texts=2)
-    return submit_windows(map(Distinct.of, groups), Tokenizer(), runner, limits, truncate)  # type: ignore[arg-type]
+    return submit_windows(map(Distinct.of, groups), Tokenizer(), runner, truncate)  # type: ignore[arg-type]
 
 
 def test_windows_come_in_order_and_one_is_ahead() -> None:

@@ -134,7 +134,7 @@ def test_fork_amid_a_stream(artifact: Path) -> None:
     script = """
     from simcse_engine.errors import ClosedError
     from simcse_engine.schedule import Limits
-    encoder._limits = Limits(window_texts=40)
+    encoder._runner.limits = Limits(window_texts=40)
     stream = encoder.stream(TEXTS)
     parts = [next(stream)]
     pid = os.fork()
@@ -340,7 +340,7 @@ def test_exit_without_closing(artifact: Path) -> None:
     script = """
     from simcse_engine.errors import ClosedError
     from simcse_engine.schedule import Limits
-    encoder._limits = Limits(window_texts=40)
+    encoder._runner.limits = Limits(window_texts=40)
     stream = encoder.stream(TEXTS * 10)
     next(stream)
     """

@@ -29,11 +29,12 @@ ENGINE_FILES = "engine-*"
 _PIECE_BYTES = 4 << 20
 
 # The types of what JSON's structure does not decide already.
-_TYPES = {
-    **dict.fromkeys(("pooler", "precision", "target", "layout"), str),
-    **dict.fromkeys(("dimension", "max_tokens"), int),
-    **dict.fromkeys(("architecture", "versions", "engines"), dict),
-    **dict.fromkeys(("normalized",), bool),
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("pooler", "precision", "target", "layout"), (str,)),
+    **dict.fromkeys(("dimension", "max_tokens"), (int,)),
+    **dict.fromkeys(("max_batch", "padding_id"), (int, type(None))),
+    **dict.fromkeys(("architecture", "versions", "engines"), (dict,)),
+    "normalized": (bool,),
 }
 
 
@@ -229,22 +230,17 @@ class Manifest:
     @classmethod
     def _parse(cls, content: dict[str, Any]) -> Self:
         facts = {f.name: content[f.name] for f in dataclasses.fields(cls)}
-        for name, type_ in _TYPES.items():
-            if not isinstance(facts[name], type_):
+        for name, types in _TYPES.items():
+            if type(facts[name]) not in types:
                 raise TypeError(f"{name} is {facts[name]!r:.40}")
         if facts["layout"] not in LAYOUTS:
             raise TypeError(f"layout is {facts['layout']!r:.40}")
-        for name in ("padding_id", "max_batch"):
-            if facts[name] is not None and type(facts[name]) is not int:
-                raise TypeError(f"{name} is {facts[name]!r:.40}")
         facts["source"] = Source(**facts["source"])
         facts["files"] = {name: FileEntry(**entry) for name, entry in facts["files"].items()}
         facts["engines"] = {name: Engine(**entry) for name, entry in facts["engines"].items()}
         manifest = cls(**facts)
-        for name in (
-            *_REQUIRED,
-            *(name for engine in manifest.engines.values() for name in (engine.graph, engine.file)),
-        ):
+        plans = [name for engine in manifest.engines.values() for name in (engine.graph, engine.file)]
+        for name in (*_REQUIRED, *plans):
             manifest.files[name]
         if (manifest.identity, manifest.model) != (content["identity"], content["model"]):
             raise KeyError("identity")

@@ -16,10 +16,9 @@ from ..artifact.manifest import TOKENIZER, Manifest
 from ..encoder import Encoder
 from ..errors import InputValueError
 from ..files.texts import open_texts
-from ..inputs import checked_count, checked_device
+from ..inputs import checked_count
 from ..machine.cpu import affinity, cgroup_quota, features, model_name, usable_cpus
 from ..runner import Runner
-from ..schedule import limits_for
 from ..session.library import import_runtime
 from ..tokenizer import Tokenizer
 from .results import Bench, Latency, Round, Throughput
@@ -71,17 +70,16 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
     seconds = options.seconds
     say("opening")
     with Encoder(folder, device=options.device, threads=threads, truncate="silent") as encoder:
-        manifest = encoder.manifest
+        device, manifest = encoder.device, encoder.manifest
         tokens = Tokenizer(folder / TOKENIZER, encoder.max_tokens).encode(texts)
         say("one sentence at a time")
         latency = _latency(encoder, texts, seconds)
         say("texts")
         (text_rounds,) = _take_turns([_text_work(encoder, texts, tokens.ids, threads)], seconds)
     # The encoder's sessions are closed before the runner opens its own, so that memory holds the weights once.
-    device = checked_device(options.device, manifest)
-    portion_tokens = threads * limits_for(manifest, device).batch_tokens
     with contextlib.closing(Runner(folder, manifest, device=device, threads=threads)) as runner:
         stream = list(itertools.chain.from_iterable(tokens.ids))
+        portion_tokens = threads * runner.limits.batch_tokens
         works = [
             _length_work(runner, stream, length, portion_tokens, manifest.dimension) for length in _lengths(manifest)
         ]
