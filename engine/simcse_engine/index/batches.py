@@ -70,11 +70,7 @@ class Additions:
         keys: Iterable[int] | None,
         metadata: Sequence[Mapping[str, Any] | None] | None,
     ) -> Self:
-        """Check what a caller adds.
-
-        Raises:
-            InputTypeError, InputValueError: something is of the wrong type or value, or not one for each text.
-        """
+        """Check what a caller adds."""
         # A list, so that positions count from here on: pandas reads its series by label.
         texts = list(checked_sequence(texts))
         check_texts(texts)
@@ -92,12 +88,12 @@ class Additions:
         dimension: int,
         size: int,
     ) -> Iterator[Batch]:
-        """Cut the entries into batches.
+        """Cut the entries into batches of ``size``.
 
         Args:
             vectors: float32 [m, dimension] each, m varying; concatenated, the vectors of all entries that are not
                 known. They are taken as they are needed, and to their end, where an encoder warns of texts it has cut.
-            known: bool [n], which texts stand under their keys already; None for none.
+            known: as in `Batch`; None for none.
             dimension: floats per vector.
             size: entries per batch.
         """

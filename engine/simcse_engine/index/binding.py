@@ -52,11 +52,7 @@ class Binding:
     """The artifact of one open index; may be used from many threads at once."""
 
     def __init__(self, folder: Path, about: About, artifact: Artifact | None, *, same_model: bool) -> None:
-        """Tie an index to ``artifact``, or to the one that it remembers; neither is opened yet.
-
-        Raises:
-            IndexMismatchError: ``artifact`` is not what the index was filled with.
-        """
+        """Tie an index to ``artifact``, or to the one that it remembers; neither is opened yet."""
         self._folder = folder
         self._about = about
         self._same_model = same_model
@@ -80,13 +76,7 @@ class Binding:
             self._artifact = artifact
 
     def encoder(self) -> Encoder:
-        """The encoder, opened with the first call.
-
-        Raises:
-            ArtifactNotFoundError: the artifact is not where it was.
-            ClosedError: the index was closed.
-            IndexMismatchError: the artifact was replaced by another.
-        """
+        """The encoder, opened with the first call; IndexMismatchError if the artifact was replaced by another."""
         with self._opening:
             if self._closed:
                 raise ClosedError("this index is closed; open it again")
@@ -141,12 +131,7 @@ class Binding:
         return checked_vectors(vectors, self._about.dimension)
 
     def queries(self, queries: Sequence[str] | NDArray[np.float32]) -> NDArray[np.float32]:
-        """The unit vectors of queries, which are texts or vectors.
-
-        Raises:
-            InputTypeError, InputValueError: they are neither.
-            IndexMismatchError: vectors of another dimension.
-        """
+        """The unit vectors of queries, which are texts or vectors."""
         if isinstance(queries, np.ndarray) and queries.dtype.kind in "fiu":
             return checked_vectors(queries, self._about.dimension)
         if isinstance(queries, str):

@@ -34,16 +34,7 @@ def checked_folder(folder: object) -> Path:
 
 
 def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
-    """Keys as a list of whole numbers from 0 to 2**64 - 2.
-
-    Args:
-        keys: any iterable of `int` or NumPy's integers.
-        count: how many distinct ones there must be; None for any number, repeated or not.
-
-    Raises:
-        InputTypeError: no iterable, or something in it is no whole number.
-        InputValueError: a key out of range or repeated, or more or fewer keys than texts.
-    """
+    """Keys as a list of whole numbers from 0 to 2**64 - 2; with ``count``, so many distinct ones."""
     if isinstance(keys, str | bytes | Mapping) or not isinstance(keys, Iterable):
         raise InputTypeError(f"keys is {type(keys).__name__}; expected a list of whole numbers")
     checked = []
@@ -68,16 +59,7 @@ def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
 
 
 def checked_metadata(metadata: Sequence[Mapping[str, Any] | None] | None, count: int) -> list[str | None]:
-    """Metadata as JSON text, None where there is none.
-
-    Args:
-        metadata: a dict or None for each text, or None for none at all.
-        count: how many texts there are.
-
-    Raises:
-        InputTypeError: something in it that JSON cannot hold, or would hold as something else.
-        InputValueError: NaN, an infinity, a lone surrogate, too deep a nesting, or more or fewer than texts.
-    """
+    """Metadata of ``count`` texts as JSON text, None where there is none; refused is what JSON would not give back."""
     if metadata is None:
         return [None] * count
     if isinstance(metadata, str | bytes | Mapping) or not isinstance(metadata, Sequence):
@@ -126,18 +108,7 @@ def _check_json(value: object, name: str, depth: int) -> None:
 
 
 def checked_vectors(vectors: object, dimension: int, *, count: int | None = None) -> NDArray[np.float32]:
-    """Vectors as float32 unit vectors [n, dimension].
-
-    Args:
-        vectors: an array, or what NumPy makes one of.
-        dimension: floats per vector.
-        count: how many there must be.
-
-    Raises:
-        InputTypeError: not numbers.
-        InputValueError: not a matrix; NaN, an infinity, or a vector of length zero, which has no direction.
-        IndexMismatchError: vectors of another dimension.
-    """
+    """Vectors, [n, dimension] of any length but zero, which has no direction, as float32 unit vectors."""
     try:
         array = np.asarray(vectors)
     except ValueError as error:

@@ -85,13 +85,7 @@ class Filling:
         self._chunk_start = 0
 
     def run(self) -> None:
-        """Add everything.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C. Like every error, it leaves what was committed.
-            InputValueError: the file cannot be read, or brings keys that contradict each other or the source.
-            SimCSEError: as for `Index.add` and `Index.add_from`.
-        """
+        """Add everything. Every error, and Ctrl-C, leaves what was committed."""
         if has_vectors(self._source.file):
             self._add_vectors()
         else:

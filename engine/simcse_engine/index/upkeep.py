@@ -66,11 +66,7 @@ class Upkeep:
         self.delete_stale_files()
 
     def compact(self) -> None:
-        """Write the living vectors into a new file, build an ANN graph over it, and make both count in one transaction.
-
-        Raises:
-            IndexDamagedError: the database has lost entries.
-        """
+        """Write the living vectors into a new file, build an ANN graph over it, and make both count at once."""
         with self._views.reading(ann=False) as (reader, view):
             rows = reader.live_rows()
         if not np.array_equal(rows, np.flatnonzero(view.alive)):

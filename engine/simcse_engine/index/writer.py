@@ -28,11 +28,7 @@ class IndexWriter:
     """Writes an index, in one process at a time; its methods may be called from many threads, which take turns."""
 
     def __init__(self, views: Views, limits: SearchLimits) -> None:
-        """Take the index's lock.
-
-        Raises:
-            IndexLockedError: another writer has it.
-        """
+        """Take the index's lock; IndexLockedError if another writer has it."""
         self._views = views
         self._store = views.store
         self._limits = limits
@@ -66,18 +62,10 @@ class IndexWriter:
         return known
 
     def add(self, batch: Batch, progress: Progress | None = None) -> list[int]:
-        """Commit a batch, and keep the ANN graph up with it.
-
-        Args:
-            batch: what to add; an entry whose key is there already replaces the one there.
-            progress: called with the batch's size when it is committed.
-
-        Returns:
-            The keys.
+        """Commit a batch, keep the ANN graph up with it, and return its keys.
 
         Raises:
             VanishedError: known entries are gone. Nothing was added; add the batch again with their vectors.
-            InputValueError: no automatic key is left.
         """
         with self._taking_turn():
             with self._store.writing() as change:

@@ -69,10 +69,8 @@ class AnnGraph:
     def open(cls, folder: Path, saved: SavedGraph, scheme: Scheme, *, threads: int) -> Self:
         """Map a saved graph into memory, after its content has been checked.
 
-        Raises:
-            FileNotFoundError: it does not exist.
-            IndexDamagedError: it is not what was saved, or not a graph of this scheme. USearch itself checks little:
-                it may crash on other content, and takes over whatever dtype and dimension a file states.
+        USearch itself checks little: it may crash on other content, and takes over whatever dtype and dimension a file
+        states.
         """
         path = folder / saved.file
         if checksums(path, threads) != (saved.size_bytes, saved.pieces):
@@ -106,14 +104,7 @@ class AnnGraph:
             raise IndexDamagedError(f"{path}: is a graph with {stated}; expected {expected}")
 
     def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], *, covered: int, threads: int) -> None:
-        """Add rows that are not in it.
-
-        Args:
-            rows: int64 [n], their numbers.
-            vectors: float32 [n, dimension].
-            covered: what `covered` is from now on.
-            threads: how many to use.
-        """
+        """Add rows that are not in it, int64 [n], with their vectors; it covers the rows below ``covered`` after that."""
         with self._turn:
             if self._path is not None:
                 # A mapped graph cannot grow, and would crash.
@@ -145,12 +136,7 @@ class AnnGraph:
         return strays
 
     def search(self, queries: NDArray[np.float32], count: int, *, threads: int) -> tuple[NDArray[np.int64], int]:
-        """Find rows near each query.
-
-        Args:
-            queries: float32 [n, dimension].
-            count: how many to find.
-            threads: how many to use.
+        """Find up to ``count`` rows near each query.
 
         Returns:
             int64 [n, m] with m ≤ count, nearest first as the graph sees it, -1 where it found fewer; and `covered` at
@@ -175,11 +161,7 @@ class AnnGraph:
         return rows, covered
 
     def save(self, folder: Path, name: str, *, threads: int) -> SavedGraph:
-        """Write the graph into ``folder``; the file is there whole or not at all.
-
-        Raises:
-            OutputError: the disk is full, or the folder cannot be written.
-        """
+        """Write the graph into ``folder``; the file is there whole or not at all."""
         with self._turn, whole_file(folder / name) as path:
             _save(self._graph, path)
             size_bytes, pieces = checksums(path, threads)

@@ -74,10 +74,7 @@ def rescore(
     """Compute the cosines in float64, rounded once, and keep those from the k-th of each query and the threshold up.
 
     So a hit has the same score however it was found, two equal vectors have equal scores, and a vector's score with
-    itself is 1.
-
-    Returns:
-        Best first within each query; more than k where several share the k-th score.
+    itself is 1. The matches are best first within each query; more than k where several share the k-th score.
     """
     scores = np.empty(len(matches.rows), np.float32)
     exact = queries.astype(np.float64)

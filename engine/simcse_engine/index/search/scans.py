@@ -21,18 +21,10 @@ _COMPACT_FACTOR = 4
 def scan(
     vectors: VectorMap, queries: NDArray[np.float32], k: int, *, start: int, end: int, eligible: NDArray[np.bool_]
 ) -> Matches:
-    """Compare each query with the eligible rows from ``start`` to ``end`` (without).
+    """The k nearest rows of each query, and those that rounding may have put behind them.
 
-    Args:
-        vectors: all rows.
-        queries: float32 [n, dimension], unit vectors.
-        k: how many of the nearest to find.
-        start: the first row.
-        end: the row after the last.
-        eligible: bool [end - start], the rows to compare.
-
-    Returns:
-        The k nearest rows of each query, and those that rounding may have put behind them.
+    Compared are the rows from ``start`` to ``end`` (without) that are ``eligible``, bool [end - start]. Queries are
+    float32 [n, dimension], unit vectors.
     """
     rows = np.flatnonzero(eligible) + start
     if 2 * len(rows) < end - start:

@@ -98,12 +98,9 @@ class Searcher:
     def nearest(
         self, view: View, mask: NDArray[np.bool_] | None, queries: NDArray[np.float32], options: SearchOptions
     ) -> Matches:
-        """The nearest rows: from an exact scan, or from the ANN graph's candidates.
+        """The nearest rows, as `rescore` has them, from an exact scan or from the ANN graph's candidates.
 
         docs/decisions/018-exact-or-graph.md has the sizes that decide.
-
-        Returns:
-            Best first within each query; more than k where several share the k-th score.
         """
         k = min(options.k, max(view.live, 1))
         exact_rows = self._limits.exact_rows

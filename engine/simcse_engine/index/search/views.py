@@ -79,14 +79,7 @@ class Views:
 
     @contextlib.contextmanager
     def reading(self, *, ann: bool = True) -> Iterator[tuple[Reader, View]]:
-        """Yield one state of the database and its view.
-
-        Args:
-            ann: whether the view needs its ANN graph; without it, one that is not open yet stays closed.
-
-        Raises:
-            IndexDamagedError: a file of this state is missing, or not as it was written.
-        """
+        """Yield one state of the database and its view; without ``ann``, an ANN graph not open yet stays closed."""
         missed: State | None = None
         while True:
             with self.store.reading() as reader:
@@ -103,11 +96,7 @@ class Views:
                 return
 
     def view(self, reader: Reader, state: State, *, ann: bool = True) -> View:
-        """The view of the state that ``reader`` sees.
-
-        Raises:
-            FileNotFoundError, IndexDamagedError: as for `reading`.
-        """
+        """The view of the state that ``reader`` sees; FileNotFoundError if a compaction has removed its files."""
         with self._lock:
             last = self._last
             if ann:

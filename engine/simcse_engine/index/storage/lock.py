@@ -23,12 +23,7 @@ class WriterLock(ForkAware):
     """
 
     def __init__(self, path: Path) -> None:
-        """Take the lock on the file at ``path``, which is made.
-
-        Raises:
-            IndexLockedError: another writer holds it, perhaps in this process.
-            OutputError: the folder cannot be written, or its file system has no locks.
-        """
+        """Take the lock on the file at ``path``, which is made; IndexLockedError if another writer holds it."""
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:

@@ -53,13 +53,7 @@ class Store(ForkAware):
     about: About
 
     def __init__(self, folder: Path) -> None:
-        """Open the database in ``folder``.
-
-        Raises:
-            IndexNotFoundError: there is none.
-            IndexDamagedError: it is no index's database, or damaged.
-            IndexVersionError: of a format that this engine does not read.
-        """
+        """Open the database in ``folder``."""
         self.folder = folder
         self._path = folder / DATABASE
         self._lock = threading.Condition()

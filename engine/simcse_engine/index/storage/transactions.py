@@ -57,11 +57,7 @@ class Reader:
         self.path = path
 
     def about(self) -> About:
-        """What the index is.
-
-        Raises:
-            IndexDamagedError, IndexVersionError: as for `Store`.
-        """
+        """What the index is."""
         (application,) = self._one("PRAGMA application_id")
         (version,) = self._one("PRAGMA user_version")
         if application != _APPLICATION:
@@ -89,9 +85,6 @@ class Reader:
 
         SQLite has no checksums, so a damaged page that still parses can hide entries. Counting reads no entry, so
         it takes little time however many there are.
-
-        Raises:
-            IndexDamagedError: they differ.
         """
         written = state.entries
         for sql in ("SELECT count(*) FROM entries NOT INDEXED", "SELECT count(*) FROM entries"):
@@ -112,11 +105,7 @@ class Reader:
         return self._column(sql, (start, end, *condition.parameters))
 
     def records(self, rows: Sequence[int]) -> list[Record]:
-        """The records of these rows, in any order, without those that have none.
-
-        Raises:
-            IndexDamagedError: an entry was altered.
-        """
+        """The records of these rows, in any order, without those that have none."""
         sql = f"SELECT {_COLUMNS} FROM json_each(?) j JOIN entries e ON e.row = j.value"
         return self._records(sql, (json.dumps(rows),))
 

@@ -30,14 +30,7 @@ def vector_file_name(generation: int) -> str:
 
 
 def create_vector_file(path: Path, *, dimension: int, generation: int, name: bytes) -> None:
-    """Write the file without rows and flush it.
-
-    Args:
-        path: must not exist.
-        dimension: floats per vector.
-        generation: each compaction begins a file of the next one.
-        name: 16 bytes that tell this index from all others.
-    """
+    """Write a file without rows and flush it; ``name`` are the 16 bytes that tell this index from all others."""
     head = _HEADER.pack(_MAGIC, dimension, generation, name, 0)[:-4]
     header = head + struct.pack("<I", zlib.crc32(head))
     with path.open("xb") as file:
@@ -54,15 +47,7 @@ class VectorWriter:
         self._record_bytes = _record_bytes(dimension)
 
     def write(self, start: int, vectors: NDArray[np.float32]) -> None:
-        """Write rows ``start``, ``start + 1``, … and flush them to the disk.
-
-        Args:
-            start: how many rows the file has.
-            vectors: float32 [rows, dimension].
-
-        Raises:
-            OSError: the disk is full; the rows before ``start`` are untouched.
-        """
+        """Write rows ``start``, ``start + 1``, … and flush them to the disk; those before ``start`` stay untouched."""
         for first in range(0, len(vectors), _WRITE_ROWS):
             part = _records(start + first, vectors[first : first + _WRITE_ROWS])
             left, offset = memoryview(part), _HEADER_BYTES + (start + first) * self._record_bytes
@@ -103,14 +88,7 @@ class VectorMap:
     """
 
     def __init__(self, path: Path, *, rows: int, dimension: int, generation: int, name: bytes) -> None:
-        """Map the file at ``path``.
-
-        Args:
-            path: the file.
-            rows: how many count; there may be more.
-            dimension: what the header must say.
-            generation: what the header must say.
-            name: what the header must say.
+        """Map the ``rows`` of the file that count; its header must state the dimension, generation and name.
 
         Raises:
             FileNotFoundError: it does not exist; a compaction deletes the file of an older state.
@@ -138,11 +116,7 @@ class VectorMap:
         self._checked[: earlier.rows] = earlier._checked
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The vectors of these rows, int64 of any shape: float32 [*shape, dimension], a copy.
-
-        Raises:
-            IndexDamagedError: a row was altered.
-        """
+        """The vectors of these rows, int64 of any shape: float32 [*shape, dimension], a copy."""
         records = self._records.take(rows, axis=0)
         unchecked = ~self._checked[rows]
         if unchecked.any():
@@ -150,11 +124,7 @@ class VectorMap:
         return records[..., :-1]
 
     def block(self, start: int, end: int) -> NDArray[np.float32]:
-        """The vectors of rows ``start`` to ``end`` (without): float32 [end - start, dimension], not a copy.
-
-        Raises:
-            IndexDamagedError: a row was altered.
-        """
+        """The vectors of rows ``start`` to ``end`` (without): float32 [end - start, dimension], not a copy."""
         records = self._records[start:end]
         unchecked = np.flatnonzero(~self._checked[start:end])
         for first in range(0, len(unchecked), _CHECK_ROWS):
