@@ -45,9 +45,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     target = target.resolve()
     with as_output_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(target)
-        staging, lock = _stage(target, folder=True)
-    try:
+    with _staged(target, folder=True) as staging:
         with as_output_error(target, _FULL):
             yield staging
         with as_output_error(target):
@@ -63,10 +61,6 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             else:
                 staging.rename(target)
             _fsync(target.parent)
-    finally:
-        # After an exchange this is the replaced folder; after a rename it no longer exists.
-        shutil.rmtree(staging, ignore_errors=True)
-        os.close(lock)
 
 
 @contextlib.contextmanager
@@ -82,10 +76,7 @@ def whole_file(target: Path) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         # Root could replace /dev/null for the whole machine.
         raise OutputError(f"{target}: is a device or a pipe; name a file")
-    with as_output_error(target):
-        _remove_abandoned(target)
-        staging, lock = _stage(target, folder=False)
-    try:
+    with _staged(target, folder=False) as staging:
         with as_output_error(target, _FULL):
             yield staging
         with as_output_error(target):
@@ -93,9 +84,6 @@ def whole_file(target: Path) -> Iterator[Path]:
             _fsync(staging)
             staging.replace(target)
             _fsync(target.parent)
-    finally:
-        staging.unlink(missing_ok=True)
-        os.close(lock)
 
 
 def check_absent(target: Path, *, replace: bool, advice: str = "choose another name") -> None:
@@ -128,6 +116,23 @@ def _exchange(new: Path, old: Path) -> None:
         aside.rename(old)
         raise
     aside.rename(new)
+
+
+@contextlib.contextmanager
+def _staged(target: Path, *, folder: bool) -> Iterator[Path]:
+    """Yield a hidden sibling of ``target``, of which nothing is left when the block ends."""
+    with as_output_error(target):
+        _remove_abandoned(target)
+        staging, lock = _stage(target, folder=folder)
+    try:
+        yield staging
+    finally:
+        # A folder after an exchange is the replaced one. What was renamed no longer exists.
+        if folder:
+            shutil.rmtree(staging, ignore_errors=True)
+        else:
+            staging.unlink(missing_ok=True)
+        os.close(lock)
 
 
 def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:

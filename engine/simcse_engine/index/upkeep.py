@@ -6,6 +6,7 @@ Nothing here takes turns: the writer calls it, whose lock and turn are held mean
 import contextlib
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ class Upkeep:
         state = self._store.state()
         saved = ann.save(self._store.folder, _graph_file_name(state.generation), threads=self._views.threads)
         with self._store.writing() as change:
-            change.remember_graph(state, saved.to_json())
+            change.set_state(replace(state, graph=saved.to_json()))
         self.delete_stale_files()
 
     def compact(self) -> None:

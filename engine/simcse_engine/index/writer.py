@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -93,17 +94,15 @@ class IndexWriter:
                 view = self._views.view(change, state, ann=False)
                 rows = np.array([stored[keys[i]].row for i in moved])
                 batch = batch.with_vectors(moved, view.vectors.take(rows))
-            self._write(state, batch.vectors[new])
+            path = self._store.folder / vector_file_name(state.generation)
+            with as_output_error(path), contextlib.closing(VectorWriter(path, self._store.about.dimension)) as file:
+                file.write(state.rows, batch.vectors[new])
             change.bury([stored[keys[i]].row for i in new if keys[i] in stored])
             next_row = itertools.count(state.rows)
             change.insert([Record(next(next_row), keys[i], batch.texts[i], batch.metadata[i]) for i in new])
-            change.grow(state, state.rows + len(new), max(state.next_key, max(keys) + 1))
+            next_key = max(state.next_key, max(keys) + 1)
+            change.set_state(replace(state, rows=state.rows + len(new), next_key=next_key))
         return keys
-
-    def _write(self, state: State, vectors: NDArray[np.float32]) -> None:
-        path = self._store.folder / vector_file_name(state.generation)
-        with as_output_error(path), contextlib.closing(VectorWriter(path, self._store.about.dimension)) as file:
-            file.write(state.rows, vectors)
 
     def remove(self, keys: Sequence[int]) -> int:
         """Remove the entries under these keys, and return how many there were."""

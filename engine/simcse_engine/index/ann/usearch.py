@@ -104,7 +104,7 @@ class AnnGraph:
             raise IndexDamagedError(f"{path}: is a graph with {stated}; expected {expected}")
 
     def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], *, covered: int, threads: int) -> None:
-        """Add rows that are not in it, int64 [n], with their vectors; it covers the rows below ``covered`` after that."""
+        """Add rows that are not in it, with their vectors; from then on it covers the rows below ``covered``."""
         with self._turn:
             if self._path is not None:
                 # A mapped graph cannot grow, and would crash.
@@ -163,7 +163,11 @@ class AnnGraph:
     def save(self, folder: Path, name: str, *, threads: int) -> SavedGraph:
         """Write the graph into ``folder``; the file is there whole or not at all."""
         with self._turn, whole_file(folder / name) as path:
-            _save(self._graph, path)
+            try:
+                self._graph.save(path)
+            except RuntimeError as error:
+                # USearch says "Failed to write" for a full disk as for everything else; whole_file translates this one.
+                raise OSError(errno.ENOSPC, "No space left on device", str(path)) from error
             size_bytes, pieces = checksums(path, threads)
             covered, members = self.covered, len(self._graph)
             self.saved_covered = covered
@@ -210,11 +214,3 @@ def _new(scheme: Scheme) -> "_USearch":
     if graph.dtype != getattr(ScalarKind, kind):
         raise RuntimeError(f"asked USearch for {kind}, got {graph.dtype}")
     return graph
-
-
-def _save(graph: "_USearch", path: Path) -> None:
-    try:
-        graph.save(path)
-    except RuntimeError as error:
-        # USearch says "Failed to write" for a full disk as for everything else; whole_file translates this error.
-        raise OSError(errno.ENOSPC, "No space left on device", str(path)) from error

@@ -167,16 +167,12 @@ class Views:
         try:
             return AnnGraph.open(self.store.folder, SavedGraph.from_json(record), self.scheme, threads=self.threads)
         except (IndexDamagedError, OSError, ValueError, TypeError, KeyError) as error:
-            if isinstance(error, FileNotFoundError) and self._read_only and not self._is_current(record):
+            if isinstance(error, FileNotFoundError) and self._read_only and self.store.state().graph != record:
                 raise
             advice = "open it for writing and call checkpoint()" if self._read_only else "checkpoint() builds it again"
             message = f"{error}; vectors are compared one by one until the graph is built again: {advice}"
             warnings.warn(IndexWarning(message), stacklevel=2)
             return None
-
-    def _is_current(self, record: str) -> bool:
-        with self.store.reading() as reader:
-            return reader.state().graph == record
 
     def covered(self, state: State) -> int:
         """How many rows the ANN graph of a state covers, without opening it; 0 if it is known to be damaged."""

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,16 +162,9 @@ class Change(Reader):
         self._connection.executemany("INSERT INTO dead (row) VALUES (?)", parameters)
         self._connection.executemany("DELETE FROM entries WHERE row = ?", parameters)
 
-    def grow(self, state: State, rows: int, next_key: int) -> None:
-        """Make so many rows of the vector file count."""
-        self._set_state(state.generation, rows, next_key, state.graph)
-
-    def remember_graph(self, state: State, graph: str | None) -> None:
-        """Make this the saved ANN graph."""
-        self._set_state(state.generation, state.rows, state.next_key, graph)
-
-    def _set_state(self, generation: int, rows: int, next_key: int, graph: str | None) -> None:
-        facts = (generation, rows, stored_key(next_key), graph)
+    def set_state(self, state: State) -> None:
+        """Make this the state; its deaths are those that `bury` lists."""
+        facts = (state.generation, state.rows, stored_key(state.next_key), state.graph)
         sql = "UPDATE state SET generation = ?, rows = ?, next_key = ?, graph = ?, checksum = ?"
         self._connection.execute(sql, (*facts, state_checksum(*facts)))
 
@@ -186,4 +179,4 @@ class Change(Reader):
         self._connection.execute("ALTER TABLE renumbered RENAME TO entries")
         self._connection.execute("DELETE FROM dead")
         (rows,) = self._one("SELECT count(*) FROM entries")
-        self._set_state(generation, rows, state.next_key, graph)
+        self.set_state(replace(state, generation=generation, rows=rows, graph=graph))
