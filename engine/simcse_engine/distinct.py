@@ -14,14 +14,10 @@ _SPREAD_ROWS = 1024
 
 @dataclass(frozen=True)
 class Distinct:
-    """A caller's texts, and each of them once: what is encoded.
-
-    Attributes:
-        originals: the caller's texts.
-        counts: how often each text is among them, in the order of first appearance; None if no text is twice.
-    """
+    """A caller's texts, and each of them once: what is encoded."""
 
     originals: Sequence[str]
+    # How often each text is among the originals, in the order of first appearance; None if no text is twice.
     counts: Counter[str] | None
 
     @classmethod

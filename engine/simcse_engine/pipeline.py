@@ -14,17 +14,11 @@ from .tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Window:
-    """Texts that were submitted together.
+    """Texts that were submitted together."""
 
-    Attributes:
-        group: the group that they are from.
-        count: how many of its distinct texts they are.
-        pending: their vectors.
-    """
-
-    group: Distinct
-    count: int
-    pending: Pending
+    group: Distinct  # that they are from
+    count: int  # how many of its distinct texts they are
+    pending: Pending  # their vectors
 
 
 def submit_windows(

@@ -14,23 +14,14 @@ _CHARS_PER_TOKEN = 64
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokenized texts.
+    """Tokenized texts."""
 
-    Attributes:
-        ids: for each text its token ids, special tokens included.
-        cut: positions of the texts that were longer than ``max_tokens``.
-    """
-
-    ids: list[list[int]]
-    cut: list[int]
+    ids: list[list[int]]  # of each text, special tokens included
+    cut: list[int]  # positions of the texts that were longer than `max_tokens`
 
 
 class Tokenizer:
-    """The artifact's tokenizer; `encode` may be called from many threads at once.
-
-    Attributes:
-        max_tokens: tokens of the longest text.
-    """
+    """The artifact's tokenizer; `encode` may be called from many threads at once."""
 
     def __init__(self, path: Path, max_tokens: int, *, together: bool = False) -> None:
         """Load ``tokenizer.json``; ``max_tokens`` replaces the padding and truncation that it states.

@@ -25,17 +25,11 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One conclusion; its fields are keys of the report's JSON.
+    """One conclusion; its fields are keys of the report's JSON."""
 
-    Attributes:
-        level: "problem" (something cannot work), "advice" (it works, and could be better) or "ok".
-        found: what is the case.
-        todo: what to do about it; empty where it is fine.
-    """
-
-    level: Level
-    found: str
-    todo: str = ""
+    level: Level  # "problem" (something cannot work), "advice" (it works, and could be better) or "ok"
+    found: str  # what is the case
+    todo: str = ""  # what to do about it; empty where it is fine
 
 
 def judge(facts: Facts) -> tuple[Finding, ...]:

@@ -12,15 +12,10 @@ _NAME_BYTES = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A GPU.
+    """A GPU."""
 
-    Attributes:
-        name: such as "NVIDIA H100 80GB HBM3".
-        compute_capability: major and minor version as one number, such as 90.
-    """
-
-    name: str
-    compute_capability: int
+    name: str  # such as "NVIDIA H100 80GB HBM3"
+    compute_capability: int  # major and minor version as one number, such as 90
 
     def __str__(self) -> str:
         return f"{self.name} (compute capability {self.compute_capability})"
@@ -28,15 +23,10 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Driver:
-    """The driver and what it sees, in the order and choice of ``CUDA_VISIBLE_DEVICES``.
+    """The driver and what it sees, in the order and choice of ``CUDA_VISIBLE_DEVICES``."""
 
-    Attributes:
-        cuda: the newest version of CUDA that it runs, such as "13.0".
-        gpus: in the order of their index, as in "cuda:1".
-    """
-
-    cuda: str
-    gpus: tuple[Gpu, ...]
+    cuda: str  # the newest version of CUDA that it runs, such as "13.0"
+    gpus: tuple[Gpu, ...]  # in the order of their index, as in "cuda:1"
 
 
 def driver() -> Driver:

@@ -207,8 +207,3 @@ def _read_json(path: Path, kind: type = dict) -> Any:
     if not isinstance(content, kind):
         raise CheckpointError(f"{path}: expected a JSON {kind.__name__}, got {type(content).__name__}")
     return content
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -18,8 +18,9 @@ from transformers.activations import ACT2FN
 from transformers.utils import logging as transformers_logging
 
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
+from simcse_engine.session.library import first_line
 
-from .checkpoint import Checkpoint, first_line
+from .checkpoint import Checkpoint
 
 # The head of pooler "cls": weight [out, in] and bias of its dense layer.
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from simcse_engine.errors import CheckpointError
+from simcse_engine.session.library import first_line
 
 from .architecture import Weights
-from .checkpoint import first_line
 
 _WORDS = "embeddings.word_embeddings.weight"
 

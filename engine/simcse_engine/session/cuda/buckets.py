@@ -15,6 +15,9 @@ GRAPH_TOKENS = 2048
 # Most places of the padded grid for each token: the only kernel of attention in float32 fills that grid.
 _MOST_PLACES = 8
 
+# Holds the run of any bucket.
+LARGEST = Size(GRAPH_TOKENS, _MOST_PLACES, GRAPH_TOKENS)
+
 # Shorter ones cost a GPU as much, as its tiles are this large.
 _LEAST_TOKENS = 16
 
@@ -34,11 +37,6 @@ def bucket(sentences: int, longest: int, tokens: int) -> Size | None:
     if padded > GRAPH_TOKENS or rows * wide > _MOST_PLACES * padded:
         return None
     return Size(rows, wide, padded)
-
-
-def largest() -> Size:
-    """A size that holds the run of any bucket."""
-    return Size(GRAPH_TOKENS, _MOST_PLACES, GRAPH_TOKENS)
 
 
 def buckets_alone(max_tokens: int) -> list[Size]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..feeds import Size
-from .buckets import largest
+from .buckets import LARGEST
 from .cudart import CudaRuntime
 from .shared_lock import GPU_LOCK
 from .slot import RunSlot, run_options
@@ -32,7 +32,7 @@ class CudaGraphs:
         self._session = session
         self._slot = RunSlot(session, runtime)
         # Once and for all: a CUDA graph reads and writes where it was recorded.
-        self._slot.reserve(largest())
+        self._slot.reserve(LARGEST)
         self._recorded: dict[Size, tuple[Any, Any]] = {}
 
     def has_room_for(self, size: Size) -> bool:

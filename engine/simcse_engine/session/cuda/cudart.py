@@ -23,15 +23,11 @@ _TO_DEVICE, _TO_HOST = 1, 2
 
 
 class CudaRuntime:
-    """The library on one GPU, by its index among those that this process sees (``CUDA_VISIBLE_DEVICES``).
-
-    Attributes:
-        device: "cuda" and that index, as ONNX Runtime names the memory.
-    """
+    """The library on one GPU, by its index among those that this process sees (``CUDA_VISIBLE_DEVICES``)."""
 
     def __init__(self, index: int) -> None:
         """Find the library and the GPU; ProviderError where one is missing."""
-        self.device = "cuda", index
+        self.device = "cuda", index  # as ONNX Runtime names the memory
         self._library = _load()
         count = ctypes.c_int()
         self._check("looking for GPUs", self._library.cudaGetDeviceCount(ctypes.byref(count)))
@@ -64,12 +60,7 @@ class CudaRuntime:
 
 
 class PinnedBuffer:
-    """As many bytes here, page-locked, as on the GPU; a copy is complete when its method returns.
-
-    Attributes:
-        address: where they begin on the GPU.
-        bytes: uint8 [size], those here.
-    """
+    """As many bytes here, page-locked, as at `address` on the GPU; a copy is complete when its method returns."""
 
     def __init__(self, runtime: CudaRuntime, size: int) -> None:
         """Allocate ``size`` bytes twice; both go with this object."""

@@ -61,18 +61,9 @@ def compile_graph(
     sizes: Mapping[str, Sequence[int]],
     timings: Path | None,
 ) -> None:
-    """Let the runtime make a plan of a graph in plain operators, and write it inside a graph of one node.
+    """Let the runtime make a plan of a graph in plain operators, and write it inside a graph of one node, ``output``.
 
-    Args:
-        graph: the ONNX file to read.
-        output: the ONNX file to write.
-        target: "tensorrt" or "tensorrt-rtx".
-        device: the GPU to make it on and for.
-        sizes: from `simcse_engine.session.tensorrt.plans.profile`.
-        timings: a folder where TensorRT keeps its measurements for the next time; None to keep none.
-
-    Raises:
-        CompileError: no plan came of it.
+    ``sizes`` are the plan's profile; ``timings`` is a folder where TensorRT keeps its measurements for the next time.
     """
     settings = gpu_settings()
     try:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcse_engine.session.cuda.buckets import GRAPH_TOKENS, bucket, buckets_alone, largest
+from simcse_engine.session.cuda.buckets import GRAPH_TOKENS, LARGEST, bucket, buckets_alone
 from simcse_engine.session.feeds import Size
 
 LENGTHS = st.lists(st.integers(1, 70), min_size=1, max_size=40)
@@ -20,10 +20,9 @@ def test_a_bucket_holds_the_run(lengths: list[int]) -> None:
     assert size.tokens >= sum(lengths)
     # A sentence that was added begins at a token that exists.
     assert size.sentences == len(lengths) or size.tokens > sum(lengths)
-    most = largest()
-    assert size.sentences <= most.sentences
-    assert size.tokens <= most.tokens
-    assert size.sentences * size.longest <= most.sentences * most.longest
+    assert size.sentences <= LARGEST.sentences
+    assert size.tokens <= LARGEST.tokens
+    assert size.sentences * size.longest <= LARGEST.sentences * LARGEST.longest
 
 
 def test_what_has_no_bucket() -> None:
