@@ -50,24 +50,15 @@ class Question:
     """A question of the contest, or a script of another folder.
 
     Questions on one model share a field, since preparing one takes a minute or two.
-
-    Attributes:
-        name: the file's in `contest/`, or the script's module.
-        minutes: that it takes on two cores, with all peers.
-        model: of the field; None without one.
-        options: of the question's `measure`.
-        arguments: of the script.
-        trial: options that make it short; None where it is no part of a trial.
-        always: whether it is asked without `--all` or `--only`.
     """
 
-    name: str
-    minutes: float
-    model: str | None = "minilm"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ()
-    trial: Mapping[str, Any] | None = None
-    always: bool = True
+    name: str  # the file's in `contest/`, or the script's module
+    minutes: float  # that it takes on two cores, with all peers
+    model: str | None = "minilm"  # of the field
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the question's `measure`
+    arguments: tuple[str, ...] = ()  # of the script
+    trial: Mapping[str, Any] | None = None  # options that make it short; None where it is no part of a trial
+    always: bool = True  # asked without `--all` or `--only`
 
     @property
     def short_name(self) -> str:
@@ -217,7 +208,7 @@ class Suite:
 
             if self._field is None or self._field.model.name != question.model:
                 self._leave()
-                self._field = Field.enter(question.model, self._peers, sentences=40 if self._trial else None)
+                self._field = Field(question.model, self._peers, sentences=40 if self._trial else None)
             module = importlib.import_module(f"{__package__}.contest.{question.name}")
             trial = (question.trial or {}) if self._trial else {}
             figures = module.measure(self._field, **{**question.options, **trial})

@@ -13,26 +13,18 @@ class Flops:
     A layer has four products of hidden x hidden (query, key, value, attention's output) and two of hidden x
     intermediate. Attention's own products, whose number grows with the text's length, norms and activations are left
     out.
-
-    Attributes:
-        pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
     """
 
     layers: int
     hidden: int
     intermediate: int
-    pooler: str
+    pooler: str  # one of `simcse_engine.artifact.kinds.POOLERS`
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
         """Read the numbers from the manifest of a graph that the export wrote itself."""
-        numbers = manifest.architecture
-        return cls(
-            layers=numbers["layers"],
-            hidden=numbers["hidden"],
-            intermediate=numbers["intermediate"],
-            pooler=manifest.pooler,
-        )
+        numbers = {name: manifest.architecture[name] for name in ("layers", "hidden", "intermediate")}
+        return cls(**numbers, pooler=manifest.pooler)
 
     @property
     def per_token(self) -> int:

@@ -32,15 +32,10 @@ _demo = _load_demo()
 
 @dataclass(frozen=True, kw_only=True)
 class Sentences:
-    """Distinct sentences.
+    """Distinct sentences."""
 
-    Attributes:
-        source: where they come from, for the result's file.
-        texts: in a random order, always the same one.
-    """
-
-    source: str
-    texts: list[str]
+    source: str  # for the result's file
+    texts: list[str]  # in a random order, always the same one
 
 
 def sentences() -> Sentences:
@@ -57,19 +52,12 @@ def sentences() -> Sentences:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A checkpoint and how its vectors are made.
+    """A checkpoint and how its vectors are made."""
 
-    Attributes:
-        name: for folders and results.
-        checkpoint: returns its folder, made where it is missing.
-        pooler: "avg", or "cls" with the checkpoint's head.
-        round_sentences: in each round of bulk work.
-    """
-
-    name: str
-    checkpoint: Callable[[], Path]
-    pooler: str
-    round_sentences: int
+    name: str  # for folders and results
+    checkpoint: Callable[[], Path]  # its folder, made where it is missing
+    pooler: str  # "avg", or "cls" with the checkpoint's head
+    round_sentences: int  # in each round of bulk work
 
     def artifact(self, precision: str = "fp32", target: str = "cpu") -> Path:
         """Our artifact, exported where it is missing or older than the exporting code."""

@@ -15,11 +15,8 @@ _RESAMPLES = 10_000
 class Ratio:
     """How two contestants compare: the median of the rounds' ratios.
 
-    A machine that slows down changes both figures of a round alike, so a ratio holds where the figures do not.
-
-    Attributes:
-        low: lower end of the median's 95 % confidence interval, by bootstrap over the rounds.
-        high: its upper end.
+    A machine that slows down changes both figures of a round alike, so a ratio holds where the figures do not. From
+    low to high is the median's 95 % confidence interval, by bootstrap over the rounds.
     """
 
     median: float

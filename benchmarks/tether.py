@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 Command = Sequence[str | os.PathLike[str]]
@@ -23,17 +23,8 @@ def run(
     stdin: str | None = None,
     captured: bool = False,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, tied to this process.
-
-    Args:
-        command: what to run.
-        stdin: its standard input; None for none.
-        captured: whether its output is returned instead of shown.
-        cwd: where it runs, if not here.
-        env: its environment, if not this one's.
-    """
+    """Run a command to its end, tied to this process; ``captured`` returns its output instead of showing it."""
     ours, theirs = os.pipe()
     pipe = subprocess.PIPE if captured else None
     try:
@@ -45,7 +36,6 @@ def run(
             stderr=pipe,
             text=True,
             cwd=cwd,
-            env=env,
         )
     except BaseException:
         os.close(theirs)

@@ -31,17 +31,12 @@ _METRICS = {"cosine": MetricKind.Cos, "inner product": MetricKind.IP}
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A way to build an ANN graph.
-
-    Attributes:
-        scheme: its numbers.
-        metric: one of `_METRICS`.
-        looked_for: candidates of the search for each vector that was just added; 0 for no search. A second search,
-            with all candidates, looks for those that it misses.
-    """
+    """A way to build an ANN graph."""
 
     scheme: Scheme
-    metric: str
+    metric: str  # one of `_METRICS`
+    # Candidates of the search for each vector that was just added; 0 for no search. A second search, with all
+    # candidates, looks for those that it misses.
     looked_for: int
 
     @property

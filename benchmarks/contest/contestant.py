@@ -23,20 +23,14 @@ from .settings import Best, best_alone, best_batch, best_bulk, first_setting
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """A process, and what it loads for bulk work and for one text at a time.
-
-    Attributes:
-        arithmetic: see `catalog.Peer`.
-        facts: for the result's file.
-        key: that its settings are kept under; None where it has none to search.
-    """
+    """A process, and what it loads for bulk work and for one text at a time."""
 
     process: Process
     bulk: Load
     one: Load
-    arithmetic: str
-    facts: dict[str, Any]
-    key: str | None = None
+    arithmetic: str  # see `catalog.Peer`
+    facts: dict[str, Any]  # for the result's file
+    key: str | None = None  # that its settings are kept under; None where it has none to search
 
     def bulk_for(self, what: str, sample: Sequence[str]) -> Load:
         """What it loads for texts like these, ``what`` in a word: as for bulk, with the best batch size for them."""
@@ -62,21 +56,14 @@ class Contestant:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What contestants are checked with, and peers tuned with.
-
-    Attributes:
-        texts: to check vectors with.
-        reference: the vectors that all contestants should give them.
-        tuning: as many texts as a round of bulk work has.
-        singles: texts to tune one at a time with.
-    """
+    """What contestants are checked with, and peers tuned with."""
 
     model: Model
     threads: int
-    texts: Sequence[str]
-    reference: NDArray[np.float32]
-    tuning: Sequence[str]
-    singles: Sequence[str]
+    texts: Sequence[str]  # to check vectors with
+    reference: NDArray[np.float32]  # the vectors that all contestants should give them
+    tuning: Sequence[str]  # as many as a round of bulk work has
+    singles: Sequence[str]  # to tune one at a time with
 
     def ours(self, precision: str, artifact: Path) -> Contestant:
         """Our contestant, which has no settings to search.

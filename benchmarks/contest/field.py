@@ -3,16 +3,14 @@
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from simcse_engine.artifact.manifest import TOKENIZER, Manifest
 from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.tokenizer import Tokenizer
 
 from ..flops import Flops
-from ..inputs import MODELS, Model, sentences
+from ..inputs import MODELS, sentences
 from ..peak import Peak
 from ..statistics import Ratio, Spread, spreads
 from ..turns import alternate
@@ -38,86 +36,61 @@ Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Field:
     """All contestants on one model.
 
     Attributes:
         texts: that may be measured with, in a random order that is always the same.
         sentences: in a round of bulk work.
-        artifacts: ours, by name.
-        ours: our contestants' names.
+        artifacts: ours, by contestant.
         absent: why a peer takes no part.
         flops: the model's arithmetic.
     """
 
-    model: Model
-    texts: list[str]
-    sentences: int
-    threads: int
-    contestants: dict[str, Contestant]
-    artifacts: dict[str, Path]
-    ours: list[str]
-    absent: dict[str, str]
-    flops: Flops
-
-    @classmethod
-    def enter(cls, name: str, peers: Sequence[str], *, sentences: int | None = None) -> Self:
+    def __init__(self, name: str, peers: Sequence[str], *, sentences: int | None = None) -> None:
         """Prepare every contestant: environment, model, check of the vectors, best settings.
 
         A peer that fails is absent; ours must not fail.
-
-        Args:
-            name: of `MODELS`.
-            peers: of `PEERS`.
-            sentences: in a round of bulk work, if not the model's usual number.
         """
-        model, threads = MODELS[name], usable_cpus()
-        draw, texts = random.Random(0), measured_texts()
-        count = sentences or model.round_sentences
-        checked = draw.sample(texts, CHECK_SENTENCES)
+        self.model, self.threads = MODELS[name], usable_cpus()
+        self.texts = measured_texts()
+        self.sentences = sentences or self.model.round_sentences
+        draw = random.Random(0)
+        checked = draw.sample(self.texts, CHECK_SENTENCES)
         entry = Entry(
-            model=model,
-            threads=threads,
+            model=self.model,
+            threads=self.threads,
             texts=checked,
-            reference=reference_vectors(model, checked),
+            reference=reference_vectors(self.model, checked),
             # Not the rounds' own texts: settings must not be tuned to those.
-            tuning=draw.sample(texts, count),
-            singles=draw.sample(texts, SINGLES),
+            tuning=draw.sample(self.texts, self.sentences),
+            singles=draw.sample(self.texts, SINGLES),
         )
-        started, contestants, absent = {}, {}, {}
+        self.contestants: dict[str, Contestant] = {}
+        self.absent: dict[str, str] = {}
+        started = {}
         for peer in peers:
             try:
                 started[peer] = entry.start(peer)
             except PeerError as error:
-                absent[peer] = str(error)
-        artifacts = {f"ours-{precision}": model.artifact(precision) for precision in PRECISIONS}
-        for our, artifact in artifacts.items():
-            contestants[our] = entry.ours(our.removeprefix("ours-"), artifact)
+                self.absent[peer] = str(error)
+        self.artifacts = {f"ours-{precision}": self.model.artifact(precision) for precision in PRECISIONS}
+        for our, artifact in self.artifacts.items():
+            self.contestants[our] = entry.ours(our.removeprefix("ours-"), artifact)
         for peer, (process, packages) in started.items():
             print(f"preparing {peer}", flush=True)
             try:
-                contestants[peer] = entry.peer(peer, process, packages)
+                self.contestants[peer] = entry.peer(peer, process, packages)
             except PeerError as error:
                 process.close()
-                absent[peer] = str(error)
-        for peer, reason in absent.items():
+                self.absent[peer] = str(error)
+        for peer, reason in self.absent.items():
             print(f"absent: {peer}: {reason}", flush=True)
-        return cls(
-            model=model,
-            texts=texts,
-            sentences=count,
-            threads=threads,
-            contestants=contestants,
-            artifacts=artifacts,
-            ours=list(artifacts),
-            absent=absent,
-            flops=Flops.of(Manifest.read(next(iter(artifacts.values())))),
-        )
+        self.flops = Flops.of(Manifest.read(self.artifacts["ours-fp32"]))
 
     def tokenizer(self) -> Tokenizer:
         """The model's, with the limit that all contestants have."""
-        return Tokenizer(next(iter(self.artifacts.values())) / TOKENIZER, MAX_TOKENS)
+        return Tokenizer(self.artifacts["ours-fp32"] / TOKENIZER, MAX_TOKENS)
 
     def draw(self, question: str, rounds: int, sentences: int) -> list[list[str]]:
         """Texts of each round, the same ones whenever the question is asked."""
@@ -153,7 +126,7 @@ class Field:
                 before_round()
 
         def drop(name: str, error: Exception) -> None:
-            if not isinstance(error, PeerError) or name in self.ours or name not in self.contestants:
+            if not isinstance(error, PeerError) or name in self.artifacts or name not in self.contestants:
                 raise error
             self.leave(name, str(error))
 
@@ -211,15 +184,15 @@ class Field:
             try:
                 figures[name] = measure(name, contestant)
             except PeerError as error:
-                if name in self.ours:
+                if name in self.artifacts:
                     raise
                 self.leave(name, str(error))
         return figures
 
     def peer_over_ours(self, durations: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Ratio]]:
         """How many times as long as ours each peer takes."""
-        peers = [name for name in self.contestants if name not in self.ours]
-        return {our: {peer: Ratio.of(durations[peer], durations[our]) for peer in peers} for our in self.ours}
+        peers = [name for name in self.contestants if name not in self.artifacts]
+        return {our: {peer: Ratio.of(durations[peer], durations[our]) for peer in peers} for our in self.artifacts}
 
     def facts(self) -> dict[str, Any]:
         """Which contestants took part and how, for the result's file."""

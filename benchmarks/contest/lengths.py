@@ -39,7 +39,7 @@ def measure(field: Field, *, rounds: int = 5, tokens: int = 4_096) -> dict[str, 
         seconds, shares = field.bulk(inputs, warm_up=warm_up, tokens=count * length)
         figures[length] = {
             "texts_in_a_round": count,
-            "settings": {name: str(loads[name].setting) for name in field.contestants if name not in field.ours},
+            "settings": {name: str(loads[name].setting) for name in field.contestants if name not in field.artifacts},
             "tokens_per_second": rates(seconds, count * length),
             **shares,
             "peer_over_ours": field.peer_over_ours(seconds),

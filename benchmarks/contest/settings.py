@@ -30,15 +30,10 @@ _HOPELESS = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """The result of a search.
-
-    Attributes:
-        setting: the fastest.
-        tried: every setting's texts a second, or alone its median milliseconds: the better of two runs.
-    """
+    """The result of a search: the fastest setting, and what all reached."""
 
     setting: Setting
-    tried: dict[str, float]
+    tried: dict[str, float]  # texts a second, or alone the median milliseconds: the better of two runs
 
     @classmethod
     def kept(cls, key: str, search: Callable[[], Self]) -> Self:
@@ -55,12 +50,8 @@ def first_setting(threads: int) -> Setting:
 def best_bulk(process: Process, load: Load, *, own_batches: bool, sample: Sequence[str]) -> Best:
     """Find the fastest setting for many texts: how batches run and are made, then their size.
 
-    Args:
-        process: does nothing else meanwhile.
-        load: what to load; its setting has all threads in one worker.
-        own_batches: see `catalog.Peer`.
-        sample: as many texts as a round of the measurement has: their number decides how full batches of one length
-            are, and how much the lengths differ in batches that are cut from a sorted list.
+    The sample has as many texts as a round of the measurement: their number decides how full batches of one length
+    are, and how much the lengths differ in batches that are cut from a sorted list.
     """
     rates = _Rates(process, load, sample)
     start = load.setting

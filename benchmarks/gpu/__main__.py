@@ -102,32 +102,30 @@ def parse() -> argparse.Namespace:
 def check(artifact: Path, exact: Path, device: str, work: Work, sts: Path | None) -> dict[str, Any]:
     """Every check of one artifact; one that fails is reported, and the others go on."""
     texts = sentences().texts[: work.sentences]
-    figures: dict[str, Any] = {"identity": Manifest.read(artifact).identity}
-    questions: dict[str, Callable[[], dict[str, Any]]] = {
-        "verified": lambda: checks.verified(artifact, device),
-    }
+    manifest = Manifest.read(artifact)
+    figures: dict[str, Any] = {"identity": manifest.identity}
+
+    def ask(name: str, question: Callable[[], dict[str, Any]]) -> None:
+        try:
+            figures[name] = question()
+        except (SimCSEError, RuntimeError) as error:
+            figures[name] = {"error": str(error), "met": False}
+        print(f"  {artifact.name}: {name}: {'ok' if figures[name]['met'] else 'NOT MET'}  {figures[name]}", flush=True)
+
+    def on_device(question: Callable[..., dict[str, Any]], *arguments: Any, **options: Any) -> dict[str, Any]:
+        with opened(artifact, device) as encoder:
+            return question(encoder, *arguments, **options)
+
+    ask("verified", lambda: checks.verified(artifact, device))
     # A plan is one node, and what opens it accepts no other.
-    if Manifest.read(artifact).target in ("cpu", "cuda"):
-        questions["placement"] = lambda: checks.placement(artifact, device)
+    if manifest.target in ("cpu", "cuda"):
+        ask("placement", lambda: checks.placement(artifact, device))
     with Encoder(exact, device="cpu", truncate="silent") as reference:
-
-        def on_device(ask: Callable[..., dict[str, Any]], *arguments: Any, **options: Any) -> dict[str, Any]:
-            with opened(artifact, device) as encoder:
-                return ask(encoder, *arguments, **options)
-
-        questions["agreement"] = lambda: on_device(checks.agreement, reference, texts)
+        ask("agreement", lambda: on_device(checks.agreement, reference, texts))
         if sts is not None:
-            questions["spearman"] = lambda: on_device(checks.spearman, reference, sts)
-        questions["threads"] = lambda: on_device(checks.threads, texts)
-        questions["memory"] = lambda: on_device(checks.memory, batches=work.batches, device=device)
-        for name, ask in questions.items():
-            try:
-                figures[name] = ask()
-            except (SimCSEError, RuntimeError) as error:
-                figures[name] = {"error": str(error), "met": False}
-            print(
-                f"  {artifact.name}: {name}: {'ok' if figures[name]['met'] else 'NOT MET'}  {figures[name]}", flush=True
-            )
+            ask("spearman", lambda: on_device(checks.spearman, reference, sts))
+        ask("threads", lambda: on_device(checks.threads, texts))
+        ask("memory", lambda: on_device(checks.memory, batches=work.batches, device=device))
     return figures
 
 

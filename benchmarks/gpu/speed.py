@@ -23,23 +23,14 @@ _SIZES, _RUNS = (1, 4, 16), (16, 64, 128, 256, 512, 1024, 2048)
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """How much is measured.
+    """How much is measured."""
 
-    Attributes:
-        sentences: in a round of bulk work.
-        tokens: in a round of one length.
-        ones: sentences encoded one by one, per contestant and round.
-        rounds: of everything.
-        batches: that may not make memory grow.
-        peak_size: rows and columns of the matrices whose product is the peak.
-    """
-
-    sentences: int = 6_000
-    tokens: int = 1 << 20
-    ones: int = 200
-    rounds: int = 7
-    batches: int = 10_000
-    peak_size: int = 8192
+    sentences: int = 6_000  # in a round of bulk work
+    tokens: int = 1 << 20  # in a round of one length
+    ones: int = 200  # sentences encoded one by one, per contestant and round
+    rounds: int = 7  # of everything
+    batches: int = 10_000  # that may not make memory grow
+    peak_size: int = 8192  # rows and columns of the matrices whose product is the peak
 
 
 SHORT = Work(tokens=1 << 17, ones=100, rounds=5, batches=1_000)
@@ -88,17 +79,16 @@ def lengths(encoder: Encoder, contestants: Mapping[str, Any], device: str, work:
         ids = draw.integers(1000, 20_000, (count, length)).tolist()
         peaks: list[float] = []
 
-        def measure_peak(number: int, _: int, peaks: list[float] = peaks) -> None:
-            if number:
-                peaks.append(torch_peers.matrix_peak(device, size=work.peak_size, seconds=0.3))
+        def measure_peak(*_: int, peaks: list[float] = peaks) -> None:
+            peaks.append(torch_peers.matrix_peak(device, size=work.peak_size, seconds=0.3))
 
-        seconds = alternate(
-            {key: timed(run) for key, run in runs.items()}, [ids] * work.rounds, before_round=measure_peak
-        )
+        turns = {key: timed(run) for key, run in runs.items()}
+        seconds = alternate(turns, [ids] * work.rounds, before_round=measure_peak)
         shares = {}
         for key, each in seconds.items():
             done = count * length * (flops.executed_per_token(length) if key == "ours" else flops.per_token)
-            shares[key] = [done / s / peak for s, peak in zip(each, peaks, strict=True)]
+            # The first peak is the warm-up's.
+            shares[key] = [done / s / peak for s, peak in zip(each, peaks[1:], strict=True)]
         figures[length] = {
             "tokens_per_second": rates(seconds, count * length),
             "share_of_fp16_matrix_peak": spreads(shares),

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,34 +13,23 @@ from ..contest.peers.models import sentence_folder
 from ..contest.peers.workers.grid import MAX_TOKENS, inputs
 from ..inputs import Model
 
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """How torch runs the model.
-
-    Attributes:
-        dtype: of weights and activations.
-        compiled: by `torch.compile`, for any shape.
-        batch_tokens: places of a padded batch, at most.
-    """
-
-    dtype: torch.dtype
-    compiled: bool = False
-    batch_tokens: int = 16_384
+# Places of a padded batch, at most; and sentences of a batch of sentence-transformers.
+BATCH_TOKENS, BATCH = 16_384, 256
 
 
 class Torch:
     """A checkpoint run by transformers with SDPA attention, sorted by length, pooled and scaled to unit length."""
 
-    def __init__(self, checkpoint: Path, pooler: str, setting: Setting, device: str) -> None:
+    def __init__(self, model: Model, device: str, dtype: torch.dtype, *, compiled: bool = False) -> None:
+        """Load; ``compiled`` by `torch.compile`, for any shape."""
+        checkpoint = model.checkpoint()
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
-        model = AutoModel.from_pretrained(
-            checkpoint, local_files_only=True, attn_implementation="sdpa", torch_dtype=setting.dtype
+        network = AutoModel.from_pretrained(
+            checkpoint, local_files_only=True, attn_implementation="sdpa", torch_dtype=dtype
         )
-        model = model.to(device).eval()
-        self._run = torch.compile(model, dynamic=True) if setting.compiled else model
-        self._mean = pooler == "avg"
-        self._setting = setting
+        network = network.to(device).eval()
+        self._run = torch.compile(network, dynamic=True) if compiled else network
+        self._mean = model.pooler == "avg"
         self._device = device
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -56,7 +43,7 @@ class Torch:
         parts, start = [], 0
         while start < len(order):
             longest = len(ids[order[start]])
-            size = max(1, self._setting.batch_tokens // longest)
+            size = max(1, BATCH_TOKENS // longest)
             parts.append(self._batch([ids[i] for i in order[start : start + size]]))
             start += size
         vectors = torch.cat(parts).float().cpu().numpy()
@@ -78,34 +65,29 @@ class Torch:
         return torch.nn.functional.normalize(vectors.float(), dim=1)
 
 
-class SentenceTransformer:
+class SentenceTransformers:
     """The same checkpoint in sentence-transformers, with its own sorting and batches."""
 
-    def __init__(self, folder: Path, device: str, *, dtype: torch.dtype, batch: int = 256) -> None:
-        """Load a folder with sentence-transformers' modules, pooler included."""
-        from sentence_transformers import SentenceTransformer as Library
+    def __init__(self, model: Model, device: str, dtype: torch.dtype) -> None:
+        from sentence_transformers import SentenceTransformer
 
-        self._model = Library(str(folder), device=device, local_files_only=True, model_kwargs={"torch_dtype": dtype})
-        self._batch = batch
+        folder, options = str(sentence_folder(model)), {"torch_dtype": dtype}
+        self._model = SentenceTransformer(folder, device=device, local_files_only=True, model_kwargs=options)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → vectors."""
-        vectors: NDArray[np.float32] = self._model.encode(
-            list(texts), batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True
-        )
-        return vectors
+        return self._model.encode(list(texts), batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
 
 
-def field(model: Model, device: str) -> dict[str, Callable[[], Torch | SentenceTransformer]]:
+def field(model: Model, device: str) -> dict[str, Callable[[], Torch | SentenceTransformers]]:
     """All peers by name; each is loaded when called, which may fail."""
-    half = torch.float16
-    settings = {"torch-fp16": Setting(dtype=half), "torch-bf16": Setting(dtype=torch.bfloat16)}
-    if device != "cpu":  # for a CPU it takes a compiler and minutes
-        settings["torch-fp16-compiled"] = Setting(dtype=half, compiled=True)
-    peers: dict[str, Callable[[], Torch | SentenceTransformer]] = {
-        name: partial(Torch, model.checkpoint(), model.pooler, setting, device) for name, setting in settings.items()
+    peers: dict[str, Callable[[], Torch | SentenceTransformers]] = {
+        "torch-fp16": partial(Torch, model, device, torch.float16),
+        "torch-bf16": partial(Torch, model, device, torch.bfloat16),
+        "sentence-transformers-fp16": partial(SentenceTransformers, model, device, torch.float16),
     }
-    peers["sentence-transformers-fp16"] = partial(SentenceTransformer, sentence_folder(model), device, dtype=half)
+    if device != "cpu":  # for a CPU it takes a compiler and minutes
+        peers["torch-fp16-compiled"] = partial(Torch, model, device, torch.float16, compiled=True)
     return peers
 
 

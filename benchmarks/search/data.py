@@ -1,6 +1,6 @@
 """What is searched: real sentences' vectors, and made-up ones in clusters; kept in `.bench/`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,23 +23,14 @@ _PART = 50_000
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What is searched.
+    """What is searched."""
 
-    Attributes:
-        folder: where it is kept, and what is built from it.
-        about: for the result's file.
-        vectors: float32 [n, dimension], unit vectors, mapped from a file.
-        texts: one for each.
-        queries: float32 [QUERIES, dimension].
-        truth: float32 [QUERIES, K], the scores of each query's nearest, best first.
-    """
-
-    folder: Path
-    about: str
-    vectors: Vectors
-    texts: list[str]
-    queries: Vectors
-    truth: Vectors
+    folder: Path  # where it is kept, and what is built from it
+    about: str  # for the result's file
+    vectors: Vectors  # [n, dimension], of length 1, mapped from a file
+    texts: list[str]  # one for each
+    queries: Vectors  # [QUERIES, dimension]
+    truth: Vectors  # [QUERIES, K], the scores of each query's nearest, best first
 
     def batches(self) -> Iterator[Vectors]:
         """The queries, `BATCH` at a time."""
@@ -57,62 +48,51 @@ class Data:
 def load(name: str) -> Data:
     """One of `NAMES`."""
     folder = BENCH / "search" / name
-    if not (folder / "truth.npy").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        if name == "real":
-            _make_real(folder)
-        else:
-            _make_clustered(folder, SIZES[name])
-        # The truth last: its presence means that the folder is whole.
-        np.save(folder / "truth.npy", _truth(np.load(folder / "vectors.npy", "r"), np.load(folder / "queries.npy")))
-    vectors: Vectors = np.load(folder / "vectors.npy", "r")
     if name == "real":
         real = sentences()
         about = f"MiniLM's vectors; {real.source}; {QUERIES} of them are the queries"
         texts = real.texts[QUERIES:]
     else:
-        about = f"{len(vectors):,} normal vectors around {_CLUSTERS:,} centres, spread {_SPREAD} of the centres'"
-        texts = [f"entry {i}" for i in range(len(vectors))]
+        about = _about(SIZES[name], _CLUSTERS)
+        texts = [f"entry {i}" for i in range(SIZES[name])]
+    if not (folder / "truth.npy").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        if name == "real":
+            with Encoder(MINILM.artifact(), truncate="silent") as encoder:
+                made = encoder.encode(sentences().texts)
+            queries, vectors = made[:QUERIES], made[QUERIES:]
+        else:
+            queries, vectors = _around_centres(SIZES[name], _CLUSTERS)
+        np.save(folder / "queries.npy", queries)
+        np.save(folder / "vectors.npy", vectors)
+        # The truth last: its presence means that the folder is whole.
+        np.save(folder / "truth.npy", _truth(vectors, queries))
     queries, truth = np.load(folder / "queries.npy"), np.load(folder / "truth.npy")
+    vectors = np.load(folder / "vectors.npy", "r")
     return Data(folder=folder, about=about, vectors=vectors, texts=texts, queries=queries, truth=truth)
 
 
-def _make_real(folder: Path) -> None:
-    with Encoder(MINILM.artifact(), truncate="silent") as encoder:
-        vectors = encoder.encode(sentences().texts)
-    np.save(folder / "vectors.npy", vectors[QUERIES:])
-    np.save(folder / "queries.npy", vectors[:QUERIES])
-
-
 def clustered(size: int, clusters: int) -> Data:
-    """Made-up vectors for a trial, in memory alone."""
-    some = _around_centres(clusters)
-    queries, vectors = some(QUERIES), some(size)
-    about = f"{size:,} normal vectors around {clusters:,} centres, spread {_SPREAD} of the centres'"
-    return Data(folder=BENCH, about=about, vectors=vectors, texts=[], queries=queries, truth=_truth(vectors, queries))
+    """Made-up vectors in memory alone."""
+    queries, vectors = _around_centres(size, clusters)
+    truth = _truth(vectors, queries)
+    return Data(folder=BENCH, about=_about(size, clusters), vectors=vectors, texts=[], queries=queries, truth=truth)
 
 
-def _make_clustered(folder: Path, size: int) -> None:
-    some = _around_centres(_CLUSTERS)
-    np.save(folder / "queries.npy", some(QUERIES))
-    vectors = np.lib.format.open_memmap(folder / "vectors.npy", "w+", np.float32, (size, _DIMENSION))
-    for start in range(0, size, _PART):
-        vectors[start : start + _PART] = some(min(_PART, size - start))
-    vectors.flush()
+def _about(size: int, clusters: int) -> str:
+    return f"{size:,} normal vectors around {clusters:,} centres, spread {_SPREAD} of the centres'"
 
 
-def _around_centres(clusters: int) -> Callable[[int], Vectors]:
-    """Draws unit vectors around centres, the same ones in every run."""
+def _around_centres(size: int, clusters: int) -> tuple[Vectors, Vectors]:
+    """Queries and vectors of length 1 around centres, the same ones in every run."""
     random = np.random.default_rng(0)
     centres = random.standard_normal((clusters, _DIMENSION), np.float32)
-
-    def some(count: int) -> Vectors:
-        vectors = centres[random.integers(0, clusters, count)]
-        vectors += _SPREAD * random.standard_normal(vectors.shape, np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors
-
-    return some
+    vectors = np.empty((QUERIES + size, _DIMENSION), np.float32)
+    for part in np.split(vectors, range(QUERIES, len(vectors), _PART)):
+        part[:] = centres[random.integers(0, clusters, len(part))]
+        part += _SPREAD * random.standard_normal(part.shape, np.float32)
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return vectors[:QUERIES], vectors[QUERIES:]
 
 
 def _truth(vectors: Vectors, queries: Vectors) -> Vectors:

@@ -13,6 +13,7 @@ fetching texts.
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +76,18 @@ def measure(
     try:
         for dtype, index in indexes.items():
             scheme = Scheme(dimension=data.vectors.shape[1], dtype=dtype)
-            ways[f"ours {dtype}"] = lambda queries, index=index: scores_of(index, queries)
-            parts[f"ours {dtype}, scored, without texts"] = lambda queries, index=index: without_texts(index, queries)
+            ways[f"ours {dtype}"] = partial(scores_of, index)
+            parts[f"ours {dtype}, scored, without texts"] = partial(without_texts, index)
             with index._views.reading() as (_, view):
-                bare = Bare(view.ann._graph, scheme)
+                search = bare(view.ann._graph, data, scheme)
             count = scheme.candidates(K)
-            judged[f"usearch {dtype}"] = lambda queries, bare=bare: cosines(queries, data.vectors, bare(queries, K))
-            parts[f"usearch {dtype}, {count} candidates"] = lambda queries, bare=bare, count=count: bare(queries, count)
+            judged[f"usearch {dtype}"] = lambda queries, search=search: cosines(
+                queries, data.vectors, search(queries, K)
+            )
+            parts[f"usearch {dtype}, {count} candidates"] = partial(search, count=count)
         exact = next(iter(indexes.values()))
-        ways["ours exact"] = lambda queries: scores_of(exact, queries, exact=True)
-        ways["numpy exact"] = lambda queries: best(queries @ data.vectors.T)
+        ways["ours exact"] = partial(scores_of, exact, exact=True)
+        ways["numpy exact"] = lambda queries: np.partition(queries @ data.vectors.T, -K, axis=1)[:, -K:]
         ways |= contestants
         recalls = {
             name: data.recall(np.concatenate([way(q) for q in data.batches()]))
@@ -92,9 +95,8 @@ def measure(
         }
         timed_ways = {name: timed(way) for name, way in {**ways, **parts}.items()}
         # Exact search of many vectors takes as long as all else together, and needs no rounds to be told apart.
-        slow = {
-            name: timed_ways.pop(name) for name in list(timed_ways) if len(data.texts) > 500_000 and "exact" in name
-        }
+        many = len(data.texts) > 500_000
+        slow = {name: timed_ways.pop(name) for name in list(timed_ways) if many and "exact" in name}
         seconds = alternate(timed_ways, [q for _ in range(rounds) for q in data.batches()])
         seconds |= alternate(slow, list(data.batches())[:3])
     finally:
@@ -111,28 +113,17 @@ def measure(
 def over_usearch(seconds: dict[str, list[float]], dtype: str, data: Data) -> dict[str, Any]:
     """Our time over bare USearch's of as many candidates, and the share of it that is our layer's."""
     count = Scheme(dimension=data.vectors.shape[1], dtype=dtype).candidates(K)
-    bare = seconds[f"usearch {dtype}, {count} candidates"]
-    ratios: dict[str, Any] = {}
-    for what, name in (("scored, without texts", f"ours {dtype}, scored, without texts"), ("all", f"ours {dtype}")):
-        ratio = Ratio.of(seconds[name], bare)
-        ratios[what] = {"ratio": ratio, "share_of_our_layer": 1 - 1 / ratio.median}
-    return ratios
+    alone = seconds[f"usearch {dtype}, {count} candidates"]
+    parts = {"scored, without texts": f"ours {dtype}, scored, without texts", "all": f"ours {dtype}"}
+    ratios = {what: Ratio.of(seconds[name], alone) for what, name in parts.items()}
+    return {what: {"ratio": each, "share_of_our_layer": 1 - 1 / each.median} for what, each in ratios.items()}
 
 
-class Bare:
-    """USearch alone on an ANN graph of ours; the queries are converted to its type before the clock runs."""
-
-    def __init__(self, graph: Any, scheme: Scheme) -> None:
-        self._graph, self._scheme = graph, scheme
-        self._forms: dict[int, NDArray[Any]] = {}
-
-    def __call__(self, queries: Vectors, count: int) -> NDArray[np.int64]:
-        """The rows of the nearest: [queries, count]."""
-        # A batch is a view of all queries, which stay where they are.
-        form = self._forms.get(queries.ctypes.data)
-        if form is None:
-            form = self._forms[queries.ctypes.data] = quantized(queries, self._scheme)
-        return self._graph.search(form, count, threads=usable_cpus()).keys
+def bare(graph: Any, data: Data, scheme: Scheme) -> Callable[[Vectors, int], NDArray[np.int64]]:
+    """USearch alone on an ANN graph of ours: the rows of the nearest, [queries, count]."""
+    # Converted to its type before the clock runs. A batch is a view of all queries, which stay where they are.
+    forms = {queries.ctypes.data: quantized(queries, scheme) for queries in data.batches()}
+    return lambda queries, count: graph.search(forms[queries.ctypes.data], count, threads=usable_cpus()).keys
 
 
 def scores_of(index: Index, queries: Vectors, *, exact: bool = False) -> Vectors:
@@ -150,10 +141,6 @@ def without_texts(index: Index, queries: Vectors) -> object:
 def cosines(queries: Vectors, vectors: Vectors, rows: NDArray[np.int64]) -> Vectors:
     """The scores of rows: float32 [queries, K]."""
     return np.einsum("qd,qkd->qk", queries, vectors[rows])
-
-
-def best(scores: Vectors) -> Vectors:
-    return np.partition(scores, -K, axis=1)[:, -K:]
 
 
 if __name__ == "__main__":

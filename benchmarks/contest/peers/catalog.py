@@ -16,27 +16,16 @@ BF16 = 0.999
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """A library in one precision.
-
-    Attributes:
-        environment: where it runs.
-        worker: the module of `workers` that runs it.
-        model: makes the file or folder that it reads.
-        precision: that it is set to; None for its default.
-        least_cosine: to the reference's vectors; None where the cosine is only reported.
-        arithmetic: of its matrix products, "fp32", "bf16" or "int8"; "default" where the library decides.
-        own_batches: its user makes the batches, and so chooses their lengths and how many run at once.
-        poolers: that it computes.
-    """
+    """A library in one precision."""
 
     environment: env.Environment
-    worker: str
-    model: Callable[[Model], Path]
-    precision: str | None = None
-    least_cosine: float | None = FP32
-    arithmetic: str = "fp32"
-    own_batches: bool = False
-    poolers: tuple[str, ...] = ("avg", "cls")
+    worker: str  # the module of `workers` that runs it
+    model: Callable[[Model], Path]  # makes the file or folder that it reads
+    precision: str | None = None  # that it is set to; None for its default
+    least_cosine: float | None = FP32  # to the reference's vectors; None where the cosine is only reported
+    arithmetic: str = "fp32"  # of its matrix products: fp32, bf16, int8, or "default" where the library decides
+    own_batches: bool = False  # its user makes the batches, and so chooses their lengths and how many run at once
+    poolers: tuple[str, ...] = ("avg", "cls")  # that it computes
 
 
 _int8 = {"least_cosine": None, "arithmetic": "int8"}

@@ -26,17 +26,11 @@ class PeerError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """A virtual environment.
+    """A virtual environment."""
 
-    Attributes:
-        name: its folder's name.
-        requirements: pinned, ``name==version``.
-        bare: pinned likewise, and installed without what they require: versions that this Python cannot have.
-    """
-
-    name: str
-    requirements: tuple[str, ...]
-    bare: tuple[str, ...] = ()
+    name: str  # of its folder
+    requirements: tuple[str, ...]  # pinned, ``name==version``
+    bare: tuple[str, ...] = ()  # pinned likewise; what they require themselves cannot be had for this Python
 
     @property
     def folder(self) -> Path:
@@ -45,19 +39,14 @@ class Environment:
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
         return self.folder / "bin/python"
 
     @property
     def pinned(self) -> tuple[str, ...]:
-        """All requirements."""
         return (*self.requirements, *self.bare)
 
     def install(self) -> dict[str, str]:
-        """Create the environment, unless it is there with the pinned versions.
-
-        Returns:
-            The versions of what decides its figures.
+        """Create the environment, unless it is there; the versions of what decides its figures.
 
         Raises:
             PeerError: pip's own reason.

@@ -24,18 +24,12 @@ class Process:
     """A contestant's process. The first request starts it, and so does the first one after `close`.
 
     It ends with this process, however that ends: its requests come through a pipe that the system closes.
-
-    Attributes:
-        python: the interpreter of its environment.
-        module: its worker's full name.
-        loaded: what it has loaded.
     """
 
-    loaded: Load | None
-
     def __init__(self, python: Path, module: str) -> None:
+        """For an environment's interpreter and a worker's full name."""
         self.python, self.module = python, module
-        self.loaded = None
+        self.loaded: Load | None = None
         self._running: tuple[subprocess.Popen[str], IO[str]] | None = None
 
     def start(self) -> None:

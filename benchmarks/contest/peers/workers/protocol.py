@@ -37,19 +37,12 @@ Encode = Callable[[list[str]], NDArray[np.float32]]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a user can choose.
+    """What a user can choose."""
 
-    Attributes:
-        batch: sentences a batch, at most.
-        equal: batches hold sentences of one length, instead of being cut from the sorted list alone.
-        workers: batches that run at once.
-        threads: of each worker.
-    """
-
-    batch: int
-    equal: bool
-    workers: int
-    threads: int
+    batch: int  # sentences a batch, at most
+    equal: bool  # batches hold sentences of one length, instead of being cut from the sorted list alone
+    workers: int  # batches that run at once
+    threads: int  # of each worker
 
     def __str__(self) -> str:
         lengths = "equal" if self.equal else "sorted"
@@ -58,20 +51,12 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What to load.
+    """What to load, and how to run it."""
 
-    Attributes:
-        model: the file or folder that the library reads.
-        folder: of the tokenizer's files and, for pooler "cls", head.npz.
-        pooler: "avg" or "cls".
-        precision: that the library is set to; None for its default.
-        setting: how to run.
-    """
-
-    model: str
-    folder: str
-    pooler: str
-    precision: str | None
+    model: str  # the file or folder that the library reads
+    folder: str  # of the tokenizer's files and, for pooler "cls", head.npz
+    pooler: str  # "avg" or "cls"
+    precision: str | None  # that the library is set to; None for its default
     setting: Setting
 
 
