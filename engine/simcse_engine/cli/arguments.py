@@ -1,6 +1,7 @@
 """What several commands take: the options they share, the types of arguments, and the encoder that the options open."""
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -76,6 +77,14 @@ def open_encoder(args: argparse.Namespace, *, optimize_for: "OptimizeFor" = "bot
         max_tokens=args.max_tokens,
         optimize_for=optimize_for,
     )
+
+
+def number(text: str) -> float:
+    """Convert an argument that is a number; what is none becomes NaN, which is in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def count(text: str) -> int:

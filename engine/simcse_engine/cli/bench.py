@@ -4,7 +4,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING
 
-from .arguments import Commands, add_artifact, add_command, add_encoder_options
+from .arguments import Commands, add_artifact, add_command, add_encoder_options, number
 from .output import print_result
 
 if TYPE_CHECKING:
@@ -73,10 +73,6 @@ def _row(name: str, entry: "Throughput") -> str:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
+    if not 0 < number(text) < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
+    return number(text)

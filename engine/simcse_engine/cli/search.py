@@ -4,14 +4,13 @@ import argparse
 import contextlib
 import itertools
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SimCSEError
-from .arguments import Commands, add_artifact_options, add_command, add_index, count
+from .arguments import Commands, add_artifact_options, add_command, add_index, count, number
 from .output import counted_cuts, one_line, print_json
 
 if TYPE_CHECKING:
@@ -43,13 +42,9 @@ def add_parser(commands: Commands) -> None:
 
 
 def _cosine(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not -1 <= value <= 1:
+    if not -1 <= number(text) <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from -1 to 1")
-    return value
+    return number(text)
 
 
 def _object(text: str) -> dict[str, Any]:

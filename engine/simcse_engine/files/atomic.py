@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import sys
@@ -162,7 +163,7 @@ def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:
 
 def _remove_abandoned(target: Path) -> None:
     """Remove what killed writers of ``target`` left behind: partial outputs without a lock."""
-    for path in target.parent.glob(f".{_escape(target.name)}{_SUFFIX}*"):
+    for path in target.parent.glob(f".{glob.escape(target.name)}{_SUFFIX}*"):
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDONLY)
             try:
@@ -173,10 +174,6 @@ def _remove_abandoned(target: Path) -> None:
                     path.unlink()
             finally:
                 os.close(handle)
-
-
-def _escape(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _umask() -> int:

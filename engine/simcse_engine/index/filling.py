@@ -79,6 +79,7 @@ class Filling:
         self._index = index
         self._source = source
         self._progress = progress
+        self._has_vectors = has_vectors(source.file)
         self._before = index._store.state()
         # Keys and texts that are being added, and how many entries came before them.
         self._chunk: list[tuple[int, str]] = []
@@ -86,14 +87,14 @@ class Filling:
 
     def run(self) -> None:
         """Add everything. Every error, and Ctrl-C, leaves what was committed."""
-        if has_vectors(self._source.file):
+        if self._has_vectors:
             self._add_vectors()
         else:
             self._add_texts()
 
     def safe(self) -> int:
         """How many entries are committed, counted or not: Ctrl-C may have come between a commit and its count."""
-        if has_vectors(self._source.file):
+        if self._has_vectors:
             # Each vector has taken a row.
             return self._index._store.state().rows - self._before.rows
         uncounted = self._chunk[self.added - self._chunk_start :]

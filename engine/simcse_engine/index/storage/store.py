@@ -81,7 +81,9 @@ class Store(ForkAware):
     def reading(self) -> Iterator[Reader]:
         """Yield one state of the database, whatever writers do meanwhile."""
         with translating_errors(self._path), self._in_use():
-            connection = self._take()
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            connection = connection or self._connect()
             try:
                 connection.execute("BEGIN")
                 yield Reader(connection, self._path)
@@ -144,12 +146,6 @@ class Store(ForkAware):
                 with lock:
                     self._busy -= 1
                     lock.notify_all()
-
-    def _take(self) -> sqlite3.Connection:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return self._connect()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:
