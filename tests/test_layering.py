@@ -154,7 +154,7 @@ ORDER = {
     ENGINE / "index/search": [
         {"__init__"},
         {"matches", "views"},
-        {"masks", "scans"},
+        {"scans"},
         {"candidates"},
         {"searcher"},
     ],

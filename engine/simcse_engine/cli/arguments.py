@@ -16,9 +16,12 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_command(
-    commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], int], details: str = ""
+    commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], int | None], details: str = ""
 ) -> argparse.ArgumentParser:
-    """Add a command that ``run`` executes. ``text`` is its line in the list of commands and begins its own help."""
+    """Add a command that ``run`` executes; its exit code is 0 unless it returns another.
+
+    ``text`` is its line in the list of commands and begins its own help.
+    """
     description = f"{text[0].upper()}{text[1:]}. {details}".rstrip()
     parser = commands.add_parser(name, help=text, description=description, allow_abbrev=False)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")

@@ -32,8 +32,8 @@ def add_parser(commands: Commands) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     from tqdm import tqdm
 
     from ..measure.bench import BenchOptions, bench
@@ -43,7 +43,6 @@ def run(args: argparse.Namespace) -> int:
     with tqdm(bar_format="{elapsed} {desc}", disable=None, leave=False) as line:
         measured = bench(args.artifact, options, line.set_description_str)
     print_result(args, measured.to_json(), bench_table(measured))
-    return 0
 
 
 def bench_table(bench: "Bench") -> str:

@@ -22,8 +22,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--force", action="store_true", help="replace an artifact that is there already")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     from ..artifact.hub import locate
     from ..compiling import CompileOptions, compile_artifact
 
@@ -34,4 +34,3 @@ def run(args: argparse.Namespace) -> int:
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print_result(args, manifest.to_json(), manifest_lines(args.output, manifest))
-    return 0

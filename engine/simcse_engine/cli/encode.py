@@ -23,8 +23,8 @@ def add_parser(commands: Commands) -> None:
     add_limit_options(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     from tqdm import tqdm
 
     from ..files.texts import open_texts
@@ -52,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
     report = {"output": str(args.output), "rows": rows, "dimension": dimension, "identity": identity}
     line = f"{args.output}: {rows:,} rows of {dimension} floats"
     print_report(args, {**report, "truncated": sum(cuts)}, line)
-    return 0
 
 
 def _output(name: str) -> Path:

@@ -28,8 +28,8 @@ def add_parser(commands: Commands) -> None:
     add_limit_options(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     from ..measure.quality import measure
     from ..measure.sts import read_tasks
 
@@ -39,7 +39,6 @@ def run(args: argparse.Namespace) -> int:
         identity = encoder.manifest.identity
     report = {"identity": identity, **quality.to_json(), "truncated": sum(cuts)}
     print_result(args, report, quality_table(quality))
-    return 0
 
 
 def quality_table(quality: "Quality") -> str:

@@ -17,15 +17,14 @@ def add_parser(commands: Commands) -> None:
     add_artifact(add_command(commands, "info", "say what an artifact is, from its manifest", run))
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     from ..artifact.hub import locate
     from ..artifact.manifest import MANIFEST, Manifest
 
     folder = locate(args.artifact, files=[MANIFEST])
     manifest = Manifest.read(folder)
     print_result(args, manifest.to_json(), manifest_lines(folder, manifest))
-    return 0
 
 
 def manifest_lines(folder: Path, manifest: "Manifest") -> str:

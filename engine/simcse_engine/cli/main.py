@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     escape_unprintable()
     try:
-        code: int = args.run(args)
+        code: int = args.run(args) or 0
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED

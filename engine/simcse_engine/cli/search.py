@@ -57,8 +57,8 @@ def _object(text: str) -> dict[str, Any]:
     return content
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     from ..index import Index
 
     with (
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     ):
         if args.query is None and args.file is None and not args.json and _at_terminal():
             _prompt(index, args)
-            return 0
+            return
         results, bold = [], _is_bold()
         with _queries(args) as queries:
             while group := list(itertools.islice(queries, _GROUP_QUERIES)):
@@ -80,7 +80,6 @@ def run(args: argparse.Namespace) -> int:
                     print(_lines(hits, bold=bold))
     if args.json:
         print_json({"index": args.index, "results": results, "truncated": sum(cuts)})
-    return 0
 
 
 def _is_bold() -> bool:

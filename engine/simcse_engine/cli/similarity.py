@@ -24,8 +24,8 @@ def add_parser(commands: Commands) -> None:
     add_limit_options(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     from ..measure.cosines import unit_rows
 
     sentences = [args.first, *args.others]
@@ -34,7 +34,6 @@ def run(args: argparse.Namespace) -> int:
     values = units @ units.T
     text = f"{values[0, 1]:.4f}" if len(sentences) == 2 else cosine_table(sentences, values)
     print_result(args, {"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)}, text)
-    return 0
 
 
 def cosine_table(sentences: Sequence[str], values: "NDArray[np.float64]") -> str:

@@ -32,14 +32,9 @@ _REFUSALS = _FULL | {
 
 @contextlib.contextmanager
 def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder that becomes ``target`` when the block ends without an error.
+    """Yield an empty folder that becomes ``target``, whose parents are made, when the block ends without an error.
 
-    Args:
-        target: path of the folder. Its parents are made.
-        replace: replace a folder that exists there; without it, one that is not empty raises OutputError.
-
-    Raises:
-        OutputError: ``target`` exists, cannot be made, or the disk is full.
+    A folder that exists there is replaced with ``replace``; without it, one that is not empty raises OutputError.
     """
     check_absent(target, replace=replace)
     # A link stays, and its target is replaced; "." gets a name and a parent.
@@ -66,11 +61,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """Yield a path to write to that becomes ``target``, replacing a file there, when the block ends without an error.
-
-    Raises:
-        OutputError: ``target`` is a folder or a device, its folder does not exist, or the disk is full.
-    """
+    """Yield a path to write to that becomes ``target``, replacing a file, when the block ends without an error."""
     if target.is_dir():
         raise OutputError(f"{target}: is a folder; name a file")
     target = target.resolve()

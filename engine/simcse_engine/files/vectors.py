@@ -33,11 +33,7 @@ def check_suffix(target: Path) -> None:
 
 
 def check_target(target: Path) -> None:
-    """Check that `create_vectors` can write such a file here, before a model is loaded for it.
-
-    Raises:
-        InputValueError: the suffix is unknown, or needs pyarrow, which is not installed.
-    """
+    """Raise InputValueError unless `create_vectors` can write such a file, before a model is loaded for it."""
     check_suffix(target)
     if target.suffix.lower() == ".parquet":
         import_pyarrow(str(target))
@@ -65,10 +61,6 @@ def create_vectors(target: Path, dimension: int) -> Iterator[Write]:
             per line; `.parquet` has a column "text" of strings and a column "vector" of float32 lists of fixed size.
             A file that exists there is replaced; if the block ends with an error, it stays as it was.
         dimension: floats per vector.
-
-    Raises:
-        InputValueError: as in `check_target`.
-        OutputError: the file cannot be written there, or the disk is full.
     """
     check_target(target)
     writer = _WRITERS[target.suffix.lower()]

@@ -62,7 +62,7 @@ def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
     parser.add_argument("--keys", metavar="FILE", help="their keys: whole numbers, one per line, or another .npy file")
 
 
-def _create(args: argparse.Namespace) -> int:
+def _create(args: argparse.Namespace) -> None:
     from ...errors import OutputError
     from ...index import Index
     from ...index.filling import Source
@@ -81,13 +81,13 @@ def _create(args: argparse.Namespace) -> int:
         raise OutputError(f"{args.index}: is an index already. {_resuming(args.index, source.resumed_by)}")
     with Index.create(args.index, args.artifact, dtype=args.dtype) as index:
         if source is not None:
-            return _fill(index, source, args)
+            _fill(index, source, args)
+            return
         identity = index.about.identity
     print_report(args, {"index": args.index, "entries": 0, "identity": identity}, f"{args.index}: made; it is empty")
-    return 0
 
 
-def _add(args: argparse.Namespace) -> int:
+def _add(args: argparse.Namespace) -> None:
     from ...index import Index
     from ...index.filling import Source
 
@@ -96,10 +96,10 @@ def _add(args: argparse.Namespace) -> int:
     options = ["--artifact", args.artifact] if args.artifact is not None else []
     options += ["--same-model"] if args.same_model else []
     with Index.open(args.index, artifact=args.artifact, same_model=args.same_model) as index:
-        return _fill(index, source, args, options)
+        _fill(index, source, args, options)
 
 
-def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: Sequence[str] = ()) -> int:
+def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: Sequence[str] = ()) -> None:
     """Fill an index; ``options`` are those of `index add` with which it goes on after Ctrl-C."""
     from tqdm import tqdm
 
@@ -121,7 +121,6 @@ def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: S
         {"index": args.index, "added": filling.added, "entries": entries, "truncated": sum(cuts)},
         f"{args.index}: {filling.added:,} texts added; it has {entries:,}",
     )
-    return 0
 
 
 def _resuming(index: str, source: "Source | None", options: Sequence[str] = ()) -> str:

@@ -24,7 +24,7 @@ def add_parsers(commands: Commands) -> None:
     export.add_argument("output", metavar="FILE", help=".parquet, .arrow or .jsonl; is replaced")
 
 
-def _remove(args: argparse.Namespace) -> int:
+def _remove(args: argparse.Namespace) -> None:
     from ...index import Index
 
     with Index.open(args.index) as index:
@@ -32,10 +32,9 @@ def _remove(args: argparse.Namespace) -> int:
         left = len(index)
     report = {"index": args.index, "removed": removed, "entries": left}
     print_report(args, report, f"{removed:,} removed; {left:,} are left")
-    return 0
 
 
-def _info(args: argparse.Namespace) -> int:
+def _info(args: argparse.Namespace) -> None:
     from ...index import Index
 
     with Index.open(args.index, read_only=True) as index:
@@ -43,7 +42,6 @@ def _info(args: argparse.Namespace) -> int:
     facts = asdict(info)
     about = facts.pop("about")
     print_result(args, {"index": args.index, **facts, **about}, _info_lines(args.index, info))
-    return 0
 
 
 def _info_lines(index: str, info: "IndexInfo") -> str:
@@ -62,7 +60,7 @@ def _info_lines(index: str, info: "IndexInfo") -> str:
     return "\n".join([index, *(f"  {name:<13} {value}" for name, value in facts.items())])
 
 
-def _compact(args: argparse.Namespace) -> int:
+def _compact(args: argparse.Namespace) -> None:
     from ...index import Index
 
     with Index.open(args.index) as index:
@@ -74,13 +72,11 @@ def _compact(args: argparse.Namespace) -> int:
         {"index": args.index, "entries": info.entries, "size_bytes_before": before, "size_bytes": info.size_bytes},
         f"{args.index}: {before / 1e6:,.1f} MB before, {info.size_bytes / 1e6:,.1f} MB now",
     )
-    return 0
 
 
-def _export(args: argparse.Namespace) -> int:
+def _export(args: argparse.Namespace) -> None:
     from ...index import Index
 
     with Index.open(args.index, read_only=True) as index:
         entries = index.export(args.output)
     print_report(args, {"output": args.output, "entries": entries}, f"{args.output}: {entries:,} entries")
-    return 0

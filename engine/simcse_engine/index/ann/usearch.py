@@ -196,7 +196,7 @@ def _new(scheme: Scheme) -> "_USearch":
     from usearch.compiled import MetricKind, ScalarKind
     from usearch.index import Index
 
-    kind = {"f32": "F32", "f16": "F16", "bf16": "BF16", "i8": "I8", "b1": "B1"}[scheme.dtype]
+    kind = getattr(ScalarKind, scheme.dtype.upper())
     binary = scheme.dtype == "b1"
     # The inner product of unit vectors is their cosine, and quicker: `Cos` measures both lengths at every comparison.
     # Quantized to i8 they differ in length.
@@ -204,13 +204,13 @@ def _new(scheme: Scheme) -> "_USearch":
     graph = Index(
         ndim=-(-scheme.dimension // 8) * 8 if binary else scheme.dimension,
         metric=metric,
-        dtype=getattr(ScalarKind, kind),
+        dtype=kind,
         connectivity=scheme.connectivity,
         expansion_add=scheme.expansion_add,
         expansion_search=scheme.expansion_search,
         # Rows are never looked up in it, nor removed, which would have to be guarded against later additions.
         enable_key_lookups=False,
     )
-    if graph.dtype != getattr(ScalarKind, kind):
+    if graph.dtype != kind:
         raise RuntimeError(f"asked USearch for {kind}, got {graph.dtype}")
     return graph

@@ -1,6 +1,8 @@
 """Searcher: from unit vectors to hits."""
 
 import math
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -11,10 +13,10 @@ from numpy.typing import NDArray
 from ...errors import IndexDamagedError, InputTypeError, InputValueError
 from ...inputs import checked_count
 from ..limits import SearchLimits, blocks
+from ..storage.records import State
 from ..storage.transactions import Reader
 from ..storage.where import Condition, compile_where
 from .candidates import ann_matches
-from .masks import Masks
 from .matches import Matches, rescore
 from .scans import scan
 from .views import View, Views
@@ -132,3 +134,33 @@ def _hits(reader: Reader, matches: Matches, queries: int, k: int) -> list[list[H
         key, text, metadata = records[row].entry()
         hits[query].append(Hit(key, score, text, metadata))
     return hits
+
+
+class Masks:
+    """Which rows pass the latest filters. Rows never change, so a later state needs a look at its new rows alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._masks: OrderedDict[Condition, tuple[State, NDArray[np.bool_]]] = OrderedDict()
+
+    def mask_of(self, condition: Condition, view: View, reader: Reader) -> NDArray[np.bool_]:
+        """The rows that pass the filter, bool [rows]; those that are dead in ``view`` may be either."""
+        state = view.state
+        with self._lock:
+            earlier, mask = self._masks.get(condition, (state, np.zeros(0, np.bool_)))
+        # The mask of a later state lacks what died since this one.
+        if earlier.generation != state.generation or earlier.deaths > state.deaths or earlier.rows > state.rows:
+            mask = mask[:0]
+        known = len(mask)
+        if known == state.rows:
+            return mask
+        extended = np.zeros(state.rows, np.bool_)
+        extended[:known] = mask
+        extended[reader.matching(condition, known, state.rows)] = True
+        with self._lock:
+            self._masks[condition] = (state, extended)
+            self._masks.move_to_end(condition)
+            while len(self._masks) > self._size:
+                self._masks.popitem(last=False)
+        return extended

@@ -65,19 +65,14 @@ class _Compiler:
         if not isinstance(where, Mapping):
             raise InputTypeError(f"a filter is {type(where).__name__}; expected a dict of fields")
         _check_depth(depth)
-        if not where:
-            # True of everything, and yet a part of the expression, as empty lists are.
-            self._count()
-        return _joined([self._entry(name, operand, depth) for name, operand in where.items()], " AND ", empty=True)
+        return self._joined([self._entry(name, operand, depth) for name, operand in where.items()], " AND ", empty=True)
 
     def _entry(self, name: object, operand: object, depth: int) -> str:
         if not isinstance(name, str):
             raise InputTypeError(f"a filter names the field {name!r:.40}; expected a str")
         if name in ("$and", "$or"):
             parts = [self.filter(part, depth + 1) for part in _checked_list(name, operand)]
-            if not parts:
-                self._count()
-            return _joined(parts, " AND " if name == "$and" else " OR ", empty=name == "$and")
+            return self._joined(parts, " AND " if name == "$and" else " OR ", empty=name == "$and")
         if name == "$not":
             return f"NOT {self.filter(operand, depth + 1)}"
         if name.startswith("$"):
@@ -103,7 +98,7 @@ class _Compiler:
             else:
                 known = ", ".join(["$eq", "$ne", *_ORDER, "$in", "$not"])
                 raise InputValueError(f"{operator!r:.40} is no operator on a field; {known} are")
-        return _joined(parts, " AND ", empty=True)
+        return self._joined(parts, " AND ", empty=True)
 
     def _compare(self, path: str, operator: str, value: object) -> str:
         self._count()
@@ -112,17 +107,13 @@ class _Compiler:
             self.parameters.append(path)
             return f"coalesce(json_type({_COLUMN}, ?), 'null') = '{kinds[0]}'"
         self.parameters += [path, path, _as_json(operator, value)]
-        listed = ", ".join(f"'{kind}'" for kind in kinds)
-        compared = f"json_extract({_COLUMN}, ?) {_ORDER.get(operator, '=')} json_extract(?, '$')"
-        return f"coalesce(json_type({_COLUMN}, ?) IN ({listed}) AND {compared}, 0)"
+        return _comparison(kinds, f"{_ORDER.get(operator, '=')} json_extract(?, '$')")
 
     def _in(self, path: str, values: object) -> str:
         """All strings are one parameter and all numbers another, so that a long list is no long expression."""
         listed = _checked_list("$in", values)
         if len(listed) > _MAX_VALUES:
             raise InputValueError(f"$in has {len(listed)} values; at most {_MAX_VALUES} are allowed")
-        if not listed:
-            self._count()
         parts = []
         groups: dict[tuple[str, ...], list[object]] = {}
         for value in listed:
@@ -132,14 +123,17 @@ class _Compiler:
                 self._count()
                 joined = ", ".join(_as_json("$in", value) for value in group)
                 self.parameters += [path, path, f"[{joined}]"]
-                kind = ", ".join(f"'{kind}'" for kind in kinds)
-                parts.append(
-                    f"coalesce(json_type({_COLUMN}, ?) IN ({kind}) AND "
-                    f"json_extract({_COLUMN}, ?) IN (SELECT value FROM json_each(?)), 0)"
-                )
+                parts.append(_comparison(kinds, "IN (SELECT value FROM json_each(?))"))
             else:
                 parts.append(self._compare(path, "$eq", group[0]))
-        return _joined(parts, " OR ", empty=False)
+        return self._joined(parts, " OR ", empty=False)
+
+    def _joined(self, parts: list[str], by: str, *, empty: bool) -> str:
+        if parts:
+            return f"({by.join(parts)})"
+        # Says nothing, and yet is a part of the expression.
+        self._count()
+        return str(int(empty))
 
     def _count(self) -> None:
         self._conditions += 1
@@ -148,6 +142,12 @@ class _Compiler:
 
 
 _NUMBER, _TEXT = ("integer", "real"), ("text",)
+
+
+def _comparison(kinds: tuple[str, ...], condition: str) -> str:
+    """The SQL that a field is of one of these types and meets a condition; its name is two parameters."""
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    return f"coalesce(json_type({_COLUMN}, ?) IN ({listed}) AND json_extract({_COLUMN}, ?) {condition}, 0)"
 
 
 def _check_depth(depth: int) -> None:
@@ -196,7 +196,3 @@ def _path(name: str) -> str:
             f"cannot filter on the field {name!r:.40}: a dot leads into an object, and here to no name"
         )
     return "$" + "".join(f'."{part}"' for part in parts)
-
-
-def _joined(parts: list[str], by: str, *, empty: bool) -> str:
-    return f"({by.join(parts)})" if parts else str(int(empty))
