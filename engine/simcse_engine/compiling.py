@@ -23,8 +23,6 @@ from .measure.parity import verify
 from .session.tensorrt.plans import profile
 from .session.tensorrt.session import builder, compile_graph
 
-Say = Callable[[str], object]
-
 
 @dataclass(frozen=True, kw_only=True)
 class CompileOptions:
@@ -49,7 +47,7 @@ class CompileOptions:
 
 
 def compile_artifact(
-    artifact: Path, output: Path, options: CompileOptions | None = None, *, say: Say = str
+    artifact: Path, output: Path, options: CompileOptions | None = None, *, say: Callable[[str], object] = str
 ) -> Manifest:
     """Compile the graph of an artifact for this machine's GPU, check the result there, and publish it whole or not.
 

@@ -50,14 +50,13 @@ GPU_LIMITS = Limits(
 )
 # In float32 the only kernel of attention fills a padded grid, scores included, which costs memory.
 _GPU_FP32_LIMITS = replace(GPU_LIMITS, mixed_padding=512)
-_GRID_LIMITS = Limits(padded=True)
 
 
 def limits_for(manifest: Manifest, device: str) -> Limits:
     """The sizes for an artifact's graph on "cpu" or a "cuda" device."""
     if manifest.layout == "grid":
         if device == "cpu" or manifest.max_batch is None:
-            return _GRID_LIMITS
+            return Limits(padded=True)
         largest = manifest.max_batch * manifest.max_tokens
         return replace(GPU_LIMITS, padded=True, batch_tokens=largest, batch_sentences=manifest.max_batch)
     if device == "cpu":
@@ -71,12 +70,9 @@ def make_batches(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) 
     No batch but a single sentence holds more than ``limits.batch_tokens``. The longest sentences come first, or without
     mixing the batches of most tokens, so that no long run is left for one worker at the end.
 
-    Args:
-        lengths: tokens of each sentence.
-        limits: the sizes of batches.
-        mixed: whether a batch may hold several lengths. An int8 graph rounds activations, and another attention kernel
-            changes last bits, which can flip a rounding. Runs of one length all take the same kernel, so that a
-            sentence's vector is the same to the bit, whatever it is encoded with.
+    Not ``mixed``, a batch holds one length. An int8 graph rounds activations, and another attention kernel changes last
+    bits, which can flip a rounding. Runs of one length all take the same kernel, so that a sentence's vector is the
+    same to the bit, whatever it is encoded with.
     """
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     if limits.padded:

@@ -14,17 +14,11 @@ LAYOUTS = ("ragged", "even", "packed", "grid")
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a graph is exported for.
+    """What a graph is exported for."""
 
-    Attributes:
-        precisions: those that it can be exported in.
-        devices: kinds of devices that run it, its own first. CPUs run plain operators too, slowly.
-        compiled: whether a compiler has to make a plan of the graph before it runs there.
-    """
-
-    precisions: tuple[str, ...]
-    devices: tuple[str, ...]
-    compiled: bool = False
+    precisions: tuple[str, ...]  # those that it can be exported in
+    devices: tuple[str, ...]  # kinds of devices that run it, its own first; CPUs run plain operators too, slowly
+    compiled: bool = False  # whether a compiler has to make a plan of the graph before it runs there
 
 
 TARGETS: Mapping[str, Target] = {

@@ -10,9 +10,6 @@ def parse_device(name: str) -> tuple[str, int]:
 
     >>> parse_device("cuda:1")
     ('cuda', 1)
-
-    Raises:
-        ProviderError: the name has another form.
     """
     match = re.fullmatch(r"(cpu|cuda)(?:(?<=cuda):(\d+))?", name)
     if match is None:

@@ -102,14 +102,10 @@ def measure(tasks: Sequence[Task], encode: Callable[[list[str]], Vectors]) -> Qu
 
 
 def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Spearman's rank correlation x 100; equal values share the mean of their ranks.
+    """Spearman's rank correlation x 100 of finite values, not all equal; equal ones share the mean of their ranks.
 
     >>> spearman(np.array([0.0, 1, 1, 2]), np.array([1.0, 2, 3, 4]))  # ranks 1, 2.5, 2.5, 4
     94.86832980505139
-
-    Args:
-        a: [n], finite, not all equal.
-        b: [n], likewise.
     """
     return float(100 * np.corrcoef(_ranks(a), _ranks(b))[0, 1])
 

@@ -42,12 +42,7 @@ def open_graph(
     *,
     device: str,
 ) -> "onnxruntime.InferenceSession":
-    """Open an ONNX file on ``provider`` with its ``options``; errors name the user's ``device``.
-
-    Raises:
-        ProviderError: the provider is not compiled in, or does not load.
-        IntegrityError: the runtime cannot read the graph.
-    """
+    """Open an ONNX file on ``provider`` with its ``options``; errors name the user's ``device``."""
     ort = import_runtime()
     install = INSTALL["cpu" if provider == CPU else "cuda"]
     if provider not in ort.get_available_providers():

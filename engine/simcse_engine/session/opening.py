@@ -8,14 +8,7 @@ from .session import Session
 
 
 def open_session(artifact: Path, manifest: Manifest, device: str, *, threads: int) -> Session:
-    """Open the graph of the artifact in ``artifact``; on a CPU, so many threads share each run's work.
-
-    Raises:
-        RuntimeMissingError: no onnxruntime, or two of them.
-        ProviderError: the device is not available.
-        NotCompiledError: the artifact holds no plan for this GPU and TensorRT.
-        IntegrityError: the runtime cannot read the graph.
-    """
+    """Open the graph of the artifact in ``artifact``; on a CPU, so many threads share each run's work."""
     if device == "cpu":
         return CpuSession(artifact, threads=threads, layout=manifest.layout, padding_id=manifest.padding_id)
     # Imported lazily: a process that encodes one sentence on a CPU starts sooner.

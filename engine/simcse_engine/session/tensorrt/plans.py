@@ -46,8 +46,7 @@ def profile_options(prefix: str, sizes: Mapping[str, Sequence[int]]) -> dict[str
 def plan_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
     """The artifact's plan for this GPU and the installed compiler, named as in `Engine.builder`.
 
-    Raises:
-        NotCompiledError: there is none; says which there are, and how to make one.
+    Where there is none, NotCompiledError says which there are, and how to make one.
     """
     remedy = "on this machine: simcse-engine compile ARTIFACT -o NEW"
     plan = manifest.engines.get(str(gpu.compute_capability))

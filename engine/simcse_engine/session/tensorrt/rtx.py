@@ -20,12 +20,7 @@ def open_rtx(
     options: Mapping[str, str],
     device: str,
 ) -> "onnxruntime.InferenceSession":
-    """Open ``graph`` on a GPU with TensorRT for RTX, whose provider takes the ``options``, and nothing else.
-
-    Raises:
-        ProviderError: the plugin does not load, or does not run on this GPU.
-        IntegrityError: the runtime cannot read the graph.
-    """
+    """Open ``graph`` on a GPU with TensorRT for RTX, whose provider takes the ``options``, and nothing else."""
     ort = import_runtime()
     _, index = parse_device(device)
     devices = [each for each in rtx_devices() if each.ep_options.get("device_id") == str(index)]

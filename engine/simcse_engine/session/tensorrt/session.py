@@ -6,12 +6,11 @@ Neither has run on a GPU yet.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...artifact.manifest import Engine, Manifest
+from ...artifact.manifest import Manifest
 from ...errors import CompileError, IntegrityError
 from ...machine.device import parse_device
 from ...machine.nvidia import gpu
@@ -23,9 +22,6 @@ from .libraries import TENSORRT, load_rtx, load_tensorrt
 from .plans import compile_options, parts_of, plan_for, profile_options, runtime_cache
 from .rtx import open_rtx
 
-if TYPE_CHECKING:
-    import onnxruntime
-
 
 class TensorRtSession(Session):
     """One compiled graph on one GPU. The plan's profile bounds its memory there."""
@@ -34,7 +30,18 @@ class TensorRtSession(Session):
         """Open the plan that the artifact holds for this GPU; NotCompiledError where it holds none."""
         _, index = parse_device(device)
         plan = plan_for(manifest, gpu(index), builder(manifest.target))
-        super().__init__(_open_plan(artifact, plan, manifest, device))
+        if manifest.target == "tensorrt":
+            options = {"device_id": str(index)}
+            session = open_graph(artifact / plan.graph, gpu_settings(), TENSORRT, options, device=device)
+        else:
+            cache = runtime_cache(manifest, plan, os.environ)
+            options = {"nv_runtime_cache_path": str(cache)}
+            try:
+                cache.mkdir(parents=True, exist_ok=True)
+            except OSError:
+                options = {}  # the cache only saves seconds at the next start
+            session = open_rtx(artifact / plan.graph, gpu_settings(), options, device)
+        super().__init__(session)
         self._max_batch = plan.profile["max"][0]
         self._padding_id = manifest.padding_id
 
@@ -80,19 +87,3 @@ def compile_graph(
         raise CompileError(f"{target} made no plan for {device}: {first_line(error)}") from error
     if not output.is_file():
         raise CompileError(f"{target} made no plan for {device}, and gave no reason")
-
-
-def _open_plan(artifact: Path, plan: Engine, manifest: Manifest, device: str) -> "onnxruntime.InferenceSession":
-    """Open the graph that refers to the plan, on that plan and nothing else."""
-    graph = artifact / plan.graph
-    if manifest.target == "tensorrt":
-        _, index = parse_device(device)
-        load_tensorrt()
-        return open_graph(graph, gpu_settings(), TENSORRT, {"device_id": str(index)}, device=device)
-    cache = runtime_cache(manifest, plan, os.environ)
-    options = {"nv_runtime_cache_path": str(cache)}
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        options = {}  # the cache only saves seconds at the next start
-    return open_rtx(graph, gpu_settings(), options, device)
