@@ -51,8 +51,7 @@ class Peak:
             return sum(workers.map(self._rate, [seconds] * self._threads))
 
     def _run(self) -> NDArray[Any]:
-        product: NDArray[Any] = self.session.run(None, {"a": self.a})[0]
-        return product
+        return self.session.run(None, {"a": self.a})[0]
 
     def _rate(self, seconds: float) -> float:
         self._run()  # the caches hold what ran before

@@ -10,7 +10,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,7 @@ def _figure(value: Any) -> str:
 
 def _machine() -> dict[str, Any]:
     """What a figure depends on besides the code, and nothing that identifies the machine's owner."""
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": cpu.model_name(),
@@ -94,29 +95,12 @@ def _machine() -> dict[str, Any]:
         "affinity": cpu.affinity(),
         "cgroup_quota": cpu.cgroup_quota(),
         "usable_cpus": cpu.usable_cpus(),
-        "governor": _governor(),
+        "governor": governor.read_text().strip() if governor.is_file() else None,
         "memory_gb": memory / 1e9,
         "load_average_at_start": list(_LOAD_AT_START),
         "load_average_at_end": list(os.getloadavg()),
         # What follows the version names a builder.
         "os": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": _versions(),
+        "packages": {name: version(name) for name in _PACKAGES if any(distributions(name=name))},
     }
-
-
-def _governor() -> str | None:
-    try:
-        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
-    except OSError:
-        return None
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions

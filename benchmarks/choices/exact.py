@@ -4,7 +4,7 @@ python -m benchmarks.choices.exact                   the first ones of the 100,0
 """
 
 import tempfile
-from collections.abc import Callable
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from simcse_engine.index.limits import SearchLimits
 from ..inputs import MINILM
 from ..record import write_result
 from ..search.built import LIMITS
-from ..search.data import BATCH, Data, K, Vectors, load
+from ..search.data import BATCH, Data, K, load
 from ..statistics import Ratio, spreads
 from ..turns import alternate, no_options, timed
 
@@ -47,15 +47,10 @@ def _measure(data: Data, size: int) -> dict[str, Any]:
 
 
 def _compare(index: Index, data: Data, queries: int) -> dict[str, Any]:
-    def way(exact: bool) -> Callable[[Vectors], float]:
-        return timed(lambda batch: index.search(batch, K, exact=exact))
-
+    ways = {name: timed(partial(index.search, k=K, exact=name == "exact")) for name in ("graph", "exact")}
     groups = [data.queries[start : start + queries] for start in range(0, len(data.queries) - queries + 1, queries)]
-    seconds = alternate({"graph": way(False), "exact": way(True)}, islice(cycle(groups), ROUNDS))
-    return {
-        "seconds": spreads(seconds),
-        "graph_over_exact": Ratio.of(seconds["graph"], seconds["exact"]),
-    }
+    seconds = alternate(ways, islice(cycle(groups), ROUNDS))
+    return {"seconds": spreads(seconds), "graph_over_exact": Ratio.of(seconds["graph"], seconds["exact"])}
 
 
 if __name__ == "__main__":

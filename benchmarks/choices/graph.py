@@ -56,22 +56,18 @@ def main() -> None:
     variants = [each for base in ours for each in _beside(base)]
     contestants = {each.name: lambda vectors, each=each: _build(vectors, each, data) for each in variants}
     builds = alternate(contestants, [data.vectors] * arguments.rounds)
-
-    def rounds(variant: Variant, figure: str) -> list[float]:
-        return [build[figure] for build in builds[variant.name]]
-
+    rounds = {name: {figure: [build[figure] for build in each] for figure in each[0]} for name, each in builds.items()}
     figures: dict[str, Any] = {}
     for base in ours:
+        usual = rounds[base.name]
         for each in _beside(base):
-            built, searched = (
-                (rounds(each, figure), rounds(base, figure)) for figure in ("cpu_seconds", "search_cpu_seconds")
-            )
+            own = rounds[each.name]
             figures[each.name] = {
-                "cpu_seconds": Spread.of(built[0]),
-                "over_ours": Ratio.of(*built),
-                "search_cpu_seconds_over_ours": Ratio.of(*searched),
-                f"recall_at_{K}": float(np.mean(rounds(each, "recall"))),
-                "unreached": rounds(each, "unreached"),
+                "cpu_seconds": Spread.of(own["cpu_seconds"]),
+                "over_ours": Ratio.of(own["cpu_seconds"], usual["cpu_seconds"]),
+                "search_cpu_seconds_over_ours": Ratio.of(own["search_cpu_seconds"], usual["search_cpu_seconds"]),
+                f"recall_at_{K}": float(np.mean(own["recall"])),
+                "unreached": own["unreached"],
             }
     question = "CPU seconds to build an ANN graph, and to search it, beside ours: the first of each dtype"
     write_result("graph", {"question": question, "vectors": data.about}, {"variants": figures})

@@ -6,6 +6,7 @@ Each variant is a runner's `Limits` with one number changed; the ratio is its se
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -36,12 +37,9 @@ def main() -> None:
     runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=usable_cpus())
     dimension = runner.joint().dimension
 
-    def run(limits: Limits) -> Callable[[Ids], object]:
-        def call(batch: Ids) -> None:
-            runner.limits = limits  # one runner for all, so that they share memory and caches
-            runner.submit(batch).write(np.empty((len(batch), dimension), np.float32))
-
-        return call
+    def run(limits: Limits, batch: Ids) -> None:
+        runner.limits = limits  # one runner for all, so that they share memory and caches
+        runner.submit(batch).write(np.empty((len(batch), dimension), np.float32))
 
     chosen = random.Random(2)
     bulk = [chosen.sample(ids, IN_BULK) for _ in range(ROUNDS_IN_BULK)]
@@ -62,12 +60,11 @@ def main() -> None:
     )
 
 
-def compare(
-    name: str, values: Sequence[int], calls: list[Ids], run: Callable[[Limits], Callable[[Ids], object]]
-) -> dict:
-    ways = {value: timed(run(replace(Limits(), **{name: value}))) for value in (getattr(Limits(), name), *values)}
+def compare(name: str, values: Sequence[int], calls: list[Ids], run: Callable[[Limits, Ids], None]) -> dict:
+    usual = getattr(Limits(), name)
+    ways = {value: timed(partial(run, replace(Limits(), **{name: value}))) for value in (usual, *values)}
     seconds = alternate(ways, calls)
-    return {"seconds": spreads(seconds), "over_default": over(seconds, getattr(Limits(), name))}
+    return {"seconds": spreads(seconds), "over_default": over(seconds, usual)}
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import argparse
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -131,26 +132,19 @@ def write_graphs(names: list[str]) -> dict[str, Path]:
 
 def compare(one: Path, other: Path) -> dict[int, dict]:
     """For each length, the seconds of a round of batches and the ratio of the first's to the second's."""
-    threads = usable_cpus()
     sessions = {name: CpuSession(folder, threads=1) for name, folder in (("a", one), ("b", other))}
     figures = {}
-    with ThreadPoolExecutor(threads) as workers:
+    with ThreadPoolExecutor(usable_cpus()) as workers:
+
+        def run(session: CpuSession, batches: list[tuple[np.ndarray, np.ndarray]]) -> None:
+            list(workers.map(lambda batch: session.run(*batch), batches))
+
         for length in LENGTHS:
             count = max(1, BATCH_TOKENS // length)
             ids = np.random.default_rng(0).integers(1000, 20_000, count * length)
-            lengths = np.full(count, length)
-
-            def run(session: CpuSession, ids: np.ndarray = ids, lengths: np.ndarray = lengths) -> Callable[[int], None]:
-                def all_batches(_: int) -> None:
-                    list(workers.map(lambda _: session.run(ids, lengths), range(BATCHES)))
-
-                return all_batches
-
-            seconds = alternate({name: timed(run(session)) for name, session in sessions.items()}, range(ROUNDS))
-            figures[length] = {
-                "seconds": spreads(seconds),
-                "ratio": Ratio.of(seconds["a"], seconds["b"]),
-            }
+            ways = {name: timed(partial(run, session)) for name, session in sessions.items()}
+            seconds = alternate(ways, [[(ids, np.full(count, length))] * BATCHES] * ROUNDS)
+            figures[length] = {"seconds": spreads(seconds), "ratio": Ratio.of(seconds["a"], seconds["b"])}
     return figures
 
 

@@ -1,7 +1,7 @@
 """Contestants: ours and the peers, each loaded, checked and in a process that waits for its turn."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,8 @@ class Contestant:
         """What it loads for texts like these, ``what`` in a word: as for bulk, with the best batch size for them."""
         if self.key is None:
             return self.bulk
-
-        def find() -> Best:
-            print(f"searching the best batch of {self.process.module} for {what}", flush=True)
-            return _searched(self.process, lambda: best_batch(self.process, self.bulk, sample))
-
-        return replace(self.bulk, setting=Best.kept(f"{self.key}, {what}", find).setting)
+        best = Best.kept(f"{self.key}, {what}", self.process, lambda: best_batch(self.process, self.bulk, sample))
+        return replace(self.bulk, setting=best.setting)
 
     @property
     def source(self) -> str:
@@ -101,18 +97,12 @@ class Entry:
         first = self._load(str(peer.model(self.model)), str(optimum_graph(self.model)), peer.precision)
         difference = self._difference(process, first, peer.least_cosine)
         environment = {"requirements": peer.environment.pinned, "packages": packages}
-
-        def find_bulk() -> Best:
-            print(f"searching the best settings of {name}", flush=True)
-            return _searched(
-                process, lambda: best_bulk(process, first, own_batches=peer.own_batches, sample=self.tuning)
-            )
-
         key = f"{self.model.name}, {name}, {packages}, {len(self.tuning)} sentences, {self.threads} threads"
-        best = {
-            "bulk": Best.kept(f"{key}, bulk", find_bulk),
-            "one": Best.kept(f"{key}, one", lambda: best_alone(process, first, self.singles)),
+        searches = {
+            "bulk": lambda: best_bulk(process, first, own_batches=peer.own_batches, sample=self.tuning),
+            "one": lambda: best_alone(process, first, self.singles),
         }
+        best = {kind: Best.kept(f"{key}, {kind}", process, search) for kind, search in searches.items()}
         bulk, one = (replace(first, setting=each.setting) for each in best.values())
         # Again: other batches run other kernels.
         difference = max(difference, self._difference(process, bulk, peer.least_cosine))
@@ -130,10 +120,3 @@ class Entry:
         if least_cosine is not None and difference > 1 - least_cosine:
             raise PeerError(f"not the same model: the least cosine is {1 - difference:.6f}")
         return difference
-
-
-def _searched(process: Process, search: Callable[[], Best]) -> Best:
-    """Search, and end the process: it has loaded the model a dozen times, and some libraries leak memory."""
-    best = search()
-    process.close()
-    return best

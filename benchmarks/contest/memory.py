@@ -98,7 +98,7 @@ def command(artifact: Path, lines: list[str]) -> dict[str, Any]:
         encode = Path(sys.executable).with_name("simcse-engine"), "encode", artifact, source, "-o", vectors
         done = tether.run([sys.executable, "-I", "-S", "-c", WATCH, *encode], captured=True)
         done.check_returncode()
-        measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        measured = json.loads(done.stdout.splitlines()[-1])
         code = measured.pop("code")
         if code:
             raise RuntimeError(f"simcse-engine encode ended with {code}: {done.stderr}")

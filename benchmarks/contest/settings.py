@@ -36,9 +36,17 @@ class Best:
     tried: dict[str, float]  # texts a second, or alone the median milliseconds: the better of two runs
 
     @classmethod
-    def kept(cls, key: str, search: Callable[[], Self]) -> Self:
-        """The best setting that is kept under this key, or that a search finds."""
-        best = Kept(SETTINGS).once(key, search)
+    def kept(cls, key: str, process: Process, search: Callable[[], Self]) -> Self:
+        """The best setting that is kept under this key, or that a search with this process finds."""
+
+        def find() -> Self:
+            print(f"searching the best settings of {process.module}", flush=True)
+            best = search()
+            # It has loaded the model a dozen times, and some libraries leak memory.
+            process.close()
+            return best
+
+        best = Kept(SETTINGS).once(key, find)
         return cls(setting=Setting(**best["setting"]), tried=best["tried"])
 
 

@@ -46,7 +46,7 @@ def measure(peers: Sequence[str]) -> dict[str, Any]:
 
 def size(folder: Path, requirements: Sequence[str]) -> dict[str, Any]:
     done = subprocess.run([folder / "bin/python", "-c", SIZES], stdout=subprocess.PIPE, text=True, check=True)
-    sizes: dict[str, int] = json.loads(done.stdout)
+    sizes = json.loads(done.stdout)
     largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:LARGEST]
     return {
         "requirements": requirements,

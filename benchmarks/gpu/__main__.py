@@ -18,7 +18,7 @@ import argparse
 import contextlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +129,10 @@ def check(artifact: Path, exact: Path, device: str, work: Work, sts: Path | None
     return figures
 
 
-@contextlib.contextmanager
-def opened(artifact: Path, device: str) -> Iterator[Encoder]:
+def opened(artifact: Path, device: str) -> Encoder:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnverifiedWarning)
-        encoder = Encoder(artifact, device=device, truncate="silent")
-    with encoder:
-        yield encoder
+        return Encoder(artifact, device=device, truncate="silent")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -71,7 +72,7 @@ def lengths(encoder: Encoder, contestants: Mapping[str, Any], device: str, work:
     """Token ids of one length → vectors: tokens a second, and the share of the peak of the same round."""
     flops = Flops.of(encoder.manifest)
     draw = np.random.default_rng(0)
-    runs: dict[str, Callable[[Any], object]] = {"ours": lambda ids: ours_ids(encoder, ids)}
+    runs: dict[str, Callable[[Any], object]] = {"ours": partial(ours_ids, encoder)}
     runs |= {key: each.encode_ids for key, each in contestants.items() if isinstance(each, torch_peers.Torch)}
     figures = {}
     for length in LENGTHS:
@@ -103,15 +104,13 @@ def sizes(encoder: Encoder, device: str, work: Work) -> dict[str, Any]:
     ids = [draw.integers(1000, 20_000, length).tolist() for length in draw.integers(5, 40, work.tokens // 16)]
     usual = runner.limits
 
-    def in_batches_of(tokens: int) -> Callable[[Any], object]:
-        def run(ids: Any) -> None:
-            runner.limits = replace(usual, batch_tokens=tokens, full_batch_tokens=tokens)
-            ours_ids(encoder, ids)
+    def in_batches_of(tokens: int, ids: Any) -> None:
+        runner.limits = replace(usual, batch_tokens=tokens, full_batch_tokens=tokens)
+        ours_ids(encoder, ids)
 
-        return run
-
-    batches = {tokens: timed(in_batches_of(tokens)) for tokens in (usual.batch_tokens * size // 4 for size in _SIZES)}
-    figures: dict[str, Any] = {"seconds_by_batch_tokens": spreads(alternate(batches, [ids] * work.rounds))}
+    batches = [usual.batch_tokens * size // 4 for size in _SIZES]
+    ways = {tokens: timed(partial(in_batches_of, tokens)) for tokens in batches}
+    figures: dict[str, Any] = {"seconds_by_batch_tokens": spreads(alternate(ways, [ids] * work.rounds))}
     runner.limits = usual
     if device != "cpu":
         figures["unrecorded_over_recorded_by_tokens"] = {tokens: unrecorded(encoder, tokens, work) for tokens in _RUNS}

@@ -43,23 +43,16 @@ _WIDTH = 9.0
 _HAIR = 0.12
 
 
-def figure(name: str, title: str, data: Any) -> Figure:
-    """The plot of this name."""
+def svg(name: str, title: str, data: Any) -> str:
+    """The plot of this name, as a file's content."""
+    height, paint = _PLOTS[name]
     with mpl.rc_context(_STYLE):
-        height, paint = _PLOTS[name]
         plot = Figure(figsize=(_WIDTH, height), layout="constrained")
         plot.patch.set_alpha(0)
         axes = plot.add_subplot()
         axes.patch.set_alpha(0)
         axes.set_title(title, loc="left", fontsize=12)
         paint(axes, data)
-    return plot
-
-
-def svg(name: str, title: str, data: Any) -> str:
-    """The plot as a file's content."""
-    with mpl.rc_context(_STYLE):
-        plot = figure(name, title, data)
         file = io.StringIO()
         FigureCanvasSVG(plot).print_svg(file, metadata={"Date": None, "Title": title})
     # It ends lines with blanks.

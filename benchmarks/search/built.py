@@ -62,8 +62,7 @@ def opened(folder: Path, data: Data) -> dict[str, float]:
     """What opening the index for reading costs a fresh process."""
     command = [sys.executable, "-c", _OPENER, folder, data.folder / "queries.npy"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
+    return json.loads(done.stdout)
 
 
 def _build(folder: Path, source: Path, dtype: str) -> dict[str, Any]:

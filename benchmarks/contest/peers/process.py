@@ -68,26 +68,22 @@ class Process:
 
     def encode(self, texts: Sequence[str]) -> float:
         """Encode texts in one call; the seconds it took."""
-        seconds: float = self._ask(do="encode", texts=texts)["seconds"]
-        return seconds
+        return self._ask(do="encode", texts=texts)["seconds"]
 
     def each(self, texts: Sequence[str]) -> list[float]:
         """Encode texts one by one; the seconds each took."""
-        seconds: list[float] = self._ask(do="each", texts=texts)["seconds"]
-        return seconds
+        return self._ask(do="each", texts=texts)["seconds"]
 
     def vectors(self, texts: Sequence[str], *, alone: bool = False) -> NDArray[np.float32]:
         """The vectors of texts, encoded all in one call or each alone."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "vectors.npy")
             self._ask(do="save", texts=texts, to=str(path), alone=alone)
-            vectors: NDArray[np.float32] = np.load(path)
-        return vectors
+            return np.load(path)
 
     def peak_mb(self) -> float:
         """The most memory that it ever held, in MB of 10^6 bytes."""
-        peak: float = self._ask(do="peak")["mb"]
-        return peak
+        return self._ask(do="peak")["mb"]
 
     def close(self) -> None:
         """End the process, if it runs."""

@@ -83,5 +83,4 @@ class Pooling:
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale rows to length 1."""
-    scaled: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return scaled
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -11,35 +11,21 @@ from .protocol import Encode, Load
 
 
 def load(load: Load) -> Encode:
-    threads, path = load.setting.threads, Path(load.model)
-    torch.set_num_threads(threads)
+    path = Path(load.model)
+    torch.set_num_threads(load.setting.threads)
     if path.suffix == ".onnx":
-        model = _on_onnx(path, threads)
+        # Needed, and there, only with the ONNX backend.
+        import onnxruntime
+
+        session = onnxruntime.SessionOptions()
+        session.intra_op_num_threads = load.setting.threads
+        folder, backend, file = path.parent.parent, "onnx", f"{path.parent.name}/{path.name}"
+        options = {"provider": "CPUExecutionProvider", "session_options": session, "file_name": file}
     else:
-        model = SentenceTransformer(
-            str(path), device="cpu", local_files_only=True, model_kwargs={"torch_dtype": getattr(torch, load.precision)}
-        )
+        folder, backend, options = path, "torch", {"torch_dtype": getattr(torch, load.precision)}
+    model = SentenceTransformer(str(folder), device="cpu", backend=backend, local_files_only=True, model_kwargs=options)
 
     def encode(texts: list[str]) -> NDArray[np.float32]:
         return model.encode(texts, batch_size=load.setting.batch, show_progress_bar=False)
 
     return encode
-
-
-def _on_onnx(path: Path, threads: int) -> SentenceTransformer:
-    # Needed, and there, only with the ONNX backend.
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return SentenceTransformer(
-        str(path.parent.parent),
-        device="cpu",
-        backend="onnx",
-        local_files_only=True,
-        model_kwargs={
-            "provider": "CPUExecutionProvider",
-            "session_options": options,
-            "file_name": f"{path.parent.name}/{path.name}",
-        },
-    )
