@@ -216,7 +216,6 @@ ORDER = {
     ],
     EXPORT / "graph/dialects": [
         {"dialect"},
-        {"cpu"},
         {"gpu", "int8"},
         {"cuda", "tensorrt"},
         {"__init__"},

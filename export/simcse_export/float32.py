@@ -22,7 +22,6 @@ from .checkpoint.model import HEAD, Model
 from .checkpoint.ranges import recording_ranges
 from .checkpoint.weights import digest, select
 from .graph.bert import author
-from .graph.dialects.cpu import CpuFp32
 from .graph.dialects.dialect import Dialect
 from .graph.layouts.ragged import Ragged
 from .graph.nodes import save_model
@@ -38,17 +37,13 @@ _INCIDENTAL = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transf
 def write_float32(model: Model, folder: Path) -> tuple[dict[str, Any], str]:
     """Write graph, weights and tokenizer: authored where the architecture is known, else through optimum.
 
-    Returns:
-        What the manifest says of the architecture, and the model's digest.
-
-    Raises:
-        ExportError: neither can write it; the subclass says why.
+    The results are what the manifest says of the architecture, and the model's digest.
     """
     if model.known_architecture is None:
         writer, weights, numbers = "optimum", *_write_through_optimum(model, folder)
     else:
         writer, weights, numbers = "authored", model.graph_weights(), asdict(model.architecture)
-        write_graph(model, weights, CpuFp32(), folder)
+        write_graph(model, weights, Dialect(), folder)
     model.reference.save_tokenizer(folder / TOKENIZER)
     return {"graph": writer, **numbers}, digest(weights, numbers)
 
@@ -78,11 +73,7 @@ def _write_through_optimum(model: Model, folder: Path) -> tuple[Weights, dict[st
 
 
 def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
-    """Run the reference model on the check texts, and write both texts and vectors into ``folder``.
-
-    Returns:
-        A linear layer's name → the largest magnitude of its results.
-    """
+    """Run the reference model on the check texts, and write both texts and vectors; `recording_ranges`' ranges."""
     texts = check_texts(model.reference.count_tokens, model.max_tokens)
     how = {"pooler": model.pooler, "head": model.head, "max_tokens": model.max_tokens, "normalize": model.normalize}
     with recording_ranges(model.reference.model) as ranges:
@@ -92,11 +83,7 @@ def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
 
 
 def verify_float32(model: Model, architecture: Mapping[str, Any], digest: str, folder: Path) -> Manifest:
-    """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest.
-
-    Raises:
-        ParityError: they disagree.
-    """
+    """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest."""
     manifest = Manifest.describe(
         folder,
         source=Source(id=model.checkpoint.id, revision=model.checkpoint.revision, digest=digest),

@@ -16,7 +16,7 @@ from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.architecture import Architecture
 from simcse_export.checkpoint.weights import load_weights
 from simcse_export.graph.bert import author
-from simcse_export.graph.dialects.cpu import CpuFp32
+from simcse_export.graph.dialects.dialect import Dialect
 from simcse_export.graph.optimum import author_through_optimum
 from support.checkpoints import edit_json, edit_weights, make_checkpoint
 from support.forward import assert_equal, encoded, forward
@@ -77,7 +77,7 @@ def test_both_writers_agree(tmp_path: Path, model_type: str, pooler: str) -> Non
     head = (weights["pooler.dense.weight"], weights["pooler.dense.bias"]) if pooler == "cls" else None
     model = AutoModel.from_pretrained(checkpoint, attn_implementation="eager").eval()
     graphs = [
-        author(architecture, weights, CpuFp32(), pooler=pooler, normalize=True),
+        author(architecture, weights, Dialect(), pooler=pooler, normalize=True),
         author_through_optimum(model, pooler=pooler, head=head, normalize=True),
     ]
     generator = np.random.default_rng(0)

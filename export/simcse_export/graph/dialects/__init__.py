@@ -1,7 +1,6 @@
 """Dialects: how a target spells embedding, linear layer, attention, activation and layer norm. Private.
 
-- `dialect`: what every dialect spells;
-- `cpu`: float32 on CPUs, the base of all others;
+- `dialect`: what every dialect spells; the base of all, float32 on CPUs;
 - `int8`: int8 on CPUs;
 - `gpu`: what GPUs share; `cuda`: ONNX Runtime's CUDA provider; `tensorrt`: plain operators for its compilers.
 """

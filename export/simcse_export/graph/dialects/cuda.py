@@ -37,7 +37,6 @@ class Cuda(Gpu):
         return graph.op("PackedMultiHeadAttention", *inputs, *sentences, domain=MICROSOFT, num_heads=heads.count)
 
     def activated(self, graph: Graph, x: str, layer: Linear, function: str) -> str:
-        """See `Dialect`."""
         if function != "gelu":
             return super().activated(graph, x, layer, function)
         y = graph.op("BiasGelu", self.product(graph, x, layer), self.bias(graph, layer), domain=MICROSOFT)

@@ -2,15 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layouts.layout import Layout
-from ..nodes import Graph
+from ..layouts.layout import Layout, View, mean
+from ..layouts.ragged import Ragged
+from ..nodes import MICROSOFT, OPSETS, Graph
+from ..pooling import mean_of
 
 Array = NDArray[np.float32]
+
+
+# A function of `simcse_export.checkpoint.architecture.ACTIVATIONS` → operator, domain, attributes.
+OPERATORS: dict[str, tuple[str, str, dict[str, float]]] = {
+    "gelu": ("Gelu", MICROSOFT, {}),
+    "gelu_tanh": ("FastGelu", MICROSOFT, {}),
+    "quick_gelu": ("QuickGelu", MICROSOFT, {"alpha": 1.702}),
+    "silu": ("QuickGelu", MICROSOFT, {"alpha": 1.0}),
+    "relu": ("Relu", "", {}),
+    "tanh": ("Tanh", "", {}),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,34 +59,72 @@ class Norm:
     epsilon: float
 
 
-class Dialect(Protocol):
-    """What every target spells; tensors are [tokens, features] unless stated otherwise.
+class Dialect:
+    """The dialect of ONNX Runtime's CPU provider in float32, and the base of all others.
+
+    Tensors are [tokens, features] unless stated otherwise. Gemm on flat rows takes the bias along and has its weights
+    packed once at load. Attention is `MultiHeadAttention`, which without mask and bias runs tile by tile in cache. The
+    sum before a LayerNormalization stays an Add of its own: the fused SkipLayerNormalization is a scalar loop in the
+    runtime.
 
     Attributes:
         layout: how a run's tokens lie.
         opset: the version of ONNX's operators.
     """
 
-    layout: type[Layout]
-    opset: int
+    layout: type[Layout] = Ragged
+    opset = OPSETS[""]
 
     def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
         """The ``rows`` of ``table`` [entries, hidden]."""
+        return graph.op("Gather", graph.weight(name, table), rows)
 
     def linear(self, graph: Graph, x: str, layer: Linear) -> str:
         """X · weightᵀ + bias."""
+        weight = graph.weight(f"{layer.name}.weight", layer.weight.T)
+        return graph.op("Gemm", x, weight, graph.weight(f"{layer.name}.bias", layer.bias))
 
     def activated(self, graph: Graph, x: str, layer: Linear, function: str) -> str:
         """The linear layer, then this function, a value of `simcse_export.checkpoint.architecture.ACTIVATIONS`."""
+        return self.activation(graph, self.linear(graph, x, layer), function)
 
     def add_norm(self, graph: Graph, x: str, skip: str, norm: Norm, *, after: Linear | None = None) -> str:
         """The norm of x + ``skip``; with ``after``, of ``skip`` and what that linear layer makes of x."""
+        if after is not None:
+            x = self.linear(graph, x, after)
+        return self.layer_norm(graph, graph.op("Add", x, skip), norm)
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """Softmax(Q Kᵀ / √d) V per sentence and head; with ``heads.first_only``, of the first tokens' queries."""
 
+        def write(view: View) -> str:
+            graph, hidden = view.graph, heads.hidden
+            grids = [view.grid(flat, hidden) for flat in (key, value)]
+            queries = graph.op("Unsqueeze", query, graph.ints(1)) if heads.first_only else view.grid(query, hidden)
+            mask = ["", view.mask] if view.mask else []
+            y = graph.op("MultiHeadAttention", queries, *grids, *mask, domain=MICROSOFT, num_heads=heads.count)
+            return graph.op("Squeeze", y, graph.ints(1)) if heads.first_only else view.flat(y, hidden)
+
+        return layout.on_grid(write)
+
+    def activation(self, graph: Graph, x: str, function: str) -> str:
+        """One of `OPERATORS`."""
+        operator, domain, attributes = OPERATORS[function]
+        return graph.op(operator, x, domain=domain, **attributes)
+
+    def layer_norm(self, graph: Graph, x: str, norm: Norm) -> str:
+        """Normalize over the features."""
+        weights = graph.weight(f"{norm.name}.weight", norm.gamma), graph.weight(f"{norm.name}.bias", norm.beta)
+        return graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=norm.epsilon)
+
     def mean(self, layout: Layout, states: Sequence[str], hidden: int) -> str:
         """Each sentence's average, over its tokens, of one or two tensors: float32 [sentences, hidden]."""
+        return mean(layout, self.mean_of(layout.graph, states), hidden)
 
-    def vectors(self, graph: Graph, x: str) -> str:
+    def mean_of(self, graph: Graph, states: Sequence[str]) -> str:
+        """The mean of one or two tensors of one shape."""
+        return mean_of(graph, states)
+
+    def vectors(self, graph: Graph, x: str) -> str:  # noqa: ARG002 - other dialects convert
         """``x`` in float32, the type of every artifact's vectors."""
+        return x

@@ -5,14 +5,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from ..nodes import FLOAT, FLOAT16, Graph
-from .cpu import CpuFp32
-from .dialect import Array, Linear, Norm
+from .dialect import Array, Dialect, Linear, Norm
 
 # The score of a hidden token: softmax leaves nothing of it, and float16 can hold it.
 HIDDEN_SCORE = -1e4
 
 
-class Gpu(CpuFp32):
+class Gpu(Dialect):
     """Plain operators in float16 or float32.
 
     In float16, products accumulate in float32 (the libraries' default), and norms compute in float32. Linear layers
@@ -26,11 +25,9 @@ class Gpu(CpuFp32):
         self._singles: set[str] = set()  # tensors that are float32 in a float16 graph
 
     def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
-        """See `Dialect`."""
         return graph.op("Gather", self.constant(graph, name, table), rows)
 
     def linear(self, graph: Graph, x: str, layer: Linear) -> str:
-        """See `Dialect`."""
         y = self.product(graph, x, layer)
         return self._as_wide(layer, graph.op("Add", y, self.bias(graph, layer))) if layer.bias.any() else y
 
@@ -45,7 +42,6 @@ class Gpu(CpuFp32):
         return self.constant(graph, f"{layer.name}.bias", layer.bias, single=layer.name in self._wide)
 
     def activated(self, graph: Graph, x: str, layer: Linear, function: str) -> str:
-        """See `Dialect`."""
         return self._as_wide(layer, super().activated(graph, x, layer, function))
 
     def add_norm(self, graph: Graph, x: str, skip: str, norm: Norm, *, after: Linear | None = None) -> str:
@@ -58,11 +54,10 @@ class Gpu(CpuFp32):
         return self.cast(graph, y)
 
     def vectors(self, graph: Graph, x: str) -> str:
-        """See `Dialect`."""
         return self.cast(graph, x, single=True)
 
     def mean_of(self, graph: Graph, states: Sequence[str]) -> str:
-        """See `CpuFp32`: in float32."""
+        """See `Dialect`: in float32."""
         y = super().mean_of(graph, [self.vectors(graph, each) for each in states])
         self._singles.add(y)
         return y

@@ -9,11 +9,10 @@ from ...int8.rounding import quantized_rows
 from ..layouts.even import Even
 from ..layouts.layout import Layout
 from ..nodes import FLOAT, MICROSOFT, Graph
-from .cpu import CpuFp32
-from .dialect import Array, Heads, Linear
+from .dialect import Array, Dialect, Heads, Linear
 
 
-class CpuInt8(CpuFp32):
+class CpuInt8(Dialect):
     """ONNX Runtime's CPU provider in int8; the parts that it does not override are in float32.
 
     A linear layer is `QuantizeLinear` with constants and `MatMulIntegerToFloat`, which takes scales and bias along.
@@ -34,7 +33,6 @@ class CpuInt8(CpuFp32):
         return graph.op("Mul", rows_as_float, graph.op("Gather", graph.weight(f"{name}.scale", scale), rows))
 
     def linear(self, graph: Graph, x: str, layer: Linear) -> str:
-        """See `Dialect`."""
         integers = self._layers.get(layer.name)
         if integers is None:
             return super().linear(graph, x, layer)

@@ -9,8 +9,7 @@ from ...int8.quantize import QuantizedInput, QuantizedLinear
 from ..layouts.grid import MASK, Grid
 from ..layouts.layout import Layout
 from ..nodes import FLOAT, FLOAT16, Graph
-from .cpu import OPERATORS
-from .dialect import Heads, Linear
+from .dialect import OPERATORS, Heads, Linear
 from .gpu import HIDDEN_SCORE, Gpu
 
 
@@ -29,7 +28,6 @@ class TensorRt(Gpu):
         return self._hidden_scores
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
-        """See `Dialect`."""
         graph, each = layout.graph, heads.hidden // heads.count
         if heads.first_only:
             query = graph.op("Unsqueeze", query, graph.ints(1))
@@ -46,7 +44,7 @@ class TensorRt(Gpu):
         return graph.op("Reshape", y, graph.ints(*([-1] if heads.first_only else [0, 0]), heads.hidden))
 
     def activation(self, graph: Graph, x: str, function: str) -> str:
-        """See `CpuFp32`: in operators of ONNX itself."""
+        """See `Dialect`: in operators of ONNX itself."""
         operator, _, attributes = OPERATORS[function]
         single = x in self._singles
 
@@ -81,7 +79,6 @@ class TensorRtInt8(TensorRt):
         self._quantized: dict[str, str] = {}
 
     def product(self, graph: Graph, x: str, layer: Linear) -> str:
-        """See `Gpu`."""
         integers = self._layers.get(layer.name)
         if integers is None:
             return super().product(graph, x, layer)
@@ -91,7 +88,6 @@ class TensorRtInt8(TensorRt):
         return graph.op("MatMul", self._through_int8(graph, self.cast(graph, x), layer.name, integers.input), rows)
 
     def bias(self, graph: Graph, layer: Linear) -> str:
-        """See `Gpu`."""
         integers = self._layers.get(layer.name)
         return super().bias(graph, layer if integers is None else replace(layer, bias=integers.bias))
 

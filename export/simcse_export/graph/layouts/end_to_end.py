@@ -1,29 +1,18 @@
 """What the ragged and the even layout share: sentences end to end, and the grid of sentences of one length."""
 
-from collections.abc import Sequence
-
-import onnx
-from onnx import helper
+from typing import ClassVar
 
 from ..nodes import FLOAT, INT64, Graph
+from .layout import Layout
 
 
-class EndToEnd:
+class EndToEnd(Layout):
     """The parts of a `Layout` whose inputs are ``input_ids`` [tokens] and ``lengths`` [sentences]."""
 
-    positions = ""
-    takes_first_queries = True
-    graph: Graph
-
-    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
-        """See `Layout`."""
-        return [
-            helper.make_tensor_value_info("input_ids", INT64, ["tokens"]),
-            helper.make_tensor_value_info("lengths", INT64, ["sentences"]),
-        ]
+    axes: ClassVar = {"input_ids": ["tokens"], "lengths": ["sentences"]}
+    integers = INT64
 
     def lengths(self) -> str:
-        """See `Layout`."""
         return self.graph.op("Unsqueeze", self.graph.op("Cast", "lengths", to=FLOAT), self.graph.ints(1))
 
 
@@ -39,12 +28,10 @@ class ReshapedView:
         self._shape = shape
 
     def grid(self, flat: str, *trailing: int) -> str:
-        """See `View`."""
         shape = self._shape
         if trailing:
             shape = self.graph.op("Concat", shape, self.graph.ints(*trailing), axis=0)
         return self.graph.op("Reshape", flat, shape)
 
     def flat(self, grid: str, *trailing: int) -> str:
-        """See `View`."""
         return self.graph.op("Reshape", grid, self.graph.ints(-1, *trailing))

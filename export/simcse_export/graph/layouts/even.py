@@ -28,7 +28,7 @@ class Even(EndToEnd):
     name = "even"
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        super().__init__(graph)
         with graph.scope("layout"):
             self._sentences = graph.op("Shape", "lengths")
             self.length = graph.op("ReduceMax", "lengths", keepdims=1)
@@ -38,9 +38,7 @@ class Even(EndToEnd):
             self._shape = graph.op("Concat", self.length, self._sentences, axis=0)
 
     def first_tokens(self, states: str) -> str:
-        """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
         return self.graph.op("Slice", states, self.graph.ints(0), self._sentences, self.graph.ints(0))
 
     def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
-        """Write a part of the graph that needs the grid."""
         return write(ReshapedView(self.graph, self._shape, axis=0))

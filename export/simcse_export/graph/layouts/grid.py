@@ -4,12 +4,11 @@ Tensors keep two leading axes, [sentences, longest, features]; shapes are never 
 products, sums and reshapes.
 """
 
-from collections.abc import Callable, Sequence
-
-import onnx
-from onnx import helper
+from collections.abc import Callable
+from typing import ClassVar
 
 from ..nodes import FLOAT, INT32, Graph
+from .layout import Layout, View
 
 MASK = "attention_mask"
 
@@ -24,38 +23,26 @@ class GridView:
         self.graph = graph
 
     def grid(self, flat: str, *trailing: int) -> str:  # noqa: ARG002 - see `View`
-        """See `View`."""
         return flat
 
     def flat(self, grid: str, *trailing: int) -> str:  # noqa: ARG002 - see `View`
-        """See `View`."""
         return grid
 
 
-class Grid:
-    """The layout of one run; see `Layout` and `simcse_engine.session.feeds.grid`."""
+class Grid(Layout):
+    """The layout of one run; see `simcse_engine.session.feeds.grid`."""
 
     name = "grid"
-    ids = "input_ids"
+    axes: ClassVar = {name: ["sentences", "longest"] for name in ("input_ids", "position_ids", MASK)}
+    integers = INT32
     positions = "position_ids"
-    takes_first_queries = True
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-
-    def inputs(self) -> Sequence[onnx.ValueInfoProto]:
-        """See `Layout`."""
-        names = ("input_ids", "position_ids", MASK)
-        return [helper.make_tensor_value_info(name, INT32, ["sentences", "longest"]) for name in names]
 
     def first_tokens(self, states: str) -> str:
-        """See `Layout`: [sentences, longest, hidden] → [sentences, hidden]."""
+        """[sentences, longest, hidden] → [sentences, hidden]."""
         return self.graph.op("Gather", states, self.graph.scalar(0), axis=1)
 
     def lengths(self) -> str:
-        """See `Layout`."""
         return self.graph.op("ReduceSum", self.graph.op("Cast", MASK, to=FLOAT), self.graph.ints(1), keepdims=1)
 
-    def on_grid(self, write: Callable[[GridView], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
-        """See `Layout`."""
+    def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
         return write(GridView(self.graph))

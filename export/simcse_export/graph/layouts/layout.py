@@ -1,9 +1,10 @@
 """What a layout is: how a run's sentences lie in the graph's inputs, and the grid on which attention sees them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import onnx
+from onnx import helper
 
 from ..nodes import FLOAT, Graph
 
@@ -28,11 +29,13 @@ class View(Protocol):
         """The grid → [tokens, *trailing], without padding."""
 
 
-class Layout(Protocol):
+class Layout:
     """The layout of one run.
 
     Attributes:
         name: one of `simcse_engine.artifact.kinds.LAYOUTS`.
+        axes: the graph's inputs, each with its axes; see `simcse_engine.session.feeds`.
+        integers: the type of the inputs.
         graph: the graph that its inputs belong to.
         ids: int64 or int32 [tokens].
         positions: each token's row of the position table, where that is an input; "" where the graph computes it.
@@ -40,22 +43,30 @@ class Layout(Protocol):
     """
 
     name: str
-    graph: Graph
-    ids: str
-    positions: str
-    takes_first_queries: bool
+    axes: Mapping[str, Sequence[str]]
+    integers: int
+    ids = "input_ids"
+    positions = ""
+    takes_first_queries = True
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
 
     def inputs(self) -> Sequence[onnx.ValueInfoProto]:
-        """The graph's inputs, see `simcse_engine.session.feeds`."""
+        """The graph's inputs."""
+        return [helper.make_tensor_value_info(name, self.integers, axes) for name, axes in self.axes.items()]
 
     def first_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
+        raise NotImplementedError
 
     def lengths(self) -> str:
         """float32 [sentences, 1], each sentence's count of tokens."""
+        raise TypeError(f"the {self.name} layout has no lengths")
 
-    def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:
+    def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - not every layout has one
         """Write a part of the graph that needs the grid."""
+        raise TypeError(f"the {self.name} layout has no grid")
 
 
 def mean(layout: Layout, x: str, hidden: int) -> str:

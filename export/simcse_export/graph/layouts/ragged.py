@@ -31,7 +31,6 @@ class GatheredView:
         return self.graph.op("Gather", flat, self._layout.slots)
 
     def flat(self, grid: str, *trailing: int) -> str:
-        """See `View`."""
         rows = self.graph.op("Reshape", grid, self.graph.ints(-1, *trailing))
         return self.graph.op("Gather", rows, self._layout.filled)
 
@@ -49,10 +48,9 @@ class Ragged(EndToEnd):
     """
 
     name = "ragged"
-    ids = "input_ids"
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        super().__init__(graph)
         with graph.scope("layout"):
             self._longest = graph.op("ReduceMax", "lengths", keepdims=1)
             sentences = graph.op("Shape", "lengths")
@@ -79,7 +77,6 @@ class Ragged(EndToEnd):
         return slots, graph.op("Reshape", places, graph.ints(-1)), graph.op("Cast", filled, to=INT32)
 
     def first_tokens(self, states: str) -> str:
-        """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
         return self.graph.op("Gather", states, self.starts)
 
     def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:
