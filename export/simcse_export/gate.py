@@ -34,23 +34,15 @@ class Gate:
 
     @classmethod
     def of(cls, sts: Path | None, max_quality_drop: float) -> "Gate":
-        """The built-in sentences, and the STS folder's tasks.
-
-        Raises:
-            SimCSEError: the folder cannot be read, as `simcse_engine.measure.sts.read_tasks` says.
-        """
+        """The built-in sentences, and the STS folder's tasks."""
         tasks = read_tasks(sts) if sts is not None else ()
         return cls(texts=built_in("gate"), tasks=tasks, max_quality_drop=max_quality_drop)
 
     def measure(self, cheap: Encoder, exact: Encoder) -> Mapping[str, Any]:
-        """Compare an artifact with its float32 twin.
+        """Compare an artifact with its float32 twin; a QualityError where the cost exceeds the limit.
 
-        Returns:
-            What the manifest says under ``quality``: mean and least cosine, and where there are tasks each one's
-            Spearman in both precisions, the averages, alignment and uniformity.
-
-        Raises:
-            QualityError: the cost exceeds the limit.
+        The result is what the manifest says under ``quality``: mean and least cosine, and where there are tasks each
+        one's Spearman in both precisions, the averages, alignment and uniformity.
         """
         texts = list(self.texts)
         vectors = [encoder.encode(texts, truncate="silent") for encoder in (cheap, exact)]

@@ -40,11 +40,7 @@ def spell(
 ) -> Spelling:
     """Choose the dialect of the options' target and precision, other than float32 on CPUs.
 
-    Args:
-        model: what to write.
-        options: target and precision.
-        ranges: from `recording_ranges`.
-        calibration: gives token ids of sentences to choose int8's numbers by.
+    ``ranges`` come from `recording_ranges`; ``calibration`` gives token ids of sentences to choose int8's numbers by.
     """
     weights, precision = model.graph_weights(), options.precision
     wide = wide_layers(ranges) if precision != "fp32" else frozenset()

@@ -45,12 +45,7 @@ def write_variant(model: Model, spelling: Spelling, twin: Manifest, options: Exp
 def judge_variant(
     model: Model, spelling: Spelling, manifest: Manifest, options: ExportOptions, gate: Gate, folder: Path
 ) -> Manifest:
-    """Measure what the precision costs, and compare with the reference model; the manifest with both.
-
-    Raises:
-        QualityError: the precision costs more than the gate allows.
-        ParityError: the variant disagrees with the reference model.
-    """
+    """Measure what the precision costs, and compare with the reference model; the manifest with both."""
     with _on_cpu(model, spelling, manifest, folder) as cheap, Encoder(folder / TWIN) as exact:
         if options.precision != "fp32":
             corpus = "built-in" if options.calibration is None else options.calibration.name

@@ -54,11 +54,7 @@ class Architecture:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self | None:
-        """Read a checkpoint's config; None where it states anything that `simcse_export.graph.bert` does not write.
-
-        Raises:
-            CheckpointError: the config lacks a number of its family, or has something else in its place.
-        """
+        """Read a checkpoint's config; None where it states anything that `simcse_export.graph.bert` does not write."""
         family = _FAMILIES.get(config["model_type"])
         if (
             family is None

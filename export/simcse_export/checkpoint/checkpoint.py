@@ -67,16 +67,7 @@ class Checkpoint:
 
 
 def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) -> Checkpoint:
-    """Find a checkpoint and read its small files.
-
-    Args:
-        where: a folder, or a hub id.
-        revision: branch, tag or commit on the hub.
-
-    Raises:
-        CheckpointError: not found, or a file is missing or broken.
-        UnsupportedModelError: a sentence-transformers pipeline that does more than transform, pool and normalize.
-    """
+    """Find a checkpoint, a folder or a hub id, and read its small files."""
     root, name, commit = _locate(where, revision)
     modules = _modules(root)
     folder = root / modules.get("Transformer", "")
@@ -122,11 +113,7 @@ def _locate(where: str | os.PathLike[str], revision: str | None) -> tuple[Path, 
 
 
 def choose_pooler(checkpoint: Checkpoint, choice: str | None, *, has_head: bool) -> str:
-    """The pooler to export: the user's choice, else the one that the checkpoint's files state.
-
-    Raises:
-        PoolerError: neither, or "cls" where the checkpoint has no weights for its head.
-    """
+    """The pooler to export: the user's choice, else the one that the checkpoint's files state."""
     pooler = choice or checkpoint.pooler
     if pooler is None:
         usual = "cls for supervised SimCSE, cls_before_pooler for unsupervised"
@@ -146,11 +133,7 @@ def choose_pooler(checkpoint: Checkpoint, choice: str | None, *, has_head: bool)
 
 
 def choose_max_tokens(checkpoint: Checkpoint, choice: int | None) -> int:
-    """The longest text: the user's choice, else what the checkpoint's files state, else `DEFAULT_MAX_TOKENS`.
-
-    Raises:
-        CheckpointError: more than the model has positions for, or less than one word.
-    """
+    """The longest text: the user's choice, else what the checkpoint's files state, else `DEFAULT_MAX_TOKENS`."""
     most = checkpoint.positions
     if choice is None:
         stated = checkpoint.max_tokens or DEFAULT_MAX_TOKENS

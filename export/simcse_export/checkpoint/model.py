@@ -51,11 +51,7 @@ class Model:
 
 
 def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Model:
-    """Read a checkpoint: a local folder, or a hub id.
-
-    Raises:
-        ExportError: it cannot be exported with these options; the subclass says why.
-    """
+    """Read a checkpoint, a local folder or a hub id, and make the choices that it leaves open."""
     files = open_checkpoint(checkpoint, options.revision)
     architecture = Architecture.of(files.config)
     if architecture is None and not options.first_on_cpu:

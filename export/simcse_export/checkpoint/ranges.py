@@ -11,11 +11,7 @@ _SAFE_IN_FLOAT16 = 65_504 / 4
 
 @contextlib.contextmanager
 def recording_ranges(model: torch.nn.Module) -> Iterator[dict[str, float]]:
-    """Record the largest magnitude of each linear layer's results while the block runs ``model``.
-
-    Yields:
-        A layer's name → that magnitude; filled while the block runs.
-    """
+    """Record the largest magnitude of each linear layer's results, by its name, while the block runs ``model``."""
     ranges: dict[str, float] = {}
 
     def record(name: str, result: torch.Tensor) -> None:

@@ -35,22 +35,13 @@ class Reference:
     """A checkpoint's model and tokenizer as transformers loads them."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        """Load the tokenizer; the model follows on first use.
-
-        Raises:
-            CheckpointError: transformers cannot load the tokenizer.
-        """
+        """Load the tokenizer; the model follows on first use."""
         self._checkpoint = checkpoint
         self.tokenizer = _load_tokenizer(checkpoint)
 
     @cached_property
     def model(self) -> PreTrainedModel:
-        """The encoder in float32.
-
-        Raises:
-            CheckpointError: transformers cannot load it, or the tokenizer does not fit it.
-            UnsupportedModelError: the config names an activation that transformers does not have.
-        """
+        """The encoder in float32."""
         model = _load_model(self._checkpoint)
         rows = model.get_input_embeddings().weight.shape[0]
         last = max(self.tokenizer.get_vocab().values())

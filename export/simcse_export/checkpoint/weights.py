@@ -27,13 +27,8 @@ def load_weights(folder: Path) -> Weights:
 
     Safetensors before ``pytorch_model.bin``, whole or sharded; the latter is unpickled as weights only, so it cannot
     run code. SimCSE's training checkpoints (``bert.*`` or ``roberta.*`` and ``mlp.dense.*``) and converted ones
-    (``pooler.dense.*``) come out alike.
-
-    Returns:
-        Tensors named as in transformers' bare encoder: ``embeddings.…``, ``encoder.layer.0.…``, ``pooler.dense.…``.
-
-    Raises:
-        CheckpointError: no weights, or a file is missing, truncated or not a weights file.
+    (``pooler.dense.*``) come out alike, named as in transformers' bare encoder: ``embeddings.…``,
+    ``encoder.layer.0.…``, ``pooler.dense.…``.
     """
     raw = {name: tensor for path in _files(folder) for name, tensor in _read(path)}
     return canonical(raw)
@@ -62,11 +57,7 @@ def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:
 
 
 def select(weights: Weights, shapes: Mapping[str, tuple[int, ...]], *, optional: Iterable[str] = ()) -> Weights:
-    """The tensors of these shapes, and the optional ones that are there.
-
-    Raises:
-        CheckpointError: one is missing or has another shape than the config says.
-    """
+    """The tensors of these shapes, and the optional ones that are there."""
     for name, shape in shapes.items():
         if name not in weights:
             raise CheckpointError(f"the weights lack {name}; they are not those of this config, or incomplete")

@@ -15,15 +15,9 @@ from .pooling import AVERAGED, unit
 def author(
     architecture: Architecture, weights: Weights, dialect: Dialect, *, pooler: str, normalize: bool
 ) -> onnx.ModelProto:
-    """Write the graph: ``input_ids`` [tokens], ``lengths`` [sentences] → ``sentence_embedding`` [sentences, hidden].
+    """Write the graph, from the inputs of the dialect's layout to ``sentence_embedding`` [sentences, hidden].
 
-    Args:
-        architecture: the model's numbers.
-        weights: float32 tensors under the names of `Architecture.shapes`, and
-            `TOKEN_TYPES` where the model has token types.
-        dialect: how the target spells the parts.
-        pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
-        normalize: scale to unit length inside the graph.
+    ``weights`` are named as in `Architecture.shapes`, with `TOKEN_TYPES` where the model has token types.
     """
     return _Author(architecture, weights, dialect).write(pooler, normalize)
 

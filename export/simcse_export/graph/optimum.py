@@ -31,10 +31,6 @@ def author_through_optimum(
     """Write a graph with the interface of `simcse_export.graph.bert.author` around the one that optimum exports.
 
     Pooler "cls" needs its ``head``. optimum writes temporary files into ``folder``, or into the system's for None.
-
-    Raises:
-        UnsupportedModelError: optimum does not know the model type, its graph takes other inputs than token ids, or
-            the config asks for positions of an unknown kind.
     """
     positions = getattr(model.config, "position_embedding_type", "absolute")
     if positions not in _POSITIONS:

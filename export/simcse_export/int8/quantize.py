@@ -83,6 +83,8 @@ def quantize(
 ) -> dict[str, QuantizedLinear]:
     """Run calibration sentences through the model, layer by layer, and quantize each layer on what reaches it.
 
+    Linear layers that the result lacks stay in float.
+
     Args:
         architecture: the model's numbers.
         weights: as for `simcse_export.graph.bert.author`.
@@ -90,14 +92,9 @@ def quantize(
         first_only: whether the pooler reads the first token alone.
         symmetric: whether activations' zero is the middle of their integers, as TensorRT requires.
         int8_embeddings: whether the graph's embedding tables are int8 too.
-
-    Returns:
-        A layer's name → its integers; linear layers that it lacks stay in float.
     """
-    quantizer = _Quantizer(
-        architecture, weights, Sample(sentences), symmetric=symmetric, int8_embeddings=int8_embeddings
-    )
-    return quantizer.run(first_only)
+    sample = Sample(sentences)
+    return _Quantizer(architecture, weights, sample, symmetric, int8_embeddings).run(first_only)
 
 
 class _Quantizer:
@@ -108,7 +105,6 @@ class _Quantizer:
         architecture: Architecture,
         weights: Weights,
         sample: Sample,
-        *,
         symmetric: bool = False,
         int8_embeddings: bool = True,
     ) -> None:
@@ -166,13 +162,9 @@ class _Quantizer:
         return x[0] @ weight.T + bias, x[1] @ weight.T + bias
 
     def linear(self, names: list[str], x: Pair, place: str, folded: str | None = None) -> list[Pair]:
-        """Quantize the layers of one input; their outputs.
+        """Quantize the layers of one input ``x``; their outputs.
 
-        Args:
-            names: the layers.
-            x: their input.
-            place: where in the layer they stand, a key of `_ALPHA`.
-            folded: the layer that computes the input and takes the smoothing factors into its own scale.
+        ``place`` is a key of `_ALPHA`; ``folded`` computes the input, and takes the smoothing factors into its scale.
         """
         exact, delivered = x
         weights = [self.weights[f"{name}.weight"] for name in names]
@@ -207,16 +199,10 @@ class _Quantizer:
         return self.fit(name, (exact @ weight.T, delivered), steps.spread(weight), quantized)
 
     def fit(self, name: str, x: Pair, weight: torch.Tensor, quantized: QuantizedInput) -> Pair:
-        """Choose a layer's integers.
+        """Choose a layer's integers; its output, bias included.
 
-        Args:
-            name: the layer.
-            x: the layer's product in float, without the bias; and its input, before it is quantized.
-            weight: float [out, in], to be rounded for that input.
-            quantized: how the input is quantized.
-
-        Returns:
-            The layer's output, bias included.
+        ``x`` is the layer's product in float, without the bias, and its input before that is ``quantized``; the float
+        ``weight`` [out, in] is rounded for that input.
         """
         expected, rows = x[0], quantized.round_trip(x[1])
         scale = scales(weight)

@@ -41,11 +41,9 @@ class Steps:
 
     @classmethod
     def of(cls, activated: torch.Tensor, activation: Callable[[torch.Tensor], torch.Tensor]) -> Self:
-        """Choose the lowest height that the copies suffice for.
+        """Choose the lowest height that the copies suffice for, by the activation's values [tokens, channels].
 
-        Args:
-            activated: float [tokens, channels], the activation function's values.
-            activation: the function; a bounded one, such as tanh, has no steps.
+        A bounded activation function, such as tanh, has no steps.
         """
         largest = activated.amax(0).clamp(min=0)
         channels = torch.arange(len(largest))

@@ -23,12 +23,7 @@ from ..graph.nodes import OPSETS
 
 
 def check_capabilities(capabilities: Sequence[int]) -> None:
-    """Raise unless plans can be compiled here for all these compute capabilities.
-
-    Raises:
-        InputValueError: one is unknown; says which are known.
-        RuntimeMissingError: TensorRT for RTX is not installed.
-    """
+    """Raise unless plans can be compiled here for all these compute capabilities."""
     members = _bindings().ComputeCapability.__members__
     numbers = sorted(int(name.removeprefix("SM")) for name in members if name.startswith("SM"))
     # The compiler also knows 75 and 80, which the provider does not run on.
@@ -43,17 +38,7 @@ def check_capabilities(capabilities: Sequence[int]) -> None:
 def compile_plans(folder: Path, capabilities: Sequence[int], *, max_batch: int, max_tokens: int) -> dict[str, Engine]:
     """Compile the graph in ``folder`` for each compute capability, and write the plans beside it.
 
-    Args:
-        folder: of an artifact in plain operators, in the grid layout.
-        capabilities: compute capabilities, such as 89.
-        max_batch: most sentences per run.
-        max_tokens: most tokens per sentence.
-
-    Returns:
-        Compute capability → what the manifest says of its plan.
-
-    Raises:
-        CompileError: the compiler does not take the graph, or makes no plan of it.
+    The graph is in plain operators, in the grid layout. The result is what the manifest says of each capability's plan.
     """
     compiler = _Compiler(folder / GRAPH, profile(max_batch, max_tokens))
     return {str(capability): compiler.write(capability) for capability in capabilities}
@@ -117,12 +102,7 @@ def plan_graph(graph: Path, plan: Engine, header: bytes) -> onnx.ModelProto:
     """The graph with which onnxruntime opens a plan: one node, with the inputs and outputs of ``graph``.
 
     Names and values are those that the provider writes by itself (NVIDIA/TensorRT-RTX-EP-ABI,
-    ``onnx_ctx_model_helper.cc``).
-
-    Args:
-        graph: what was compiled.
-        plan: as the manifest describes it.
-        header: the plan's first bytes, by which the provider tells whether it can load it.
+    ``onnx_ctx_model_helper.cc``). By the ``header``, the plan's first bytes, it tells whether it can load the plan.
     """
     compiled = onnx.load(graph, load_external_data=False).graph
     node = helper.make_node(

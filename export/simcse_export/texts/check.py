@@ -44,11 +44,9 @@ _RUN = (
 
 
 def check_texts(count_tokens: Callable[[str], int], max_tokens: int) -> list[str]:
-    """About 40 texts of many lengths, from empty to over-long, for a tokenizer and a limit.
+    """About 40 texts of many lengths, from empty to over-long; some just below, at and above ``max_tokens``.
 
-    Args:
-        count_tokens: a text's tokens, special ones included, without a limit.
-        max_tokens: the artifact's limit; texts just below, at and above it are among them.
+    ``count_tokens`` counts a text's tokens, special ones included, without a limit.
     """
     targets = sorted({3, max_tokens // 8, max_tokens // 4, max_tokens // 2, max_tokens - 1, max_tokens, max_tokens + 1})
     grown = [_grow(target, count_tokens) for target in targets if target >= 3]

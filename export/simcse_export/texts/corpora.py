@@ -16,11 +16,7 @@ def built_in(name: str) -> list[str]:
 
 
 def read_corpus(path: Path) -> list[str]:
-    """The distinct lines of a user's calibration file, blank ones left out.
-
-    Raises:
-        CheckpointError: it cannot be read, is not UTF-8, or has too few lines.
-    """
+    """The distinct lines of a user's calibration file, blank ones left out."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
