@@ -129,7 +129,10 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--trial", action="store_true")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if arguments.set and arguments.only is None:
+        parser.error("--set goes with --only")
+    return arguments
 
 
 def option(word: str) -> tuple[str, Any]:

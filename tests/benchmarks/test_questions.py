@@ -54,8 +54,9 @@ def test_one_question_has_its_own_options() -> None:
     assert question.options == {"sts": "folder", "smallest": False, "compared": 5}
     assert arguments.peers == []
     assert suite.parse([]).peers == list(PEERS)
-    with pytest.raises(SystemExit):
-        suite.parse(["--set", "rounds"])
+    for words in (["--only", "quality", "--set", "rounds"], ["--set", "rounds=1"]):
+        with pytest.raises(SystemExit):
+            suite.parse(words)
 
 
 def test_the_first_part_of_a_name_means_all_that_begin_with_it() -> None:
