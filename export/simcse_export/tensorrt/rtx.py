@@ -19,7 +19,7 @@ from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.session.tensorrt.libraries import INSTALL_RTX, RTX, load_rtx
 from simcse_engine.session.tensorrt.plans import profile, runs_rtx
 
-from ..graph.nodes import OPSETS
+from ..graph.nodes import MICROSOFT, Graph
 
 
 def check_capabilities(capabilities: Sequence[int]) -> None:
@@ -110,7 +110,7 @@ def plan_graph(graph: Path, plan: Engine, header: bytes) -> onnx.ModelProto:
         [each.name for each in compiled.input],
         [each.name for each in compiled.output],
         name=compiled.name,
-        domain="com.microsoft",
+        domain=MICROSOFT,
         main_context=0,
         embed_mode=0,
         ep_cache_context=plan.file,
@@ -120,12 +120,9 @@ def plan_graph(graph: Path, plan: Engine, header: bytes) -> onnx.ModelProto:
         ep_sdk_version=plan.builder.rpartition(" ")[2],
         source=RTX,
     )
-    model = helper.make_model(
-        helper.make_graph([node], compiled.name, compiled.input, compiled.output),
-        opset_imports=[helper.make_opsetid(domain, version) for domain, version in OPSETS.items()],
-        ir_version=8,
-        producer_name="simcse-engine",
-    )
+    around = Graph()
+    around.nodes.append(node)
+    model = around.model(compiled.input, compiled.output)
     helper.set_model_props(model, {f"ep_compatibility_info.{RTX}": header.hex()})
     return model
 

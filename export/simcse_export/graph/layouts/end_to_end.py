@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from ..nodes import FLOAT, INT64, Graph
-from .layout import Layout
+from .layout import Layout, View
 
 
 class EndToEnd(Layout):
@@ -16,15 +16,12 @@ class EndToEnd(Layout):
         return self.graph.op("Unsqueeze", self.graph.op("Cast", "lengths", to=FLOAT), self.graph.ints(1))
 
 
-class ReshapedView:
+class ReshapedView(View):
     """The grid of sentences of one length, a mere reshape of the flat rows; see `View`."""
-
-    mask = ""
 
     def __init__(self, graph: Graph, shape: str, *, axis: int) -> None:
         """Lay rows out on ``shape``, int64 [2]."""
-        self.graph = graph
-        self.axis = axis
+        super().__init__(graph, axis=axis)
         self._shape = shape
 
     def grid(self, flat: str, *trailing: int) -> str:

@@ -7,26 +7,10 @@ products, sums and reshapes.
 from collections.abc import Callable
 from typing import ClassVar
 
-from ..nodes import FLOAT, INT32, Graph
+from ..nodes import FLOAT, INT32
 from .layout import Layout, View
 
 MASK = "attention_mask"
-
-
-class GridView:
-    """The grid, on which all tensors lie already; see `View`."""
-
-    axis = 1
-    mask = MASK
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-
-    def grid(self, flat: str, *trailing: int) -> str:  # noqa: ARG002 - see `View`
-        return flat
-
-    def flat(self, grid: str, *trailing: int) -> str:  # noqa: ARG002 - see `View`
-        return grid
 
 
 class Grid(Layout):
@@ -45,4 +29,4 @@ class Grid(Layout):
         return self.graph.op("ReduceSum", self.graph.op("Cast", MASK, to=FLOAT), self.graph.ints(1), keepdims=1)
 
     def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
-        return write(GridView(self.graph))
+        return write(View(self.graph, mask=MASK))

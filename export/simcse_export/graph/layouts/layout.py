@@ -1,7 +1,6 @@
 """What a layout is: how a run's sentences lie in the graph's inputs, and the grid on which attention sees them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 import onnx
 from onnx import helper
@@ -9,8 +8,8 @@ from onnx import helper
 from ..nodes import FLOAT, Graph
 
 
-class View(Protocol):
-    """The grid of a run: how rows get there and back.
+class View:
+    """The grid of a run: how rows get there and back. This one is for tensors that lie on the grid already.
 
     Attributes:
         graph: the graph, or the branch of it, that its nodes go into.
@@ -18,15 +17,18 @@ class View(Protocol):
         mask: int32, 1 where there is a token; "" (an absent input) where there is no padding.
     """
 
-    graph: Graph
-    axis: int
-    mask: str
+    def __init__(self, graph: Graph, *, axis: int = 1, mask: str = "") -> None:
+        self.graph = graph
+        self.axis = axis
+        self.mask = mask
 
-    def grid(self, flat: str, *trailing: int) -> str:
+    def grid(self, flat: str, *trailing: int) -> str:  # noqa: ARG002 - other views reshape
         """[tokens, *trailing] → the grid."""
+        return flat
 
-    def flat(self, grid: str, *trailing: int) -> str:
+    def flat(self, grid: str, *trailing: int) -> str:  # noqa: ARG002 - other views reshape
         """The grid → [tokens, *trailing], without padding."""
+        return grid
 
 
 class Layout:

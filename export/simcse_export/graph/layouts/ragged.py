@@ -16,14 +16,11 @@ from .end_to_end import EndToEnd, ReshapedView
 from .layout import View
 
 
-class GatheredView:
+class GatheredView(View):
     """The grid [sentences, longest] of sentences of mixed lengths, gathered from the flat rows; see `View`."""
 
-    axis = 1
-
     def __init__(self, graph: Graph, layout: "Ragged") -> None:
-        self.graph = graph
-        self.mask = layout.mask
+        super().__init__(graph, mask=layout.mask)
         self._layout = layout
 
     def grid(self, flat: str, *trailing: int) -> str:  # noqa: ARG002 - see `View`
