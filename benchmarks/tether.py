@@ -52,8 +52,9 @@ def run(
 
 
 def _hold(descriptor: int, command: list[str]) -> int:
-    # Ctrl-C reaches every process in the terminal; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process in the terminal, as `timeout` does the whole group; the parent decides what it means.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     child = subprocess.Popen(command, start_new_session=True)
 
     def watch() -> None:
