@@ -81,9 +81,9 @@ class Filling:
         self._progress = progress
         self._has_vectors = has_vectors(source.file)
         self._before = index._store.state()
-        # Keys and texts that are being added, and how many entries came before them.
-        self._chunk: list[tuple[int, str]] = []
-        self._chunk_start = 0
+        # How many entries came before the chunk that is being added, and its keys and texts. One object, since Ctrl-C
+        # may come between two assignments.
+        self._chunk: tuple[int, list[tuple[int, str]]] = (0, [])
 
     def run(self) -> None:
         """Add everything. Every error, and Ctrl-C, leaves what was committed."""
@@ -97,7 +97,8 @@ class Filling:
         if self._has_vectors:
             # Each vector has taken a row.
             return self._index._store.state().rows - self._before.rows
-        uncounted = self._chunk[self.added - self._chunk_start :]
+        start, chunk = self._chunk
+        uncounted = chunk[self.added - start :]
         entries = self._index.get(key for key, _ in uncounted)
         stored = (entry is not None and entry.text == text for entry, (_, text) in zip(entries, uncounted, strict=True))
         return self.added + sum(itertools.takewhile(bool, stored))
@@ -137,8 +138,7 @@ class Filling:
                     self.resumed_by = replace(self._source, first_key=None if own_keys else next_key)
                 keys = [next_key + i if entry.key is None else entry.key for i, entry in enumerate(chunk)]
                 next_key += len(chunk)
-                self._chunk_start = self.added
-                self._chunk = [(key, entry.text) for key, entry in zip(keys, chunk, strict=True)]
+                self._chunk = (self.added, [(key, entry.text) for key, entry in zip(keys, chunk, strict=True)])
                 self._index.add(
                     [entry.text for entry in chunk],
                     keys=keys,

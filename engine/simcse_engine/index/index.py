@@ -281,9 +281,12 @@ class Index(ForkAware):
         """
         added: list[int] = []
         self._writing()
-        texts = None if texts is None else list(checked_sequence(texts))
-        keys = None if keys is None else checked_keys(keys, None if texts is None else len(texts))
-        for block in read_entries(Path(path), texts=texts, keys=keys):
+        source = Path(path)
+        # Other files have both of their own, which the reader says.
+        if source.suffix.lower() == ".npy" and texts is not None:
+            texts = list(checked_sequence(texts))
+            keys = None if keys is None else checked_keys(keys, len(texts))
+        for block in read_entries(source, texts=texts, keys=keys):
             added += self.add_vectors(
                 block.vectors,
                 block.texts,

@@ -85,15 +85,14 @@ class IndexWriter:
         vanished = [i for i in known if keys[i] not in stored or stored[keys[i]].text != batch.texts[i]]
         if vanished:
             raise VanishedError(vanished)
+        if known:
+            # Rows never change: with other metadata a known entry gets a new row, and its vector once more. Those that
+            # stay are read too, since this acknowledges them: a damaged one raises.
+            view = self._views.view(change, state, ann=False)
+            batch = batch.with_vectors(known, view.vectors.take(np.array([stored[keys[i]].row for i in known])))
         unchanged = {i for i in known if stored[keys[i]].metadata == batch.metadata[i]}
         new = [i for i in range(len(keys)) if i not in unchanged]
         if new:
-            # Rows never change: with other metadata a known entry gets a new row, and its vector once more.
-            moved = [i for i in known if i not in unchanged]
-            if moved:
-                view = self._views.view(change, state, ann=False)
-                rows = np.array([stored[keys[i]].row for i in moved])
-                batch = batch.with_vectors(moved, view.vectors.take(rows))
             path = self._store.folder / vector_file_name(state.generation)
             with as_output_error(path), contextlib.closing(VectorWriter(path, self._store.about.dimension)) as file:
                 file.write(state.rows, batch.vectors[new])

@@ -1,5 +1,6 @@
 """Filling an index from files: how far it came, with which keys, and how it goes on."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from simcse_engine import Index
 from simcse_engine.errors import InputValueError
+from simcse_engine.files.new_entries import NewEntry
 from simcse_engine.index.filling import Filling, Source
 from simcse_engine.index.writer import Progress
 from support.indexes import SMALL, names, unit_vectors
@@ -81,6 +83,24 @@ def test_a_commit_that_is_not_counted_is_safe(
         filling.run()
     batch = SMALL.window_texts
     assert (filling.added, filling.safe(), len(index)) == (batch, 2 * batch, 3 + 2 * batch)
+
+
+def test_an_interruption_between_chunks_counts_nothing_twice(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(NewEntry):
+        @property
+        def text(self) -> str:  # type: ignore[override]
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def open_entries(_: str) -> Iterator[Iterator[NewEntry]]:
+        yield iter([*map(NewEntry, names(20)), *map(Interrupting, names(20, 20))])
+
+    monkeypatch.setattr("simcse_engine.index.filling._CHUNK_TEXTS", 20)
+    monkeypatch.setattr("simcse_engine.index.filling.open_entries", open_entries)
+    filling = Filling(index, Source(file="-"))
+    with pytest.raises(KeyboardInterrupt):
+        filling.run()
+    assert filling.added == filling.safe() == len(index) == 20
 
 
 def test_keys_of_the_source(index: Index, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from simcse_engine.errors import (
     OutputError,
     SearchIndexError,
 )
-from support.indexes import SMALL, filled, unit_vectors
+from support.indexes import DIMENSION, SMALL, filled, names, unit_vectors
 
 ROWS = 120
 
@@ -58,6 +58,13 @@ def flipped(path: Path, position: int) -> None:
         (byte,) = opened.read(1)
         opened.seek(position)
         opened.write(bytes([byte ^ (1 << position % 8)]))
+
+
+def test_adding_again_what_is_damaged(folder: Path) -> None:
+    """An addition acknowledges also what stands there already: so it reads its vectors."""
+    flipped(file(folder, "vectors-*"), 64 + 7 * (4 * DIMENSION + 4))
+    with Index(folder, limits=SMALL) as index, pytest.raises(IndexDamagedError, match="vector 7 was altered"):
+        index.add(names(10), keys=range(10), metadata=[{"n": i} for i in range(10)])
 
 
 @pytest.mark.parametrize("kind", ["vectors-*", "graph-*"])

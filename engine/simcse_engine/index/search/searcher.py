@@ -38,6 +38,10 @@ class Hit(NamedTuple):
     metadata: dict[str, Any] | None
 
 
+# Its public address: pickles and `repr` do not depend on which file it stands in.
+Hit.__module__ = "simcse_engine.index"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
     """What a search is asked for; `Index.search` explains each."""
