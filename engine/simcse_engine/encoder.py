@@ -4,9 +4,9 @@ import contextlib
 import functools
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,6 @@ from .pipeline import submit_windows
 from .runner import Runner
 from .schedule import windows
 from .tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 class Encoder(ForkAware):
@@ -76,7 +73,7 @@ class Encoder(ForkAware):
                 `TruncationWarning`), "error" (raise `TruncationError`) or "silent" (cut).
             max_tokens: a lower limit than the artifact's.
             optimize_for: what memory is spent on. "both": few sentences run on all threads jointly, many run side by
-                side on one thread each; from the first bulk work on, the weights are packed in memory for either way.
+                side on one thread each; from the first bulk call on, the weights are packed in memory in both layouts.
                 "latency": packed once, for all threads; bulk work takes a little longer. "throughput": packed once,
                 for one thread each; one sentence takes as long as on one core.
 
@@ -155,10 +152,9 @@ class Encoder(ForkAware):
         distinct = Distinct.of(texts)
         vectors = np.empty((len(texts), self.dimension), np.float32)
         done = 0
-        with contextlib.ExitStack() as stack:
-            advance = stack.enter_context(_progress_bar(len(texts))).update if progress else None
-            submitted = submit_windows([distinct], self._tokenizer, self._runner, policy)
-            for window in stack.enter_context(contextlib.closing(submitted)):
+        submitted = submit_windows([distinct], self._tokenizer, self._runner, policy)
+        with _progress_bar(len(texts), progress) as advance, contextlib.closing(submitted):
+            for window in submitted:
                 window.pending.write(vectors[done : done + window.count], advance)
                 done += window.count
             distinct.spread(vectors)
@@ -258,8 +254,13 @@ class Encoder(ForkAware):
         )
 
 
-def _progress_bar(total: int) -> "tqdm[Any]":
+@contextlib.contextmanager
+def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], Any] | None]:
+    if not shown:
+        yield None
+        return
     # Imported lazily: few calls show a bar.
     from tqdm import tqdm
 
-    return tqdm(total=total, unit="text", unit_scale=True)
+    with tqdm(total=total, unit="text", unit_scale=True) as bar:
+        yield bar.update

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     # No bar: each section takes seconds that are known beforehand. The line names the section under way.
     with tqdm(bar_format="{elapsed} {desc}", disable=None, leave=False) as line:
         measured = bench(args.artifact, options, line.set_description_str)
-    print_result(args, measured.to_json(), bench_table(measured))
+    print_result(args, measured.to_json(), lambda: bench_table(measured))
 
 
 def bench_table(bench: "Bench") -> str:

@@ -33,4 +33,4 @@ def run(args: argparse.Namespace) -> None:
         CompileOptions(device=args.device, timings=args.timings, force=args.force),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    print_result(args, manifest.to_json(), manifest_lines(args.output, manifest))
+    print_result(args, manifest.to_json(), lambda: manifest_lines(args.output, manifest))

@@ -16,5 +16,5 @@ def run(args: argparse.Namespace) -> int:
     from ..doctor.report import examine
 
     report = examine()
-    print_result(args, report.to_json(), report.render())
+    print_result(args, report.to_json(), report.render)
     return 0 if report.healthy else 1

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
         quality = measure(tasks, lambda texts: encoder.encode(texts, progress=sys.stderr.isatty()))
         identity = encoder.manifest.identity
     report = {"identity": identity, **quality.to_json(), "truncated": sum(cuts)}
-    print_result(args, report, quality_table(quality))
+    print_result(args, report, lambda: quality_table(quality))
 
 
 def quality_table(quality: "Quality") -> str:

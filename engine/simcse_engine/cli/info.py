@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> None:
 
     folder = locate(args.artifact, files=[MANIFEST])
     manifest = Manifest.read(folder)
-    print_result(args, manifest.to_json(), manifest_lines(folder, manifest))
+    print_result(args, manifest.to_json(), lambda: manifest_lines(folder, manifest))
 
 
 def manifest_lines(folder: Path, manifest: "Manifest") -> str:

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import TruncationWarning
@@ -48,12 +48,12 @@ def print_json(content: Any) -> None:
     print(json.dumps(content, indent=2))
 
 
-def print_result(args: argparse.Namespace, content: Any, text: str) -> None:
-    """Print what a command was asked for to stdout: ``content`` with ``--json``, else ``text``."""
+def print_result(args: argparse.Namespace, content: Any, text: Callable[[], str]) -> None:
+    """Print what a command was asked for to stdout: ``content`` with ``--json``, else what ``text`` returns."""
     if args.json:
         print_json(content)
     else:
-        print(text)
+        print(text())
 
 
 def print_report(args: argparse.Namespace, report: dict[str, Any], line: str) -> None:

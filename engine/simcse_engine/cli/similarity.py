@@ -32,8 +32,10 @@ def run(args: argparse.Namespace) -> None:
     with counted_cuts(args.truncate) as cuts, open_encoder(args) as encoder:
         units = unit_rows(encoder.encode(sentences))
     values = units @ units.T
-    text = f"{values[0, 1]:.4f}" if len(sentences) == 2 else cosine_table(sentences, values)
-    print_result(args, {"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)}, text)
+    report = {"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)}
+    print_result(
+        args, report, lambda: f"{values[0, 1]:.4f}" if len(sentences) == 2 else cosine_table(sentences, values)
+    )
 
 
 def cosine_table(sentences: Sequence[str], values: "NDArray[np.float64]") -> str:

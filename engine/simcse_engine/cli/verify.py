@@ -44,12 +44,11 @@ def run(args: argparse.Namespace) -> None:
                 print(f"{PROGRAM}: warning: passed, and the manifest cannot say so: {error}", file=sys.stderr)
                 recorded = False
     report = {"passed": True, "recorded": recorded, "precision": manifest.precision, **parity.to_json()}
-    lines = _parity_lines(parity, LIMITS[manifest.precision])
-    print_result(args, report, f"{lines}\nthe manifest says so from now on" if recorded else lines)
+    print_result(args, report, lambda: _parity_lines(parity, LIMITS[manifest.precision], recorded))
 
 
-def _parity_lines(parity: "Parity", limit: "Limit") -> str:
-    """The figures of a passed verification beside their limits."""
+def _parity_lines(parity: "Parity", limit: "Limit", recorded: bool) -> str:
+    """The figures of a passed verification beside their limits, and whether the manifest was changed."""
     return "\n".join(
         [
             f"agrees with the reference model on {parity.vectors} vectors:",
@@ -57,5 +56,6 @@ def _parity_lines(parity: "Parity", limit: "Limit") -> str:
             f"  min cosine          {parity.min_cosine:.8f}  (limit {limit.min_cosine:g})",
             f"  mean cosine         {parity.mean_cosine:.8f}",
             f"  max norm error      {parity.max_norm_error:.2e}",
+            *(["the manifest says so from now on"] if recorded else []),
         ]
     )

@@ -122,11 +122,8 @@ def collect_facts() -> Facts:
 
 
 def _required() -> list[str]:
-    """The distributions that the engine requires, without extras; none where its own metadata is not there."""
-    try:
-        requirements = importlib.metadata.requires("simcse-engine") or []
-    except importlib.metadata.PackageNotFoundError:
-        return []
+    """The distributions that the engine requires, without extras. Raises where its own metadata is not there."""
+    requirements = importlib.metadata.requires("simcse-engine") or []
     names = [re.match(r"[\w.-]+", requirement) for requirement in requirements if "extra ==" not in requirement]
     return [name[0] for name in names if name]
 

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,13 +45,13 @@ class Block:
 
 
 def read_entries(
-    source: Path, *, texts: Sequence[str] | None = None, keys: Sequence[int] | None = None
+    source: Path, *, texts: Sequence[str] | None = None, keys: Iterable[int] | None = None
 ) -> Iterator[Block]:
     """Read entries with their vectors, a few thousand at a time; `Index.add_from` explains the files."""
     suffix = source.suffix.lower()
     readers = {".parquet": _arrow_blocks, ".arrow": _arrow_blocks, ".jsonl": _json_blocks}
     if suffix == ".npy":
-        yield from _npy_blocks(source, texts, keys)
+        yield from _npy_blocks(source, texts, None if keys is None else list(keys))
         return
     if suffix not in readers:
         raise InputValueError(f"{source}: the name must end with {', '.join(readers)} or .npy")

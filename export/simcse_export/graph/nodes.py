@@ -113,7 +113,7 @@ INT64, INT32, FLOAT, FLOAT16 = TensorProto.INT64, TensorProto.INT32, TensorProto
 
 
 def output(dimension: int) -> list[onnx.ValueInfoProto]:
-    """The output that every artifact's graph has, see `simcse_engine.session.Session.run`."""
+    """The output that every artifact's graph has, see `simcse_engine.session.session.Session.run`."""
     return [helper.make_tensor_value_info("sentence_embedding", FLOAT, ["sentences", dimension])]
 
 

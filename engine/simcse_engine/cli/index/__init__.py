@@ -1,4 +1,4 @@
-"""The commands `index …`: `fill` has those that make an index and add to it, `manage` those that look after it."""
+"""The commands `index …`, private: `fill` makes an index and adds to it, `manage` looks after it."""
 
 from ..arguments import Commands
 from . import fill, manage

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...errors import SimCSEError
 from ..arguments import PROGRAM, Commands, add_artifact, add_artifact_options, add_command, add_index, key
 from ..output import counted_cuts, print_report
 
@@ -112,8 +113,12 @@ def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: S
             filling.run()
         except KeyboardInterrupt:
             bar.close()
+            try:
+                safe = filling.safe()
+            except SimCSEError:  # such as a full disk; what was counted is safe in any case
+                safe = filling.added
             advice = _resuming(args.index, filling.resumed_by, options)
-            print(f"{PROGRAM}: interrupted; {filling.safe():,} texts are safe. {advice}", file=sys.stderr)
+            print(f"{PROGRAM}: interrupted; {safe:,} texts are safe. {advice}", file=sys.stderr)
             raise
     entries = len(index)
     print_report(

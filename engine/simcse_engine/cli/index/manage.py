@@ -41,7 +41,7 @@ def _info(args: argparse.Namespace) -> None:
         info = index.info()
     facts = asdict(info)
     about = facts.pop("about")
-    print_result(args, {"index": args.index, **facts, **about}, _info_lines(args.index, info))
+    print_result(args, {"index": args.index, **facts, **about}, lambda: _info_lines(args.index, info))
 
 
 def _info_lines(index: str, info: "IndexInfo") -> str:
