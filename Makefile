@@ -43,7 +43,7 @@ docs: $(VENV)/.ready
 
 # The project is installed as links to its folders, so this is done again only when the dependencies change.
 $(VENV)/.ready: pyproject.toml Makefile
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is wanted; make PYTHON=…")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; make PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --retries 0 --timeout 15 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || $(PIP) install $(TORCH)
 	$(PIP) install --editable '.[cpu,export,tensorrt-rtx,arrow,docs,test,dev]'

@@ -120,7 +120,7 @@ def choose_pooler(checkpoint: Checkpoint, choice: str | None, *, has_head: bool)
         without = "" if has_head else "; it has no weights for cls"
         raise PoolerError(
             f"{checkpoint.id}: its files do not say which pooler it was trained with{without}; "
-            f"say --pooler, one of {', '.join(POOLERS)} ({usual})"
+            f"pass --pooler, one of {', '.join(POOLERS)} ({usual})"
         )
     if pooler not in POOLERS:
         raise PoolerError(f"pooler {pooler!r} is unknown; choose one of {', '.join(POOLERS)}")
