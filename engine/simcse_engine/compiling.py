@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .artifact.manifest import ENGINE_FILES, GRAPH, Engine, Manifest
+from .artifact.manifest import ENGINE_FILES, GRAPH, Manifest, Plan
 from .artifact.opening import open_artifact
 from .artifact.output import check_output
 from .encoder import Encoder
@@ -88,7 +88,7 @@ def compile_artifact(
                 shutil.copyfile(artifact / name, staging / name)
         say(f"[1/2] compiling with {compiler} for {target_gpu.name}")
         file = f"engine-{target_gpu.compute_capability}.onnx"
-        plan = Engine(
+        plan = Plan(
             graph=file,
             file=file,
             compute_capability=target_gpu.compute_capability,

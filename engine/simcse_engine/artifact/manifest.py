@@ -75,8 +75,8 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine:
-    """A plan: the graph as TensorRT or TensorRT for RTX compiled it.
+class Plan:
+    """The graph as TensorRT or TensorRT for RTX compiled it.
 
     Attributes:
         graph: file name of the graph of one node that refers to `file`, or holds the plan itself.
@@ -137,7 +137,7 @@ class Manifest:
     parity: Mapping[str, float] | None = None
     quality: Mapping[str, Any] | None = None
     verified: bool | None = None
-    engines: Mapping[str, Engine] = field(default_factory=dict)
+    engines: Mapping[str, Plan] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -237,7 +237,7 @@ class Manifest:
             raise TypeError(f"layout is {facts['layout']!r:.40}")
         facts["source"] = Source(**facts["source"])
         facts["files"] = {name: FileEntry(**entry) for name, entry in facts["files"].items()}
-        facts["engines"] = {name: Engine(**entry) for name, entry in facts["engines"].items()}
+        facts["engines"] = {name: Plan(**entry) for name, entry in facts["engines"].items()}
         manifest = cls(**facts)
         plans = [name for engine in manifest.engines.values() for name in (engine.graph, engine.file)]
         for name in (*_REQUIRED, *plans):

@@ -332,7 +332,7 @@ class Index(ForkAware):
             threshold: the least score of a hit, inclusive.
             where: what a hit's metadata must meet, as in ``{"year": {"$gte": 2020}, "lang": "en"}``;
                 `simcse_engine.index.storage.where.compile_where` has all operators.
-            exact: True compares every vector; False uses the graph however small the index is; None uses it above
+            exact: True compares every vector; False uses the ANN graph however small the index is; None uses it above
                 20,000 entries, or above 10,000 that meet ``where``.
 
         Returns:
@@ -347,14 +347,14 @@ class Index(ForkAware):
         return self._searcher.search(self._binding.queries(queries), options)
 
     def checkpoint(self) -> None:
-        """Bring the graph up to date and save it; a damaged one is built again.
+        """Bring the ANN graph up to date and save it; a damaged one is built again.
 
         `add` and `close` do this from time to time. Call it to make the next searches faster.
         """
         self._writing().checkpoint()
 
     def compact(self) -> None:
-        """Drop what was removed or replaced, build the graph anew, and give the space back.
+        """Drop what was removed or replaced, build the ANN graph anew, and give the space back.
 
         Searches go on meanwhile. It needs space for a second copy until it is done; if it is interrupted, the index
         stays as it was.
@@ -387,7 +387,7 @@ class Index(ForkAware):
         return count
 
     def close(self) -> None:
-        """Save the graph if it lacks many entries, and let others write. Closing twice is fine."""
+        """Save the ANN graph if it lacks many entries, and let others write. Closing twice is fine."""
         writer, self._writer = self._writer, None
         try:
             if writer is not None:

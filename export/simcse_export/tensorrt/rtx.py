@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 from onnx import helper
 
-from simcse_engine.artifact.manifest import GRAPH, Engine
+from simcse_engine.artifact.manifest import GRAPH, Plan
 from simcse_engine.errors import CompileError, InputValueError, RuntimeMissingError
 from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.session.tensorrt.libraries import INSTALL_RTX, RTX, load_rtx
@@ -35,7 +35,7 @@ def check_capabilities(capabilities: Sequence[int]) -> None:
         )
 
 
-def compile_plans(folder: Path, capabilities: Sequence[int], *, max_batch: int, max_tokens: int) -> dict[str, Engine]:
+def compile_plans(folder: Path, capabilities: Sequence[int], *, max_batch: int, max_tokens: int) -> dict[str, Plan]:
     """Compile the graph in ``folder`` for each compute capability, and write the plans beside it.
 
     The graph is in plain operators, in the grid layout. The result is what the manifest says of each capability's plan.
@@ -61,9 +61,9 @@ class _Compiler:
             reasons = "; ".join(f"{each.node_name()} ({each.node_operator()}): {each.desc()}" for each in errors)
             raise CompileError(f"TensorRT for RTX {self.version} does not take the graph: {reasons or self.log.text()}")
 
-    def write(self, capability: int) -> Engine:
+    def write(self, capability: int) -> Plan:
         """Build a plan, and write it with the graph that refers to it."""
-        plan = Engine(
+        plan = Plan(
             graph=f"engine-{capability}.onnx",
             file=f"engine-{capability}.plan",
             compute_capability=capability,
@@ -98,7 +98,7 @@ class _Compiler:
         return profile
 
 
-def plan_graph(graph: Path, plan: Engine, header: bytes) -> onnx.ModelProto:
+def plan_graph(graph: Path, plan: Plan, header: bytes) -> onnx.ModelProto:
     """The graph with which onnxruntime opens a plan: one node, with the inputs and outputs of ``graph``.
 
     Names and values are those that the provider writes by itself (NVIDIA/TensorRT-RTX-EP-ABI,

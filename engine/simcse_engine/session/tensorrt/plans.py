@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...artifact.manifest import Engine, Manifest
+from ...artifact.manifest import Manifest, Plan
 from ...errors import NotCompiledError
 from ...machine.nvidia import Gpu
 
@@ -43,8 +43,8 @@ def profile_options(prefix: str, sizes: Mapping[str, Sequence[int]]) -> dict[str
     }
 
 
-def plan_for(manifest: Manifest, gpu: Gpu, builder: str) -> Engine:
-    """The artifact's plan for this GPU and the installed compiler, named as in `Engine.builder`.
+def plan_for(manifest: Manifest, gpu: Gpu, builder: str) -> Plan:
+    """The artifact's plan for this GPU and the installed compiler, named as in `Plan.builder`.
 
     Where there is none, NotCompiledError says which there are, and how to make one.
     """
@@ -105,7 +105,7 @@ def compile_options(
     }
 
 
-def runtime_cache(manifest: Manifest, plan: Engine, environment: Mapping[str, str]) -> Path:
+def runtime_cache(manifest: Manifest, plan: Plan, environment: Mapping[str, str]) -> Path:
     """The folder that keeps the kernels which TensorRT for RTX makes of a plan at its first use.
 
     It lies in the user's cache folder, as nothing writes into an artifact.

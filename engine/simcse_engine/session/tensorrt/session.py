@@ -55,7 +55,7 @@ class TensorRtSession(Session):
 
 
 def builder(target: str) -> str:
-    """Load the libraries of the target's compiler, or raise; its name and version, as in `Engine.builder`."""
+    """Load the libraries of the target's compiler, or raise; its name and version, as in `Plan.builder`."""
     return f"{target} {load_tensorrt() if target == 'tensorrt' else load_rtx()}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simcse_engine.artifact.manifest import Engine, Manifest
+from simcse_engine.artifact.manifest import Manifest, Plan
 from simcse_engine.errors import NotCompiledError
 from simcse_engine.machine.nvidia import Gpu
 from simcse_engine.session.tensorrt import plans
@@ -22,7 +22,7 @@ TENSORRT, RTX = "tensorrt 10.13.3.9", "tensorrt-rtx 1.7.1.116"
 def compiled_for(artifact: Path) -> Callable[..., Manifest]:
     def make(target: str, builder: str, gpu: str | None, *capabilities: int) -> Manifest:
         engines = {
-            str(each): Engine(
+            str(each): Plan(
                 graph=f"engine-{each}.onnx",
                 file=f"engine-{each}.plan",
                 compute_capability=each,
