@@ -53,8 +53,9 @@ def run(
 
 def _hold(descriptor: int, command: list[str]) -> int:
     # Ctrl-C reaches every process in the terminal, as `timeout` does the whole group; the parent decides what it means.
+    # A handler, since the command would inherit that a signal is ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)
     child = subprocess.Popen(command, start_new_session=True)
 
     def watch() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import tether
+
 ROOT = Path(__file__).resolve().parents[2]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 PATIENCE = 60
@@ -148,6 +150,11 @@ def test_the_suite_goes_on_and_leaves_nobody(
     assert "2 of 2 answered" in output
     assert (tmp_path / "answers").read_text(encoding="utf-8") == "first\n"
     assert not (tmp_path / "answered.json").exists()
+
+
+def test_a_tethered_command_dies_of_a_signal() -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    assert tether.run([sys.executable, "-c", code]).returncode == 128 + signal.SIGTERM
 
 
 def number_in(path: Path) -> int:
