@@ -35,14 +35,13 @@ from . import tether
 from .contest.peers.catalog import PEERS, named
 from .contest.settings import SETTINGS
 from .kept import UNFINISHED, Kept
-from .record import BENCH, RESULTS, RESULTS_VARIABLE, write_result
+from .record import BENCH, RESULTS, RESULTS_VARIABLE, TRIAL, write_result
 from .report.pages import printed, read_results
 
 if TYPE_CHECKING:
     from .contest.field import Field
 
 ANSWERED = BENCH / "answered.json"
-TRIAL = BENCH / "trial"
 
 
 @dataclass(frozen=True, kw_only=True)

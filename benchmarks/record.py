@@ -19,7 +19,9 @@ from simcse_engine.machine import cpu
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / ".bench"
 RESULTS = BENCH / "results"
-# Names another folder, such as a trial's: its figures must not take the place of measured ones.
+# Of a trial, whose figures must not take the place of measured ones.
+TRIAL = BENCH / "trial"
+# Names another folder than `RESULTS`.
 RESULTS_VARIABLE = "BENCH_RESULTS"
 
 _PACKAGES = (

@@ -9,13 +9,14 @@ as a share of the matrix peak of the same run, and one sentence at a time.
     python -m benchmarks.gpu --models minilm
     python -m benchmarks.gpu --checks               correctness alone
     python -m benchmarks.gpu --short                a fraction of the work, in two minutes a model
-    python -m benchmarks.gpu --device cpu --trial   on any machine: that the script works (BENCH_RESULTS=/tmp/trial)
+    python -m benchmarks.gpu --device cpu --trial   on any machine: that the script works; to .bench/trial
 
 Needs the extras [export], [gpu] and sentence-transformers, in an environment without the CPU's onnxruntime.
 """
 
 import argparse
 import contextlib
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -29,14 +30,16 @@ from simcse_engine.errors import SimCSEError
 from simcse_engine.session.tensorrt.libraries import load_tensorrt
 
 from ..inputs import MINILM, MODELS, STS, sentences
-from ..record import BENCH, write_result
+from ..record import BENCH, RESULTS_VARIABLE, TRIAL, write_result
 from . import checks, torch_peers
-from .speed import SHORT, TRIAL, Work, speed
+from .speed import LITTLE, SHORT, Work, speed
 
 
 def main() -> None:
     arguments = parse()
-    work = TRIAL if arguments.trial else SHORT if arguments.short else Work()
+    work = LITTLE if arguments.trial else SHORT if arguments.short else Work()
+    if arguments.trial:
+        os.environ[RESULTS_VARIABLE] = str(TRIAL)
     gpu = torch_peers.device_name(arguments.device)
     for name in arguments.models:
         model = MODELS[name]

@@ -35,7 +35,7 @@ class Work:
 
 
 SHORT = Work(tokens=1 << 17, ones=100, rounds=5, batches=1_000)
-TRIAL = Work(sentences=40, tokens=256, ones=5, rounds=2, batches=2, peak_size=256)
+LITTLE = Work(sentences=40, tokens=256, ones=5, rounds=2, batches=2, peak_size=256)
 
 
 def speed(ours: Mapping[str, Encoder], model: Model, device: str, work: Work) -> Iterator[dict[str, Any]]:

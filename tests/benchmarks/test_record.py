@@ -39,7 +39,7 @@ def test_a_result_has_the_machine_and_few_digits(
 def test_measuring_leaves_the_repository_as_it_is() -> None:
     if shutil.which("git") is None or not (record.ROOT / ".git").exists():
         pytest.skip("needs git and a checkout")
-    written = [record.RESULTS / "versus-minilm.json", suite.TRIAL / "versus-minilm.json", suite.ANSWERED]
+    written = [record.RESULTS / "versus-minilm.json", record.TRIAL / "versus-minilm.json", suite.ANSWERED]
     ignored = subprocess.run(
         ["git", "check-ignore", *written], cwd=record.ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
