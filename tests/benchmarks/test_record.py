@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.kept import Kept
@@ -60,6 +61,53 @@ def test_publishing_copies_results_and_fills_the_pages(tmp_path: Path, monkeypat
     report.publish()
     assert drawn == [["before", "measured"]]
     assert "Not measured yet" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("figures", "lacks"),
+    [
+        ({}, []),
+        ({"contestants": {"ours": {}, "fastembed": {}, "new": {}}, "rounds": 51}, []),
+        ({"absent": {}, "machine": {}}, []),
+        ({"contestants": {"ours": {}, "new": {}}}, ["contestants"]),
+        ({"tasks": {"stsb": 10}}, ["tasks"]),
+        ({"rounds": 2}, ["rounds"]),
+        ({"work": {"rounds": 2}}, ["work", "rounds"]),
+        ({"tasks": None}, ["tasks"]),
+    ],
+)
+def test_a_result_that_lacks_something(figures: dict[str, Any], lacks: list[str]) -> None:
+    before = {
+        "machine": {"cpu": "A CPU"},
+        "absent": {"simcse": "why"},
+        "contestants": {"ours": {}, "fastembed": {}},
+        "tasks": {"stsb": 10, "sts12": 20},
+        "rounds": 50,
+    }
+    if "work" in figures:
+        before["work"] = {"rounds": before.pop("rounds"), "tokens": 10}
+    assert report.lacking({**before, **figures}, before) == lacks
+    assert report.lacking({**before, **figures}, {}) == []
+
+
+def test_a_partial_result_is_published_only_when_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, published = tmp_path / ".bench", tmp_path / "results"
+    for folder, rounds in ((results, 2), (published, 50)):
+        folder.mkdir()
+        (folder / "versus-minilm.json").write_text(json.dumps({"rounds": rounds}), encoding="utf-8")
+    for name, value in {"ROOT": tmp_path, "RESULTS": results, "PUBLISHED": published, "PAGES": ()}.items():
+        monkeypatch.setattr(report, name, value)
+    monkeypatch.setattr(report, "draw", lambda *_: None)
+    report.publish()
+    assert capsys.readouterr().out == (
+        ".bench/versus-minilm.json skipped: the published one has more rounds\n"
+        "python -m benchmarks.report --partial publishes it all the same\n"
+    )
+    assert report.read_results(published) == {"versus-minilm": {"rounds": 50}}
+    report.publish(partial=True)
+    assert report.read_results(published) == {"versus-minilm": {"rounds": 2}}
 
 
 def test_what_is_kept_is_not_measured_again(tmp_path: Path) -> None:
