@@ -1,6 +1,7 @@
 """An interrupted or killed run leaves no process behind, and the same command goes on where it stopped."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +151,20 @@ def test_the_suite_goes_on_and_leaves_nobody(
     assert "2 of 2 answered" in output
     assert (tmp_path / "answers").read_text(encoding="utf-8") == "first\n"
     assert not (tmp_path / "answered.json").exists()
+
+
+def test_a_failed_question_leaves_the_tables_of_the_others(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "first.py").write_text(FIRST, encoding="utf-8")
+    (tmp_path / "second.py").write_text("raise SystemExit(1)", encoding="utf-8")
+    shutil.copytree(ROOT / "benchmarks/results", tmp_path / "results")
+    suite = start(SUITE, tmp_path)
+    output, _ = suite.communicate(timeout=PATIENCE)
+    assert suite.returncode == 1
+    assert "1 of 2 answered" in output
+    assert "\nspeed-minilm\n" in output
+    assert (tmp_path / "answered.json").exists()
 
 
 def test_a_tethered_command_dies_of_a_signal() -> None:
