@@ -17,6 +17,7 @@ started outlives it.
 
 import argparse
 import importlib
+import inspect
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from simcse_engine.machine.cpu import usable_cpus
@@ -69,6 +71,17 @@ class Question:
         options = (f"{name}={value}" for name, value in self.options.items())
         return " ".join([self.short_name, *([self.model] if self.model else []), *options])
 
+    def settable(self) -> set[str]:
+        """The options that `measure` takes besides the field; none of `size` or a script."""
+        if self.model is None:
+            return set()
+        parameters = inspect.signature(self.module().measure).parameters.values()
+        return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+    def module(self) -> ModuleType:
+        """The question's file in `contest/`. It imports torch, for which `--help` need not wait."""
+        return importlib.import_module(f"{__package__}.contest.{self.name}")
+
 
 QUESTIONS = [
     Question(name="size", minutes=0.5, model=None, trial={}),
@@ -93,7 +106,7 @@ QUESTIONS = [
 
 def main() -> None:
     arguments = parse()
-    peers = named(arguments.peers)
+    peers, questions = named(arguments.peers), chosen(arguments)
     if arguments.fresh:
         for path in (ANSWERED, SETTINGS):
             path.unlink(missing_ok=True)
@@ -104,7 +117,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        failed = Suite(peers, chosen(arguments), trial=arguments.trial).run()
+        failed = Suite(peers, questions, trial=arguments.trial).run()
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here")
         sys.exit(130)
@@ -148,7 +161,7 @@ def option(word: str) -> tuple[str, Any]:
 
 
 def chosen(arguments: argparse.Namespace) -> list[Question]:
-    """The questions to ask."""
+    """The questions to ask, each with the options set; exit if one does not take an option."""
     questions = [each for each in QUESTIONS if arguments.all or each.always]
     if arguments.only is not None:
         # With --all, those of other sizes as well; without, each has its usual one where there is one.
@@ -159,6 +172,10 @@ def chosen(arguments: argparse.Namespace) -> list[Question]:
         questions = [each for each in questions if each.name != "threads"]
     if arguments.trial:
         questions = [each for each in questions if each.trial is not None]
+    for each in questions:
+        for name in dict(arguments.set):
+            if name not in each.settable():
+                sys.exit(f"--set {name}: {each.short_name} has no such option")
     return [replace(each, options={**each.options, **dict(arguments.set)}) for each in questions]
 
 
@@ -212,7 +229,7 @@ class Suite:
             if self._field is None or self._field.model.name != question.model:
                 self._leave()
                 self._field = Field(question.model, self._peers, sentences=40 if self._trial else None)
-            module = importlib.import_module(f"{__package__}.contest.{question.name}")
+            module = question.module()
             trial = (question.trial or {}) if self._trial else {}
             figures = module.measure(self._field, **{**question.options, **trial})
             parts = [question.name, *([str(figures["count"])] if "count" in figures else []), question.model]

@@ -59,6 +59,12 @@ def test_one_question_has_its_own_options() -> None:
             suite.parse(words)
 
 
+@pytest.mark.parametrize("only", [["size"], ["recall"], ["latency", "quality"]])
+def test_an_option_that_a_question_does_not_take_is_refused(only: list[str]) -> None:
+    with pytest.raises(SystemExit, match=f"--set rounds: {only[-1]} has no such option"):
+        suite.chosen(suite.parse(["--only", *only, "--set", "rounds=2"]))
+
+
 def test_the_first_part_of_a_name_means_all_that_begin_with_it() -> None:
     assert named(["openvino-fp32", "openvino"]) == ["openvino-fp32", "openvino-default", "openvino-int8"]
     assert named(["sentence-transformers-onnx"]) == [
