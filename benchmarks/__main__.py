@@ -233,7 +233,10 @@ class Suite:
             trial = (question.trial or {}) if self._trial else {}
             figures = module.measure(self._field, **{**question.options, **trial})
             parts = [question.name, *([str(figures["count"])] if "count" in figures else []), question.model]
-            write_result("-".join(parts), {"question": module.QUESTION, **self._field.facts()}, figures)
+            name = "-".join(parts)
+            write_result(name, {"question": module.QUESTION, **self._field.facts()}, figures)
+            # What `memory` and `quality` keep under the name of their result.
+            Kept(UNFINISHED / f"{name}.json").forget()
 
     def _leave(self) -> None:
         """Let the field go, whose processes hold gigabytes."""

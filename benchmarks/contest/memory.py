@@ -56,7 +56,6 @@ def measure(field: Field, *, count: int = FEW) -> dict[str, Any]:
         name: kept.once(f"{name}, {field.contestants[name].source}, commanded", lambda path=path: command(path, texts))
         for name, path in field.artifacts.items()
     }
-    kept.forget()
     return {
         "settings": "peers: batches of 32 of sorted lengths, one at a time",
         "count": count,

@@ -42,7 +42,6 @@ def measure(
         return kept.once(key, lambda: figures(each, tasks, texts, reference))
 
     quality = field.each(of_one)
-    kept.forget()
     return {
         "tasks": sizes,
         "compared_with_float32": len(texts),

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -63,6 +64,20 @@ def test_one_question_has_its_own_options() -> None:
 def test_an_option_that_a_question_does_not_take_is_refused(only: list[str]) -> None:
     with pytest.raises(SystemExit, match=f"--set rounds: {only[-1]} has no such option"):
         suite.chosen(suite.parse(["--only", *only, "--set", "rounds=2"]))
+
+
+def test_figures_are_kept_until_their_result_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "quality-minilm.json"
+    kept.write_text("{}", encoding="utf-8")
+    written = []
+    monkeypatch.setattr(suite, "UNFINISHED", tmp_path)
+    monkeypatch.setattr(suite, "write_result", lambda name, *_: written.append((name, kept.is_file())))
+    monkeypatch.setattr("benchmarks.contest.quality.measure", lambda *_, **__: {})
+    run = suite.Suite([], [], trial=False)
+    monkeypatch.setattr(run, "_field", SimpleNamespace(model=SimpleNamespace(name="minilm"), facts=dict))
+    run._ask(suite.Question(name="quality", minutes=1))
+    assert written == [("quality-minilm", True)]
+    assert not kept.exists()
 
 
 def test_the_first_part_of_a_name_means_all_that_begin_with_it() -> None:
