@@ -71,8 +71,7 @@ def _throughput_quality(axes: Axes, data: Mapping[str, list[float]]) -> None:
         near = [each for each in named if _close(data[name], data[each], room)]
         for each in near[:1]:
             groups[each].append(name)
-        color = _color(near[0]) if near else GREY
-        axes.plot(*data[name], "o", markersize=5, color=color, alpha=0.6, zorder=3)
+        axes.plot(*data[name], "o", markersize=5, color=GREY, alpha=0.6, zorder=3)
     taken: list[tuple[float, float, float, float]] = []
     for name, members in groups.items():
         axes.plot(*data[name], "o", markersize=9, color=_color(name), zorder=4)
