@@ -62,6 +62,7 @@ def speed(ours: Mapping[str, Encoder], model: Model, device: str, work: Work) ->
     waits = alternate({key: timed_each(encode) for key, encode in encoders.items()}, blocks)
     yield {
         "one_sentence_ms": {key: percentiles_ms(each, (50, 99)) for key, each in waits.items()},
+        "sentences_a_contestant": work.ones * work.rounds,
         "one_sentence_p50_peer_over_ours": over(medians_ms(waits), "ours"),
     }
     yield {"lengths": lengths(encoder, contestants, device, work)}
