@@ -4,7 +4,8 @@
 # make bench   set up, measure this machine (results as JSON under .bench/results/) and print the tables: ours and the
 #              peers in environments of their own; PEERS="fastembed openvino" for some, BENCH_OPTIONS=--all for what takes
 #              longer, --fresh to start from the beginning after an interruption
-# make publish-bench   set up, copy those results to benchmarks/results/, write the tables and plots of README.md and docs/
+# make publish-bench   set up, copy those results to benchmarks/results/, write the tables and plots of README.md and docs/;
+#              PARTIAL=1 for results of fewer contestants or tasks than the published ones
 # make docs    set up, build the documentation into site/
 # make clean   remove what the others made
 
@@ -36,7 +37,7 @@ bench: $(VENV)/.ready
 
 publish-bench: $(VENV)/.ready
 	$(PIP) install --editable '.[bench]'
-	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.report $(if $(PARTIAL),--partial)
 
 docs: $(VENV)/.ready
 	$(BIN)/python -m mkdocs build --strict

@@ -19,7 +19,6 @@ PUBLISHED, ASSETS = ROOT / "benchmarks/results", ROOT / "docs/assets"
 PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md")
 # Mappings whose names are no contestants, tasks or the like.
 _ABOUT = {"machine", "absent", "not_made"}
-_AMOUNTS = ("rounds", "sentences_a_contestant", "sentences_in_a_round", "compared_with_float32", "kills")
 
 
 def main() -> None:
@@ -44,7 +43,7 @@ def publish(*, partial: bool = False) -> None:
         lacks = lacking(json.loads(path.read_text(encoding="utf-8")), published.get(path.stem, {}))
         if lacks and not partial:
             print(f"{path.relative_to(ROOT)} skipped: the published one has more {', '.join(lacks)}")
-            print("python -m benchmarks.report --partial publishes it all the same")
+            print("make publish-bench PARTIAL=1 publishes it all the same")
         else:
             shutil.copy(path, PUBLISHED)
             print(f"{path.relative_to(ROOT)} → {PUBLISHED.relative_to(ROOT)}")
@@ -55,19 +54,14 @@ def publish(*, partial: bool = False) -> None:
 
 
 def lacking(result: Mapping[str, Any], published: Mapping[str, Any]) -> list[str]:
-    """The keys of which the published result has more: contestants, tasks, rounds, or the figures at all."""
-    # A GPU's has its amounts under "work".
-    result, published = ({**each, **each.get("work", {})} for each in (result, published))
-    lacks = []
-    for key, before in published.items():
-        now = result.get(key)
-        if isinstance(before, Mapping) and key not in _ABOUT:
-            fewer = not isinstance(now, Mapping) or not before.keys() <= now.keys()
-        else:
-            fewer = key in _AMOUNTS and (now is None or now < before)
-        if fewer:
-            lacks.append(key)
-    return lacks
+    """The keys under which the published result has more names: contestants, tasks, or figures at all."""
+    return [
+        key
+        for key, before in published.items()
+        if isinstance(before, Mapping)
+        and key not in _ABOUT
+        and not before.keys() <= (names.keys() if isinstance(names := result.get(key), Mapping) else set())
+    ]
 
 
 if __name__ == "__main__":
