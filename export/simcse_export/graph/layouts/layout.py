@@ -1,5 +1,6 @@
 """What a layout is: how a run's sentences lie in the graph's inputs, and the grid on which attention sees them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
 import onnx
@@ -31,7 +32,7 @@ class View:
         return grid
 
 
-class Layout:
+class Layout(ABC):
     """The layout of one run.
 
     Attributes:
@@ -58,9 +59,9 @@ class Layout:
         """The graph's inputs."""
         return [helper.make_tensor_value_info(name, self.integers, axes) for name, axes in self.axes.items()]
 
+    @abstractmethod
     def first_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
-        raise NotImplementedError
 
     def lengths(self) -> str:
         """float32 [sentences, 1], each sentence's count of tokens."""
