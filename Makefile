@@ -51,4 +51,4 @@ $(VENV)/.ready: pyproject.toml Makefile
 	touch $@
 
 clean:
-	rm -rf $(VENV) .demo .bench .pytest_cache build dist site
+	rm -rf $(VENV) .demo .bench .environments .pytest_cache build dist site
