@@ -32,10 +32,10 @@ def open_texts(source: str) -> Iterator[Iterator[str]]:
             no text.
     """
     if source == STDIN:
-        yield _lines(_stdin(), "stdin")
+        yield plain_lines(_stdin(), "stdin")
         return
     path = Path(source)
-    reader = {".jsonl": _json_texts, ".parquet": parquet_texts}.get(path.suffix.lower(), _lines)
+    reader = {".jsonl": _json_texts, ".parquet": parquet_texts}.get(path.suffix.lower(), plain_lines)
     with open_input(path) as file:
         yield reader(file, source)
 
@@ -54,7 +54,7 @@ def open_input(path: Path) -> BinaryIO:
 
 def json_lines(file: BinaryIO, name: str) -> Iterator[tuple[str, Any]]:
     """Parse a file of JSON lines: each line's place for messages, such as "texts.jsonl, line 3", and its value."""
-    for number, line in enumerate(_lines(file, name), 1):
+    for number, line in enumerate(plain_lines(file, name), 1):
         place = f"{name}, line {number}"
         try:
             value = json.loads(line)
@@ -73,7 +73,8 @@ def _stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _lines(file: BinaryIO, name: str) -> Iterator[str]:
+def plain_lines(file: BinaryIO, name: str) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file without their ends; InputValueError, with the line's number, where it is not."""
     # In a binary file a line ends at "\n" alone; in a text file it would end at a lone "\r" too.
     for number, line in enumerate(file, 1):
         if number == 1:
