@@ -1,5 +1,6 @@
 """The texts that every artifact is checked on."""
 
+import bisect
 import itertools
 from collections.abc import Callable
 
@@ -55,10 +56,13 @@ def check_texts(count_tokens: Callable[[str], int], max_tokens: int) -> list[str
 
 def _grow(tokens: int, count_tokens: Callable[[str], int]) -> str:
     """The longest run of ordinary words of at most so many tokens, filled up with the shortest word."""
-    words = itertools.cycle(_RUN.split())
-    text = ""
-    while count_tokens(longer := f"{text} {next(words)}".strip()) <= tokens:
-        text = longer
-    while count_tokens(longer := f"{text} a".strip()) <= tokens:
-        text = longer
-    return text
+    # No more words than tokens: each has one at least.
+    run = _longest(list(itertools.islice(itertools.cycle(_RUN.split()), tokens)), tokens, count_tokens)
+    return " ".join(_longest([*run, *["a"] * (tokens - len(run))], tokens, count_tokens))
+
+
+def _longest(words: list[str], tokens: int, count_tokens: Callable[[str], int]) -> list[str]:
+    """As many of the first words as make at most so many tokens together."""
+    # Every word adds tokens, so bisection finds the number: counting again after each word takes quadratic time.
+    counts = range(1, len(words) + 1)
+    return words[: bisect.bisect_right(counts, tokens, key=lambda count: count_tokens(" ".join(words[:count])))]
