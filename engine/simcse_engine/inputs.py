@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Literal, TypeVar, get_args
 
+import numpy as np
+
 from .artifact.kinds import TARGETS
 from .artifact.manifest import Manifest
 from .errors import InputTypeError, InputValueError, ProviderError
@@ -26,6 +28,17 @@ def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
                     f"texts[{position}] holds a lone surrogate ({text[error.start]!a}) at character {error.start}; "
                     "decode the text with errors='replace' where it is read"
                 ) from error
+
+
+def python_value(value: object) -> Any:
+    """NumPy's scalars and arrays without an axis as the Python value that they hold; anything else as it is.
+
+    >>> python_value(np.int64(5)), python_value(np.bool_(True)), python_value("a")
+    (5, True, 'a')
+    """
+    return (
+        value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim) else value
+    )
 
 
 def checked_choice(name: str, value: _T, choices: Any) -> _T:

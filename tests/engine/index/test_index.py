@@ -377,6 +377,15 @@ def test_where(tmp_path: Path, artifact: Path) -> None:
         assert len(index._searcher._masks._masks) <= SMALL.masks
 
 
+def test_a_filter_on_a_hash_finds_no_neighbour(index: Index) -> None:
+    hashes = [2**63 + 1, 2**63 + 2, -(2**63), -(2**63) - 1, 2**64 - 1]
+    documents: list[dict[str, Any]] = [*({"id": number} for number in hashes), {"id": "a"}, {"id": "a\0b"}]
+    index.add_vectors(unit_vectors(len(documents)), names(len(documents)), metadata=documents)
+    for document in documents:
+        (hits,) = index.search(unit_vectors(1), k=9, where=document)
+        assert [hit.metadata for hit in hits] == [document]
+
+
 def test_compact(tmp_path: Path, artifact: Path) -> None:
     vectors = filled(tmp_path / "index", artifact, 300)
     queries = unit_vectors(10, 1)

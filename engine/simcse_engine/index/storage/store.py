@@ -19,6 +19,7 @@ from ...errors import (
     SearchIndexError,
 )
 from ...machine.forks import ForkAware, never_destroy, register
+from .exact import add_functions
 from .records import About, State
 from .transactions import Change, Reader, create_tables
 from .vectors import create_vector_file, vector_file_name
@@ -168,6 +169,7 @@ class Store(ForkAware):
             factory=sqlite3.Connection if shared else ImmutableConnection,
         )
         connection.execute("PRAGMA cell_size_check = ON")
+        add_functions(connection)
         return connection
 
     def close(self) -> None:

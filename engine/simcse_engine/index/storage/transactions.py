@@ -101,8 +101,10 @@ class Reader:
 
     def matching(self, condition: Condition, start: int, end: int) -> NDArray[np.int64]:
         """The rows from ``start`` to ``end`` (without) whose metadata meet a condition."""
-        sql = f"SELECT row FROM entries WHERE row >= ? AND row < ? AND {condition.sql}"
-        return self._column(sql, (start, end, *condition.parameters))
+        # The condition numbers its own parameters from 1 on.
+        first = len(condition.parameters) + 1
+        sql = f"SELECT row FROM entries WHERE row >= ?{first} AND row < ?{first + 1} AND {condition.sql}"
+        return self._column(sql, (*condition.parameters, start, end))
 
     def records(self, rows: Sequence[int]) -> list[Record]:
         """The records of these rows, in any order, without those that have none."""

@@ -1,15 +1,17 @@
 """Filters on metadata: ``{"year": {"$gte": 2020}, "lang": "en"}`` → SQL over a JSON column.
 
-Names and values all reach SQLite as parameters. Values are passed as JSON, so that one parser reads a number in the
-filter and the number that it is compared with (docs/decisions/020-filters.md).
+Names and values all reach SQLite as parameters. It reads most numbers and strings as Python does; the others are left
+to `simcse_engine.index.storage.exact`, so that every comparison is exact (docs/decisions/020-filters.md).
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InputTypeError, InputValueError
+from ...inputs import python_value
 
 # SQLite's parser has a stack of 100, of which a level of a filter takes up to four.
 _MAX_DEPTH = 16
@@ -17,26 +19,32 @@ _MAX_CONDITIONS = 500
 _MAX_VALUES = 10_000
 _ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _COLUMN = "metadata"
+# To older releases of SQLite a string ends at a NUL, to newer ones a name does.
+_HOLDS_NUL = f"instr({_COLUMN}, '\\u0000')"
+# SQLite reads whole numbers beyond 64 bits as floats, and some of its releases read floats as others nearby.
+_NEAR = 1e-9
+_INT64 = range(-(1 << 63), 1 << 63)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A filter as SQL.
+    """A filter as SQL, for a connection with the functions of `exact`.
 
     Attributes:
-        sql: an expression over the column ``metadata`` that is 1 or 0, never NULL, with ``?`` for every parameter.
-        parameters: the values for the ``?``, in order.
+        sql: an expression over the column ``metadata`` that is 1 or 0, never NULL, with ``?1``, ``?2`` … for the
+            parameters.
+        parameters: their values.
     """
 
     sql: str
-    parameters: tuple[str, ...]
+    parameters: tuple[str | int | float, ...]
 
 
 def compile_where(where: Mapping[str, Any]) -> Condition:
     """Compile a filter.
 
-    >>> compile_where({"lang": "en"}).parameters
-    ('$."lang"', '$."lang"', '"en"')
+    >>> compile_where({"year": 5}).parameters
+    ('$."year"', '["[5,null]", "[5.0,null]"]')
 
     Args:
         where: fields and what they must be; all conditions must hold. ``"lang": "en"`` is short for
@@ -58,8 +66,14 @@ def compile_where(where: Mapping[str, Any]) -> Condition:
 
 class _Compiler:
     def __init__(self) -> None:
-        self.parameters: list[str] = []
+        self.parameters: list[str | int | float] = []
         self._conditions = 0
+
+    def _bound(self, *values: str | int | float) -> list[str]:
+        """Take parameters; their names in SQL."""
+        start = len(self.parameters) + 1
+        self.parameters += values
+        return [f"?{number}" for number in range(start, start + len(values))]
 
     def filter(self, where: object, depth: int) -> str:
         if not isinstance(where, Mapping):
@@ -81,7 +95,7 @@ class _Compiler:
 
     def _field(self, path: str, operand: object, depth: int) -> str:
         if not isinstance(operand, Mapping):
-            return self._compare(path, "$eq", operand)
+            return self._equals(path, "$eq", [operand])
         if not operand:
             raise InputValueError(f"the filter on {path[2:]} is empty; give an operator, as in {{'$gte': 2020}}")
         _check_depth(depth)
@@ -90,43 +104,58 @@ class _Compiler:
             if operator == "$not":
                 parts.append(f"NOT {self._field(path, value, depth + 1)}")
             elif operator == "$in":
-                parts.append(self._in(path, value))
+                parts.append(self._equals(path, operator, _checked_list(operator, value)))
+            elif operator == "$eq":
+                parts.append(self._equals(path, operator, [value]))
             elif operator == "$ne":
-                parts.append(f"NOT {self._compare(path, '$eq', value)}")
-            elif operator == "$eq" or operator in _ORDER:
-                parts.append(self._compare(path, operator, value))
+                parts.append(f"NOT {self._equals(path, operator, [value])}")
+            elif operator in _ORDER:
+                parts.append(self._order(path, operator, value))
             else:
                 known = ", ".join(["$eq", "$ne", *_ORDER, "$in", "$not"])
                 raise InputValueError(f"{operator!r:.40} is no operator on a field; {known} are")
         return self._joined(parts, " AND ", empty=True)
 
-    def _compare(self, path: str, operator: str, value: object) -> str:
-        self._count()
-        kinds = _kinds(operator, value)
-        if value is None or isinstance(value, bool):
-            self.parameters.append(path)
-            return f"coalesce(json_type({_COLUMN}, ?), 'null') = '{kinds[0]}'"
-        self.parameters += [path, path, _as_json(operator, value)]
-        return _comparison(kinds, f"{_ORDER.get(operator, '=')} json_extract(?, '$')")
+    def _equals(self, path: str, operator: str, values: Sequence[object]) -> str:
+        """That a field is one of ``values``: all of them are one parameter, so that a long list is no long expression.
 
-    def _in(self, path: str, values: object) -> str:
-        """All strings are one parameter and all numbers another, so that a long list is no long expression."""
-        listed = _checked_list("$in", values)
-        if len(listed) > _MAX_VALUES:
-            raise InputValueError(f"$in has {len(listed)} values; at most {_MAX_VALUES} are allowed")
-        parts = []
-        groups: dict[tuple[str, ...], list[object]] = {}
-        for value in listed:
-            groups.setdefault(_kinds("$in", value), []).append(value)
-        for kinds, group in groups.items():
-            if kinds in (_NUMBER, _TEXT):
-                self._count()
-                joined = ", ".join(_as_json("$in", value) for value in group)
-                self.parameters += [path, path, f"[{joined}]"]
-                parts.append(_comparison(kinds, "IN (SELECT value FROM json_each(?))"))
-            else:
-                parts.append(self._compare(path, "$eq", group[0]))
-        return self._joined(parts, " OR ", empty=False)
+        JSON as we write it has one text for each string, and one for each int and float, so that texts are compared.
+        """
+        self._count()
+        if len(values) > _MAX_VALUES:
+            raise InputValueError(f"{operator} has {len(values)} values; at most {_MAX_VALUES} are allowed")
+        # With two paths, SQLite returns the JSON of what stands there, and not the value; the second leads nowhere.
+        texts = [f"[{text},null]" for value in values for text in _equal_texts(operator, value)]
+        field, listed = self._bound(path, json.dumps(texts, ensure_ascii=False))
+        found = f"coalesce(json_extract({_COLUMN}, {field}, '$[0]'), '[null,null]')"
+        found = f"CASE WHEN {_HOLDS_NUL} THEN exact_text({_COLUMN}, {field}) ELSE {found} END"
+        return f"({found} IN (SELECT value FROM json_each({listed})))"
+
+    def _order(self, path: str, operator: str, value: object) -> str:
+        """That a field is greater or less than ``value``."""
+        self._count()
+        sign = _ORDER[operator]
+        operand = _checked_scalar(operator, value)
+        if operand is None or isinstance(operand, bool):
+            raise InputTypeError(f"{operator} is given {operand!r}; expected a number or a str")
+        field, exact = self._bound(path, _as_json(operator, operand))
+        kind, found = f"json_type({_COLUMN}, {field})", f"json_extract({_COLUMN}, {field})"
+        exactly = f"coalesce(exact_order({_COLUMN}, {field}, {exact}) {sign} 0, 0)"
+        if isinstance(operand, str):
+            (text,) = self._bound(operand)
+            condition = f"coalesce({kind} = 'text' AND {found} {sign} {text}, 0)"
+            return f"CASE WHEN {_HOLDS_NUL} THEN {exactly} ELSE {condition} END"
+        # A whole number of 64 bits meets the limit. What SQLite reads as another number is off by less than the margin,
+        # and compared exactly. Zero and the smallest floats are always within it.
+        nearest = _as_float(operand)
+        limit = operand if isinstance(operand, float) or operand in _INT64 else math.copysign(math.inf, nearest)
+        whole, near, margin = self._bound(limit, nearest, abs(nearest) * _NEAR + 1e-300)
+        return (
+            f"CASE WHEN {_HOLDS_NUL} THEN {exactly} "
+            f"WHEN coalesce({kind} NOT IN ('integer', 'real'), 1) THEN 0 "
+            f"WHEN typeof({found}) = 'integer' THEN {found} {sign} {whole} "
+            f"WHEN abs({found} - {near}) > {margin} THEN {found} {sign} {near} ELSE {exactly} END"
+        )
 
     def _joined(self, parts: list[str], by: str, *, empty: bool) -> str:
         if parts:
@@ -141,30 +170,15 @@ class _Compiler:
             raise InputValueError(f"the filter has more than {_MAX_CONDITIONS} conditions")
 
 
-_NUMBER, _TEXT = ("integer", "real"), ("text",)
-
-
-def _comparison(kinds: tuple[str, ...], condition: str) -> str:
-    """The SQL that a field is of one of these types and meets a condition; its name is two parameters."""
-    listed = ", ".join(f"'{kind}'" for kind in kinds)
-    return f"coalesce(json_type({_COLUMN}, ?) IN ({listed}) AND json_extract({_COLUMN}, ?) {condition}, 0)"
-
-
 def _check_depth(depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise InputValueError(f"the filter is nested more than {_MAX_DEPTH} deep")
 
 
-def _kinds(operator: str, value: object) -> tuple[str, ...]:
-    """The types of JSON, as SQLite names them, that compare with ``value``."""
-    if isinstance(value, bool) or value is None:
-        if operator in _ORDER:
-            raise InputTypeError(f"{operator} is given {value!r}; expected a number or a str")
-        return ("null",) if value is None else ("true",) if value else ("false",)
-    if isinstance(value, str):
-        return _TEXT
-    if isinstance(value, int | float):
-        return _NUMBER
+def _checked_scalar(operator: str, value: object) -> str | int | float | None:
+    value = python_value(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
     raise InputTypeError(f"{operator} is given {type(value).__name__}; expected a str, number, bool or None")
 
 
@@ -177,6 +191,26 @@ def _as_json(operator: str, value: object) -> str:
     except ValueError as error:
         raise InputValueError(f"{operator} is given {value!r:.40}, which no JSON can hold") from error
     return text
+
+
+def _equal_texts(operator: str, operand: object) -> list[str]:
+    """The JSON of everything that equals an operand: ``5`` and ``5.0`` are equal."""
+    value = _checked_scalar(operator, operand)
+    text = _as_json(operator, value)
+    if value is None or isinstance(value, str | bool):
+        return [text]
+    if value == 0:
+        return ["0", "0.0", "-0.0"]
+    near = _as_float(value)
+    return [*([str(int(value))] if value == int(value) else []), *([repr(near)] if value == near else [])]
+
+
+def _as_float(number: int | float) -> float:
+    """The float nearest to a number."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _checked_list(operator: str, value: object) -> Sequence[object]:
