@@ -86,7 +86,7 @@ ORDER = {
     ENGINE / "machine": "cpu device forks nvidia",
     ENGINE / "index": "checks limits < storage < ann < search < batches binding info upkeep < writer < index < filling",
     ENGINE / "files": "arrow atomic < texts vectors < entries new_entries",
-    ENGINE / "index/storage": "exact lock vectors where < records < transactions < store",
+    ENGINE / "index/storage": "exact regular < lock vectors where < records < transactions < store",
     ENGINE / "index/ann": "saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "measure": "cosines parity results samples sts < bench quality",

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import stat
 import tempfile
 import weakref
 from pathlib import Path
@@ -286,7 +287,9 @@ class SimCSE:
         with whole_folder(target) as staging, Index.open(source.folder, artifact=self._encoder):
             for path in sorted(source.folder.iterdir(), reverse=True):
                 with contextlib.suppress(FileNotFoundError):
-                    shutil.copyfile(path, staging / path.name)
+                    # Nothing else is the index's.
+                    if stat.S_ISREG(path.lstat().st_mode):
+                        shutil.copyfile(path, staging / path.name)
         self._use(Index.open(target, read_only=True, artifact=self._encoder), None)
 
     def load_index(self, folder: str | os.PathLike[str]) -> None:

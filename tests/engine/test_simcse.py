@@ -195,6 +195,18 @@ def test_saved_and_loaded(model: SimCSE, artifact: Path, tmp_path: Path) -> None
         assert len(index) == 5
 
 
+def test_only_files_are_saved(model: SimCSE, tmp_path: Path) -> None:
+    """Whatever else lies in the folder; a pipe would be waited for."""
+    model.build_index(TEXTS)
+    model.save_index(tmp_path / "index")
+    os.mkfifo(tmp_path / "index/pipe")
+    (tmp_path / "index/folder").mkdir()
+    (tmp_path / "index/link").symlink_to(tmp_path)
+    model.save_index(tmp_path / "again")
+    assert not {"pipe", "folder", "link"} & {path.name for path in (tmp_path / "again").iterdir()}
+    assert model.search("one man", threshold=-1)
+
+
 def test_an_index_of_another_artifact(model: SimCSE, raw_artifact: Path, tmp_path: Path) -> None:
     Index.create(tmp_path / "index", raw_artifact).close()
     with pytest.raises(IndexMismatchError):

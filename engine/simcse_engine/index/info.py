@@ -28,6 +28,6 @@ class IndexInfo:
 def size_of(path: Path) -> int:
     """A file's size; 0 if a compaction has deleted it meanwhile."""
     try:
-        return path.stat().st_size
+        return path.lstat().st_size
     except FileNotFoundError:
         return 0

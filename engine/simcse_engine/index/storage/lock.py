@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import IndexLockedError, OutputError
 from ...machine.forks import ForkAware, register
+from .regular import open_regular
 
 
 class WriterLock(ForkAware):
@@ -25,7 +26,7 @@ class WriterLock(ForkAware):
     def __init__(self, path: Path) -> None:
         """Take the lock on the file at ``path``, which is made; IndexLockedError if another writer holds it."""
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            handle = open_regular(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror}); open with read_only=True") from error
         try:

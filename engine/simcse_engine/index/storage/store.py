@@ -21,10 +21,13 @@ from ...errors import (
 from ...machine.forks import ForkAware, never_destroy, register
 from .exact import add_functions
 from .records import About, State
+from .regular import check_regular
 from .transactions import Change, Reader, create_tables
 from .vectors import create_vector_file, vector_file_name
 
 DATABASE = "index.db"
+# What SQLite opens beside it, by name.
+_BESIDE = ("-wal", "-shm", "-journal")
 _BUSY_SECONDS = 30.0
 # How long a fork waits for other threads to finish what they do with a database.
 _FORK_SECONDS = 5.0
@@ -66,7 +69,8 @@ class Store(ForkAware):
         if not folder.is_dir():
             problem = "is a file, not an index's folder" if folder.exists() else "does not exist"
             raise IndexNotFoundError(f"{folder}: {problem}; Index.create(folder, artifact) makes one")
-        if not self._path.is_file():
+        check_regular(self._path)
+        if not self._path.exists():
             raise IndexNotFoundError(f"{folder}: no {DATABASE} in it, so it is no index")
         # Before the first connection, so that a fork knows of each.
         register("store", self)
@@ -156,6 +160,8 @@ class Store(ForkAware):
         connection.close()
 
     def _connect(self) -> sqlite3.Connection:
+        for suffix in ("", *_BESIDE):
+            check_regular(self._path.with_name(f"{DATABASE}{suffix}"))
         writable = os.access(self._path.parent, os.W_OK) and os.access(self._path, os.W_OK)
         # Readers share a small file with the writer. If they cannot make it, nobody writes now, unless it is there.
         shared = writable or self._path.with_name(f"{self._path.name}-wal").exists()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError
+from .regular import open_regular
 
 _MAGIC = b"SimCSEv1"
 # Magic, dimension, generation, the index's own name; then a CRC-32 over them. Rows begin at a multiple of 64 bytes.
@@ -43,7 +44,7 @@ class VectorWriter:
     """Writes rows into a vector file."""
 
     def __init__(self, path: Path, dimension: int) -> None:
-        self._handle = os.open(path, os.O_RDWR)
+        self._handle = open_regular(path, os.O_RDWR)
         self._record_bytes = _record_bytes(dimension)
 
     def write(self, start: int, vectors: NDArray[np.float32]) -> None:
@@ -92,11 +93,11 @@ class VectorMap:
 
         Raises:
             FileNotFoundError: it does not exist; a compaction deletes the file of an older state.
-            IndexDamagedError: it is no vector file, another index's, or shorter than its rows.
+            IndexDamagedError: it is no regular file, no vector file, another index's, or shorter than its rows.
         """
         self.path = path
         self.rows = rows
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(_HEADER.size)
             _check_header(path, head, dimension, generation, name)
