@@ -23,7 +23,7 @@ READERS = {
     "pyarrow": {"files/arrow.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/encode.py", "cli/bench.py", "cli/index/fill.py"},
     "usearch": {"index/ann/usearch.py"},
-    "sqlite3": {"index/storage/transactions.py", "index/storage/store.py"},
+    "sqlite3": {"index/storage/faults.py", "index/storage/transactions.py", "index/storage/store.py"},
 }
 
 # What the engine imports beside the standard library and its readers' libraries.
@@ -76,17 +76,17 @@ def test_readers_of_a_library(library: str) -> None:
 # Files and folders, lowest first: each may import from those left of its <, and from none beside it.
 ORDER = {
     ENGINE: (
-        "_version errors < files machine < artifact < inputs session tokenizer < distinct schedule < runner < "
+        "_version errors < machine < files < artifact < inputs session tokenizer < distinct schedule < runner < "
         "pipeline < encoder < index measure < compiling doctor simcse < cli"
     ),
     ENGINE / "session": "feeds library session < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
     ENGINE / "session/tensorrt": "libraries plans < rtx < session",
     ENGINE / "artifact": "kinds < manifest < hub opening output",
-    ENGINE / "machine": "cpu device forks nvidia",
+    ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": "checks limits < storage < ann < search < batches binding info upkeep < writer < index < filling",
-    ENGINE / "files": "arrow atomic < texts vectors < entries new_entries",
-    ENGINE / "index/storage": "exact regular < lock vectors where < records < transactions < store",
+    ENGINE / "files": "arrow refusals < atomic texts < vectors < entries new_entries",
+    ENGINE / "index/storage": "exact faults regular < lock vectors where < records < transactions < store",
     ENGINE / "index/ann": "saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "measure": "cosines parity results samples sts < bench quality",

@@ -20,6 +20,8 @@ SimCSEError
 │   └── TruncationError          a text is longer than max_tokens and truncate="error"
 ├── ClosedError              use after close()
 ├── OutputError              a result cannot be written to its place
+│   └── DiskFullError            the disk, or the quota on it, has no more room
+├── LimitError               this process may have no more open files, threads or memory
 ├── ParityError              vectors differ from the reference model's by more than the precision allows
 └── ExportError              (simcse_export) the checkpoint cannot be exported
     ├── CheckpointError          a file of the checkpoint is missing, broken or contradictory
@@ -110,6 +112,14 @@ class ClosedError(SimCSEError):
 
 class OutputError(SimCSEError):
     """A result cannot be written to its place; what lies there is untouched."""
+
+
+class DiskFullError(OutputError):
+    """The disk, or the quota on it, has no room for what was to be written."""
+
+
+class LimitError(SimCSEError):
+    """This process may have no more open files, threads or memory; the message names the limit and its value."""
 
 
 class ParityError(SimCSEError):

@@ -1,11 +1,9 @@
 """An artifact is published whole, checked, and over nothing but an artifact; or nothing changes."""
 
-import contextlib
 import gc
 import shutil
-import subprocess
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from simcse_export.checkpoint.model import Model
 from simcse_export.checkpoint.weights import load_weights
 from simcse_export.float32 import run_reference
 from support.checkpoints import edit_weights, make_checkpoint, make_sentence_transformers
+from support.disks import fill, small_disk
 from support.forward import forward
 
 AVG = ExportOptions(pooler="avg")
@@ -227,23 +226,6 @@ def test_a_changed_weight_is_found(checkpoint: Path, tmp_path: Path) -> None:
         parity.verify(encoder, tmp_path / "artifact")
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path, size_bytes: int) -> Iterator[None]:
-    """Mount a disk of that size on ``folder``, where the system lets us."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        pytest.skip(f"no mount here: {error}")
-    if done.returncode:
-        pytest.skip(f"a small disk needs root: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 # How much room there is for the new artifact, of the size of the old one: at different files it runs out.
 @pytest.mark.parametrize("room", [0.0, 0.3, 0.9])
 @pytest.mark.parametrize("model_type", ["bert", "distilbert"])
@@ -260,16 +242,6 @@ def test_a_full_disk_leaves_the_old_artifact(tmp_path: Path, model_type: str, ro
         assert open_artifact(artifact) == old
         (tmp_path / "disk/filler").unlink()
         assert export(checkpoint, artifact, replace(FORCE, pooler="avg_top2")).identity != old.identity
-
-
-def fill(path: Path, *, leave: int) -> None:
-    """Write a file until the disk is full, then give back ``leave`` bytes."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.truncate(size - leave)
 
 
 def test_a_folder_that_cannot_be_written(checkpoint: Path) -> None:

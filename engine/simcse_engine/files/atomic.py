@@ -19,15 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import OutputError
+from .refusals import NO_ROOM, as_output_error
 
 _SUFFIX = ".partial-"
-
-# What a full disk answers. Of the errors that the caller's own code raises inside the block, these alone are ours.
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REFUSALS = _FULL | {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY),
-    errno.ENAMETOOLONG,
-}
 
 
 @contextlib.contextmanager
@@ -42,7 +36,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     with as_output_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     with _staged(target, folder=True) as staging:
-        with as_output_error(target, _FULL):
+        with as_output_error(target, NO_ROOM):
             yield staging
         with as_output_error(target):
             # mkdtemp, and some writers, create private files; the folder gets the permissions of mkdir and open.
@@ -69,7 +63,7 @@ def whole_file(target: Path) -> Iterator[Path]:
         # Root could replace /dev/null for the whole machine.
         raise OutputError(f"{target}: is a device or a pipe; name a file")
     with _staged(target, folder=False) as staging:
-        with as_output_error(target, _FULL):
+        with as_output_error(target, NO_ROOM):
             yield staging
         with as_output_error(target):
             staging.chmod(0o666 & ~_umask())
@@ -179,15 +173,3 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextlib.contextmanager
-def as_output_error(target: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
-    """Turn the system's refusals to write, or those in ``errors``, into OutputError; other errors pass."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errors or _REFUSALS):
-            raise
-        reason = "the disk is full" if error.errno in _FULL else f"cannot be written ({error.strerror})"
-        raise OutputError(f"{target}: {reason}; nothing there was changed") from error

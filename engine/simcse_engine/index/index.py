@@ -108,7 +108,7 @@ class Index(ForkAware):
             raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, CANDIDATES_PER_HIT))}")
         about = about_of(artifact, dtype)
         with whole_folder(target) as staging:
-            create_store(staging, about)
+            create_store(staging, about, target)
         return cls(target, artifact=artifact)
 
     @classmethod

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IndexDamagedError
-from ..files.atomic import as_output_error
+from ..files.refusals import as_output_error
 from .ann.saved import SavedGraph
 from .ann.usearch import AnnGraph
 from .limits import SearchLimits, blocks

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputValueError, SearchIndexError
-from ..files.atomic import as_output_error
+from ..files.refusals import as_output_error
 from .batches import Batch, VanishedError
 from .checks import MAX_KEY
 from .limits import SearchLimits, blocks

@@ -5,6 +5,8 @@ import os
 import platform
 from pathlib import Path
 
+from .cgroups import ROOT, group_folders
+
 # Instructions that decide speed here: int8 dot products, wide vectors, bf16 matrix products.
 _FEATURES = {
     "avx2": "avx2",
@@ -40,24 +42,11 @@ def affinity() -> int:
     return os.cpu_count() or 1
 
 
-def cgroup_quota(root: Path = Path("/")) -> float | None:
+def cgroup_quota(root: Path = ROOT) -> float | None:
     """CPUs that the process's cgroups (v2 or v1) allow, the smallest over all levels; None where unlimited."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    quotas = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            base, read = root / "sys/fs/cgroup", _quota_v2
-        elif "cpu" in controllers.split(","):
-            base, read = root / "sys/fs/cgroup/cpu", _quota_v1
-        else:
-            continue
-        # In a container the path may be the host's, whose end the container sees as its root.
-        inside = base / path.lstrip("/")
-        quotas += [read(level) for level in (inside, *inside.parents) if level.is_relative_to(base)]
+    quotas = [
+        _quota_v2(folder) if version == 2 else _quota_v1(folder) for folder, version in group_folders("cpu", root)
+    ]
     return min((q for q in quotas if q is not None), default=None)
 
 

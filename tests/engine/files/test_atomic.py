@@ -1,11 +1,9 @@
 import errno
 import os
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from simcse_engine.errors import OutputError
 from simcse_engine.files import atomic
 from simcse_engine.files.atomic import check_absent, whole_file, whole_folder
+from support.disks import small_disk
 
 NAMES = ["out", "a b", "out[1]", "*", "?", "[!x]", "ü 漢", ".hidden", "-f", "a.partial-b", "a\nb"]
 
@@ -323,11 +322,11 @@ for write in (whole_folder(Path(sys.argv[1]) / "folder", replace=True), whole_fi
 """
 
 
-def check_full(folder: Path, code: str) -> None:
+def check_full(folder: Path, code: str, message: str) -> None:
     write_folder(folder / "folder", "old")
     write_file(folder / "file", "old")
     lines = run(code, folder).splitlines()
-    assert [line.rpartition(": ")[2] for line in lines] == ["the disk is full; nothing there was changed"] * 2
+    assert [line.rpartition(": ")[2] for line in lines] == [f"{message}; nothing there was changed"] * 2
     assert (folder / "folder/content").read_text() == (folder / "file").read_text() == "old"
     assert names(folder) == ["file", "folder"]
 
@@ -338,30 +337,18 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 """
-    check_full(tmp_path, limit + TOO_MUCH)
+    check_full(tmp_path, limit + TOO_MUCH, "would grow beyond this process's 1,000 bytes for a file (ulimit -f)")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("only root can mount a small file system, on Linux")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"mount is not allowed here: {mounted.stderr.strip()}")
-    yield tmp_path
-    subprocess.run(["umount", tmp_path], check=True)
+def test_a_full_disk_leaves_the_old(tmp_path: Path) -> None:
+    with small_disk(tmp_path, 64 << 10):
+        check_full(tmp_path, TOO_MUCH, "the disk is full")
 
 
-def test_a_full_disk_leaves_the_old(small_disk: Path) -> None:
-    check_full(small_disk, TOO_MUCH)
-
-
-def test_a_disk_that_can_only_be_read_is_an_output_error(small_disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    with pytest.raises(OutputError, match="Read-only file system"):
-        write_folder(small_disk / "folder", "new")
-    with pytest.raises(OutputError, match="Read-only file system"):
-        write_file(small_disk / "file", "new")
+def test_a_disk_that_can_only_be_read_is_an_output_error(tmp_path: Path) -> None:
+    with small_disk(tmp_path, 64 << 10):
+        subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
+        with pytest.raises(OutputError, match="Read-only file system"):
+            write_folder(tmp_path / "folder", "new")
+        with pytest.raises(OutputError, match="Read-only file system"):
+            write_file(tmp_path / "file", "new")

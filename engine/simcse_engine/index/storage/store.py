@@ -10,16 +10,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...errors import (
-    ClosedError,
-    IndexDamagedError,
-    IndexLockedError,
-    IndexNotFoundError,
-    OutputError,
-    SearchIndexError,
-)
+from ...errors import ClosedError, IndexNotFoundError, SearchIndexError
 from ...machine.forks import ForkAware, never_destroy, register
 from .exact import add_functions
+from .faults import translating_faults
 from .records import About, State
 from .regular import check_regular
 from .transactions import Change, Reader, create_tables
@@ -33,11 +27,15 @@ _BUSY_SECONDS = 30.0
 _FORK_SECONDS = 5.0
 
 
-def create_store(folder: Path, about: About) -> None:
-    """Write the files of an empty index into ``folder``."""
+def create_store(folder: Path, about: About, place: Path) -> None:
+    """Write the files of an empty index into ``folder``; errors speak of ``place``, where they will lie."""
     path, name = folder / vector_file_name(1), bytes.fromhex(about.name)
     create_vector_file(path, dimension=about.dimension, generation=1, name=name)
-    with contextlib.closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as connection:
+    database = folder / DATABASE
+    with (
+        translating_faults(database, place),
+        contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection,
+    ):
         connection.execute("PRAGMA journal_mode = WAL")
         create_tables(connection, about, generation=1)
 
@@ -85,7 +83,7 @@ class Store(ForkAware):
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reader]:
         """Yield one state of the database, whatever writers do meanwhile."""
-        with translating_errors(self._path), self._in_use():
+        with translating_faults(self._path), self._in_use():
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             connection = connection or self._connect()
@@ -123,7 +121,7 @@ class Store(ForkAware):
     @contextlib.contextmanager
     def _write_connection(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection that writes, outside of a transaction."""
-        with translating_errors(self._path), self._in_use():
+        with translating_faults(self._path), self._in_use():
             if self._writer is None:
                 self._writer = self._connect()
                 # At the end of a commit it is on disk, not only whole.
@@ -218,21 +216,3 @@ class Store(ForkAware):
 
 # Databases that were in use when this process was forked from another.
 _unusable_after_fork: set[Path] = set()
-
-
-@contextlib.contextmanager
-def translating_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors about the database at ``path`` into ours."""
-    try:
-        yield
-    except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
-        raise
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
-            raise OutputError(f"{path}: the disk is full; what was acknowledged is safe") from error
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
-            raise OutputError(f"{path}: cannot be opened or written ({error})") from error
-        if code == sqlite3.SQLITE_BUSY:
-            raise IndexLockedError(f"{path}: another program holds the database; end it, or wait") from error
-        raise IndexDamagedError(f"{path}: cannot be read ({error}); restore the file from a backup") from error

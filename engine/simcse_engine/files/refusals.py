@@ -1,0 +1,72 @@
+"""Refusals: what the system answers to who would read or write a file, as errors of ours that say which it was."""
+
+import contextlib
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import DiskFullError, OutputError, SimCSEError
+from ..machine.limits import limit_error
+
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+# What the system says of writing, of all that a block may raise: the rest may be about other files.
+NO_ROOM = frozenset({*_FULL, errno.EFBIG})
+# As much as SQLite asks for at once.
+_PROBE_BYTES = 32 << 10
+
+
+def unwritable(path: Path, error: OSError, consequence: str = "nothing there was changed") -> SimCSEError:
+    """The error that says why ``path`` cannot be written, and what follows."""
+    limit = limit_error(error)
+    if limit is not None:
+        return limit
+    if error.errno in _FULL:
+        return DiskFullError(f"{path}: {_FULL[error.errno]}; {consequence}")
+    if error.errno == errno.EFBIG:
+        allowed, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        of_what = "this file system's" if allowed == resource.RLIM_INFINITY else f"this process's {allowed:,} bytes"
+        return OutputError(f"{path}: would grow beyond {of_what} for a file (ulimit -f); {consequence}")
+    return OutputError(f"{path}: cannot be written ({error.strerror}); {consequence}")
+
+
+def unreadable(path: Path, error: OSError, kind: type[SimCSEError]) -> SimCSEError:
+    """The error, a `LimitError` or of a ``kind``, that says why ``path`` cannot be read."""
+    return limit_error(error) or kind(f"{path}: cannot be read ({error.strerror})")
+
+
+@contextlib.contextmanager
+def as_output_error(path: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
+    """Turn the system's refusals to write ``path``, all or those in ``errors``, into errors of ours."""
+    try:
+        yield
+    except OSError as error:
+        if errors is not None and error.errno not in errors:
+            raise
+        raise unwritable(path, error) from error
+
+
+def read_refusal(path: Path) -> OSError | None:
+    """What the system answers to who opens a file now; None if it lets them."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError as error:
+        return error
+    return None
+
+
+def write_refusal(path: Path) -> OSError | None:
+    """What the system answers to who writes a little more into a file as large as ``path``; None if it lets them."""
+    import tempfile  # lazily: it takes 2 ms that whoever is refused nothing need not pay
+
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            start = path.stat().st_size if path.exists() else 0
+            left = memoryview(bytes(_PROBE_BYTES))
+            while left:
+                written = os.pwrite(file.fileno(), left, start)
+                left, start = left[written:], start + written
+    except OSError as error:
+        return error
+    return None
