@@ -87,7 +87,7 @@ ORDER = {
     ENGINE / "index": "checks limits < storage < ann < search < batches binding info upkeep < writer < index < filling",
     ENGINE / "files": "arrow refusals < atomic texts < vectors < entries new_entries",
     ENGINE / "index/storage": "exact faults regular < lock vectors where < records < transactions < store",
-    ENGINE / "index/ann": "saved scheme < usearch",
+    ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "measure": "cosines parity results samples sts < bench quality",
     ENGINE / "doctor": "child < facts < rules < report",

@@ -151,7 +151,7 @@ def test_a_damaged_graph_is_told_and_built_again(folder: Path) -> None:
     flipped(file(folder, "graph-*"), 1000)
     queries = unit_vectors(3)
     with Index.open(folder, read_only=True) as index:
-        with pytest.warns(IndexWarning, match=r"checksum differs.*call checkpoint\(\)"):
+        with pytest.warns(IndexWarning, match=r"digest differs.*call checkpoint\(\)"):
             index.search(queries, exact=False)
         # Once is enough.
         index.search(queries, exact=False)

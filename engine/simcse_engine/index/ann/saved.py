@@ -1,13 +1,18 @@
 """A saved ANN graph: what the database records of it, so that its file is known from any other."""
 
+import hashlib
 import json
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Self
 
+from ...errors import IndexDamagedError
+
 _PIECE_BYTES = 16 << 20
+_FIELDS = {"file": str, "size_bytes": int, "pieces": list, "covered": int, "members": int, "strays": list}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +22,7 @@ class SavedGraph:
     Attributes:
         file: the file's name.
         size_bytes: its size.
-        pieces: CRC-32 of each 16 MiB of it.
+        pieces: SHA-256 of each 16 MiB of it; earlier engines wrote CRC-32.
         covered: the graph covers the rows below this; those that were dead when it was built are not in it.
         members: how many rows are in it.
         strays: rows in it that its links do not lead to.
@@ -25,7 +30,7 @@ class SavedGraph:
 
     file: str
     size_bytes: int
-    pieces: tuple[int, ...]
+    pieces: tuple[str | int, ...]
     covered: int
     members: int
     strays: tuple[int, ...]
@@ -36,19 +41,42 @@ class SavedGraph:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote."""
-        facts = json.loads(text)
-        return cls(**{**facts, "pieces": tuple(facts["pieces"]), "strays": tuple(facts["strays"])})
+        """Read what `to_json` wrote, or raise IndexDamagedError."""
+        try:
+            facts = json.loads(text)
+            if {name: type(value) for name, value in facts.items()} != _FIELDS:
+                raise ValueError("fields of other names or types")
+            record = cls(**{**facts, "pieces": tuple(facts["pieces"]), "strays": tuple(facts["strays"])})
+            if PurePath(record.file).name != record.file:
+                raise ValueError(f"the file {record.file!r}")
+            if not 0 <= record.members <= record.covered:
+                raise ValueError(f"{record.members} of {record.covered} rows")
+            if not all(type(row) is int and 0 <= row < 1 << 63 for row in record.strays):
+                raise ValueError("strays that are no rows")
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise IndexDamagedError(f"the database's record of the graph is damaged ({error})") from error
+        return record
+
+    def is_of(self, content: memoryview, threads: int) -> bool:
+        """Whether ``content`` is that of the file that was saved."""
+        by_crc = bool(self.pieces) and isinstance(self.pieces[0], int)
+        return (
+            len(content) == self.size_bytes and pieces_of(content, threads, _crc if by_crc else _digest) == self.pieces
+        )
 
 
-def checksums(path: Path, threads: int) -> tuple[int, tuple[int, ...]]:
-    """A file's size, and the CRC-32 of each of its pieces, computed in parallel."""
-    size_bytes = path.stat().st_size
+def _crc(piece: memoryview) -> int:
+    return zlib.crc32(piece)
 
-    def checksum(start: int) -> int:
-        with path.open("rb", buffering=0) as file:
-            file.seek(start)
-            return zlib.crc32(file.read(_PIECE_BYTES))
 
+def _digest(piece: memoryview) -> str:
+    return hashlib.sha256(piece).hexdigest()
+
+
+def pieces_of(
+    content: memoryview, threads: int, digest: Callable[[memoryview], str | int] = _digest
+) -> tuple[str | int, ...]:
+    """The digests of a file's pieces, computed in parallel."""
+    pieces = [content[start : start + _PIECE_BYTES] for start in range(0, len(content), _PIECE_BYTES)]
     with ThreadPoolExecutor(threads) as pool:
-        return size_bytes, tuple(pool.map(checksum, range(0, size_bytes, _PIECE_BYTES)))
+        return tuple(pool.map(digest, pieces))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 # How an ANN graph can store vectors, and how many candidates a hit needs then. They are rescored with the full vectors,
 # which makes up for what such a form rounds away (docs/decisions/019-ann-graph.md).
 CANDIDATES_PER_HIT: Mapping[str, int] = {"f32": 2, "f16": 2, "bf16": 3, "i8": 3, "b1": 20}
+_BITS: Mapping[str, int] = {"f32": 32, "f16": 16, "bf16": 16, "i8": 8, "b1": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,11 @@ class Scheme:
     connectivity: int = 32
     expansion_add: int = 128
     expansion_search: int = 128
+
+    @property
+    def vector_bytes(self) -> int:
+        """Of a vector as the graph stores it."""
+        return -(-self.dimension * _BITS[self.dtype] // 8)
 
     def candidates(self, k: int) -> int:
         """How many candidates to rescore for k hits."""

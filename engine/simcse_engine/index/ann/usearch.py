@@ -5,8 +5,12 @@ deal with that. So it is saved only from time to time, and dropped whenever a sa
 (docs/decisions/019-ann-graph.md).
 """
 
+import contextlib
 import errno
+import mmap
+import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +19,9 @@ from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError
 from ...files.atomic import whole_file
-from .saved import SavedGraph, checksums
+from ..storage.regular import open_regular
+from .layout import Layout, LayoutError
+from .saved import SavedGraph, pieces_of
 from .scheme import Scheme, quantized
 
 if TYPE_CHECKING:
@@ -58,7 +64,8 @@ class AnnGraph:
         self.covered = 0
         self.saved_covered = 0
         self.strays: NDArray[np.int64] = np.empty(0, np.int64)
-        self._path: Path | None = None
+        # What a graph that was opened lies in, until it grows.
+        self._content: memoryview | None = None
         self._turn = threading.Lock()
         self._graph = _new(scheme)
 
@@ -70,53 +77,52 @@ class AnnGraph:
         """Map a saved graph into memory, after its content has been checked.
 
         USearch itself checks little: it may crash on other content, and takes over whatever dtype and dimension a file
-        states.
+        states. So its digests are compared, and since whoever alters the database can alter them too, its layout.
         """
         path = folder / saved.file
-        if checksums(path, threads) != (saved.size_bytes, saved.pieces):
-            raise IndexDamagedError(f"{path}: is not the graph that was saved (its checksum differs)")
+        content = _mapped(path)
+        if not saved.is_of(content, threads):
+            raise IndexDamagedError(f"{path}: is not the graph that was saved (its digest differs)")
         opened = cls(scheme)
-        opened._check_facts(path, saved)
-        opened._graph.view(path)
-        if len(opened._graph) != saved.members:
-            raise IndexDamagedError(f"{path}: holds {len(opened._graph)} vectors, {saved.members} were saved")
-        opened._path, opened.covered, opened.saved_covered = path, saved.covered, saved.covered
+        try:
+            opened._layout(saved).check(content)
+        except LayoutError as error:
+            raise IndexDamagedError(f"{path}: is no graph of this index ({error})") from error
+        with _translating_errors(str(path)):
+            opened._graph.view(content)
+        opened._content, opened.covered, opened.saved_covered = content, saved.covered, saved.covered
         opened.strays = np.array(saved.strays, np.int64)
         return opened
 
-    def _check_facts(self, path: Path, saved: SavedGraph) -> None:
-        from usearch.index import Index
+    def _layout(self, saved: SavedGraph) -> Layout:
+        from usearch.compiled import ScalarKind
 
-        try:
-            facts: dict[str, Any] = Index.metadata(path) or {}
-        except (RuntimeError, ValueError) as error:
-            raise IndexDamagedError(f"{path}: is no graph ({error})") from error
-        graph = self._graph
-        expected = {
-            "dimensions": graph.ndim,
-            "kind_scalar": graph.dtype,
-            "kind_metric": graph.metric_kind,
-            "count_present": saved.members,
-            "count_deleted": 0,
-        }
-        stated = {name: facts.get(name) for name in expected}
-        if stated != expected:
-            raise IndexDamagedError(f"{path}: is a graph with {stated}; expected {expected}")
+        # Any: type checkers take its metric for another's.
+        graph: Any = self._graph
+        kinds = [kind.value for kind in (graph.metric_kind, graph.dtype, ScalarKind.U64, ScalarKind.U32)]
+        return Layout(
+            head=(*kinds, saved.members, 0, graph.ndim, False),
+            vector_bytes=self.scheme.vector_bytes,
+            connectivity=self.scheme.connectivity,
+            keys=saved.covered,
+        )
 
     def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], *, covered: int, threads: int) -> None:
         """Add rows that are not in it, with their vectors; from then on it covers the rows below ``covered``."""
         with self._turn:
-            if self._path is not None:
+            if self._content is not None:
                 # A mapped graph cannot grow, and would crash.
                 graph = _new(self.scheme)
-                graph.load(self._path)
-                self._graph, self._path = graph, None
+                with _translating_errors("the ANN graph"):
+                    graph.load(self._content)
+                self._graph, self._content = graph, None
         for start in range(0, len(rows), _ADD_ROWS):
             part = slice(start, start + _ADD_ROWS)
             keys, stored = rows[part].astype(np.uint64), quantized(vectors[part], self.scheme)
             with self._turn:
                 alone = threads == 1 or len(self._graph) < _ALONE_ROWS
-                self._graph.add(keys, stored, threads=1 if alone else threads)
+                with _translating_errors("the ANN graph"):
+                    self._graph.add(keys, stored, threads=1 if alone else threads)
                 if not alone:
                     self.strays = np.concatenate([self.strays, self._unreached(rows[part], stored, threads)])
         with self._turn:
@@ -150,7 +156,8 @@ class AnnGraph:
             count = min(count, members)
             if count == 0:
                 return np.empty((len(queries), 0), np.int64), covered
-            matches = self._graph.search(stored, count, threads=min(threads, len(queries)))
+            with _translating_errors("the ANN graph"):
+                matches = self._graph.search(stored, count, threads=min(threads, len(queries)))
         if isinstance(matches, BatchMatches):
             rows = matches.keys.astype(np.int64)
             # The rest of a short result is filled with numbers that look like keys.
@@ -168,13 +175,31 @@ class AnnGraph:
             except RuntimeError as error:
                 # USearch says "Failed to write" for a full disk as for everything else; whole_file translates this one.
                 raise OSError(errno.ENOSPC, "No space left on device", str(path)) from error
-            size_bytes, pieces = checksums(path, threads)
+            content = _mapped(path)
+            size_bytes, pieces = len(content), pieces_of(content, threads)
             covered, members = self.covered, len(self._graph)
             self.saved_covered = covered
             strays = tuple(self.strays.tolist())
         return SavedGraph(
             file=name, size_bytes=size_bytes, pieces=pieces, covered=covered, members=members, strays=strays
         )
+
+
+def _mapped(path: Path) -> memoryview:
+    """The content of a file, mapped into memory."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+@contextlib.contextmanager
+def _translating_errors(what: str) -> Iterator[None]:
+    """Turn USearch's errors into ours."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise IndexDamagedError(f"{what}: USearch refuses it ({error})") from error
 
 
 def _missed(

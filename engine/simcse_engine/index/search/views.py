@@ -157,17 +157,22 @@ class Views:
                 return self.ann
         elif self._opened == needed:
             return self.ann
-        self.ann = self._open_ann(state.graph)
+        self.ann = self._open_ann(state)
         self._opened = needed
         return self.ann
 
-    def _open_ann(self, record: str | None) -> AnnGraph | None:
-        if record is None:
+    def _open_ann(self, state: State) -> AnnGraph | None:
+        if state.graph is None:
             return None
         try:
-            return AnnGraph.open(self.store.folder, SavedGraph.from_json(record), self.scheme, threads=self.threads)
-        except (IndexDamagedError, OSError, ValueError, TypeError, KeyError) as error:
-            if isinstance(error, FileNotFoundError) and self._read_only and self.store.state().graph != record:
+            saved = SavedGraph.from_json(state.graph)
+            if saved.covered > state.rows:
+                raise IndexDamagedError(
+                    f"{self.store.folder}: the graph is of {saved.covered:,} rows, not {state.rows:,}"
+                )
+            return AnnGraph.open(self.store.folder, saved, self.scheme, threads=self.threads)
+        except (IndexDamagedError, OSError) as error:
+            if isinstance(error, FileNotFoundError) and self._read_only and self.store.state().graph != state.graph:
                 raise
             advice = "open it for writing and call checkpoint()" if self._read_only else "checkpoint() builds it again"
             message = f"{error}; vectors are compared one by one until the graph is built again: {advice}"

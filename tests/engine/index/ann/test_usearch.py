@@ -1,7 +1,9 @@
 """The graph finds what is near, and is what was saved or an error."""
 
 import dataclasses
+import json
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,47 @@ def test_saved_comes_back_from_json(tmp_path: Path) -> None:
     assert saved.size_bytes == (tmp_path / "graph").stat().st_size
 
 
+def test_a_record_of_an_earlier_engine(tmp_path: Path) -> None:
+    """It has CRC-32 in the place of digests, and the same pieces."""
+    graph = graph_of(unit_vectors(60))
+    saved = graph.save(tmp_path, "graph", threads=1)
+    content = (tmp_path / "graph").read_bytes()
+    earlier = SavedGraph.from_json(dataclasses.replace(saved, pieces=(zlib.crc32(content),)).to_json())
+    assert len(AnnGraph.open(tmp_path, earlier, graph.scheme, threads=1)) == 60
+    (tmp_path / "graph").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(IndexDamagedError, match="digest"):
+        AnnGraph.open(tmp_path, earlier, graph.scheme, threads=1)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"file": "../other/graph-1-00000000.usearch"},
+        {"file": "/etc/passwd"},
+        {"file": 5},
+        {"size_bytes": "5"},
+        {"pieces": None},
+        {"covered": -1},
+        {"members": 61},
+        {"members": True},
+        {"strays": [-1]},
+        {"strays": ["1"]},
+        {"strays": [2**70]},
+        {"more": 1},
+    ],
+)
+def test_a_record_that_no_engine_wrote(tmp_path: Path, facts: dict[str, object]) -> None:
+    saved = graph_of(unit_vectors(60)).save(tmp_path, "graph", threads=1)
+    with pytest.raises(IndexDamagedError, match="record of the graph is damaged"):
+        SavedGraph.from_json(json.dumps({**json.loads(saved.to_json()), **facts}))
+
+
+@pytest.mark.parametrize("text", ["", "5", "[]", "{}", "[" * 100_000])
+def test_a_record_that_is_none(text: str) -> None:
+    with pytest.raises(IndexDamagedError, match="record of the graph is damaged"):
+        SavedGraph.from_json(text)
+
+
 def test_what_is_not_what_was_saved_is_not_opened(tmp_path: Path) -> None:
     graph = graph_of(unit_vectors(60))
     saved = graph.save(tmp_path, "graph", threads=1)
@@ -90,7 +133,7 @@ def test_what_is_not_what_was_saved_is_not_opened(tmp_path: Path) -> None:
         bad = bytearray(good)
         bad[position] ^= 1
         path.write_bytes(bad)
-        with pytest.raises(IndexDamagedError, match="checksum"):
+        with pytest.raises(IndexDamagedError, match="digest"):
             AnnGraph.open(tmp_path, saved, graph.scheme, threads=2)
     for size in (0, 1, 64, len(good) // 2, len(good) - 1):
         path.write_bytes(good[:size])
@@ -109,9 +152,9 @@ def test_another_scheme_s_graph_is_not_taken_over(tmp_path: Path) -> None:
         Scheme(dimension=31, dtype="f16"),
         Scheme(dimension=32, dtype="b1"),
     ):
-        with pytest.raises(IndexDamagedError, match="is a graph with"):
+        with pytest.raises(IndexDamagedError, match="no graph of this index"):
             AnnGraph.open(tmp_path, saved, scheme, threads=1)
-    with pytest.raises(IndexDamagedError, match="is a graph with"):
+    with pytest.raises(IndexDamagedError, match="no graph of this index"):
         AnnGraph.open(tmp_path, dataclasses.replace(saved, members=61), graph_of(unit_vectors(1)).scheme, threads=1)
 
 
