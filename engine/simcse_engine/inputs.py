@@ -1,7 +1,11 @@
 """A caller's texts and options, checked. Each error says what was found and what was expected."""
 
+import contextlib
+import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, Literal, TypeVar, get_args
+from numbers import Real
+from typing import Any, Literal, SupportsIndex, TypeVar, get_args
 
 import numpy as np
 
@@ -49,15 +53,38 @@ def checked_choice(name: str, value: _T, choices: Any) -> _T:
     return value
 
 
-def checked_count(name: str, count: int | None, default: int) -> int:
+def checked_whole(name: str, value: object) -> int:
+    """A whole number of any type, NumPy's too; True and False are none."""
+    value = python_value(value)
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        # An array has the method too.
+        with contextlib.suppress(TypeError):
+            return operator.index(value)
+    raise InputTypeError(f"{name}={value!r:.40}: expected a whole number")
+
+
+def checked_count(name: str, count: object, default: int) -> int:
     """A whole number from 1, or the default for None."""
     if count is None:
         return default
-    if not isinstance(count, int) or isinstance(count, bool):
-        raise InputTypeError(f"{name}={count!r}: expected a whole number")
-    if count < 1:
-        raise InputValueError(f"{name}={count}: expected at least 1")
-    return count
+    number = checked_whole(name, count)
+    if number < 1:
+        raise InputValueError(f"{name}={number}: expected at least 1")
+    return number
+
+
+def checked_number(name: str, value: object) -> float:
+    """A number of any type, NumPy's too; True, False and NaN are none."""
+    value = python_value(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputTypeError(f"{name}={value!r:.40}: expected a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf  # type: ignore[operator]
+    if math.isnan(number):
+        raise InputValueError(f"{name} is NaN; expected a number")
+    return number
 
 
 def checked_max_tokens(max_tokens: int | None, manifest: Manifest) -> int:

@@ -28,6 +28,7 @@ from .errors import (
 )
 from .files.atomic import whole_folder
 from .index import Index
+from .inputs import checked_count
 from .measure.cosines import unit_rows
 
 Result = tuple[str, float]
@@ -343,11 +344,12 @@ class SimCSE:
 
     def _encoder_for(self, max_length: int | None) -> Encoder:
         encoder = self._open_encoder()
-        if max_length is None or (isinstance(max_length, int) and max_length >= encoder.max_tokens):
+        max_tokens = checked_count("max_length", max_length, encoder.max_tokens)
+        if max_tokens >= encoder.max_tokens:
             return encoder
-        if self._shorter is None or self._shorter.max_tokens != max_length:
+        if self._shorter is None or self._shorter.max_tokens != max_tokens:
             previous = self._shorter
-            self._shorter = Encoder(self._folder, device=self.device, max_tokens=max_length)
+            self._shorter = Encoder(self._folder, device=self.device, max_tokens=max_tokens)
             if previous is not None:
                 previous.close()
         return self._shorter

@@ -1,10 +1,12 @@
 """The options of an export. Imports nothing heavy, so that `--help` is quick."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from simcse_engine.artifact.kinds import TARGETS
-from simcse_engine.errors import InputValueError
+from simcse_engine.errors import InputTypeError, InputValueError
+from simcse_engine.inputs import checked_number, checked_whole
 
 # The largest fall of the STS tasks' average Spearman x 100.
 MAX_QUALITY_DROP = 0.2
@@ -34,7 +36,7 @@ class ExportOptions:
         force: replace an existing artifact.
 
     Raises:
-        InputValueError: options that contradict each other.
+        InputTypeError, InputValueError: an option is wrong, or options contradict each other.
     """
 
     revision: str | None = None
@@ -51,6 +53,7 @@ class ExportOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
+        self._take_numbers()
         if self.target not in TARGETS:
             raise InputValueError(f"target {self.target!r} is unknown; {', '.join(TARGETS)} can be exported for")
         known = TARGETS[self.target].precisions
@@ -73,6 +76,17 @@ class ExportOptions:
                 if not self.compute_capability
                 else f"compute_capability is for target tensorrt-rtx, which is compiled ahead, not for {self.target}"
             )
+
+    def _take_numbers(self) -> None:
+        """Let numbers of other types, such as NumPy's, be those that the manifest can hold."""
+        for name in ("max_tokens", "max_batch"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else checked_whole(name, value))
+        if not isinstance(self.compute_capability, Iterable):
+            raise InputTypeError(f"compute_capability={self.compute_capability!r:.40}: expected a list, such as (89,)")
+        capabilities = tuple(checked_whole("compute_capability", value) for value in self.compute_capability)
+        object.__setattr__(self, "compute_capability", capabilities)
+        object.__setattr__(self, "max_quality_drop", checked_number("max_quality_drop", self.max_quality_drop))
 
     @property
     def run_sentences(self) -> int | None:

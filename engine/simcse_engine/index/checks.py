@@ -2,7 +2,6 @@
 
 import json
 import math
-import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IndexMismatchError, InputTypeError, InputValueError
+from ..inputs import checked_whole, python_value
 
 # The number after it is the next automatic key when none is left.
 MAX_KEY = (1 << 64) - 2
@@ -39,12 +39,7 @@ def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
         raise InputTypeError(f"keys is {type(keys).__name__}; expected a list of whole numbers")
     checked = []
     for position, key in enumerate(keys):
-        if isinstance(key, bool | np.bool_):
-            raise InputTypeError(f"keys[{position}] is {key!r}; expected a whole number")
-        try:
-            number = operator.index(key)
-        except TypeError as error:
-            raise InputTypeError(f"keys[{position}] is {type(key).__name__}; expected a whole number") from error
+        number = key if type(key) is int else checked_whole(f"keys[{position}]", key)
         if not 0 <= number <= MAX_KEY:
             raise InputValueError(f"keys[{position}] is {number}; expected a whole number from 0 to 2**64 - 2")
         checked.append(number)
@@ -74,7 +69,8 @@ def _as_json(document: object, name: str) -> str:
     if not isinstance(document, dict):
         raise InputTypeError(f"{name} is {type(document).__name__}; expected a dict or None")
     _check_json(document, name, 0)
-    text = json.dumps(document, ensure_ascii=False)
+    # NumPy's scalars are written as what they hold.
+    text = json.dumps(document, ensure_ascii=False, default=python_value)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -85,7 +81,8 @@ def _as_json(document: object, name: str) -> str:
 
 
 def _check_json(value: object, name: str, depth: int) -> None:
-    """Raise unless ``value`` comes back from JSON as what it is."""
+    """Raise unless ``value`` comes back from JSON as what it is, or holds."""
+    value = python_value(value)
     if depth > _MAX_DEPTH:
         raise InputValueError(f"{name[:60]} is nested more than {_MAX_DEPTH} deep")
     if isinstance(value, dict):

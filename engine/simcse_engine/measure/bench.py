@@ -5,6 +5,7 @@ The lengths take turns, round by round, so that a machine whose speed drifts slo
 
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ..artifact.manifest import TOKENIZER, Manifest
 from ..encoder import Encoder
 from ..errors import InputValueError
 from ..files.texts import open_texts
-from ..inputs import checked_count
+from ..inputs import checked_count, checked_number
 from ..machine.cpu import affinity, cgroup_quota, features, model_name, usable_cpus
 from ..runner import Runner
 from ..session.library import import_runtime
@@ -64,10 +65,12 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
         InputValueError: the file of texts is empty or cannot be read.
         SimCSEError: as `Encoder` raises.
     """
+    threads = checked_count("threads", options.threads, usable_cpus())
+    seconds = checked_number("seconds", options.seconds)
+    if not 0 < seconds < math.inf:
+        raise InputValueError(f"seconds={seconds:g}: expected a number of seconds above 0")
     texts = _read_texts(options.file)
     folder = locate(artifact).absolute()
-    threads = checked_count("threads", options.threads, usable_cpus())
-    seconds = options.seconds
     say("opening")
     with Encoder(folder, device=options.device, threads=threads, truncate="silent") as encoder:
         device, manifest = encoder.device, encoder.manifest

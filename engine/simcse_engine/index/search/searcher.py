@@ -1,6 +1,5 @@
 """Searcher: from unit vectors to hits."""
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,8 +9,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import IndexDamagedError, InputTypeError, InputValueError
-from ...inputs import checked_count
+from ...errors import IndexDamagedError, InputTypeError
+from ...inputs import checked_count, checked_number, python_value
 from ..limits import SearchLimits, blocks
 from ..storage.records import State
 from ..storage.transactions import Reader
@@ -56,27 +55,13 @@ class SearchOptions:
         """Check the arguments of `Index.search`."""
         if k is None:
             raise InputTypeError("k=None: expected a whole number")
-        count = checked_count("k", k, 0)  # type: ignore[arg-type]
-        least = checked_threshold(threshold)
+        count = checked_count("k", k, 0)
+        least = None if threshold is None else checked_number("threshold", threshold)
+        exact = python_value(exact)
         if exact is not None and not isinstance(exact, bool):
             raise InputTypeError(f"exact={exact!r}: expected True, False or None")
         condition = None if where is None else compile_where(where)
         return cls(k=count, threshold=least, condition=condition, exact=exact)
-
-
-def checked_threshold(threshold: object) -> float | None:
-    """A number, or None."""
-    if threshold is None:
-        return None
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.floating | np.integer):
-        raise InputTypeError(f"threshold is {type(threshold).__name__}; expected a number")
-    try:
-        number = float(threshold)
-    except OverflowError:
-        number = math.inf if threshold > 0 else -math.inf
-    if math.isnan(number):
-        raise InputValueError("threshold is NaN; expected a cosine, from -1 to 1")
-    return number
 
 
 class Searcher:
