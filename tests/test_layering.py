@@ -96,7 +96,9 @@ ORDER = {
         "main < __main__"
     ),
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
-    EXPORT / "checkpoint": "architecture checkpoint ranges < reference weights < model",
+    EXPORT / "checkpoint": (
+        "architecture json_file keys length ranges < sentence_transformers < checkpoint < reference weights < model"
+    ),
     EXPORT / "int8": "calibration rounding steps < quantize",
     EXPORT / "graph": "nodes < layouts pooling < dialects < bert optimum",
     EXPORT / "graph/layouts": "layout < end_to_end grid packed < even ragged",

@@ -69,7 +69,8 @@ def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
     size = sum(entry.size_bytes for entry in manifest.files.values())
     print(
         f"{arguments.output}: {manifest.source.id}, pooler {manifest.pooler}, {manifest.precision} for "
-        f"{manifest.target}, dimension {manifest.dimension}, at most {manifest.max_tokens} tokens, {size / 1e6:.0f} MB"
+        f"{manifest.target}, dimension {manifest.dimension}, at most {manifest.max_tokens} tokens "
+        f"({manifest.max_tokens_source}), {size / 1e6:.0f} MB"
     )
     print(
         f"agrees with transformers on {parity['vectors'] / 2:.0f} texts: max abs difference "
@@ -117,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
         "--max-tokens",
         metavar="N",
         type=int,
-        help="longest text, special tokens included; default: what the checkpoint states, else 128",
+        help="longest text, special tokens included; default: what a sentence-transformers folder states, else 128",
     )
     top.add_argument(
         "--max-batch",

@@ -6,6 +6,7 @@ It is what most exports publish. Every other precision and target begins with it
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,23 @@ def write_float32(model: Model, folder: Path) -> tuple[dict[str, Any], str]:
     else:
         writer, weights, numbers = "authored", model.graph_weights(), asdict(model.architecture)
         write_graph(model, weights, Dialect(), folder)
+    if model.truncate_dim is not None:
+        # Artifacts of other dimensions are of another model.
+        numbers = {**numbers, "truncate_dim": model.truncate_dim}
     model.reference.save_tokenizer(folder / TOKENIZER)
     return {"graph": writer, **numbers}, digest(weights, numbers)
 
 
 def write_graph(model: Model, weights: Weights, dialect: Dialect, folder: Path) -> None:
     """Write an authored graph and its weights into ``folder``."""
-    graph = author(model.architecture, weights, dialect, pooler=model.pooler, normalize=model.normalize)
+    graph = author(
+        model.architecture,
+        weights,
+        dialect,
+        pooler=model.pooler,
+        truncate_dim=model.truncate_dim,
+        normalize=model.normalize,
+    )
     save_model(graph, folder / GRAPH, WEIGHTS)
 
 
@@ -61,7 +72,12 @@ def _write_through_optimum(model: Model, folder: Path) -> tuple[Weights, dict[st
         hidden = encoder.config.hidden_size
         select(model.weights, {HEAD[0]: (hidden, hidden), HEAD[1]: (hidden,)})
     graph = author_through_optimum(
-        encoder, pooler=model.pooler, head=model.head, normalize=model.normalize, folder=folder
+        encoder,
+        pooler=model.pooler,
+        head=model.head,
+        truncate_dim=model.truncate_dim,
+        normalize=model.normalize,
+        folder=folder,
     )
     # The engine runs graphs as they are (docs/decisions/002-no-rewriting-at-load.md), and this one needs rewriting.
     with tempfile.TemporaryDirectory(dir=folder) as raw:
@@ -75,9 +91,16 @@ def _write_through_optimum(model: Model, folder: Path) -> tuple[Weights, dict[st
 def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
     """Run the reference model on the check texts, and write both texts and vectors; `recording_ranges`' ranges."""
     texts = check_texts(model.reference.count_tokens, model.max_tokens)
-    how = {"pooler": model.pooler, "head": model.head, "max_tokens": model.max_tokens, "normalize": model.normalize}
+    encode = partial(
+        model.reference.encode,
+        pooler=model.pooler,
+        head=model.head,
+        max_tokens=model.max_tokens,
+        truncate_dim=model.truncate_dim,
+        normalize=model.normalize,
+    )
     with recording_ranges(model.reference.model) as ranges:
-        vectors = [model.reference.encode(text, **how) for text in texts]
+        vectors = [encode(text) for text in texts]
     parity.save_check(folder, texts, np.stack(vectors))
     return ranges
 
@@ -94,6 +117,7 @@ def verify_float32(model: Model, architecture: Mapping[str, Any], digest: str, f
         target="cpu",
         dimension=parity.load_check(folder)[1].shape[1],
         max_tokens=model.max_tokens,
+        max_tokens_source=model.length.source,
         max_batch=None,
         layout=Ragged.name,
         padding_id=None,

@@ -25,7 +25,7 @@ class ExportOptions:
         precision: one of the target's, see `simcse_engine.artifact.kinds.TARGETS`; all but "fp32" on CPUs are for BERT
             and RoBERTa.
         target: one of `simcse_engine.artifact.kinds.TARGETS`.
-        max_tokens: longest text; None for what the checkpoint's files state, else 128.
+        max_tokens: longest text; None for what the files of a sentence-transformers folder state, else 128.
         max_batch: most sentences per run, for targets that are compiled; None for 64.
         compute_capability: the GPUs to compile for, such as (89, 120); for "tensorrt-rtx".
         normalize: whether vectors are scaled to unit length.

@@ -70,6 +70,8 @@ def export(
     gate = Gate.of(options.sts, options.max_quality_drop)
     sentences = built_in("calibration") if options.calibration is None else read_corpus(options.calibration)
     model = read_model(checkpoint, options)
+    for warning in model.checkpoint.stated.warnings if model.checkpoint.stated else ():
+        say(f"simcse-export: warning: {warning}")
 
     with whole_folder(target, replace=options.force) as staging:
         folder = staging if options.first_on_cpu else staging / TWIN

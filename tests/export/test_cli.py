@@ -34,7 +34,8 @@ def test_success(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert main([str(checkpoint), "-o", str(artifact), "--pooler", "cls"]) == 0
     out, err = capsys.readouterr()
     summary, agreement = out.splitlines()
-    assert summary.startswith(f"{artifact}: tiny, pooler cls, fp32 for cpu, dimension 32, at most 64 tokens, ")
+    length = "at most 64 tokens (max_position_embeddings in config.json)"
+    assert summary.startswith(f"{artifact}: tiny, pooler cls, fp32 for cpu, dimension 32, {length}, ")
     assert agreement.startswith("agrees with transformers on 38 texts: max abs difference ")
     assert [line[:5] for line in err.splitlines()] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
 
@@ -64,7 +65,9 @@ def test_int8(checkpoint: Path, int8_options: list[str], tmp_path: Path, capsys:
     assert main([str(checkpoint), "-o", str(artifact), *int8_options, "200"]) == 0
     out, err = capsys.readouterr()
     summary, agreement, cost = out.splitlines()
-    assert summary.startswith(f"{artifact}: tiny, pooler cls, int8 for cpu, dimension 32, at most 32 tokens, ")
+    assert summary.startswith(
+        f"{artifact}: tiny, pooler cls, int8 for cpu, dimension 32, at most 32 tokens (as chosen), "
+    )
     assert agreement.startswith("agrees with transformers on 38 texts: max abs difference ")
     assert re.fullmatch(
         r"quality: cosine to fp32 0\.\d{4} on average, 0\.\d{4} at least; "

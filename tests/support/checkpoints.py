@@ -98,6 +98,7 @@ def make_sentence_transformers(
     transformer: str = "",
     lowercase: bool = False,
     extra: str = "Normalize",
+    **config: object,
 ) -> Path:
     """Wrap a small BERT checkpoint in sentence-transformers' folder structure.
 
@@ -108,8 +109,9 @@ def make_sentence_transformers(
         transformer: the transformer module's subfolder.
         lowercase: what it states as ``do_lower_case``.
         extra: the kind of its last module.
+        config: overrides of the small model's numbers.
     """
-    make_checkpoint(folder / transformer)
+    make_checkpoint(folder / transformer, **config)  # type: ignore[arg-type]
     modules = [(transformer, "Transformer"), ("1_Pooling", "Pooling"), (f"2_{extra}", extra)]
     write_json(
         folder / "modules.json",

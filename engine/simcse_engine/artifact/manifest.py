@@ -33,6 +33,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("pooler", "precision", "target", "layout"), (str,)),
     **dict.fromkeys(("dimension", "max_tokens"), (int,)),
     **dict.fromkeys(("max_batch", "padding_id"), (int, type(None))),
+    "max_tokens_source": (str, type(None)),
     **dict.fromkeys(("architecture", "versions", "engines"), (dict,)),
     "normalized": (bool,),
 }
@@ -119,6 +120,7 @@ class Manifest:
         verified: whether parity was measured through the real graph on its real target; None where it was measured
             only on a CPU.
         engines: the plans, by compute capability as a decimal.
+        max_tokens_source: what set max_tokens, for people; None where an older export did not say.
     """
 
     source: Source
@@ -138,6 +140,7 @@ class Manifest:
     quality: Mapping[str, Any] | None = None
     verified: bool | None = None
     engines: Mapping[str, Plan] = field(default_factory=dict)
+    max_tokens_source: str | None = None
 
     @property
     def identity(self) -> str:
@@ -229,6 +232,7 @@ class Manifest:
 
     @classmethod
     def _parse(cls, content: dict[str, Any]) -> Self:
+        content.setdefault("max_tokens_source", None)  # not in format 3's first artifacts
         facts = {f.name: content[f.name] for f in dataclasses.fields(cls)}
         for name, types in _TYPES.items():
             if type(facts[name]) not in types:

@@ -36,7 +36,7 @@ def manifest_lines(folder: Path, manifest: "Manifest") -> str:
         "architecture": _listed(m.architecture),
         "pooler": m.pooler,
         "vectors": f"{m.dimension} floats, {'unit length' if m.normalized else 'not normalized'}",
-        "max tokens": str(m.max_tokens),
+        "max tokens": f"{m.max_tokens} ({m.max_tokens_source})" if m.max_tokens_source else str(m.max_tokens),
         "precision": f"{m.precision} for {m.target}",
         **({"engines": _plans(m)} if m.max_batch else {}),
         "parity": _parity(m),

@@ -1,6 +1,8 @@
 """The checkpoint: what its files state, its weights, and transformers' own model of it. Private.
 
-- `checkpoint`: where it is, its config, and what it states of pooler and length;
+- `checkpoint`: where it is, its config and its pooler;
+- `sentence_transformers`: what a folder of that library adds to these; `keys`: each key of its files;
+- `length`: the longest text; `json_file`: a file of JSON;
 - `architecture`: the numbers of a BERT or RoBERTa encoder, and the tensors it has;
 - `weights`: its tensors under canonical names;
 - `reference`: the same model run by transformers;

@@ -7,7 +7,8 @@ from simcse_engine.errors import UnsupportedModelError
 
 from ..options import ExportOptions
 from .architecture import TOKEN_TYPES, Architecture, Weights
-from .checkpoint import Checkpoint, choose_max_tokens, choose_pooler, open_checkpoint
+from .checkpoint import Checkpoint, choose_pooler, open_checkpoint
+from .length import Length, choose_length
 from .reference import Head, Reference
 from .weights import load_weights, select
 
@@ -25,7 +26,8 @@ class Model:
         weights: all its tensors, by canonical name.
         head: `HEAD`, for pooler "cls"; None for the others.
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
-        max_tokens: longest text, special tokens included.
+        length: the longest text.
+        truncate_dim: how many floats of each vector are kept, fewer than the model has; None for all.
         normalize: whether vectors are scaled to unit length.
         reference: the same model as transformers loads it.
     """
@@ -35,9 +37,15 @@ class Model:
     weights: Weights
     head: Head | None
     pooler: str
-    max_tokens: int
+    length: Length
+    truncate_dim: int | None
     normalize: bool
     reference: Reference
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of the longest text, special ones included."""
+        return self.length.tokens
 
     @property
     def architecture(self) -> Architecture:
@@ -61,13 +69,18 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
         )
     weights = load_weights(files.folder)
     pooler = choose_pooler(files, options.pooler, has_head=weights.keys() >= set(HEAD))
+    reference = Reference(files)
+    truncate_dim = files.stated and files.stated.truncate_dim
+    if truncate_dim is not None and truncate_dim >= reference.config.hidden_size:
+        truncate_dim = None
     return Model(
         checkpoint=files,
         known_architecture=architecture,
         weights=weights,
         head=(weights[HEAD[0]], weights[HEAD[1]]) if pooler == "cls" else None,
         pooler=pooler,
-        max_tokens=choose_max_tokens(files, options.max_tokens),
+        length=choose_length(files, options.max_tokens, reference),
+        truncate_dim=truncate_dim,
         normalize=options.normalize,
-        reference=Reference(files),
+        reference=reference,
     )

@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.activations import ACT2FN
 from transformers.utils import logging as transformers_logging
 
@@ -21,6 +28,7 @@ from simcse_engine.errors import CheckpointError, UnsupportedModelError
 from simcse_engine.session.library import first_line
 
 from .checkpoint import Checkpoint
+from .length import Length
 
 # The head of pooler "cls": weight [out, in] and bias of its dense layer.
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -40,6 +48,16 @@ class Reference:
         self.tokenizer = _load_tokenizer(checkpoint)
 
     @cached_property
+    def config(self) -> PretrainedConfig:
+        """The config, with transformers' own values for what the file leaves out."""
+        folder = self._checkpoint.folder
+        try:
+            with quiet():
+                return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except Exception as error:
+            raise CheckpointError(f"{folder}: transformers cannot load its config ({first_line(error)})") from error
+
+    @cached_property
     def model(self) -> PreTrainedModel:
         """The encoder in float32."""
         model = _load_model(self._checkpoint)
@@ -52,11 +70,19 @@ class Reference:
         return model
 
     def encode(
-        self, text: str, *, pooler: str, head: Head | None, max_tokens: int, normalize: bool
+        self,
+        text: str,
+        *,
+        pooler: str,
+        head: Head | None,
+        max_tokens: int,
+        truncate_dim: int | None,
+        normalize: bool,
     ) -> NDArray[np.float32]:
         """One text's vector, float32 [dimension], as SimCSE's ``evaluation.py`` computes it.
 
         It runs alone, so that no padding is involved, and is cut at ``max_tokens``. Pooler "cls" needs its ``head``.
+        Of the vector, ``truncate_dim`` floats are kept.
         """
         batch = self.tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")
         with torch.inference_mode():
@@ -74,6 +100,7 @@ class Reference:
                 vector = ((states[-2] + states[-1]) / 2).mean(1)
             else:
                 vector = ((states[1] + states[-1]) / 2).mean(1)
+            vector = vector[:, :truncate_dim]
             if normalize:
                 vector = torch.nn.functional.normalize(vector, dim=1)
         result: NDArray[np.float32] = vector[0].numpy()
@@ -111,14 +138,17 @@ def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
         if value != supported:
             path = folder / "tokenizer_config.json"
             raise CheckpointError(f"{path}: {setting} is {value!r}; the engine supports {supported!r}")
+    # transformers compares lengths with anything that the file holds.
+    Length.stated(tokenizer.model_max_length, "model_max_length", folder / "tokenizer_config.json")
     if not tokenizer("")["input_ids"]:
         raise CheckpointError(f"{folder}: the tokenizer adds no special tokens; an empty text would have no token")
     if (
-        checkpoint.lowercase
+        checkpoint.stated is not None
+        and checkpoint.stated.lowercase
         and tokenizer.backend_tokenizer.encode("A").ids != tokenizer.backend_tokenizer.encode("a").ids
     ):
         raise CheckpointError(
-            f"{folder}: sentence_bert_config.json asks for lowercase and the tokenizer keeps case; "
+            f"{folder}: do_lower_case of sentence-transformers asks for lowercase and the tokenizer keeps case; "
             "set do_lower_case in tokenizer_config.json instead"
         )
     return tokenizer

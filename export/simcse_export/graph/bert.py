@@ -9,17 +9,24 @@ from ..checkpoint.architecture import ACTIVATIONS, TOKEN_TYPES, Architecture, We
 from .dialects.dialect import Dialect, Heads, Linear, Norm
 from .layouts.layout import View
 from .nodes import INT64, Graph, output
-from .pooling import AVERAGED, unit
+from .pooling import AVERAGED, first_floats, unit
 
 
 def author(
-    architecture: Architecture, weights: Weights, dialect: Dialect, *, pooler: str, normalize: bool
+    architecture: Architecture,
+    weights: Weights,
+    dialect: Dialect,
+    *,
+    pooler: str,
+    truncate_dim: int | None = None,
+    normalize: bool,
 ) -> onnx.ModelProto:
-    """Write the graph, from the inputs of the dialect's layout to ``sentence_embedding`` [sentences, hidden].
+    """Write the graph, from the inputs of the dialect's layout to ``sentence_embedding`` [sentences, dimension].
 
-    ``weights`` are named as in `Architecture.shapes`, with `TOKEN_TYPES` where the model has token types.
+    ``weights`` are named as in `Architecture.shapes`, with `TOKEN_TYPES` where the model has token types. The dimension
+    is ``truncate_dim``, or the hidden size for None.
     """
-    return _Author(architecture, weights, dialect).write(pooler, normalize)
+    return _Author(architecture, weights, dialect).write(pooler, truncate_dim, normalize)
 
 
 class _Author:
@@ -30,7 +37,7 @@ class _Author:
         self.graph = Graph()
         self.layout = dialect.layout(self.graph)
 
-    def write(self, pooler: str, normalize: bool) -> onnx.ModelProto:
+    def write(self, pooler: str, truncate_dim: int | None, normalize: bool) -> onnx.ModelProto:
         graph = self.graph
         first_only = pooler not in AVERAGED
         with graph.scope("embeddings"):
@@ -48,10 +55,14 @@ class _Author:
             else:
                 averaged = [states[i] for i in AVERAGED[pooler]]
                 vectors = self.dialect.mean(self.layout, averaged, self.architecture.hidden)
+            if truncate_dim is not None:
+                vectors = first_floats(graph, vectors, truncate_dim)
             if normalize:
                 vectors = unit(graph, vectors)
         graph.rename(vectors, "sentence_embedding")
-        return graph.model(self.layout.inputs(), output(self.architecture.hidden), opset=self.dialect.opset)
+        return graph.model(
+            self.layout.inputs(), output(truncate_dim or self.architecture.hidden), opset=self.dialect.opset
+        )
 
     def embeddings(self) -> str:
         graph = self.graph

@@ -18,7 +18,7 @@ from ..checkpoint.reference import Head, quiet
 from .layouts.layout import View, mean
 from .layouts.ragged import Ragged
 from .nodes import INT64, OPSETS, Graph, output
-from .pooling import AVERAGED, mean_of, unit
+from .pooling import AVERAGED, first_floats, mean_of, unit
 
 _PREFIX = "model/"
 # What transformers implements; with other values it silently leaves the positions out.
@@ -26,7 +26,13 @@ _POSITIONS = ("absolute", "relative_key", "relative_key_query")
 
 
 def author_through_optimum(
-    model: PreTrainedModel, *, pooler: str, head: Head | None, normalize: bool, folder: Path | None = None
+    model: PreTrainedModel,
+    *,
+    pooler: str,
+    head: Head | None,
+    truncate_dim: int | None = None,
+    normalize: bool,
+    folder: Path | None = None,
 ) -> onnx.ModelProto:
     """Write a graph with the interface of `simcse_export.graph.bert.author` around the one that optimum exports.
 
@@ -69,10 +75,12 @@ def author_through_optimum(
             # The last one has a name of its own.
             others = [states(f"hidden_states.{i % (count + 1)}") for i in averaged[:-1]]
             vectors = mean(layout, mean_of(graph, [*others, last]), hidden)
+        if truncate_dim is not None:
+            vectors = first_floats(graph, vectors, truncate_dim)
         if normalize:
             vectors = unit(graph, vectors)
     graph.rename(vectors, "sentence_embedding")
-    return graph.model(layout.inputs(), output(hidden))
+    return graph.model(layout.inputs(), output(truncate_dim or hidden))
 
 
 def _mask(view: View) -> str:

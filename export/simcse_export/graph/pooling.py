@@ -21,6 +21,11 @@ def mean_of(graph: Graph, states: Sequence[str]) -> str:
     return graph.op("Mul", graph.op("Add", *states), graph.weight("one half", np.array(0.5, np.float32)))
 
 
+def first_floats(graph: Graph, vectors: str, count: int) -> str:
+    """[sentences, hidden] → [sentences, count], as vectors of Matryoshka models are cut (arXiv:2205.13147)."""
+    return graph.op("Slice", vectors, graph.ints(0), graph.ints(count), graph.ints(1))
+
+
 def unit(graph: Graph, vectors: str) -> str:
     """Scale [sentences, hidden] to unit length; a zero vector stays zero."""
     # Not ReduceL2, which takes its axes as an attribute or as an input, depending on the opset.

@@ -21,7 +21,7 @@ FILES = [CHECK, GRAPH, WEIGHTS, TOKENIZER]
 FIELDS = [
     *("source", "architecture", "pooler", "normalized", "precision", "target", "dimension", "max_tokens"),
     *("max_batch", "layout", "padding_id", "files", "versions", "parity", "quality", "verified", "engines"),
-    *("identity", "model", "digest"),
+    *("max_tokens_source", "identity", "model", "digest"),
 ]
 
 
@@ -116,7 +116,7 @@ def test_removed_field(artifact_copy: Path, name: str) -> None:
         open_artifact(artifact_copy)
 
 
-@pytest.mark.parametrize("name", [f for f in FIELDS if f != "digest"])
+@pytest.mark.parametrize("name", [f for f in FIELDS if f not in ("max_tokens_source", "digest")])
 def test_removed_field_under_a_fitting_digest(artifact_copy: Path, name: str) -> None:
     content = read_json(artifact_copy)
     del content[name]
@@ -125,7 +125,23 @@ def test_removed_field_under_a_fitting_digest(artifact_copy: Path, name: str) ->
         open_artifact(artifact_copy)
 
 
-@pytest.mark.parametrize("name", [f for f in FIELDS if f not in ("digest", "parity", "quality", "verified")])
+def test_older_manifests_do_not_say_what_set_max_tokens(artifact_copy: Path) -> None:
+    content = read_json(artifact_copy)
+    assert content.pop("max_tokens_source") == "as chosen"
+    write_manifest(artifact_copy, stamp(content))
+    assert open_artifact(artifact_copy).max_tokens_source is None
+
+
+def test_a_source_of_max_tokens_that_is_no_text(artifact_copy: Path) -> None:
+    write_manifest(artifact_copy, stamp({**read_json(artifact_copy), "max_tokens_source": 3}))
+    with pytest.raises(IntegrityError, match=r"max_tokens_source is 3"):
+        open_artifact(artifact_copy)
+
+
+_OPTIONAL = ("parity", "quality", "verified", "max_tokens_source")
+
+
+@pytest.mark.parametrize("name", [f for f in FIELDS if f not in ("digest", *_OPTIONAL)])
 def test_wrong_type_under_a_fitting_digest(artifact_copy: Path, name: str) -> None:
     content = read_json(artifact_copy)
     for value in [None, 1.5, [1], ["x"], {"x": 1}, "x"]:

@@ -12,12 +12,11 @@ import pytest
 from huggingface_hub.utils import filter_repo_objects
 from transformers import AutoTokenizer
 
-from simcse_engine import Encoder
 from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.artifact.manifest import Manifest
-from simcse_engine.errors import CheckpointError, PoolerError, UnsupportedModelError
+from simcse_engine.errors import CheckpointError, PoolerError
 from simcse_export import ExportOptions, export
-from simcse_export.checkpoint.checkpoint import _HUB_FILES, choose_max_tokens, choose_pooler, open_checkpoint
+from simcse_export.checkpoint.checkpoint import _HUB_FILES, choose_pooler, open_checkpoint
 from support.checkpoints import edit_json, make_checkpoint, make_sentence_transformers, write_json
 from support.forward import assert_equal, forward
 
@@ -32,7 +31,7 @@ def bert(tmp_path: Path) -> Path:
 def test_a_plain_checkpoint(bert: Path) -> None:
     files = open_checkpoint(bert)
     assert (files.folder, files.id, files.revision) == (bert, "checkpoint", None)
-    assert (files.pooler, files.max_tokens, files.lowercase, files.positions) == (None, None, False, 64)
+    assert (files.stated, files.positions) == (None, 64)
 
 
 def test_a_file_and_nothing_at_all(bert: Path, tmp_path: Path) -> None:
@@ -148,127 +147,6 @@ def test_cls_without_a_head(tmp_path: Path) -> None:
 def test_an_unknown_pooler(bert: Path) -> None:
     with pytest.raises(PoolerError, match="'mean' is unknown; choose one of cls"):
         choose_pooler(open_checkpoint(bert), "mean", has_head=True)
-
-
-def test_max_tokens(tmp_path: Path) -> None:
-    bert = open_checkpoint(make_checkpoint(tmp_path / "bert"))
-    assert choose_max_tokens(bert, None) == 64
-    assert choose_max_tokens(bert, 64) == 64
-    for wrong in (65, 2, 0, -1):
-        with pytest.raises(CheckpointError, match=f"max_tokens={wrong}: bert takes from 3 to 64 tokens"):
-            choose_max_tokens(bert, wrong)
-    # 66 positions, and the first token's is the one behind the padding id's.
-    roberta = open_checkpoint(make_checkpoint(tmp_path / "roberta", model_type="roberta"))
-    assert choose_max_tokens(roberta, None) == 64
-    with pytest.raises(CheckpointError, match="from 3 to 64"):
-        choose_max_tokens(roberta, 65)
-    long = open_checkpoint(make_checkpoint(tmp_path / "long", max_position_embeddings=512))
-    assert choose_max_tokens(long, None) == 128
-    assert choose_max_tokens(long, 512) == 512
-
-
-@pytest.mark.parametrize("max_tokens", [3, 64])
-def test_the_shortest_and_the_longest_max_tokens(tmp_path: Path, max_tokens: int) -> None:
-    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="roberta")
-    export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg", max_tokens=max_tokens))
-    assert_equal(tmp_path / "artifact", forward(checkpoint, "avg", max_tokens=max_tokens))
-
-
-@pytest.mark.parametrize("transformer", ["", "0_Transformer"])
-@pytest.mark.parametrize(("mode", "pooler"), [("mean_tokens", "avg"), ("cls_token", "cls_before_pooler")])
-def test_sentence_transformers(tmp_path: Path, mode: str, pooler: str, transformer: str) -> None:
-    folder = make_sentence_transformers(tmp_path / "checkpoint", mode=mode, transformer=transformer)
-    manifest = export(folder, tmp_path / "artifact")
-    assert (manifest.pooler, manifest.max_tokens, manifest.source.id) == (pooler, 48, "checkpoint")
-    assert_equal(tmp_path / "artifact", forward(folder / transformer, pooler, max_tokens=48))
-
-
-def test_what_is_asked_goes_before_what_is_stated(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path / "checkpoint")
-    manifest = export(folder, tmp_path / "artifact", ExportOptions(pooler="avg_top2", max_tokens=20))
-    assert (manifest.pooler, manifest.max_tokens) == ("avg_top2", 20)
-
-
-@pytest.mark.parametrize(("stated", "used"), [(None, 64), (48, 48), (500, 64)])
-def test_a_stated_length_is_capped_by_the_positions(tmp_path: Path, stated: int | None, used: int) -> None:
-    folder = make_sentence_transformers(tmp_path, max_seq_length=stated)
-    assert choose_max_tokens(open_checkpoint(folder), None) == used
-
-
-@pytest.mark.parametrize("stated", ["48", 2, -1, 4.5, True])
-def test_a_stated_length_that_is_none(tmp_path: Path, stated: object) -> None:
-    folder = make_sentence_transformers(tmp_path)
-    edit_json(folder / "sentence_bert_config.json", max_seq_length=stated)
-    with pytest.raises(CheckpointError, match=f"max_seq_length is {stated!r}"):
-        open_checkpoint(folder)
-
-
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_pooling_as_newer_sentence_transformers_state_it(tmp_path: Path, pooling: str) -> None:
-    folder = make_sentence_transformers(tmp_path)
-    write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": 32, "pooling_mode": pooling})
-    assert open_checkpoint(folder).pooler == {"mean": "avg", "cls": "cls_before_pooler"}[pooling]
-
-
-@pytest.mark.parametrize("mode", ["max_tokens", "mean_sqrt_len_tokens", "none_at_all"])
-def test_other_pooling_is_refused(tmp_path: Path, mode: str) -> None:
-    folder = make_sentence_transformers(tmp_path, mode=mode)
-    with pytest.raises(UnsupportedModelError, match=r"1_Pooling.config\.json: pools by"):
-        open_checkpoint(folder)
-
-
-def test_two_poolings_joined_are_refused(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path)
-    edit_json(folder / "1_Pooling/config.json", pooling_mode_cls_token=True)
-    with pytest.raises(UnsupportedModelError, match="pooling_mode_cls_token \\+ pooling_mode_mean_tokens"):
-        open_checkpoint(folder)
-
-
-@pytest.mark.parametrize("extra", ["Dense", "LayerNorm", "LSTM"])
-def test_a_module_that_cannot_be_exported_is_refused(tmp_path: Path, extra: str) -> None:
-    folder = make_sentence_transformers(tmp_path, extra=extra)
-    with pytest.raises(UnsupportedModelError, match=f"modules Transformer, Pooling, {extra}; only"):
-        open_checkpoint(folder)
-
-
-@pytest.mark.parametrize("content", [{}, [3], [{"type": "a.Transformer"}], [{"type": 1, "path": ""}]])
-def test_a_broken_list_of_modules(tmp_path: Path, content: object) -> None:
-    folder = make_sentence_transformers(tmp_path)
-    write_json(folder / "modules.json", content)
-    with pytest.raises(CheckpointError, match=r"modules\.json"):
-        open_checkpoint(folder)
-
-
-def test_a_module_whose_path_is_none(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path)
-    modules = json.loads((folder / "modules.json").read_text())
-    write_json(folder / "modules.json", [module | {"path": 3} for module in modules])
-    with pytest.raises(CheckpointError, match="not a list of modules with type and path"):
-        open_checkpoint(folder)
-
-
-def test_a_prompt_by_default_is_refused(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path)
-    write_json(folder / "config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": None})
-    assert open_checkpoint(folder).pooler == "avg"
-    write_json(folder / "config_sentence_transformers.json", {"default_prompt_name": "query"})
-    with pytest.raises(UnsupportedModelError, match="prompt"):
-        open_checkpoint(folder)
-
-
-def test_lowercase_needs_a_tokenizer_that_lowercases(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path / "checkpoint", lowercase=True)
-    export(folder, tmp_path / "artifact")
-    with Encoder(tmp_path / "artifact") as encoder:
-        small, large = encoder.encode(["a cat", "A CAT"])
-    assert (small == large).all()
-
-    tokenizer = AutoTokenizer.from_pretrained(folder, do_lower_case=False)
-    tokenizer.save_pretrained(folder)
-    cased = json.loads((folder / "tokenizer.json").read_text())
-    assert cased["normalizer"]["lowercase"] is False
-    with pytest.raises(CheckpointError, match="asks for lowercase and the tokenizer keeps case"):
-        export(folder, tmp_path / "other")
 
 
 def cache(home: Path, checkpoint: Path, repository: str, revision: str = SHA) -> Path:

@@ -1,0 +1,168 @@
+"""A folder of sentence-transformers: its modules, and what their files state, read as its releases 5 and 6 do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from simcse_engine.errors import CheckpointError, UnsupportedModelError
+
+from .json_file import read_json
+from .keys import CONFIG, LAST, MODULES, POOLING, TRANSFORMER, check_keys
+from .length import Length
+
+# The Transformer module's settings have one of these names. An empty file counts as missing.
+_SETTINGS = tuple(
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+
+# The modes of pooling as releases before 5.4 state them, each by a key, and as later ones do.
+_MODES = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+_POOLERS = {"cls": "cls_before_pooler", "mean": "avg"}
+
+# Every model has these two, even where its file does not list them.
+_PROMPTS = {"query": "", "document": ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentenceTransformer:
+    """What a folder of sentence-transformers states.
+
+    Attributes:
+        transformer: the folder of config, weights and tokenizer.
+        pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
+        length: the longest text; None where tokenizer and config decide.
+        lowercase: whether texts are lowercased before the tokenizer sees them.
+        truncate_dim: how many floats of each vector are kept; None for all.
+        warnings: what the folder states and no artifact heeds.
+    """
+
+    transformer: Path
+    pooler: str
+    length: Length | None
+    lowercase: bool
+    truncate_dim: int | None
+    warnings: tuple[str, ...]
+
+
+def open_sentence_transformer(root: Path) -> SentenceTransformer | None:
+    """Read the files that the library adds to a model; None for a plain checkpoint, which has no ``modules.json``."""
+    path = root / "modules.json"
+    if not path.is_file():
+        return None
+    warnings: list[str] = []
+    (_, transformer), (_, pooling), *last = _modules(path, warnings)
+    truncate_dim = _truncate_dim(root / "config_sentence_transformers.json", warnings)
+    settings_path, settings = _settings(root / transformer, warnings)
+    pooler = _pooler(root / pooling / "config.json", warnings)
+    for kind, folder in last:
+        path = root / folder / "config.json"
+        if path.is_file():  # Normalize has one since release 6
+            warnings += check_keys(path, read_json(path), LAST[kind])
+    return SentenceTransformer(
+        transformer=root / transformer,
+        pooler=pooler,
+        length=_length(settings_path, settings),
+        lowercase=bool(settings.get("do_lower_case")),
+        truncate_dim=truncate_dim,
+        warnings=tuple(warnings),
+    )
+
+
+def _modules(path: Path, warnings: list[str]) -> list[tuple[str, str]]:
+    """The modules' kinds and folders, in their order."""
+    modules = []
+    for module in read_json(path, list):
+        if not isinstance(module, dict) or not all(isinstance(module.get(key), str) for key in ("type", "path")):
+            raise CheckpointError(f"{path}: not a list of modules with type and path")
+        kind, folder = module["type"], module["path"]
+        parts = PureWindowsPath(folder)  # which knows POSIX's separators too
+        if parts.anchor or ".." in parts.parts or "\0" in folder:
+            raise CheckpointError(f"{path}: a module's path is {folder!r:.80}; expected a folder below this one")
+        # The library's classes have moved between releases, so only their own names count.
+        if not kind.startswith("sentence_transformers."):
+            raise UnsupportedModelError(f"{path}: a module's type is {kind!r:.80}: code of its own, which is never run")
+        warnings += check_keys(path, module, MODULES)
+        modules.append((kind.rsplit(".", 1)[-1], folder))
+    kinds = [kind for kind, _ in modules]
+    if kinds[:2] != ["Transformer", "Pooling"] or not {*kinds[2:]} <= LAST.keys():
+        raise UnsupportedModelError(
+            f"{path}: modules {', '.join(kinds) or '(none)'}; only Transformer, Pooling and {' or '.join(LAST)}, in "
+            "this order, can be exported"
+        )
+    return modules
+
+
+def _truncate_dim(path: Path, warnings: list[str]) -> int | None:
+    """How many floats of each vector the model's config keeps; refuses what else it asks for."""
+    config = read_json(path) if path.is_file() else {}
+    warnings += check_keys(path, config, CONFIG)
+    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
+    if not isinstance(prompts, dict):
+        raise CheckpointError(f"{path}: prompts is {prompts!r:.80}; expected a JSON object")
+    if default and (not isinstance(default, str) or default not in _PROMPTS | prompts):
+        raise CheckpointError(f"{path}: default_prompt_name is {default!r:.80}, which prompts does not have")
+    if default and prompts.get(default):
+        raise UnsupportedModelError(
+            f"{path}: default_prompt_name is {default!r:.80}: it prepends a prompt to texts, which no artifact does"
+        )
+    named = [name for name, prompt in prompts.items() if prompt]
+    if named:
+        warnings.append(f"{path}: prompts has {', '.join(named)!r:.80}; no artifact prepends them, texts have to")
+    value = config.get("truncate_dim")
+    if value is not None and (type(value) is not int or value < 1):
+        raise CheckpointError(f"{path}: truncate_dim is {value!r:.80}; expected a count of floats")
+    return value
+
+
+def _settings(folder: Path, warnings: list[str]) -> tuple[Path, dict[str, Any]]:
+    """The Transformer module's settings, and their file."""
+    for name in _SETTINGS:
+        path = folder / name
+        if path.is_file() and (settings := read_json(path)):
+            warnings += check_keys(path, settings, TRANSFORMER)
+            return path, settings
+    return folder / _SETTINGS[0], {}
+
+
+def _length(path: Path, settings: Mapping[str, Any]) -> Length | None:
+    """The longest text of the Transformer module's settings: of all that may set it, what the tokenizer heeds."""
+    call, loading = settings.get("processing_kwargs") or {}, settings.get("tokenizer_args") or {}
+    loading = loading or settings.get("processor_kwargs") or {}
+    for place, key in (
+        ((call.get("common") or {}), "max_length"),
+        ((call.get("text") or {}), "max_length"),
+        (loading, "model_max_length"),
+        (settings, "max_seq_length"),
+    ):
+        length = Length.stated(place.get(key), key, path)
+        if length is not None:
+            return length
+    return None
+
+
+def _pooler(path: Path, warnings: list[str]) -> str:
+    config = read_json(path)
+    warnings += check_keys(path, config, POOLING)
+    if "pooling_mode" in config:
+        mode = config["pooling_mode"]
+        modes = mode if isinstance(mode, list) else [mode]
+    else:
+        modes = [mode for key, mode in _MODES.items() if config.get(key)] or ["mean"]
+    if not modes or not all(mode in _MODES.values() for mode in modes):
+        raise CheckpointError(f"{path}: pooling_mode is {modes!r:.80}; expected one of {', '.join(_MODES.values())}")
+    if len(modes) > 1:
+        raise UnsupportedModelError(
+            f"{path}: pools by {' + '.join(modes)}; vectors of several modes, joined, cannot be exported"
+        )
+    if modes[0] not in _POOLERS:
+        raise UnsupportedModelError(f"{path}: pools by {modes[0]}; only {' and '.join(_POOLERS)} can be exported")
+    return _POOLERS[modes[0]]
