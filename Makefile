@@ -47,7 +47,7 @@ $(VENV)/.ready: pyproject.toml Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; make PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --retries 0 --timeout 15 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || $(PIP) install $(TORCH)
-	$(PIP) install --editable '.[cpu,export,tensorrt-rtx,arrow,docs,test,dev]'
+	$(PIP) install --editable '.[cpu,export,tensorrt-rtx,arrow,plot,docs,test,dev]'
 	touch $@
 
 clean:

@@ -21,6 +21,7 @@ READERS = {
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"artifact/hub.py"},
     "pyarrow": {"files/arrow.py"},
+    "matplotlib": {"measure/plot.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/encode.py", "cli/bench.py", "cli/index/fill.py"},
     "usearch": {"index/ann/usearch.py"},
     "sqlite3": {"index/storage/faults.py", "index/storage/transactions.py", "index/storage/store.py"},
@@ -89,7 +90,7 @@ ORDER = {
     ENGINE / "index/storage": "exact faults regular < lock vectors where < records < transactions < store",
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
-    ENGINE / "measure": "cosines parity results samples sts < bench quality",
+    ENGINE / "measure": "cosines pairs parity results samples < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
         "arguments < output < info < bench compile doctor encode evaluate index search similarity verify < "
@@ -196,8 +197,8 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
     assert found is not None
     stated = {name.replace("-", "_") for name in re.findall(r'"([\w-]+)', found[1])}
     used = set().union(*(tops(path) for path in files(ENGINE))) - _standard_library() - {"simcse_engine"}
-    # The runtime, its plugin and Arrow are extras.
-    assert stated == used - {"onnxruntime", "onnxruntime_ep_nv_tensorrt_rtx", "pyarrow"}
+    # The runtime, its plugin, Arrow and plots are extras.
+    assert stated == used - {"onnxruntime", "onnxruntime_ep_nv_tensorrt_rtx", "pyarrow", "matplotlib"}
 
 
 def _standard_library() -> set[str]:

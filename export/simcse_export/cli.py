@@ -143,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
         help="int8: sentences like those that will be encoded, one per line (default: built-in ones)",
     )
     top.add_argument(
-        "--sts", metavar="FOLDER", type=Path, help="STS tasks (NAME.tsv) to score on, and to judge int8 by"
+        "--sts", metavar="PATH", type=Path, help="STS tasks to score on, and to judge int8 by, as evaluate takes them"
     )
     top.add_argument(
         "--max-quality-drop",

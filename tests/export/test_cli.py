@@ -149,7 +149,7 @@ def test_failures(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         ([str(other), "-o", str(tmp_path / "new"), "--precision", "int8"], "int8 for cpu is for BERT and RoBERTa"),
         ([*new_int8, "--calibration", str(tmp_path / "nowhere")], "nowhere: cannot be read as UTF-8 text"),
         ([*new_int8, "--calibration", str(taken / "letters.txt")], "letters.txt: 0 distinct lines"),
-        ([*new_int8, "--sts", str(taken)], "taken: no .tsv file in it"),
+        ([*new_int8, "--sts", str(taken)], "taken: no STS task in it"),
     ]:
         assert main([*arguments, "--pooler", "avg"]) == 1
         out, err = capsys.readouterr()

@@ -66,14 +66,16 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=count, metavar="N", help="a lower limit than the artifact's")
 
 
-def open_encoder(args: argparse.Namespace, *, optimize_for: "OptimizeFor" = "both") -> "Encoder":
-    """Open the artifact as the options above say."""
+def open_encoder(
+    args: argparse.Namespace, artifact: str | None = None, *, optimize_for: "OptimizeFor" = "both"
+) -> "Encoder":
+    """Open ``artifact``, or the one argument ARTIFACT, as the options above say."""
     from ..encoder import Encoder
 
     # "silent" silences the warning alone: `counted_cuts` counts the cuts all the same.
     truncate: Truncate = "error" if args.truncate == "error" else "warn"
     return Encoder(
-        args.artifact,
+        args.artifact if artifact is None else artifact,
         device=args.device,
         threads=args.threads,
         truncate=truncate,

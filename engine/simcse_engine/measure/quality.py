@@ -26,15 +26,19 @@ _BLOCK_ROWS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class TaskQuality:
-    """Agreement on one task.
+    """The scores of one task.
 
     Attributes:
         spearman: rank correlation of cosines and gold scores x 100, from -100 to 100.
         pairs: number of pairs it was computed from.
+        alignment: of the task's positive pairs, see `alignment`; None where no pair is positive.
+        uniformity: of the task's distinct sentences, see `uniformity`; None where there is only one.
     """
 
     spearman: float
     pairs: int
+    alignment: float | None
+    uniformity: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +48,8 @@ class Quality:
     Attributes:
         tasks: scores by the task's name.
         average: mean of the tasks' Spearman, each of equal weight.
-        alignment: of the positive pairs of all tasks, see `alignment`; None where no pair is positive.
-        uniformity: of the distinct sentences of all tasks, see `uniformity`; None where there is only one.
+        alignment: of the positive pairs of all tasks together.
+        uniformity: of the distinct sentences of all tasks together.
         sentences: number of distinct sentences. With more than `UNIFORMITY_SENTENCES`, uniformity is that of a
             sample, always the same one.
     """
@@ -89,9 +93,14 @@ def measure(tasks: Sequence[Task], encode: Callable[[list[str]], Vectors]) -> Qu
         cosines = pair_cosines(vectors, left, right)
         if (cosines == cosines[0]).all():
             raise ArtifactError(f"task {task.name}: all pairs have the cosine {cosines[0]:g}, so they have no order")
-        scores[task.name] = TaskQuality(spearman=spearman(cosines, task.gold), pairs=len(cosines))
         above = task.gold > POSITIVE
         positive.append(np.stack([left[above], right[above]]))
+        scores[task.name] = TaskQuality(
+            spearman=spearman(cosines, task.gold),
+            pairs=len(cosines),
+            alignment=alignment(vectors, *positive[-1]),
+            uniformity=uniformity(vectors[np.unique(np.concatenate([left, right]))]),
+        )
     return Quality(
         tasks=scores,
         average=float(np.mean([task.spearman for task in scores.values()])),

@@ -1,35 +1,49 @@
 """The command evaluate as its users meet it, and its table."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Manifest
-from simcse_engine.cli.evaluate import quality_table
+from simcse_engine.cli.evaluate import comparison, quality_table
 from simcse_engine.measure.quality import Quality, TaskQuality
 from support.commands import failure, run, wrong_use
 
-TASKS = {"stsb-dev": TaskQuality(spearman=85.678, pairs=1500), "x": TaskQuality(spearman=-3.2, pairs=2)}
+TASKS = {
+    "stsb-dev": TaskQuality(spearman=85.678, pairs=1500, alignment=0.3, uniformity=-3.5),
+    "x": TaskQuality(spearman=-3.2, pairs=2, alignment=None, uniformity=-0.25),
+}
 
 
 def test_quality() -> None:
     quality = Quality(tasks=TASKS, average=41.239, alignment=0.30094, uniformity=-3.5413, sentences=2900)
     assert quality_table(quality).splitlines() == [
-        "task           pairs  Spearman x 100",
-        "stsb-dev       1,500           85.68",
-        "x                  2           -3.20",
-        "average                        41.24",
-        "alignment                      0.301  over pairs with a score above 4; smaller is better",
-        "uniformity                    -3.541  over 2,900 distinct sentences; smaller is better",
+        "task             pairs  Spearman x 100  alignment  uniformity",
+        "stsb-dev         1,500           85.68      0.300      -3.500",
+        "x                    2           -3.20          -      -0.250",
+        "average                          41.24",
+        "all together     1,502                      0.301      -3.541",
+        "alignment: of pairs with a score above 4; uniformity: of the 2,900 distinct sentences; "
+        "of both, smaller is better",
     ]
 
 
-def test_quality_without_positive_pairs_and_with_a_sample() -> None:
+def test_quality_of_a_sample() -> None:
     table = quality_table(Quality(tasks=TASKS, average=1, alignment=None, uniformity=-3, sentences=20_000))
-    assert "alignment                          -  over" in table
-    assert "over a sample of 16,384 of 20,000 distinct sentences" in table
+    assert "of the 20,000 distinct sentences, a sample of 16,384; of" in table
+
+
+def test_artifacts_side_by_side() -> None:
+    one = Quality(tasks=TASKS, average=41.239, alignment=0.30094, uniformity=-3.5413, sentences=2900)
+    other = Quality(tasks=TASKS, average=5, alignment=None, uniformity=-2, sentences=2900)
+    assert comparison({"artifacts/fp32": one, "int8": other}).splitlines()[:3] == [
+        "Spearman x 100  stsb-dev       x  average  alignment  uniformity",
+        "artifacts/fp32     85.68   -3.20    41.24      0.301      -3.541",
+        "int8               85.68   -3.20     5.00          -      -2.000",
+    ]
 
 
 LONG = "the cat " * 50  # the artifact's limit is 32 tokens
@@ -56,7 +70,7 @@ def test_evaluate(artifact: Path, sts: Path, capsys: pytest.CaptureFixture[str])
     assert run("evaluate", artifact, "--sts", sts, "--threads", "1") == 0
     captured = capsys.readouterr()
     assert [line.split()[0] for line in captured.out.splitlines()] == [
-        *("task", "again", "small", "average", "alignment", "uniformity")
+        *("task", "again", "small", "average", "all", "alignment:")
     ]
     # Each distinct sentence once, in both tasks together; no bar where stderr is no terminal.
     message = "1 of 7 texts were longer than max_tokens=32 tokens and were cut"
@@ -83,8 +97,40 @@ def test_evaluate_json(artifact: Path, sts: Path, capsys: pytest.CaptureFixture[
 def test_evaluate_refuses_what_is_no_sts_folder(
     artifact: Path, sts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "no such folder" in failure(capsys, "evaluate", artifact, "--sts", tmp_path / "none")
+    assert "none: no such file or folder" in failure(capsys, "evaluate", artifact, "--sts", tmp_path / "none")
     (sts / "small.tsv").write_text("5\tone\ttwo\nfive\tone\ttwo\n")
     # Told before an artifact is looked for.
     assert "small.tsv, line 2: the score is 'five'" in failure(capsys, "evaluate", tmp_path / "none", "--sts", sts)
     assert "--sts" in wrong_use(capsys, "evaluate", artifact)
+
+
+def test_evaluate_artifacts_together(
+    artifact: Path, sts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twin = tmp_path / "twin"
+    shutil.copytree(artifact, twin)
+    plot = tmp_path / "plot.svg"
+    assert run("evaluate", artifact, twin, "--sts", sts, "--truncate", "silent", "--plot", plot) == 0
+    captured = capsys.readouterr()
+    rows = [line.split() for line in captured.out.splitlines()]
+    assert rows[0] == ["Spearman", "x", "100", "again", "small", "average", "alignment", "uniformity"]
+    assert [row[0] for row in rows[1:3]] == [str(artifact), str(twin)]
+    assert rows[1][1:] == rows[2][1:]
+    assert plot.read_text().count("<svg") == 1
+
+    assert run("evaluate", artifact, twin, "--sts", sts / "small.tsv", "--truncate", "silent", "--json") == 0
+    reports = json.loads(capsys.readouterr().out)["artifacts"]
+    assert [report["artifact"] for report in reports] == [str(artifact), str(twin)]
+    assert list(reports[0]["tasks"]) == ["small"]
+
+
+def test_what_cannot_be_evaluated_is_refused_first(
+    artifact: Path, sts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The second of two, before the first was encoded: nothing was cut yet.
+    message = failure(capsys, "evaluate", artifact, tmp_path / "none", "--sts", sts)
+    assert "does not exist" in message
+    assert "were cut" not in message
+    assert "must end with .svg, .png or .pdf" in wrong_use(
+        capsys, "evaluate", artifact, "--sts", sts, "--plot", "x.gif"
+    )

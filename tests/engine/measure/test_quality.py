@@ -125,10 +125,16 @@ def test_measure() -> None:
     # Above 4 alone: east and far east, west and east.
     assert scores.alignment == pytest.approx((0 + 4) / 2)
     assert scores.uniformity == pytest.approx(slow_uniformity(encode(calls[0])), rel=1e-5)
+    assert scores.tasks["plain"].alignment == pytest.approx(0)
     assert scores.sentences == 5
     document = json.loads(json.dumps(scores.to_json()))
     assert set(document) == {"tasks", "average", "alignment", "uniformity", "sentences"}
-    assert document["tasks"]["turned"] == {"spearman": scores.tasks["turned"].spearman, "pairs": 3}
+    assert document["tasks"]["turned"] == {
+        "spearman": scores.tasks["turned"].spearman,
+        "pairs": 3,
+        "alignment": pytest.approx(4),
+        "uniformity": pytest.approx(slow_uniformity(encode(["west", "east", "north"])), rel=1e-5),
+    }
 
 
 def test_no_positive_pair() -> None:

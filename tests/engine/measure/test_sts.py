@@ -37,9 +37,9 @@ def test_every_tsv_sorted_by_name(tmp_path: Path) -> None:
 
 def test_folders_that_hold_no_tasks(tmp_path: Path) -> None:
     for folder, reason in (
-        (tmp_path / "none", "none: no such folder"),
-        (write(tmp_path / "file.tsv", PAIRS), "file.tsv: is a file"),
-        (Path(__file__).parent, "no .tsv file in it"),
+        (tmp_path / "none", "none: no such file or folder"),
+        (Path("/dev/null"), "null: is neither a file nor a folder"),
+        (Path(__file__).parent, "no STS task in it; expected NAME.tsv files .*, or SentEval's folders, which"),
     ):
         with pytest.raises(InputValueError, match=reason):
             read_tasks(folder)
@@ -83,3 +83,39 @@ def test_too_little_to_rank(tmp_path: Path, content: str, reason: str) -> None:
 def test_a_folder_named_as_a_task(tmp_path: Path) -> None:
     (tmp_path / "task.tsv").mkdir()
     assert "is a folder" in refusal(tmp_path / "task.tsv")
+
+
+def test_a_file_is_a_task_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path / "other.tsv", PAIRS)
+    assert [task.name for task in read_tasks(write(tmp_path / "one.tsv", PAIRS))] == ["one"]
+
+
+BENCHMARK = "main-captions\tMSRvid\t2012test\t0001\t{}\tA  cat sits.\tA cat is sitting .\tMSRvid\tcc\n"
+
+
+def test_the_sts_benchmark_s_own_file(tmp_path: Path) -> None:
+    # Quotation marks mean nothing here, and lines may have columns after the sentences or not.
+    short = 'main-news\theadlines\t2015\t2\t0.8\t"Shares fell.\tCrowds" grow.\n'
+    task = read_task(write(tmp_path / "sts-dev.csv", BENCHMARK.format("2.500") + short))
+    assert (task.name, task.gold.tolist()) == ("sts-dev", [2.5, 0.8])
+    assert task.first == ["A cat sits.", '"Shares fell.']
+    assert task.second == ["A cat is sitting .", 'Crowds" grow.']
+    damaged = write(tmp_path / "sts-dev.csv", BENCHMARK.format("5") + "main-news\theadlines\t2015\t2\t3\tAlone.\n")
+    assert "sts-dev.csv, line 2: 6 columns; expected at least 7" in refusal(damaged)
+
+
+GLUE = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2"
+
+
+def test_glue_s_folder_gives_the_part_that_has_scores(tmp_path: Path) -> None:
+    rows = "0\tmain\tMSRvid\t2012\t1\tnone\tnone\tA cat.\tThe cat.\t{}\n"
+    for name, tail in (("train", "\tscore"), ("dev", "\tscore"), ("test", "")):
+        write(tmp_path / f"{name}.tsv", f"{GLUE}{tail}\n{rows.format('5.000')}{rows.format('1.250')}")
+    (task,) = read_tasks(tmp_path)
+    assert (task.name, task.gold.tolist(), task.first[0], task.second[0]) == ("dev", [5, 1.25], "A cat.", "The cat.")
+
+
+def test_columns_by_name_in_any_order(tmp_path: Path) -> None:
+    head = "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n"
+    task = read_task(write(tmp_path / "SICK.txt", head + "1\ta b\tc\t4.5\tNEUTRAL\n2\td\te\t1\tENTAILMENT\n"))
+    assert (task.gold.tolist(), task.first, task.second) == ([4.5, 1], ["a b", "d"], ["c", "e"])
