@@ -93,8 +93,8 @@ ORDER = {
     ENGINE / "measure": "cosines pairs parity results samples < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
-        "arguments < output < info < bench compile doctor encode evaluate index search similarity verify < "
-        "main < __main__"
+        "streams < parser signals < arguments < output program < info < "
+        "bench compile doctor encode evaluate index search similarity verify < main < __main__"
     ),
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
     EXPORT / "checkpoint": (

@@ -11,15 +11,24 @@ from pathlib import Path
 from simcse_engine import __version__
 from simcse_engine.artifact.kinds import POOLERS, TARGETS
 from simcse_engine.cli.info import quality_line
-from simcse_engine.cli.output import escape_unprintable
-from simcse_engine.errors import InputValueError, PoolerError, SimCSEError
+from simcse_engine.cli.parser import Parser
+from simcse_engine.cli.program import run_program
+from simcse_engine.cli.signals import telling_what_is_safe
+from simcse_engine.cli.streams import print_message, print_out
+from simcse_engine.errors import InputValueError, PoolerError
 from simcse_engine.machine.cpu import usable_cpus
 
 from .options import MAX_BATCH, MAX_QUALITY_DROP, ExportOptions
 
+PROGRAM = "simcse-export"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command: 0 for success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C."""
+    """Run the command; `simcse_engine.cli.program` has the exit codes."""
+    return run_program(PROGRAM, lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     top = parser()
     arguments = top.parse_args(argv)
     try:
@@ -28,21 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except InputValueError as error:
         top.error(str(error))
-    escape_unprintable()
     try:
-        code = _export(arguments, options)
-        sys.stdout.flush()
-        return code
+        with telling_what_is_safe(PROGRAM, lambda: "nothing was published"):
+            return _export(arguments, options)
     except PoolerError as error:
         # The checkpoint leaves the choice of pooler open, or does not allow this one: the command line must change.
-        print(f"simcse-export: error: {error}", file=sys.stderr)
+        print_message(f"{PROGRAM}: error: {error}")
         return 2
-    except (SimCSEError, OSError) as error:
-        print(f"simcse-export: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("simcse-export: interrupted; nothing was published", file=sys.stderr)
-        return 130
 
 
 def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
@@ -53,31 +54,28 @@ def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
 
         from .pipeline import export
     except ImportError as error:
-        print(
-            f"simcse-export: error: {error.name} is missing; exporting needs pip install 'simcse-engine[export,cpu]'",
-            file=sys.stderr,
+        print_message(
+            f"{PROGRAM}: error: {error.name} is missing; exporting needs pip install 'simcse-engine[export,cpu]'"
         )
         return 1
     torch.set_num_threads(usable_cpus())  # torch itself ignores a cgroup's quota
-    manifest = export(
-        arguments.checkpoint, arguments.output, options, say=lambda line: print(line, file=sys.stderr, flush=True)
-    )
+    manifest = export(arguments.checkpoint, arguments.output, options, say=print_message)
     if arguments.json:
-        print(json.dumps(manifest.to_json(), indent=2, ensure_ascii=False))
+        print_out(json.dumps(manifest.to_json(), indent=2, ensure_ascii=False))
         return 0
     parity = manifest.parity or {}
     size = sum(entry.size_bytes for entry in manifest.files.values())
-    print(
+    print_out(
         f"{arguments.output}: {manifest.source.id}, pooler {manifest.pooler}, {manifest.precision} for "
         f"{manifest.target}, dimension {manifest.dimension}, at most {manifest.max_tokens} tokens "
         f"({manifest.max_tokens_source}), {size / 1e6:.0f} MB"
     )
-    print(
+    print_out(
         f"agrees with transformers on {parity['vectors'] / 2:.0f} texts: max abs difference "
         f"{parity['max_abs_difference']:.1e}, cosine at least {parity['min_cosine']:.7f}"
     )
     if manifest.quality is not None:
-        print(f"quality: {quality_line(manifest.quality)}")
+        print_out(f"quality: {quality_line(manifest.quality)}")
     return 0
 
 
@@ -98,11 +96,9 @@ def _points(text: str) -> float:
     return value
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of the whole command line."""
-    top = argparse.ArgumentParser(
-        prog="simcse-export", description="Export a trained SimCSE checkpoint (BERT or RoBERTa) to an artifact."
-    )
+    top = Parser(prog=PROGRAM, description="Export a trained SimCSE checkpoint (BERT or RoBERTa) to an artifact.")
     top.add_argument(
         "checkpoint",
         metavar="CHECKPOINT",

@@ -233,9 +233,10 @@ def stop_while_it_runs(checkpoint: Path, artifact: Path, number: signal.Signals)
     return process.returncode, printed
 
 
-def test_ctrl_c_leaves_nothing(slow_checkpoint: Path, tmp_path: Path) -> None:
-    code, printed = stop_while_it_runs(slow_checkpoint, tmp_path / "artifact", signal.SIGINT)
-    assert code == 130
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing(slow_checkpoint: Path, tmp_path: Path, number: signal.Signals) -> None:
+    code, printed = stop_while_it_runs(slow_checkpoint, tmp_path / "artifact", number)
+    assert code == 128 + number
     assert printed.splitlines()[-1] == "simcse-export: interrupted; nothing was published"
     assert "[4/4]" not in printed
     assert "Traceback" not in printed

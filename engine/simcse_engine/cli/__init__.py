@@ -1,5 +1,6 @@
 """The command line, `simcse-engine`; nothing in here is public.
 
 A command is one file, with its arguments, its help, what it does and what it prints: `add_parser` declares it and
-`run` runs it. `main` puts them together, `arguments` and `output` hold what they share.
+`run` runs it. `main` puts them together, `arguments` and `output` hold what they share. `program` runs `simcse-export`
+too: `parser`, `signals` and `streams` know nothing of commands.
 """

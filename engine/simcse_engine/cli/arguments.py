@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from .parser import Parser
+
 if TYPE_CHECKING:
     from ..encoder import Encoder
     from ..inputs import OptimizeFor, Truncate
@@ -12,12 +14,12 @@ if TYPE_CHECKING:
 PROGRAM = "simcse-engine"
 
 # What `ArgumentParser.add_subparsers` returns.
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
 def add_command(
     commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], int | None], details: str = ""
-) -> argparse.ArgumentParser:
+) -> Parser:
     """Add a command that ``run`` executes; its exit code is 0 unless it returns another.
 
     ``text`` is its line in the list of commands and begins its own help.

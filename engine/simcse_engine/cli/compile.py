@@ -1,12 +1,13 @@
 """The command `compile`: an artifact for TensorRT, compiled on the machine that will run it."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from .arguments import Commands, add_artifact, add_command
+from .arguments import PROGRAM, Commands, add_artifact, add_command
 from .info import manifest_lines
 from .output import print_result
+from .signals import telling_what_is_safe
+from .streams import print_message
 
 
 def add_parser(commands: Commands) -> None:
@@ -27,10 +28,7 @@ def run(args: argparse.Namespace) -> None:
     from ..artifact.hub import locate
     from ..compiling import CompileOptions, compile_artifact
 
-    manifest = compile_artifact(
-        locate(args.artifact),
-        args.output,
-        CompileOptions(device=args.device, timings=args.timings, force=args.force),
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
+    options = CompileOptions(device=args.device, timings=args.timings, force=args.force)
+    with telling_what_is_safe(PROGRAM, lambda: "nothing was published"):
+        manifest = compile_artifact(locate(args.artifact), args.output, options, say=print_message)
     print_result(args, manifest.to_json(), lambda: manifest_lines(args.output, manifest))

@@ -5,8 +5,17 @@ import itertools
 from pathlib import Path
 
 from ..errors import InputValueError
-from .arguments import Commands, add_artifact, add_command, add_encoder_options, add_limit_options, open_encoder
+from .arguments import (
+    PROGRAM,
+    Commands,
+    add_artifact,
+    add_command,
+    add_encoder_options,
+    add_limit_options,
+    open_encoder,
+)
 from .output import counted_cuts, print_report
+from .signals import telling_what_is_safe
 
 
 def add_parser(commands: Commands) -> None:
@@ -33,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
     check_target(args.output)
     rows = 0
     with (
+        telling_what_is_safe(PROGRAM, lambda: f"{args.output} was not written"),
         open_texts(args.file) as texts,
         counted_cuts(args.truncate) as cuts,
         # It only streams, so it packs the weights for nothing else.

@@ -1,22 +1,15 @@
-"""What the commands share in what they print: JSON, counted cuts, and texts that are safe on every terminal."""
+"""What the commands share in what they print: JSON, counted cuts, and texts as lines that no terminal obeys."""
 
 import argparse
 import contextlib
-import io
 import json
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import TruncationWarning
 from .arguments import PROGRAM
-
-
-def escape_unprintable() -> None:
-    """Let stdout write what its encoding lacks as escapes, so that a sentence in another script ends no command."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+from .streams import print_message, print_out
 
 
 @contextlib.contextmanager
@@ -36,7 +29,7 @@ def counted_cuts(truncate: str = "warn") -> Iterator[list[int]]:
                 return
             cuts.append(message.cut)
             if truncate != "silent":
-                print(f"{PROGRAM}: warning: {message}", file=sys.stderr)
+                print_message(f"{PROGRAM}: warning: {message}")
 
         warnings.showwarning = count
         yield cuts
@@ -45,7 +38,7 @@ def counted_cuts(truncate: str = "warn") -> Iterator[list[int]]:
 def print_json(content: Any) -> None:
     """Print one document to stdout."""
     # ASCII, json's default, passes through every terminal's and pipe's encoding.
-    print(json.dumps(content, indent=2))
+    print_out(json.dumps(content, indent=2))
 
 
 def print_result(args: argparse.Namespace, content: Any, text: Callable[[], str]) -> None:
@@ -53,7 +46,7 @@ def print_result(args: argparse.Namespace, content: Any, text: Callable[[], str]
     if args.json:
         print_json(content)
     else:
-        print(text())
+        print_out(text())
 
 
 def print_report(args: argparse.Namespace, report: dict[str, Any], line: str) -> None:
@@ -61,7 +54,7 @@ def print_report(args: argparse.Namespace, report: dict[str, Any], line: str) ->
     if args.json:
         print_json(report)
     else:
-        print(line, file=sys.stderr)
+        print_message(line)
 
 
 def one_line(text: str) -> str:

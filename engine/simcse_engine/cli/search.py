@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SimCSEError
 from .arguments import Commands, add_artifact_options, add_command, add_index, count, number
 from .output import counted_cuts, one_line, print_json
+from .streams import print_message, print_out
 
 if TYPE_CHECKING:
     from ..index import Hit, Index
@@ -76,8 +77,8 @@ def run(args: argparse.Namespace) -> None:
                         results.append({"query": query, "hits": [hit._asdict() for hit in hits]})
                         continue
                     if args.query is None:
-                        print(f"> {one_line(query)}")
-                    print(_lines(hits, bold=bold))
+                        print_out(f"> {one_line(query)}")
+                    print_out(_lines(hits, bold=bold))
     if args.json:
         print_json({"index": args.index, "results": results, "truncated": sum(cuts)})
 
@@ -108,7 +109,7 @@ def _search(index: "Index", args: argparse.Namespace, queries: list[str]) -> "li
 
 def _prompt(index: "Index", args: argparse.Namespace) -> None:
     """Ask for queries until Ctrl-D."""
-    print(f"{args.index}: {len(index):,} entries; a query a line, Ctrl-D ends", file=sys.stderr)
+    print_message(f"{args.index}: {len(index):,} entries; a query a line, Ctrl-D ends")
     bold = _is_bold()
     # With it, input() edits lines and remembers them; some builds of Python lack it.
     with contextlib.suppress(ImportError):
@@ -117,15 +118,15 @@ def _prompt(index: "Index", args: argparse.Namespace) -> None:
         try:
             query = input("> ")
         except EOFError:
-            print()
+            print_out("")
             return
         if not query.strip():
             continue
         try:
-            print(_lines(_search(index, args, [query])[0], bold=bold))
+            print_out(_lines(_search(index, args, [query])[0], bold=bold))
         except SimCSEError as error:
             # The prompt survives a query that cannot be searched for, such as bytes that are not UTF-8.
-            print(f"error: {error}", file=sys.stderr)
+            print_message(f"error: {error}")
 
 
 def _lines(hits: "list[Hit]", *, bold: bool) -> str:

@@ -419,8 +419,12 @@ class Index(ForkAware):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            # Whoever has interrupted waits for the end, and not for the ANN graph.
+            self._release()
+        else:
+            self.close()
 
     def __repr__(self) -> str:
         about = self.about

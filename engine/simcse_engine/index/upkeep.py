@@ -73,6 +73,15 @@ class Upkeep:
         if not np.array_equal(rows, np.flatnonzero(view.alive)):
             # A damaged database hides entries; their vectors must not be dropped for good.
             raise IndexDamagedError(f"{self._store.folder}: entries are missing from the database; restore a backup")
+        try:
+            self._rewrite(view, rows)
+        finally:
+            # The former files, or those of an interrupted compaction.
+            self.delete_stale_files()
+        self._store.shrink()
+
+    def _rewrite(self, view: View, rows: NDArray[np.int64]) -> None:
+        """Make copies of ``rows``, in the vector file of the next generation and a graph of its own, the index."""
         generation = view.state.generation + 1
         ann = AnnGraph(self._views.scheme) if len(rows) > self._limits.exact_rows else None
         with as_output_error(self._store.folder):
@@ -86,8 +95,6 @@ class Upkeep:
             change.renumber(view.state, generation, record)
             state = change.state()
         self._views.adopt(ann, state)
-        self.delete_stale_files()
-        self._store.shrink()
 
     def _copy(
         self, view: View, rows: NDArray[np.int64], generation: int

@@ -194,8 +194,8 @@ def test_help_is_quick() -> None:
     assert result.stdout.splitlines()[-1] == "set()"
 
 
-@pytest.mark.parametrize("exists", [False, True], ids=["create", "add"])
-def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, exists: bool) -> None:
+@pytest.mark.parametrize(("exists", "number"), [(False, signal.SIGTERM), (True, signal.SIGINT)], ids=["create", "add"])
+def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, exists: bool, number: signal.Signals) -> None:
     index = tmp_path / "index"
     file = tmp_path / "many.txt"
     texts = [f"the cat {i} is on the mat {i * 7 % 1009} and {i % 3}" for i in range(60_000)]
@@ -208,9 +208,9 @@ def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, exists: bool) -
     child = start(*args, stderr=subprocess.PIPE, text=True)
     while child.poll() is None and count(index) < 2:
         time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     _, message = child.communicate()
-    assert child.returncode == 130
+    assert child.returncode == 128 + number
     assert "Traceback" not in message
     safe = count(index)
     assert 0 < safe < len(texts)

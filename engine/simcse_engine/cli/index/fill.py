@@ -2,7 +2,6 @@
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...errors import SimCSEError
 from ..arguments import PROGRAM, Commands, add_artifact, add_artifact_options, add_command, add_index, key
 from ..output import counted_cuts, print_report
+from ..streams import print_message
 
 if TYPE_CHECKING:
     from ...index import Index
@@ -118,7 +118,7 @@ def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: S
             except SimCSEError:  # such as a full disk; what was counted is safe in any case
                 safe = filling.added
             advice = _resuming(args.index, filling.resumed_by, options)
-            print(f"{PROGRAM}: interrupted; {safe:,} texts are safe. {advice}", file=sys.stderr)
+            print_message(f"{PROGRAM}: interrupted; {safe:,} texts are safe. {advice}")
             raise
     entries = len(index)
     print_report(

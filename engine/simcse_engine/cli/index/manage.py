@@ -4,8 +4,9 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ..arguments import Commands, add_command, add_index, key
+from ..arguments import PROGRAM, Commands, add_command, add_index, key
 from ..output import print_report, print_result
+from ..signals import telling_what_is_safe
 
 if TYPE_CHECKING:
     from ...index import IndexInfo
@@ -63,7 +64,10 @@ def _info_lines(index: str, info: "IndexInfo") -> str:
 def _compact(args: argparse.Namespace) -> None:
     from ...index import Index
 
-    with Index.open(args.index) as index:
+    with (
+        Index.open(args.index) as index,
+        telling_what_is_safe(PROGRAM, lambda: f"{args.index} is as it was before"),
+    ):
         before = index.info().size_bytes
         index.compact()
         info = index.info()
@@ -77,6 +81,9 @@ def _compact(args: argparse.Namespace) -> None:
 def _export(args: argparse.Namespace) -> None:
     from ...index import Index
 
-    with Index.open(args.index, read_only=True) as index:
+    with (
+        telling_what_is_safe(PROGRAM, lambda: f"{args.output} was not written"),
+        Index.open(args.index, read_only=True) as index,
+    ):
         entries = index.export(args.output)
     print_report(args, {"output": args.output, "entries": entries}, f"{args.output}: {entries:,} entries")
