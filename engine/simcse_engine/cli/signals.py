@@ -25,7 +25,9 @@ class Stopped(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Raise `Stopped` in the main thread at the first signal, and ignore the others: by then the block is cleaning up.
+    """Raise `Stopped` in the main thread at the first signal, and ignore all others from then on.
+
+    By then the block is cleaning up, and after it the interpreter, which would print what interrupted it.
 
     A signal that is ignored already, as nohup ignores SIGHUP, stays so; likewise one that has a handler.
     """
@@ -51,8 +53,9 @@ def stopping_on_signals() -> Iterator[None]:
             raise stopped from error
         raise
     finally:
-        for each, handler in handled.items():
-            signal.signal(each, handler)
+        if stopped is None:
+            for each, handler in handled.items():
+                signal.signal(each, handler)
 
 
 @contextlib.contextmanager
