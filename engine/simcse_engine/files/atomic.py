@@ -14,7 +14,6 @@ import glob
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,11 +38,11 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         with as_output_error(target, NO_ROOM):
             yield staging
         with as_output_error(target):
-            # mkdtemp, and some writers, create private files; the folder gets the permissions of mkdir and open.
+            # Some writers create private files; all get what the umask has left the folder.
+            permissions = staging.stat().st_mode & 0o666
             for path in staging.iterdir():
-                path.chmod(0o666 & ~_umask())
+                path.chmod(permissions)
                 _fsync(path)
-            staging.chmod(0o777 & ~_umask())
             _fsync(staging)
             check_absent(target, replace=replace)
             if target.exists():
@@ -66,7 +65,6 @@ def whole_file(target: Path) -> Iterator[Path]:
         with as_output_error(target, NO_ROOM):
             yield staging
         with as_output_error(target):
-            staging.chmod(0o666 & ~_umask())
             _fsync(staging)
             staging.replace(target)
             _fsync(target.parent)
@@ -126,17 +124,21 @@ def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:
 
     The lock tells a living writer's work from a killed one's: the system releases it when a process ends.
     """
-    prefix = f".{target.name}{_SUFFIX}"
     while True:
-        if folder:
-            path = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-            try:
+        path = target.with_name(f".{target.name}{_SUFFIX}{os.urandom(4).hex()}")
+        try:
+            # The system takes the umask off these permissions. To read it, this process would have to set it, under the
+            # hands of other threads.
+            if folder:
+                path.mkdir(0o777)
                 lock = os.open(path, os.O_RDONLY)
-            except FileNotFoundError:
+            else:
+                lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except (FileExistsError, FileNotFoundError):
+            # Another writer has the name, or has removed the folder as abandoned.
+            if target.parent.is_dir():
                 continue
-        else:
-            lock, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
-            path = Path(name)
+            raise
         # Network file systems may refuse locks; then no lock can be taken, and nothing counts as abandoned.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -159,12 +161,6 @@ def _remove_abandoned(target: Path) -> None:
                     path.unlink()
             finally:
                 os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _fsync(path: Path) -> None:

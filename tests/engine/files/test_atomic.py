@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -255,6 +256,25 @@ def test_permissions_are_what_the_umask_gives(tmp_path: Path, mask: int, folder:
     assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == folder
     assert stat.S_IMODE((tmp_path / "folder/content").stat().st_mode) == file
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == file
+
+
+def test_the_umask_is_never_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process has one umask for all its threads, so nobody may set it, not even for a moment."""
+
+    def refuse(mask: int) -> int:
+        raise AssertionError(f"files of other threads would be made with umask {mask:o}")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    write_folder(tmp_path / "folder", "new")
+    write_file(tmp_path / "file", "new")
+
+
+def test_private_files_of_a_writer_get_the_folder_s_permissions(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "folder") as staging:
+        handle, _ = tempfile.mkstemp(dir=staging)
+        os.close(handle)
+    (path,) = (tmp_path / "folder").iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "folder").stat().st_mode) & 0o666 != 0o600
 
 
 @pytest.mark.parametrize("name", ["out", "out[1]", "*", "a\nb"])
