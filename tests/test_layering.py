@@ -24,7 +24,7 @@ READERS = {
     "matplotlib": {"measure/plot.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/encode.py", "cli/bench.py", "cli/index/fill.py"},
     "usearch": {"index/ann/usearch.py"},
-    "sqlite3": {"index/storage/faults.py", "index/storage/transactions.py", "index/storage/store.py"},
+    "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "transactions", "store")},
 }
 
 # What the engine imports beside the standard library and its readers' libraries.
@@ -87,7 +87,7 @@ ORDER = {
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": "checks limits < storage < ann < search < batches binding info upkeep < writer < index < filling",
     ENGINE / "files": "arrow refusals < atomic texts < vectors < entries new_entries",
-    ENGINE / "index/storage": "exact faults regular < lock vectors where < records < transactions < store",
+    ENGINE / "index/storage": "exact faults regular < lock vectors where < connections records < transactions < store",
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "measure": "cosines pairs parity results samples < senteval < sts < bench quality < plot",

@@ -1,6 +1,6 @@
 """What an index keeps on disk: its database, its vector file and its lock; private.
 
-`store` opens the database and begins `transactions`, which read and change `records`; `where` compiles filters to SQL,
-with `exact` for what SQLite compares otherwise than Python. `vectors` is the vector file, and `lock` admits one writer
-at a time; `regular` opens the files, and `faults` says what SQLite's errors mean.
+`store` has `connections` to the database and begins `transactions`, which read and change `records`; `where` compiles
+filters to SQL, with `exact` for what SQLite compares otherwise than Python. `vectors` is the vector file, and `lock`
+admits one writer at a time; `regular` opens the files, and `faults` says what SQLite's errors mean.
 """

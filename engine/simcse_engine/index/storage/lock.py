@@ -6,11 +6,17 @@ import fcntl
 import json
 import os
 import socket
+import time
 from pathlib import Path
+from typing import Self
 
 from ...errors import IndexLockedError, OutputError
 from ...machine.forks import ForkAware, register
 from .regular import open_regular
+
+LOCK = "lock"
+# How long a writer waits for readers that hold writers off, and looks for them again.
+_READERS_SECONDS, _PAUSE_SECONDS = 30.0, 0.02
 
 
 class WriterLock(ForkAware):
@@ -30,7 +36,7 @@ class WriterLock(ForkAware):
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror}); open with read_only=True") from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError as error:
             holder = _holder(handle)
             os.close(handle)
@@ -71,6 +77,47 @@ class WriterLock(ForkAware):
     def _after_fork_in_child(self) -> None:
         # The child's copy of the handle would hold the lock beyond the parent's end. Closing it leaves the parent's.
         self._close()
+
+
+class WritersHeldOff:
+    """Keeps writers off for the time of a read, which finds none."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    @classmethod
+    def now(cls, path: Path) -> Self | None:
+        """Hold writers off by their lock at ``path``; None if there is a writer, or no lock can be taken."""
+        try:
+            handle = open_regular(path)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return None
+        return cls(handle)
+
+    def release(self) -> None:
+        """Let writers in."""
+        os.close(self._handle)
+
+
+def _lock(handle: int) -> None:
+    """Take a writer's lock, after the readers that hold writers off; BlockingIOError if a writer has it."""
+    end = time.monotonic() + _READERS_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            # Readers share it, a writer does not.
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            if time.monotonic() > end:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _holder(handle: int) -> str:

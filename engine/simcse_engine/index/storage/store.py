@@ -4,7 +4,6 @@ Its connections are shared by threads, and renewed after a fork.
 """
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from ...errors import ClosedError, IndexNotFoundError, SearchIndexError
 from ...machine.forks import ForkAware, never_destroy, register
-from .exact import add_functions
+from .connections import ImmutableConnection, connect
 from .faults import translating_faults
 from .records import About, State
 from .regular import check_regular
@@ -20,9 +19,6 @@ from .transactions import Change, Reader, create_tables
 from .vectors import create_vector_file, vector_file_name
 
 DATABASE = "index.db"
-# What SQLite opens beside it, by name.
-_BESIDE = ("-wal", "-shm", "-journal")
-_BUSY_SECONDS = 30.0
 # How long a fork waits for other threads to finish what they do with a database.
 _FORK_SECONDS = 5.0
 
@@ -38,10 +34,6 @@ def create_store(folder: Path, about: About, place: Path) -> None:
     ):
         connection.execute("PRAGMA journal_mode = WAL")
         create_tables(connection, about, generation=1)
-
-
-class ImmutableConnection(sqlite3.Connection):
-    """Reads a database that nobody can be writing now. It is not used again, as somebody may write later."""
 
 
 class Store(ForkAware):
@@ -86,7 +78,7 @@ class Store(ForkAware):
         with translating_faults(self._path), self._in_use():
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
-            connection = connection or self._connect()
+            connection = connection or connect(self._path)
             try:
                 connection.execute("BEGIN")
                 yield Reader(connection, self._path)
@@ -123,7 +115,7 @@ class Store(ForkAware):
         """Yield the connection that writes, outside of a transaction."""
         with translating_faults(self._path), self._in_use():
             if self._writer is None:
-                self._writer = self._connect()
+                self._writer = connect(self._path)
                 # At the end of a commit it is on disk, not only whole.
                 self._writer.execute("PRAGMA synchronous = FULL")
             yield self._writer
@@ -156,25 +148,6 @@ class Store(ForkAware):
                 self._idle.append(connection)
                 return
         connection.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        for suffix in ("", *_BESIDE):
-            check_regular(self._path.with_name(f"{DATABASE}{suffix}"))
-        writable = os.access(self._path.parent, os.W_OK) and os.access(self._path, os.W_OK)
-        # Readers share a small file with the writer. If they cannot make it, nobody writes now, unless it is there.
-        shared = writable or self._path.with_name(f"{self._path.name}-wal").exists()
-        mode = "mode=rw" if writable else "mode=ro" if shared else "mode=ro&immutable=1"
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?{mode}",
-            uri=True,
-            isolation_level=None,
-            timeout=_BUSY_SECONDS,
-            check_same_thread=False,
-            factory=sqlite3.Connection if shared else ImmutableConnection,
-        )
-        connection.execute("PRAGMA cell_size_check = ON")
-        add_functions(connection)
-        return connection
 
     def close(self) -> None:
         """Close the database. Closing twice is fine."""
