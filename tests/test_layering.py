@@ -85,7 +85,9 @@ ORDER = {
     ENGINE / "session/tensorrt": "libraries plans < rtx < session",
     ENGINE / "artifact": "kinds < manifest < hub opening output",
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
-    ENGINE / "index": "checks limits < storage < ann < search < batches binding info upkeep < writer < index < filling",
+    ENGINE / "index": (
+        "checks limits < storage < ann < search < batches binding info upkeep < writer < writing < index < filling"
+    ),
     ENGINE / "files": "arrow refusals < atomic texts < vectors < entries new_entries",
     ENGINE / "index/storage": "exact faults regular < lock vectors where < connections records < transactions < store",
     ENGINE / "index/ann": "layout saved scheme < usearch",

@@ -93,7 +93,7 @@ def write_for_ever(folder: Path, seed: int) -> None:
     """Announce each call on stdout, and say when it has returned."""
     chance = random.Random(seed)
     print("open 0", flush=True)
-    with Index(folder, limits=LIMITS) as index:
+    with Index(folder, read_only=False, limits=LIMITS) as index:
         print("done", flush=True)
         for step in itertools.count():
             what = chance.choices(["add", "remove", "checkpoint", "compact"], [6, 2, 1, 1])[0]

@@ -285,7 +285,7 @@ class SimCSE:
             raise OutputError(f"{target}: lies within the index that is saved; name a folder outside of it")
         # The lock keeps writers off while files are copied. A reader that ends may still move SQLite's log into the
         # database; so the log is copied first, and is either whole or not needed.
-        with whole_folder(target) as staging, Index.open(source.folder, artifact=self._encoder):
+        with whole_folder(target) as staging, Index.open(source.folder, read_only=False, artifact=self._encoder):
             for path in sorted(source.folder.iterdir(), reverse=True):
                 with contextlib.suppress(FileNotFoundError):
                     # Nothing else is the index's.
@@ -316,7 +316,7 @@ class SimCSE:
 
     def _add(self, folder: Path, sentences: list[str]) -> None:
         with (
-            Index.open(folder, artifact=self._open_encoder()) as index,
+            Index.open(folder, read_only=False, artifact=self._open_encoder()) as index,
             # disable=None: no bar where stderr is no terminal.
             tqdm(total=len(sentences), unit=" sentences", disable=None) as bar,
         ):

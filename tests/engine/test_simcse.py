@@ -34,7 +34,7 @@ def test_nobody_writes_while_an_index_is_saved(model: SimCSE, tmp_path: Path, mo
 
     def beside_a_writer(source: Path, target: Path) -> None:
         with pytest.raises(IndexLockedError):
-            Index.open(tmp_path / "first")
+            Index.open(tmp_path / "first", read_only=False)
         refused.append(source.name)
         copy(source, target)
 

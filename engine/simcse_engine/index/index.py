@@ -6,6 +6,7 @@ its vectors behind those that count, flushes them, and commits one transaction t
 (docs/decisions/017-index-commit-point.md).
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ClosedError, IndexDamagedError, InputValueError, SearchIndexError
+from ..errors import IndexDamagedError, InputValueError
 from ..files.atomic import whole_folder
 from ..files.entries import create_entries, read_entries
 from ..inputs import checked_sequence
@@ -31,7 +32,8 @@ from .search.searcher import Hit, Searcher, SearchOptions
 from .search.views import Views
 from .storage.records import About, Entry
 from .storage.store import Store, create_store
-from .writer import IndexWriter, Progress
+from .writer import Progress
+from .writing import Writing
 
 
 class Index(ForkAware):
@@ -45,45 +47,44 @@ class Index(ForkAware):
 
     When a method has returned, what it did survives whatever happens to the process. One process may write at a time
     while any number of them read, and a search finds everything that any process added before it began. An index may be
-    used from many threads at once. After a fork, the child can read; to write, it opens the index again. A fork waits
-    up to five seconds for what other threads do with an index; if they take longer, the child cannot open it.
+    used from many threads at once. After a fork, the child can read; to write what its parent writes, it opens the
+    index again. A fork waits up to five seconds for what other threads do with an index; if they take longer, the child
+    cannot open it.
 
     Attributes:
         folder: the index's, as an absolute path.
-        read_only: whether it was opened only for reading.
+        read_only: whether it refuses to write.
     """
 
     def __init__(
         self,
         folder: str | os.PathLike[str],
         *,
-        read_only: bool = False,
+        read_only: bool | None = None,
         same_model: bool = False,
         artifact: Artifact | None = None,
         limits: SearchLimits | None = None,
     ) -> None:
         """Open an index, as `Index.open` does; ``limits`` are the sizes that it works to."""
         self.folder = checked_folder(folder)
-        self.read_only = read_only
+        self.read_only = bool(read_only)
         self._limits = limits or SearchLimits()
-        self._writer: IndexWriter | None = None
-        self._store = Store(self.folder)
-        try:
+        with contextlib.ExitStack() as opened:
+            self._store = Store(self.folder)
+            opened.callback(self._store.close)
             about = self._store.about
             if about.dtype not in CANDIDATES_PER_HIT:
                 raise IndexDamagedError(f"{self.folder}: its dtype is {about.dtype!r}; upgrade simcse-engine")
             self._binding = Binding(self.folder, about, artifact, same_model=same_model)
-            self._views = Views(self._store, threads=usable_cpus(), read_only=read_only)
+            opened.callback(self._binding.close)
+            self._views = Views(self._store, threads=usable_cpus())
             self._searcher = Searcher(self._views, self._limits)
-            if not read_only:
-                self._writer = IndexWriter(self._views, self._limits)
-            # Reports a missing or damaged vector file now, and lost entries before anything builds on them.
-            with self._views.reading(ann=False) as (reader, view):
-                if not read_only:
-                    reader.check_counts(view.state)
-        except BaseException:
-            self._release()
-            raise
+            # Reports a missing or damaged vector file now.
+            with self._views.reading(ann=False):
+                pass
+            self._writing = Writing(self._views, self._limits, read_only=read_only)
+            opened.callback(self._writing.close)
+            self._opened = opened.pop_all()
         register("index", self)
 
     @classmethod
@@ -109,14 +110,14 @@ class Index(ForkAware):
         about = about_of(artifact, dtype)
         with whole_folder(target) as staging:
             create_store(staging, about, target)
-        return cls(target, artifact=artifact)
+        return cls(target, read_only=False, artifact=artifact)
 
     @classmethod
     def open(
         cls,
         folder: str | os.PathLike[str],
         *,
-        read_only: bool = False,
+        read_only: bool | None = None,
         same_model: bool = False,
         artifact: Artifact | None = None,
     ) -> Self:
@@ -124,8 +125,8 @@ class Index(ForkAware):
 
         Args:
             folder: the index's.
-            read_only: any number of processes may read at once, beside one that writes. The graph is mapped into
-                memory, so that they share it.
+            read_only: any number of processes may read at once, beside one that writes. None reads, and becomes the one
+                that writes with the first change; False becomes it at once; True refuses changes.
             same_model: accept an encoder of the same model in another precision or for another target, as in an index
                 that a GPU filled in fp16 and a CPU searches in int8.
             artifact: an artifact's folder, a hub id, or an open `Encoder`, if the artifact is no longer where the index
@@ -133,7 +134,8 @@ class Index(ForkAware):
 
         Raises:
             IndexNotFoundError: there is no index.
-            IndexLockedError: another process, or this one, has it open for writing.
+            IndexLockedError: with ``read_only=False``, another process, or this one, writes it. With None, the first
+                change raises it.
             IndexMismatchError: ``artifact`` is not what the index was filled with.
             IndexDamagedError, IndexVersionError: a file is missing, damaged or of a newer format.
         """
@@ -189,7 +191,7 @@ class Index(ForkAware):
             SearchIndexError: the index was opened only for reading.
         """
         additions = Additions.checked(texts, keys, metadata)
-        writer = self._writing()
+        writer = self._writing.writer()
         if not additions.texts:
             return []
         encoder = self._binding.encoder()
@@ -229,7 +231,7 @@ class Index(ForkAware):
         additions = Additions.checked(texts, keys, metadata)
         self._binding.check_identity(identity)
         unit = checked_vectors(vectors, self.about.dimension, count=len(additions.texts))
-        self._writing()
+        self._writing.writer()
         return self._commit(additions, iter([unit]), progress=progress)
 
     def _commit(
@@ -246,7 +248,7 @@ class Index(ForkAware):
         ):
             while True:
                 try:
-                    keys += self._writing().add(batch, progress)
+                    keys += self._writing.writer().add(batch, progress)
                     break
                 except VanishedError as vanished:
                     # Removed or replaced since they were looked for: encoded after all.
@@ -280,7 +282,7 @@ class Index(ForkAware):
             InputValueError: the file cannot be read, or lacks something. What was committed before stays.
         """
         added: list[int] = []
-        self._writing()
+        self._writing.writer()
         source = Path(path)
         # Other files have both of their own, which the reader says.
         if source.suffix.lower() == ".npy" and texts is not None:
@@ -306,7 +308,7 @@ class Index(ForkAware):
         Returns:
             How many entries were removed.
         """
-        return self._writing().remove(list(dict.fromkeys(checked_keys(keys))))
+        return self._writing.writer().remove(list(dict.fromkeys(checked_keys(keys))))
 
     def get(self, keys: Iterable[int]) -> list[Entry | None]:
         """The entries under these keys, in their order; None where there is none."""
@@ -351,7 +353,7 @@ class Index(ForkAware):
 
         `add` and `close` do this from time to time. Call it to make the next searches faster.
         """
-        self._writing().checkpoint()
+        self._writing.writer().checkpoint()
 
     def compact(self) -> None:
         """Drop what was removed or replaced, build the ANN graph anew, and give the space back.
@@ -359,7 +361,7 @@ class Index(ForkAware):
         Searches go on meanwhile. It needs space for a second copy until it is done; if it is interrupted, the index
         stays as it was.
         """
-        self._writing().compact()
+        self._writing.writer().compact()
 
     def export(self, path: str | os.PathLike[str]) -> int:
         """Write all entries into a file, which appears whole or not at all.
@@ -388,33 +390,13 @@ class Index(ForkAware):
 
     def close(self) -> None:
         """Save the ANN graph if it lacks many entries, and let others write. Closing twice is fine."""
-        writer, self._writer = self._writer, None
-        try:
-            if writer is not None:
-                writer.close()
-        finally:
-            self._release()
-
-    def _release(self) -> None:
-        if self._writer is not None:
-            self._writer.release()
-        self._store.close()
-        if hasattr(self, "_binding"):
-            self._binding.close()
-
-    def _writing(self) -> IndexWriter:
-        if self._writer is not None:
-            return self._writer
-        if self.read_only:
-            raise SearchIndexError(f"{self.folder}: opened with read_only=True; open it without to write")
-        raise ClosedError("this index is closed; open it again")
+        self._opened.close()
 
     def _after_fork_in_child(self) -> None:
         self._views.after_fork()
         self._searcher.after_fork()
         self._binding.after_fork()
-        if self._writer is not None:
-            self._writer.after_fork()
+        self._writing.after_fork()
 
     def __enter__(self) -> Self:
         return self
@@ -422,9 +404,8 @@ class Index(ForkAware):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             # Whoever has interrupted waits for the end, and not for the ANN graph.
-            self._release()
-        else:
-            self.close()
+            self._writing.release()
+        self.close()
 
     def __repr__(self) -> str:
         about = self.about

@@ -29,7 +29,7 @@ class IndexWriter:
     """Writes an index, in one process at a time; its methods may be called from many threads, which take turns."""
 
     def __init__(self, views: Views, limits: SearchLimits) -> None:
-        """Take the index's lock; IndexLockedError if another writer has it."""
+        """Take the index's lock and look at what others have written; IndexLockedError if another writer has it."""
         self._views = views
         self._store = views.store
         self._limits = limits
@@ -37,7 +37,11 @@ class IndexWriter:
         self._turn = threading.RLock()
         self._lock = WriterLock(self._store.folder / "lock")
         try:
+            # A missing or damaged file, or lost entries, before anything builds on them or is deleted.
+            with views.reading(ann=False) as (reader, view):
+                reader.check_counts(view.state)
             self._upkeep.delete_stale_files()
+            views.begin_writing()
         except BaseException:
             self._lock.release()
             raise

@@ -125,14 +125,14 @@ def test_what_stands_there_is_not_encoded_again(index: Index, monkeypatch: pytes
 
 def test_what_was_removed_meanwhile_is_encoded_after_all(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     index.add(["one", "two"], keys=[1, 2])
-    known = index._writer.known  # type: ignore[union-attr]
+    known = index._writing.writer().known
 
     def known_then_gone(*arguments: Any) -> Any:
         hits_by_query = known(*arguments)
         index.remove([1])
         return hits_by_query
 
-    monkeypatch.setattr(index._writer, "known", known_then_gone)
+    monkeypatch.setattr(index._writing.writer(), "known", known_then_gone)
     index.add(["one", "two", "three"], keys=[1, 2, 3])
     assert index.search(["one"], k=1)[0][0][:2] == (1, 1.0)
     assert len(index) == 3
@@ -461,7 +461,7 @@ def test_open_refuses_what_is_not_there(tmp_path: Path, artifact: Path) -> None:
 def test_one_writer_many_readers(index: Index) -> None:
     index.add(TEXTS)
     with pytest.raises(IndexLockedError, match="open for writing since"):
-        Index.open(index.folder)
+        Index.open(index.folder, read_only=False)
     with Index.open(index.folder, read_only=True) as one, Index.open(index.folder, read_only=True) as two:
         index.add(["later"], keys=[50])
         for reader in (one, two):

@@ -204,7 +204,7 @@ def test_lost_entries_are_missed_before_anything_builds_on_them(folder: Path, st
     change(folder, statement)
     before = {path.name: path.read_bytes() for path in folder.glob("vectors-*")}
     with pytest.raises(IndexDamagedError, match=r"1\d\d entries were written, 11\d are there"):
-        Index.open(folder)
+        Index.open(folder, read_only=False)
     assert {path.name: path.read_bytes() for path in folder.glob("vectors-*")} == before
     # Only what is hidden is lost to readers.
     with Index.open(folder, read_only=True) as index:
@@ -212,7 +212,7 @@ def test_lost_entries_are_missed_before_anything_builds_on_them(folder: Path, st
 
 
 def test_nothing_hidden_is_dropped_by_compaction(folder: Path) -> None:
-    with Index(folder, limits=SMALL) as index:
+    with Index(folder, read_only=False, limits=SMALL) as index:
         change(folder, "DELETE FROM entries WHERE row = 7")
         with pytest.raises(IndexDamagedError, match="entries are missing"):
             index.compact()
@@ -225,11 +225,11 @@ def test_an_unknown_dtype(folder: Path) -> None:
         answers(folder)
 
 
-@pytest.mark.parametrize("open_it", [lambda f: Index.open(f), lambda f: Index.open(f, read_only=True)])
+@pytest.mark.parametrize("open_it", [lambda f: Index.open(f, read_only=False), lambda f: Index.open(f, read_only=True)])
 def test_what_cannot_be_opened_holds_no_lock(folder: Path, open_it: Callable[[Path], Index]) -> None:
     path = file(folder, "vectors-*")
     moved = path.rename(folder / "away")
     with pytest.raises(IndexDamagedError):
         open_it(folder)
     moved.rename(path)
-    Index.open(folder).close()
+    Index.open(folder, read_only=False).close()

@@ -224,12 +224,15 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, artifact: Path) -> None
             assert len(index) == 2
             assert index.get([1])[0].text == "a cat"
             assert len(index.search(np.ones((1, 32)), k=5)[0]) == 2
-        try:
-            Index.open(sys.argv[1])
-        except OutputError as error:
-            assert "read_only=True" in str(error)
-        else:
-            raise AssertionError("opened for writing")
+        with Index.open(sys.argv[1]) as index:
+            assert len(index.search(np.ones((1, 32)), k=5)[0]) == 2
+            for write in (lambda: index.remove([1]), lambda: Index.open(sys.argv[1], read_only=False)):
+                try:
+                    write()
+                except OutputError as error:
+                    assert "lock: cannot be written" in str(error)
+                else:
+                    raise AssertionError("written")
     """
     try:
         run_script(script, folder)

@@ -96,7 +96,7 @@ def _add(args: argparse.Namespace) -> None:
     source.check()
     options = ["--artifact", args.artifact] if args.artifact is not None else []
     options += ["--same-model"] if args.same_model else []
-    with Index.open(args.index, artifact=args.artifact, same_model=args.same_model) as index:
+    with Index.open(args.index, read_only=False, artifact=args.artifact, same_model=args.same_model) as index:
         _fill(index, source, args, options)
 
 

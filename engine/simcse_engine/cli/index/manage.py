@@ -28,7 +28,7 @@ def add_parsers(commands: Commands) -> None:
 def _remove(args: argparse.Namespace) -> None:
     from ...index import Index
 
-    with Index.open(args.index) as index:
+    with Index.open(args.index, read_only=False) as index:
         removed = index.remove(args.keys)
         left = len(index)
     report = {"index": args.index, "removed": removed, "entries": left}
@@ -65,7 +65,7 @@ def _compact(args: argparse.Namespace) -> None:
     from ...index import Index
 
     with (
-        Index.open(args.index) as index,
+        Index.open(args.index, read_only=False) as index,
         telling_what_is_safe(PROGRAM, lambda: f"{args.index} is as it was before"),
     ):
         before = index.info().size_bytes

@@ -58,20 +58,19 @@ class Views:
         ann: the ANN graph of the newest generation, once it was needed; the writer extends it.
     """
 
-    def __init__(self, store: Store, *, threads: int, read_only: bool) -> None:
+    def __init__(self, store: Store, *, threads: int) -> None:
         self.store = store
         self.scheme = Scheme(dimension=store.about.dimension, dtype=store.about.dtype)
         self.threads = threads
-        self._read_only = read_only
         self._reset()
 
     def after_fork(self) -> None:
         """In a forked child, begin anew: another thread may have held a lock, or been extending the ANN graph."""
-        self._read_only = True
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
+        self._writes = False
         self._last: View | None = None
         self.ann: AnnGraph | None = None
         # Generation and record of the saved graph that `ann` was opened from, or that is damaged.
@@ -153,7 +152,7 @@ class Views:
             if state.generation < self._opened[0]:
                 return None
             # The writer's own graph is ahead of what it has saved.
-            if state.generation == self._opened[0] and not self._read_only:
+            if state.generation == self._opened[0] and self._writes:
                 return self.ann
         elif self._opened == needed:
             return self.ann
@@ -172,9 +171,9 @@ class Views:
                 )
             return AnnGraph.open(self.store.folder, saved, self.scheme, threads=self.threads)
         except (IndexDamagedError, OSError) as error:
-            if isinstance(error, FileNotFoundError) and self._read_only and self.store.state().graph != state.graph:
+            if isinstance(error, FileNotFoundError) and self.store.state().graph != state.graph:
                 raise
-            advice = "open it for writing and call checkpoint()" if self._read_only else "checkpoint() builds it again"
+            advice = "checkpoint() builds it again" if self._writes else "open it for writing and call checkpoint()"
             message = f"{error}; vectors are compared one by one until the graph is built again: {advice}"
             warnings.warn(IndexWarning(message), stacklevel=2)
             return None
@@ -185,6 +184,14 @@ class Views:
             if self._opened is not None and self._opened[0] == state.generation:
                 return 0 if self.ann is None else self.ann.covered
         return 0 if state.graph is None else SavedGraph.from_json(state.graph).covered
+
+    def begin_writing(self) -> None:
+        """Keep the ANN graph from now on, as the caller extends it, unless another writer has saved a later one."""
+        state = self.store.state()
+        with self._lock:
+            if self._opened != (state.generation, state.graph):
+                self.ann = self._opened = None
+            self._writes = True
 
     def adopt(self, ann: AnnGraph | None, state: State) -> None:
         """Take ``ann`` as the ANN graph of ``state`` and of the states after it."""

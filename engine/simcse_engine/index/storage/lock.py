@@ -34,14 +34,14 @@ class WriterLock(ForkAware):
         try:
             handle = open_regular(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror}); open with read_only=True") from error
+            raise OutputError(f"{path}: cannot be written ({error.strerror}); reading needs no lock") from error
         try:
             _lock(handle)
         except BlockingIOError as error:
             holder = _holder(handle)
             os.close(handle)
             raise IndexLockedError(
-                f"{path}: {holder}; close it there, or open with read_only=True, which sees what it adds"
+                f"{path}: {holder}; close it there first; readers need no lock, and see what it adds"
             ) from error
         except OSError as error:
             os.close(handle)

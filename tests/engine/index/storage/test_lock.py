@@ -16,7 +16,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     assert lock.held
     about = json.loads(path.read_text())
     assert (about["pid"], about["host"]) == (os.getpid(), socket.gethostname())
-    with pytest.raises(IndexLockedError, match=rf"process {os.getpid()} on .* since \d{{4}}-.*read_only=True"):
+    with pytest.raises(IndexLockedError, match=rf"process {os.getpid()} on .* since \d{{4}}-.*close it there first"):
         WriterLock(path)
     lock.release()
     lock.release()
