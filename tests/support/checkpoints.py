@@ -96,22 +96,22 @@ def make_sentence_transformers(
     mode: str = "mean_tokens",
     max_seq_length: int | None = 48,
     transformer: str = "",
-    lowercase: bool = False,
     extra: str = "Normalize",
+    model_type: str = "bert",
     **config: object,
 ) -> Path:
-    """Wrap a small BERT checkpoint in sentence-transformers' folder structure.
+    """Wrap a small checkpoint in sentence-transformers' folder structure.
 
     Args:
         folder: created where it does not exist.
         mode: how it pools, such as "cls_token".
         max_seq_length: its longest text.
         transformer: the transformer module's subfolder.
-        lowercase: what it states as ``do_lower_case``.
         extra: the kind of its last module.
+        model_type: of its transformer.
         config: overrides of the small model's numbers.
     """
-    make_checkpoint(folder / transformer, **config)  # type: ignore[arg-type]
+    make_checkpoint(folder / transformer, model_type=model_type, **config)  # type: ignore[arg-type]
     modules = [(transformer, "Transformer"), ("1_Pooling", "Pooling"), (f"2_{extra}", extra)]
     write_json(
         folder / "modules.json",
@@ -120,7 +120,7 @@ def make_sentence_transformers(
             for i, (path, kind) in enumerate(modules)
         ],
     )
-    settings = {"max_seq_length": max_seq_length, "do_lower_case": lowercase}
+    settings = {"max_seq_length": max_seq_length, "do_lower_case": False}
     write_json(folder / transformer / "sentence_bert_config.json", settings)
     modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
     (folder / "1_Pooling").mkdir()

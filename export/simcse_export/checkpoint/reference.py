@@ -4,6 +4,7 @@ It shares no code with the graph writers, so their faults show as differences.
 """
 
 import contextlib
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -142,16 +143,19 @@ def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
     Length.stated(tokenizer.model_max_length, "model_max_length", folder / "tokenizer_config.json")
     if not tokenizer("")["input_ids"]:
         raise CheckpointError(f"{folder}: the tokenizer adds no special tokens; an empty text would have no token")
-    if (
-        checkpoint.stated is not None
-        and checkpoint.stated.lowercase
-        and tokenizer.backend_tokenizer.encode("A").ids != tokenizer.backend_tokenizer.encode("a").ids
-    ):
-        raise CheckpointError(
-            f"{folder}: do_lower_case of sentence-transformers asks for lowercase and the tokenizer keeps case; "
-            "set do_lower_case in tokenizer_config.json instead"
-        )
+    if checkpoint.stated is not None and checkpoint.stated.lowercase:
+        _lowercase(tokenizer)
     return tokenizer
+
+
+def _lowercase(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Lowercase texts before all else, as sentence-transformers does; a tokenizer that keeps no case stays as it is."""
+    backend = tokenizer.backend_tokenizer
+    if backend.encode("A").ids != backend.encode("a").ids:
+        content = json.loads(backend.to_str())
+        others = [content["normalizer"]] if content["normalizer"] else []
+        content["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *others]}
+        tokenizer._tokenizer = type(backend).from_str(json.dumps(content))
 
 
 def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:

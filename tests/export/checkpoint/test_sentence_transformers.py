@@ -13,7 +13,7 @@ from simcse_engine.errors import CheckpointError, UnsupportedModelError
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.checkpoint import open_checkpoint
 from simcse_export.checkpoint.sentence_transformers import SentenceTransformer
-from support.checkpoints import make_sentence_transformers, write_json
+from support.checkpoints import edit_json, make_sentence_transformers, write_json
 from support.forward import assert_equal, forward
 
 SETTINGS, CONFIG = "sentence_bert_config.json", "config_sentence_transformers.json"
@@ -344,16 +344,22 @@ def test_a_truncate_dim_that_is_none(folder: Path, count: object) -> None:
         open_checkpoint(folder)
 
 
-def test_lowercase_needs_a_tokenizer_that_lowercases(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path / "checkpoint", lowercase=True)
-    export(folder, tmp_path / "artifact")
-    with Encoder(tmp_path / "artifact") as encoder:
-        small, large = encoder.encode(["a cat", "A CAT"])
-    assert (small == large).all()
+@pytest.mark.parametrize("model_type", ["bert", "roberta"])
+def test_lowercase_of_a_tokenizer_that_keeps_case(tmp_path: Path, model_type: str) -> None:
+    folder = make_sentence_transformers(tmp_path / "folder", model_type=model_type)
+    if model_type == "bert":
+        AutoTokenizer.from_pretrained(folder, do_lower_case=False).save_pretrained(folder)
+    assert export(folder, tmp_path / "cased").dimension == 32
+    edit_json(folder / SETTINGS, do_lower_case=True)
+    export(folder, tmp_path / "lowercased")
+    texts = ["A CAT", "a cat", "Größere ÜBUNGEN"]
+    with Encoder(tmp_path / "cased") as cased, Encoder(tmp_path / "lowercased") as lowercased:
+        vectors = lowercased.encode(texts)
+        assert (vectors == cased.encode([text.lower() for text in texts])).all()
+        assert not (vectors == cased.encode(texts)).all()
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, do_lower_case=False)
-    tokenizer.save_pretrained(folder)
-    cased = json.loads((folder / "tokenizer.json").read_text())
-    assert cased["normalizer"]["lowercase"] is False
-    with pytest.raises(CheckpointError, match="asks for lowercase and the tokenizer keeps case"):
-        export(folder, tmp_path / "other")
+
+def test_lowercase_of_a_tokenizer_that_keeps_none_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    without = export(folder, tmp_path / "without")
+    edit_json(folder / SETTINGS, do_lower_case=True)
+    assert export(folder, tmp_path / "artifact").identity == without.identity

@@ -66,6 +66,12 @@ kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
     {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
     for i, (path, kind) in enumerate(kinds.items())
 ]))
+cased = save("cased and lowercased", length=31)
+edit(cased / TOKENIZER, do_lower_case=False)
+content = json.loads((cased / "tokenizer.json").read_text())
+content["normalizer"]["lowercase"] = False
+edit(cased / "tokenizer.json", **content)
+edit(cased / SETTINGS, do_lower_case=True)
 edit(save("in the call") / SETTINGS, processing_kwargs={"text": {"max_length": 18}})
 
 save("roberta, as long as its positions", base=roberta)
@@ -95,7 +101,10 @@ print(json.dumps(lengths))
 """
 
 # The folders whose vectors are compared too.
-ENCODED = ["mean", "cls", "roberta", "truncated", "truncated, of any length", "as release 2 wrote it", "in the call"]
+ENCODED = [
+    *("mean", "cls", "roberta", "truncated", "truncated, of any length", "as release 2 wrote it"),
+    *("cased and lowercased", "in the call"),
+]
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -115,7 +124,14 @@ def test_every_folder_gets_the_librarys_length(saved: tuple[Path, dict[str, int]
     folders, lengths = saved
     assert lengths == {
         **{"mean": 32, "cls": 64, "roberta": 20, "truncated": 64, "truncated, of any length": 30},
-        **{"as release 2 wrote it": 24, "null": 40, "no settings": 41, "another name": 21, "in loading": 19},
+        **{
+            "as release 2 wrote it": 24,
+            "cased and lowercased": 31,
+            "null": 40,
+            "no settings": 41,
+            "another name": 21,
+            "in loading": 19,
+        },
         **{"of old transformers": 25, "cut in tokenizer.json": 44, "longer than the positions": 64},
         # On a text of more than 64 tokens the library fails.
         "roberta, as long as its positions": 66,
