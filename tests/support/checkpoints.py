@@ -9,12 +9,22 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import ByteLevelBPETokenizer
+from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
 _PIECES = "the a an man woman plays play ##s ##ing ##ed guitar music is are cat dog on mat some one un ##able run walk"
 _BERT_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"-()[]{}<>/@#$%&*+=éßñ一个男人在弹吉他東京の"
+
+# Positions count from the padding id + 1.
+_OFFSET = ("roberta", "mpnet", "xlm-roberta", "camembert")
+# The special tokens of tokenizers that SentencePiece trained: padding, unknown, first, last.
+_UNIGRAM = {
+    "xlm-roberta": ("<pad>", "<unk>", "<s>", "</s>"),
+    "camembert": ("<pad>", "<unk>", "<s>", "</s>"),
+    "albert": ("<pad>", "<unk>", "[CLS]", "[SEP]"),
+    "deberta-v2": ("[PAD]", "[UNK]", "[CLS]", "[SEP]"),
+}
 
 CORPUS = [
     "A man plays a guitar.",
@@ -77,8 +87,8 @@ def random_model(model_type: str, vocabulary: int, seed: int = 0, **config: obje
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "intermediate_size": 64,
-        "max_position_embeddings": 66 if model_type in ("roberta", "mpnet") else 64,
-        "pad_token_id": 1 if model_type in ("roberta", "mpnet") else 0,
+        "max_position_embeddings": 66 if model_type in _OFFSET else 64,
+        "pad_token_id": 1 if model_type in _OFFSET else 0,
     }
     if model_type == "distilbert":
         numbers |= {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 64}
@@ -152,12 +162,36 @@ def _write_vocabulary(folder: Path, model_type: str) -> int:
         bpe.train_from_iterator(CORPUS, vocab_size=400, special_tokens=specials, show_progress=False)
         bpe.save_model(str(folder))
         return bpe.get_vocab_size()
+    if model_type in _UNIGRAM:
+        return _write_unigram(folder, _UNIGRAM[model_type])
     specials = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"] if model_type == "mpnet" else _BERT_SPECIALS
     entries = [*specials, *_PIECES.split(), *dict.fromkeys(_LETTERS)]
     entries += [f"##{letter}" for letter in dict.fromkeys(_LETTERS)]
     entries = list(dict.fromkeys(entries))
     (folder / "vocab.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
+    if model_type == "modernbert":  # its tokenizer has no class of its own
+        BertWordPieceTokenizer({entry: i for i, entry in enumerate(entries)}).save(str(folder / "tokenizer.json"))
+        names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+        settings = dict(zip(names, specials, strict=True))
+        write_json(folder / "tokenizer_config.json", settings | {"tokenizer_class": "PreTrainedTokenizerFast"})
     return len(entries)
+
+
+def _write_unigram(folder: Path, specials: Sequence[str]) -> int:
+    padding, unknown, first, last = specials
+    order = (
+        [first, padding, last, unknown] if padding == "<pad>" and first == "<s>" else [padding, unknown, first, last]
+    )
+    words = [f"\u2581{word}" for word in _PIECES.replace("##", "").split()]
+    pieces = list(dict.fromkeys([*order, *words, "\u2581", *_LETTERS]))
+    tokenizer = Tokenizer(models.Unigram([(piece, -float(i)) for i, piece in enumerate(pieces)], order.index(unknown)))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.add_special_tokens(order)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}", special_tokens=[(name, order.index(name)) for name in (first, last)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return tokenizer.get_vocab_size() + 5  # the libraries' classes add special tokens of their own
 
 
 def _write_weights(folder: Path, state: dict[str, torch.Tensor], name: str, shards: int) -> None:

@@ -1,5 +1,6 @@
 """What the vectors must be: transformers' own forward pass, one text at a time, with none of the product's code."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,22 +44,26 @@ def forward(
     """float32 [texts, dimension]; for pooler cls the head is ``mlp.dense``, or else the model's own pooler."""
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager").eval()
+    inputs = inspect.signature(model.forward).parameters
     rows = []
     with torch.inference_mode():
         for text in texts:
             batch = tokenizer([text], truncation=True, max_length=max_tokens, return_tensors="pt")
+            # sentence-transformers leaves out what the model does not take, too.
+            batch = {name: tensor for name, tensor in batch.items() if name in inputs}
             output = model(**batch, output_hidden_states=True)
-            hidden = output.hidden_states
+            hidden, last = output.hidden_states, output.last_hidden_state
             if pooler == "cls":
                 vector = _trained_head(checkpoint, hidden[-1][:, 0])
                 vector = output.pooler_output if vector is None else vector
             else:
+                first, below = hidden[1], hidden[-2]
                 vector = {
-                    "cls_before_pooler": lambda h: h[-1][:, 0],
-                    "avg": lambda h: h[-1].mean(dim=1),
-                    "avg_top2": lambda h: (h[-1] + h[-2]).div(2).mean(dim=1),
-                    "avg_first_last": lambda h: (h[-1] + h[1]).div(2).mean(dim=1),
-                }[pooler](hidden)
+                    "cls_before_pooler": last[:, 0],
+                    "avg": last.mean(dim=1),
+                    "avg_top2": (last + below).div(2).mean(dim=1),
+                    "avg_first_last": (last + first).div(2).mean(dim=1),
+                }[pooler]
             rows.append(vector / vector.norm() if normalize else vector)
     return torch.cat(rows).numpy()
 

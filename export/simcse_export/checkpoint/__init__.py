@@ -5,7 +5,10 @@
 - `length`: the longest text; `json_file`: a file of JSON;
 - `architecture`: the numbers of a BERT or RoBERTa encoder, and the tensors it has;
 - `weights`: its tensors under canonical names;
+- `tokenizer`: its fast tokenizer, as transformers loads it;
+- `transformers_5`: what transformers 5 writes under names of its own;
 - `reference`: the same model run by transformers;
+- `quiet`: the noise of transformers, optimum and torch, silenced;
 - `ranges`: how large each layer's results become there;
 - `model`: all of these, read with an export's options.
 """

@@ -3,38 +3,27 @@
 It shares no code with the graph writers, so their faults show as differences.
 """
 
-import contextlib
-import json
-import logging
-import warnings
-from collections.abc import Iterator
+import inspect
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.activations import ACT2FN
-from transformers.utils import logging as transformers_logging
 
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 from simcse_engine.session.library import first_line
 
 from .checkpoint import Checkpoint
-from .length import Length
+from .quiet import quiet
+from .tokenizer import load_tokenizer
+from .transformers_5 import model_settings
 
 # The head of pooler "cls": weight [out, in] and bias of its dense layer.
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 # transformers strips its own prefix (bert.), but not that of torch's DataParallel around it (module.).
 _WRAPPING = {r"^module\.((bert|roberta)\.)?": ""}
@@ -46,7 +35,7 @@ class Reference:
     def __init__(self, checkpoint: Checkpoint) -> None:
         """Load the tokenizer; the model follows on first use."""
         self._checkpoint = checkpoint
-        self.tokenizer = _load_tokenizer(checkpoint)
+        self.tokenizer = load_tokenizer(checkpoint)
 
     @cached_property
     def config(self) -> PretrainedConfig:
@@ -70,6 +59,16 @@ class Reference:
             )
         return model
 
+    @cached_property
+    def _inputs(self) -> Collection[str]:
+        """What the model takes, by name."""
+        names = inspect.signature(self.model.forward).parameters
+        if "token_type_ids" in names and any(self.tokenizer("a").get("token_type_ids", ())):
+            raise UnsupportedModelError(
+                f"{self._checkpoint.folder}: its tokenizer gives tokens another type than 0, which no artifact does"
+            )
+        return names
+
     def encode(
         self,
         text: str,
@@ -86,6 +85,8 @@ class Reference:
         Of the vector, ``truncate_dim`` floats are kept.
         """
         batch = self.tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")
+        # A tokenizer may give what its model does not take, as token types of a DistilBERT.
+        batch = {name: tensor for name, tensor in batch.items() if name in self._inputs}
         with torch.inference_mode():
             output = self.model(**batch, output_hidden_states=True, return_dict=True)
             states = output.hidden_states
@@ -120,48 +121,11 @@ class Reference:
         path.write_text(backend.to_str(pretty=False), encoding="utf-8")
 
 
-def _load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
-    """Load the fast tokenizer: ``tokenizer.json``, or built from ``vocab.txt`` or ``vocab.json`` + ``merges.txt``."""
-    folder = checkpoint.folder
-    if not any((folder / name).is_file() for name in _TOKENIZERS) and not any(folder.glob("*.model")):
-        raise CheckpointError(f"{folder}: no tokenizer; expected tokenizer.json, vocab.txt or vocab.json + merges.txt")
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, use_fast=True, local_files_only=True, trust_remote_code=False
-            )
-    except Exception as error:  # whatever transformers' parsers raise
-        raise CheckpointError(f"{folder}: transformers cannot load its tokenizer ({first_line(error)})") from error
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise CheckpointError(f"{folder}: {type(tokenizer).__name__} has no fast version, which the engine needs")
-    for setting, supported in (("truncation_side", "right"), ("split_special_tokens", False)):
-        value = getattr(tokenizer, setting, supported)
-        if value != supported:
-            path = folder / "tokenizer_config.json"
-            raise CheckpointError(f"{path}: {setting} is {value!r}; the engine supports {supported!r}")
-    # transformers compares lengths with anything that the file holds.
-    Length.stated(tokenizer.model_max_length, "model_max_length", folder / "tokenizer_config.json")
-    if not tokenizer("")["input_ids"]:
-        raise CheckpointError(f"{folder}: the tokenizer adds no special tokens; an empty text would have no token")
-    if checkpoint.stated is not None and checkpoint.stated.lowercase:
-        _lowercase(tokenizer)
-    return tokenizer
-
-
-def _lowercase(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Lowercase texts before all else, as sentence-transformers does; a tokenizer that keeps no case stays as it is."""
-    backend = tokenizer.backend_tokenizer
-    if backend.encode("A").ids != backend.encode("a").ids:
-        content = json.loads(backend.to_str())
-        others = [content["normalizer"]] if content["normalizer"] else []
-        content["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *others]}
-        tokenizer._tokenizer = type(backend).from_str(json.dumps(content))
-
-
 def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
     folder, activation = checkpoint.folder, checkpoint.config.get("hidden_act", "gelu")
     if not isinstance(activation, str) or activation not in ACT2FN:
         raise UnsupportedModelError(f"{folder / 'config.json'}: hidden_act {activation!r} is unknown to transformers")
+    settings = model_settings(checkpoint.config)
     try:
         with quiet():
             model, info = AutoModel.from_pretrained(
@@ -173,6 +137,7 @@ def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
                 key_mapping=_WRAPPING,
                 chunk_size_feed_forward=0,  # a setting of training, which refuses lengths that it does not divide
                 output_loading_info=True,
+                **settings,
             )
     except Exception as error:
         raise CheckpointError(f"{folder}: transformers cannot load it ({first_line(error)})") from error
@@ -184,23 +149,3 @@ def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
             "they are not those of this config, or incomplete"
         )
     return model.eval()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the log messages, warnings and progress bars of transformers, optimum and torch."""
-    loggers = [logging.getLogger(name) for name in ("transformers", "optimum", "torch.onnx")]
-    levels = [logger.level for logger in loggers]
-    bars = transformers_logging.is_progress_bar_enabled()
-    try:
-        transformers_logging.disable_progress_bar()
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if bars:
-            transformers_logging.enable_progress_bar()
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

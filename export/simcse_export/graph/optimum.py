@@ -14,7 +14,8 @@ from transformers import PreTrainedModel
 
 from simcse_engine.errors import UnsupportedModelError
 
-from ..checkpoint.reference import Head, quiet
+from ..checkpoint.quiet import quiet
+from ..checkpoint.reference import Head
 from .layouts.layout import View, mean
 from .layouts.ragged import Ragged
 from .nodes import INT64, OPSETS, Graph, output
