@@ -74,13 +74,22 @@ def test_readers_of_a_library(library: str) -> None:
     assert {path.relative_to(ENGINE).as_posix() for path in readers} == READERS[library]
 
 
+def test_one_file_makes_sessions_of_the_runtime() -> None:
+    def makes(path: Path) -> bool:
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        return any(isinstance(node, ast.Attribute) and node.attr == "InferenceSession" for node in nodes)
+
+    makers = [path for path in files(ENGINE) + files(EXPORT) if makes(path)]
+    assert [path.relative_to(ENGINE).as_posix() for path in makers] == ["session/maker.py"]
+
+
 # Files and folders, lowest first: each may import from those left of its <, and from none beside it.
 ORDER = {
     ENGINE: (
         "_version errors < machine < files < artifact < inputs session tokenizer < distinct schedule < runner < "
         "pipeline < encoder < index measure < compiling doctor simcse < cli"
     ),
-    ENGINE / "session": "feeds library session < graph < cpu cuda tensorrt < opening",
+    ENGINE / "session": "feeds maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
     ENGINE / "session/tensorrt": "libraries plans < rtx < session",
     ENGINE / "artifact": "kinds < manifest < hub opening output",

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -93,22 +94,26 @@ class Encoder(ForkAware):
         self._optimize_for = checked_choice("optimize_for", optimize_for, OptimizeFor)
         self._threads = checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact).absolute()
-        with loading_artifact(self._folder) as self.manifest:
-            self._device = checked_device(device, self.manifest)
-            self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
-            # On a GPU, tokenization is the bottleneck.
-            self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens, together=self._device != "cpu")
-            self._runner = self._new_runner()
-            self._warm_up()
-        if self.manifest.verified is None and self._device != "cpu":
-            warnings.warn(
-                UnverifiedWarning(
-                    f"{self._folder}: its vectors were compared with the reference model's only on a CPU; "
-                    "simcse-engine verify compares them here, and records it in the manifest"
-                ),
-                stacklevel=2,
-            )
-        register("encoder", self)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.push(_release_frames)
+            with loading_artifact(self._folder) as self.manifest:
+                self._device = checked_device(device, self.manifest)
+                self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
+                # On a GPU, tokenization is the bottleneck.
+                self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens, together=self._device != "cpu")
+                self._runner = self._new_runner()
+                on_failure.callback(self.close)
+                register("encoder", self)
+                self._warm_up()
+            if self.manifest.verified is None and self._device != "cpu":
+                warnings.warn(
+                    UnverifiedWarning(
+                        f"{self._folder}: its vectors were compared with the reference model's only on a CPU; "
+                        "simcse-engine verify compares them here, and records it in the manifest"
+                    ),
+                    stacklevel=2,
+                )
+            on_failure.pop_all()
 
     @property
     def artifact(self) -> Path:
@@ -252,6 +257,13 @@ class Encoder(ForkAware):
             f"<Encoder {str(self._folder)!r}: {m.source.id}, pooler {m.pooler}, {m.precision} on {self._device}, "
             f"dimension {m.dimension}, max_tokens {self.max_tokens}>"
         )
+
+
+def _release_frames(_: object, error: BaseException | None, __: object) -> None:
+    """Let go of what an error's frames hold: a caller who keeps the error must not keep a session with its threads."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 @contextlib.contextmanager

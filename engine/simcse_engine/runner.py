@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from .artifact.manifest import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
-from .machine.forks import never_destroy
 from .schedule import Limits, limits_for, make_batches
 from .session.opening import open_session
 from .session.session import Session
@@ -87,7 +86,11 @@ class Runner:
             batches = make_batches(lengths, limits, mixed=self._mixed)
             if self._mixed or self._side_by_side == 1 or len(batches) <= 1:
                 session = self.joint()
-                return Pending([(batch, _done(session.run(*_end_to_end(ids, batch)))) for batch in batches])
+                parts = []
+                # No comprehension: before Python 3.12 a cell of it would keep the session, see `_release_frames`.
+                for batch in batches:
+                    parts.append((batch, _done(session.run(*_end_to_end(ids, batch)))))
+                return Pending(parts)
         session = self.single()
         # With less than a full batch per worker, smaller batches keep every worker busy.
         share = max(limits.full_batch_tokens, -(-total // self._side_by_side))
@@ -137,9 +140,8 @@ class Runner:
             workers.shutdown()
 
     def abandon(self) -> None:
-        """In a forked child: never destroy the parent's sessions, which would wait for threads that are not here."""
+        """In a forked child: its sessions and workers have their threads in the parent."""
         self.abandoned = True
-        never_destroy(self._sessions)
 
 
 class Pending:

@@ -9,10 +9,12 @@ import ctypes
 import os
 import threading
 import weakref
+from collections.abc import Callable
+from typing import Any, Self
 
 # Hooks after a fork run in this order, those before it in the reverse: an index stands on its lock, its store and its
-# encoder, so it comes after them.
-ORDER = ("encoder", "store", "lock", "index")
+# encoder, so it comes after them; all that makes sessions stands on the runtime.
+ORDER = ("runtime", "encoder", "store", "lock", "index")
 
 
 class ForkAware:
@@ -42,13 +44,47 @@ def register(place: str, member: ForkAware) -> None:
     _members[place][id(member)] = member
 
 
-def never_destroy(thing: object) -> None:
+_increase_references = ctypes.pythonapi.Py_IncRef
+_increase_references.argtypes = [ctypes.py_object]
+
+
+def never_destroy(thing: object, _increase_references: Callable[[object], object] = _increase_references) -> None:
     """Keep ``thing`` from ever being destroyed, even when the interpreter ends.
 
-    For what a forked child has inherited and cannot end, such as a session whose destructor waits for its threads.
+    For what a forked child has inherited and cannot end, such as a connection that its parent goes on using.
     """
     # A reference that nobody gives back.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    _increase_references(thing)
+
+
+class ProcessBound:
+    """What only the process that made it may destroy, such as a session, whose destructor waits for its threads.
+
+    In a forked child such an object stays for ever, and all that it holds, whoever lets go of it: an owner that was
+    half built, an exception's traceback, another thread's stack. That needs no hook, as the first of them go before any
+    hook runs.
+    """
+
+    _process: int
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:  # noqa: D102
+        # Not in `__init__`, which may fail when there is something to destroy already.
+        self = super().__new__(cls)
+        self._process = os.getpid()
+        return self
+
+    # As defaults, since a module's names may be gone when the interpreter ends.
+    def __del__(
+        self, _getpid: Callable[[], int] = os.getpid, _never_destroy: Callable[[object], None] = never_destroy
+    ) -> None:
+        if self._process != _getpid():
+            _never_destroy(self)
+
+
+def only_here(function: Callable[..., object]) -> Callable[..., object]:
+    """``function`` as a finalizer of what belongs to this process: in a forked child it does nothing."""
+    process = os.getpid()
+    return lambda *arguments: function(*arguments) if os.getpid() == process else None
 
 
 def _living(place: str) -> list[ForkAware]:

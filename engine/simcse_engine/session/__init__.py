@@ -2,6 +2,7 @@
 
 session   what every session can do
 opening   the session of an artifact, chosen by its manifest and the device
+maker     makes the runtime's sessions, and keeps them whole over forks
 library   ONNX Runtime itself: imported, or what is wrong with it
 graph     a graph on one provider, or why it cannot be opened there
 feeds     sentences → the arrays of a run

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import IntegrityError, ProviderError
 from .library import CPU, INSTALL, first_line, import_runtime, preload_libraries, probe_provider
+from .maker import make_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -55,7 +56,7 @@ def open_graph(
         # Links stay unresolved: the hub's cache consists of links, and the weights are looked for beside the link.
         # With its fallback, the runtime would go on on another device, at load or amid a run, and print that to stdout.
         providers = [(provider, dict(options or {}))]
-        session = ort.InferenceSession(str(graph), session_settings, providers=providers, enable_fallback=0)
+        session = make_session(ort, graph, session_settings, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         reason = probe_provider(provider)
         if reason is not None:

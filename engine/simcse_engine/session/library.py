@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import OutputError, RuntimeMissingError
+from .maker import make_session
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 INSTALL = {"cpu": "pip install 'simcse-engine[cpu]'", "cuda": "pip install 'simcse-engine[gpu]'"}
@@ -90,7 +91,7 @@ def probe_provider(provider: str) -> str | None:
     settings = ort.SessionOptions()
     settings.log_severity_level = 4
     try:
-        session = ort.InferenceSession(_PROBE, settings, providers=[provider], enable_fallback=0)
+        session = make_session(ort, _PROBE, settings, providers=[provider], enable_fallback=0)
         if session.get_providers()[0] != provider:
             return f"onnxruntime fell back to {session.get_providers()[0]}"
         session.run(None, {"x": np.zeros(1, np.float32)})
@@ -112,7 +113,7 @@ def save_optimized(source: Path, target: Path, weights: str) -> None:
     settings.add_session_config_entry("session.optimized_model_external_initializers_file_name", weights)
     settings.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     try:
-        ort.InferenceSession(str(source), settings, providers=[CPU])
+        make_session(ort, source, settings, providers=[CPU])
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         raise OutputError(f"{target}: onnxruntime cannot rewrite or write the graph: {first_line(error)}") from error
 

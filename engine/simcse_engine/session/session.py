@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..machine.forks import ProcessBound
+
 if TYPE_CHECKING:
     import onnxruntime
 
 
-class Session(ABC):
+class Session(ProcessBound, ABC):
     """One graph on one device; `run` may be called from many threads at once."""
 
     def __init__(self, session: "onnxruntime.InferenceSession") -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 MEMBERS = """
     import gc, os, sys, threading, warnings
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    from simcse_engine.machine.forks import ORDER, ForkAware, never_destroy, register
+    from simcse_engine.machine.forks import ORDER, ForkAware, ProcessBound, never_destroy, register
     notes = []
 
     class Member(ForkAware):
@@ -37,7 +37,7 @@ MEMBERS = """
         _, status = os.waitpid(pid, 0)
         assert os.waitstatus_to_exitcode(status) == 7
 
-    members = [Member(place) for place in ("lock", "index", "encoder", "store")]
+    members = [Member(place) for place in ("lock", "index", "encoder", "store", "runtime")]
 """
 
 
@@ -146,4 +146,54 @@ def test_never_destroy() -> None:
     never_destroy(kept)
     del kept
     gc.collect()
+    """)
+
+
+def test_what_is_bound_to_a_process_is_destroyed_there_alone() -> None:
+    run("""
+    destroyed = []
+
+    class Held:
+        def __del__(self):
+            destroyed.append(os.getpid())
+
+    class Bound(ProcessBound):
+        def __init__(self):
+            self.held = Held()
+            raise ValueError
+
+    def half_built():
+        try:
+            Bound()
+        except ValueError as error:
+            return error
+
+    kept = [half_built(), half_built()]
+
+    def check():
+        kept.clear()
+        gc.collect()
+        assert not destroyed
+
+    fork(check)
+    kept.clear()
+    gc.collect()
+    assert destroyed == [os.getpid()] * 2
+    """)
+
+
+def test_what_only_the_parent_may_call() -> None:
+    run("""
+    from simcse_engine.machine.forks import only_here
+
+    calls = []
+    call = only_here(calls.append)
+
+    def check():
+        call("child")
+        assert not calls
+
+    fork(check)
+    call("parent")
+    assert calls == ["parent"]
     """)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ProviderError
+from ...machine.forks import only_here
 from ..library import INSTALL
 from .shared_lock import GPU_LOCK
 
@@ -67,9 +68,9 @@ class PinnedBuffer:
         self._runtime = runtime
         host, device = ctypes.c_void_p(), ctypes.c_void_p()
         runtime.call("cudaMallocHost", ctypes.byref(host), ctypes.c_size_t(size))
-        weakref.finalize(self, runtime._library.cudaFreeHost, host)
+        weakref.finalize(self, only_here(runtime._library.cudaFreeHost), host)
         runtime.call("cudaMalloc", ctypes.byref(device), ctypes.c_size_t(size))
-        weakref.finalize(self, runtime._library.cudaFree, device)
+        weakref.finalize(self, only_here(runtime._library.cudaFree), device)
         assert host.value is not None  # as both calls have succeeded
         assert device.value is not None
         self.address = device.value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...errors import IntegrityError, ProviderError, RuntimeMissingError
 from ...machine.device import parse_device
 from ..library import first_line, import_runtime
+from ..maker import make_session
 from .libraries import INSTALL_RTX, RTX, rtx_plugin
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def open_rtx(
     session_settings.add_provider_for_devices(devices[:1], dict(options))
     try:
         # Links stay unresolved: the runtime looks for the plan beside the graph.
-        session = ort.InferenceSession(str(graph), session_settings, enable_fallback=0)
+        session = make_session(ort, graph, session_settings, enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         raise IntegrityError(f"{graph}: onnxruntime {ort.__version__} cannot open it: {first_line(error)}") from error
     if session.get_providers()[0] != RTX:
