@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import tokenizers
 
 from .errors import InputValueError, IntegrityError
+from .pieces import PIECE, Reader
 
-# Far more than the words of any language take.
-_CHARS_PER_TOKEN = 64
+# More characters than a subword has.
+_LEAST_REACH = 127
 
 
 @dataclass(frozen=True)
@@ -39,42 +41,48 @@ class Tokenizer:
             raise InputValueError(f"max_tokens={max_tokens}: this tokenizer needs at least {least}")
         self.max_tokens = max_tokens
         self._together = together
-        self._most_chars = _CHARS_PER_TOKEN * max_tokens
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_tokens)
+        self._tokenizer.no_truncation()
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Tokenize texts that `simcse_engine.inputs.check_texts` has passed."""
         ids, cut = [], []
-        for position, encoding in enumerate(self._encodings(texts)):
-            ids.append(encoding.ids)
-            # The length first, as the list of overflowing pieces is built when it is read.
-            if len(encoding.ids) == self.max_tokens and encoding.overflowing:
+        for position, (kept, longer) in enumerate(self._kept(texts)):
+            ids.append(kept)
+            if longer:
                 cut.append(position)
         return Tokens(ids, cut)
 
-    def _encodings(self, texts: Sequence[str]) -> Iterator[tokenizers.Encoding]:
+    def _kept(self, texts: Sequence[str]) -> Iterator[tuple[list[int], bool]]:
+        """Of each text the ids that are kept, and whether there are more."""
         if self._together and len(texts) > 1:
-            short = iter(self._tokenizer.encode_batch_fast([text for text in texts if not self._is_long(text)]))
-            return (self._encode(text) if self._is_long(text) else next(short) for text in texts)
+            short = iter(self._tokenizer.encode_batch_fast([text for text in texts if len(text) <= PIECE]))
+            return (self._cut(next(short)) if len(text) <= PIECE else self._read(text) for text in texts)
         # One by one: a batch, even of one, starts the library's own thread pool, which heeds neither the encoder's
         # thread count nor a fork. One thread tokenizes far faster than a CPU runs the graph
         # (docs/decisions/009-tokenization.md).
-        return map(self._encode, texts)
+        encode = self._tokenizer.encode
+        return (self._cut(encode(text)) if len(text) <= PIECE else self._read(text) for text in texts)
 
-    def _is_long(self, text: str) -> bool:
-        return len(text) > self._most_chars
+    def _cut(self, encoding: tokenizers.Encoding) -> tuple[list[int], bool]:
+        ids = encoding.ids
+        if len(ids) <= self.max_tokens:
+            return ids, False
+        after = encoding.special_tokens_mask[::-1].index(0)
+        return ids[: self.max_tokens - after] + ids[len(ids) - after :], True
 
-    def _encode(self, text: str) -> tokenizers.Encoding:
-        """Encode a text; of a very long one, only the part that decides what is kept.
+    def _read(self, text: str) -> tuple[list[int], bool]:
+        return Reader(self._encode, text, self.max_tokens, self._reach).read()
 
-        To tokenize a text takes time, and memory many times its size, for tokens that are then cut. Words do not reach
-        across a space, so the text before one has the tokens of the whole text, at least far from its end.
-        """
-        if self._is_long(text):
-            end = text.rfind(" ", 0, self._most_chars)
-            encoding = self._tokenizer.encode(text[: max(end, 0)])
-            # Two pieces more than what is kept: the end of the part is far from it.
-            if len(encoding.overflowing) > 2:
-                return encoding
-        return self._tokenizer.encode(text)
+    def _encode(self, piece: str) -> tokenizers.Encoding:
+        """Encode a piece. Only a batch lets other threads run meanwhile; one of a single piece stays on this thread."""
+        if len(piece) <= 2 * PIECE:
+            return self._tokenizer.encode(piece)
+        return self._tokenizer.encode_batch([piece])[0]
+
+    @cached_property
+    def _reach(self) -> int:
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        # Only WordPiece has a longest word.
+        word = getattr(self._tokenizer.model, "max_input_chars_per_word", 0)
+        return 1 + max(_LEAST_REACH, word, *(len(token.content) for token in added))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simcse_engine.errors import InputTypeError, InputValueError, IntegrityError
 from simcse_engine.inputs import check_texts
+from simcse_engine.pieces import PIECE
 from simcse_engine.tokenizer import Tokenizer
 from support.checkpoints import make_checkpoint
 from support.child import run_script
@@ -166,14 +167,61 @@ def test_together_is_as_one_by_one(path: Path) -> None:
 @given(
     words=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=8),
     max_tokens=st.integers(3, 12),
-    extra=st.integers(0, 400),
+    length=st.integers(PIECE - 50, 2 * PIECE),
 )
-def test_very_long_texts_are_cut_as_if_read_whole(path: Path, words: list[str], max_tokens: int, extra: int) -> None:
-    # Around and far beyond the length from which only a part is read.
-    text = " ".join(itertools.islice(itertools.cycle(words), 64 * max_tokens // 4 + extra))
+def test_very_long_texts_are_cut_as_if_read_whole(path: Path, words: list[str], max_tokens: int, length: int) -> None:
+    # Around and far beyond the length from which a text is read in pieces.
+    text = "".join(itertools.islice(itertools.cycle(" ".join([*words, ""])), length))
     tokens = Tokenizer(path, max_tokens).encode([text])
     assert tokens.ids == [cut_ids(path, text, max_tokens)]
     assert tokens.cut == ([0] if len(all_ids(path, text)) > max_tokens else [])
+
+
+def test_a_long_text_takes_little_memory(path: Path) -> None:
+    script = """
+        import resource, sys
+        from pathlib import Path
+        from simcse_engine.tokenizer import Tokenizer
+
+        tokenizer = Tokenizer(Path(sys.argv[1]), 16)
+        units = "漢", "\\n", ",", "\\u00a0", "ab", "\\u0301", "Ω", "한"
+        texts = [unit * (1_000_000 // len(unit)) for unit in units]
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        tokenizer.encode(texts)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        print(grown // (1024 if sys.platform == "darwin" else 1) < 50_000)
+    """
+    assert run_script(script, path) == "True\n"
+
+
+def test_other_threads_go_on_while_a_long_text_is_read_and_a_fork_can_read_it_too(path: Path) -> None:
+    # One tokenizer makes one token of it, at its end; the other so many that no short piece gives them.
+    script = """
+        import os, sys, threading, time
+        from pathlib import Path
+        from simcse_engine.tokenizer import Tokenizer
+
+        tokenizer, text = Tokenizer(Path(sys.argv[1]), 8192), "aguitarman" * 100_000
+        sys.setswitchinterval(0.0005)
+        steps, ended = 0, False
+
+        def step():
+            global steps
+            while not ended:
+                steps += 1
+                time.sleep(0.0005)
+
+        thread = threading.Thread(target=step)
+        thread.start()
+        tokens = tokenizer.encode([text])
+        taken, ended = steps, True
+        thread.join()
+        child = os.fork()
+        if not child:
+            os._exit(0 if tokenizer.encode([text, "short"]).ids[0] == tokens.ids[0] else 1)
+        print(taken > 20, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    assert run_script(script, path) == "True 0\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""The first tokens of a long text, read piece by piece: as far as they reach, a few thousand characters at a time.
+
+A call into the library takes time and memory by the length of its text, and holds the interpreter's lock. So a long
+text is handed over in pieces; each begins with some words of the one before (docs/decisions/009-tokenization.md).
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tokenizers
+
+# A piece holds the interpreter's lock for some milliseconds.
+PIECE = 4096
+# Most tokens take fewer characters.
+_CHARS_PER_TOKEN = 8
+# So many neighbouring ends of a text must agree. Few vocabularies have longer entries.
+_ENDS = 64
+
+Encode = Callable[[str], "tokenizers.Encoding"]
+
+
+class _Tokens:
+    """What the library makes of a piece.
+
+    Attributes:
+        before, after: the special tokens around it.
+        ids, words, starts, ends: of the others: ids, numbers of words, and between which characters they are.
+    """
+
+    def __init__(self, encoding: "tokenizers.Encoding") -> None:
+        special, ids = encoding.special_tokens_mask, encoding.ids
+        first = special.index(0) if 0 in special else len(ids)
+        last = len(ids) - (special[::-1].index(0) if 0 in special else 0)
+        self.before, self.ids, self.after = ids[:first], ids[first:last], ids[last:]
+        self.words = encoding.word_ids[first:last]
+        offsets = encoding.offsets[first:last]
+        self.starts, self.ends = [start for start, _ in offsets], [end for _, end in offsets]
+
+    def index(self, position: int) -> int:
+        """The first token from this character on; -1 if one lies across it."""
+        index = next((i for i, start in enumerate(self.starts) if start >= position), len(self.ids))
+        across = max(self.ends[:index], default=0) > position or min(self.starts[index:], default=position) < position
+        return -1 if across else index
+
+    def word_ends(self) -> Iterator[tuple[int, int]]:
+        """Where words end, from the last but one to the first: the next word's first token, and the character."""
+        furthest, least = list(accumulate(self.ends, max)), list(accumulate(reversed(self.starts), min))[::-1]
+        for i in range(len(self.ids) - 1, 0, -1):
+            if self.words[i] != self.words[i - 1] and self.starts[i - 1] < furthest[i - 1] <= least[i]:
+                yield i, furthest[i - 1]
+
+
+class Reader:
+    """Reads one long text."""
+
+    def __init__(self, encode: Encode, text: str, max_tokens: int, reach: int) -> None:
+        """``reach`` characters are more than a subword, an added token, or a word that has subwords can have."""
+        self._encode = encode
+        self._text = text
+        self._max_tokens = max_tokens
+        self._reach = reach
+        # Up to where ends were tried that give other tokens, in what is held.
+        self._unsettled = 0
+
+    def read(self) -> tuple[list[int], bool]:
+        """The ids of the text's first ``max_tokens`` tokens, special ones included, and whether it has more."""
+        return self._by_words() or self._by_prefixes()
+
+    def _by_words(self) -> tuple[list[int], bool] | None:
+        """Take words that have ended, piece by piece; None if the pieces do not fit together."""
+        taken: list[int] = []
+        # What was read and is not taken yet, behind some words that are: they end at `done`, with the tokens `seam`.
+        held, done, seam = "", 0, list[int]()
+        read, step = 0, self._first_step
+        while True:
+            held += self._text[read : read + step]
+            read += step
+            tokens = _Tokens(self._encode(held))
+            first = tokens.index(done)
+            if first < len(seam) or tokens.ids[first - len(seam) : first] != seam:
+                return None
+            if read >= len(self._text):
+                return self._cut(tokens, taken + tokens.ids[first:])
+            missing = self._enough(tokens) - len(taken)
+            last, end = self._last_ended(tokens, held)
+            if last <= first:
+                if self._is_settled(tokens, first + missing, held, read):
+                    return self._cut(tokens, taken + tokens.ids[first:])
+                squeezed = self._squeezed(tokens, held)
+                step = len(held) if squeezed is None else PIECE
+                held = squeezed or held
+                continue
+            taken += tokens.ids[first:last]
+            if last - first >= missing:
+                return self._cut(tokens, taken)
+            # The last word comes again. The words before it are to keep the piece's start away from it.
+            before = [(token, place) for token, place in tokens.word_ends() if token < last]
+            word = before[0][0] if before else 0
+            start = next((place for _, place in before[1:] if place <= before[0][1] - self._reach), 0)
+            seam, held, done = tokens.ids[word:last], held[start:], end - start
+            self._unsettled = 0
+            step = min(PIECE, _CHARS_PER_TOKEN * (missing - (last - first)) + 2 * self._reach)
+
+    def _by_prefixes(self) -> tuple[list[int], bool]:
+        """Read from the start of the text, twice as far each time, until it is settled."""
+        read, self._unsettled = self._first_step, 0
+        while True:
+            held = self._text[:read]
+            tokens = _Tokens(self._encode(held))
+            if read >= len(self._text) or self._is_settled(tokens, self._enough(tokens), held, read):
+                return self._cut(tokens, tokens.ids)
+            read *= 2
+
+    @property
+    def _first_step(self) -> int:
+        return min(PIECE, _CHARS_PER_TOKEN * self._max_tokens + 3 * self._reach)
+
+    def _enough(self, tokens: _Tokens) -> int:
+        """Tokens that decide: as many as are kept, and one more."""
+        return self._max_tokens - len(tokens.before) - len(tokens.after) + 1
+
+    def _cut(self, tokens: _Tokens, ids: list[int]) -> tuple[list[int], bool]:
+        most = self._enough(tokens) - 1
+        return [*tokens.before, *ids[:most], *tokens.after], len(ids) > most
+
+    def _last_ended(self, tokens: _Tokens, held: str) -> tuple[int, int]:
+        """Where the last word ends that stays as it is, whatever follows: the next token, and the character.
+
+        Two words and `reach` characters follow it, and white space is not its neighbour there, as an added token may
+        swallow it. A pre-tokenizer might look further ahead; then it mostly does so one character earlier too.
+        """
+        limit = len(held[: -self._reach].rstrip())
+        ends = [
+            (token, end)
+            for token, end in tokens.word_ends()
+            if end <= limit and tokens.words[token] != tokens.words[-1]
+        ]
+        if not ends:
+            return 0, 0
+        other = _Tokens(self._encode(held[:-1]))
+        pairs = zip(zip(tokens.ids, tokens.words, strict=True), zip(other.ids, other.words, strict=True), strict=False)
+        alike = next((i for i, (one, two) in enumerate(pairs) if one != two), len(other.ids))
+        return next(((token, end) for token, end in ends if token <= alike), (0, 0))
+
+    def _is_settled(self, tokens: _Tokens, count: int, held: str, read: int) -> bool:
+        """Whether the first ``count`` tokens stay as they are, though their word may have no end.
+
+        They do if the text gives them wherever it ends: at any of `_ENDS` neighbouring characters, so many tokens
+        behind them that no word with subwords reaches there.
+        """
+        needed = count + self._reach + _ENDS
+        if len(tokens.ids) < needed:
+            return False
+        ids, end = tokens.ids[:count], max(tokens.ends[:needed])
+        if end <= self._unsettled:
+            end = max(tokens.ends)
+        if end <= self._unsettled:
+            return False
+        self._unsettled = end
+        ends = (held[: end - i] for i in range(_ENDS))
+        return self._gives(held[:end] + self._ahead(held[end:], read), ids) and all(self._gives(e, ids) for e in ends)
+
+    def _gives(self, held: str, ids: list[int]) -> bool:
+        given: list[int] = _Tokens(self._encode(held)).ids[: len(ids)]
+        return given == ids
+
+    def _ahead(self, rest: str, read: int) -> str:
+        """What follows in the text, first behind white space, which an added token may swallow."""
+        rest = rest.lstrip()
+        while len(rest) < self._reach and read < len(self._text):
+            rest = (rest + self._text[read : read + PIECE]).lstrip()
+            read += PIECE
+        return rest[: self._reach]
+
+    def _squeezed(self, tokens: _Tokens, held: str) -> str | None:
+        """The same piece with less at its end, if that gives one token or none; it may go on in the text.
+
+        Such are spaces, characters that are dropped, words that are too long, and what the model does not know. Each
+        character stays once, so that a space among accents goes on parting the words beside them.
+        """
+        start = 0
+        if tokens.ids:
+            last = tokens.starts[-1], tokens.ends[-1]
+            start = last[0] if last[1] - last[0] > 2 * self._reach else last[1]
+        ends = slice(0, start + self._reach), slice(len(held) - self._reach, None)
+        squeezed = held[ends[0]] + "".join(dict.fromkeys(held[ends[0].stop : ends[1].start])) + held[ends[1]]
+        if len(held) - start < 2 * (len(squeezed) - start) or _Tokens(self._encode(squeezed)).ids != tokens.ids:
+            return None
+        return squeezed
