@@ -95,7 +95,8 @@ ORDER = {
     ENGINE / "artifact": "kinds < manifest < hub opening output",
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": (
-        "checks limits < storage < ann < search < batches binding info upkeep < writer < writing < index < filling"
+        "checks limits < storage < ann < search < batches binding info stale < upkeep < writer < writing < index < "
+        "filling"
     ),
     ENGINE / "files": "arrow refusals < atomic texts < vectors < entries new_entries",
     ENGINE / "index/storage": "exact faults regular < lock vectors where < connections records < transactions < store",

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IndexDamagedError
+from ..files.atomic import whole_file
 from ..files.refusals import as_output_error
-from .ann.saved import SavedGraph
 from .ann.usearch import AnnGraph
 from .limits import SearchLimits, blocks
 from .search.views import View, Views
+from .stale import next_generation, stale_files
 from .storage.vectors import VectorWriter, create_vector_file, vector_file_name
 
 
@@ -73,16 +74,16 @@ class Upkeep:
         if not np.array_equal(rows, np.flatnonzero(view.alive)):
             # A damaged database hides entries; their vectors must not be dropped for good.
             raise IndexDamagedError(f"{self._store.folder}: entries are missing from the database; restore a backup")
+        generation = next_generation(self._store.folder, view.state)
         try:
-            self._rewrite(view, rows)
+            self._rewrite(view, rows, generation)
         finally:
             # The former files, or those of an interrupted compaction.
-            self.delete_stale_files()
+            self.delete_stale_files(begun=generation)
         self._store.shrink()
 
-    def _rewrite(self, view: View, rows: NDArray[np.int64]) -> None:
-        """Make copies of ``rows``, in the vector file of the next generation and a graph of its own, the index."""
-        generation = view.state.generation + 1
+    def _rewrite(self, view: View, rows: NDArray[np.int64], generation: int) -> None:
+        """Make copies of ``rows``, in the vector file of another generation and a graph of its own, the index."""
         ann = AnnGraph(self._views.scheme) if len(rows) > self._limits.exact_rows else None
         with as_output_error(self._store.folder):
             for new_rows, vectors in self._copy(view, rows, generation):
@@ -100,29 +101,19 @@ class Upkeep:
         self, view: View, rows: NDArray[np.int64], generation: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Copy rows into the vector file of another generation, and yield them under their new numbers."""
-        path = self._store.folder / vector_file_name(generation)
         about = self._store.about
-        path.unlink(missing_ok=True)
-        create_vector_file(path, dimension=about.dimension, generation=generation, name=bytes.fromhex(about.name))
-        with contextlib.closing(VectorWriter(path, about.dimension)) as file:
-            for first, last in blocks(0, len(rows), self._limits.window_texts):
-                vectors = view.vectors.take(rows[first:last])
-                file.write(first, vectors)
-                yield np.arange(first, last), vectors
+        # Until it is whole, it has a name by which the next writer knows what a killed one has left.
+        with whole_file(self._store.folder / vector_file_name(generation)) as path:
+            create_vector_file(path, dimension=about.dimension, generation=generation, name=bytes.fromhex(about.name))
+            with contextlib.closing(VectorWriter(path, about.dimension)) as file:
+                for first, last in blocks(0, len(rows), self._limits.window_texts):
+                    vectors = view.vectors.take(rows[first:last])
+                    file.write(first, vectors)
+                    yield np.arange(first, last), vectors
 
-    def delete_stale_files(self) -> None:
-        """Delete files of earlier states and of interrupted work; whoever has one mapped keeps the mapping."""
-        state = self._store.state()
-        current = {vector_file_name(state.generation)}
-        if state.graph is not None:
-            current.add(SavedGraph.from_json(state.graph).file)
-        stale = [
-            path
-            for pattern in ("vectors-*.f32", "graph-*.usearch", ".graph-*.usearch.partial-*")
-            for path in self._store.folder.glob(pattern)
-            if path.name not in current
-        ]
-        for path in stale:
+    def delete_stale_files(self, *, begun: int | None = None) -> None:
+        """Delete `stale_files`; whoever has one mapped keeps the mapping."""
+        for path in list(stale_files(self._store.folder, self._store.state(), begun=begun)):
             with contextlib.suppress(OSError):
                 path.unlink()
 

@@ -34,7 +34,7 @@ def create_vector_file(path: Path, *, dimension: int, generation: int, name: byt
     """Write a file without rows and flush it; ``name`` are the 16 bytes that tell this index from all others."""
     head = _HEADER.pack(_MAGIC, dimension, generation, name, 0)[:-4]
     header = head + struct.pack("<I", zlib.crc32(head))
-    with path.open("xb") as file:
+    with os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
         file.write(header.ljust(_HEADER_BYTES, b"\0"))
         file.flush()
         os.fsync(file.fileno())

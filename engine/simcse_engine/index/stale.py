@@ -1,0 +1,41 @@
+"""Stale files: those of earlier states, and what interrupted work has left. Nothing else in the folder is deleted.
+
+A file of a later generation than the database's stays: perhaps an earlier database was put back beside it.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from .ann.saved import SavedGraph
+from .storage.records import State
+
+# Exactly the names that this engine gives.
+_VECTORS = re.compile(r"vectors-([1-9][0-9]{0,14})\.f32")
+_GRAPH = re.compile(r"graph-([1-9][0-9]{0,14})-[0-9a-f]{8}\.usearch")
+_UNFINISHED = re.compile(rf"\.(?:{_VECTORS.pattern}|{_GRAPH.pattern})\.partial-[a-z0-9_]{{8}}")
+
+
+def stale_files(folder: Path, state: State, *, begun: int | None = None) -> Iterator[Path]:
+    """The files in ``folder`` that the database in ``state`` is done with, for its writer.
+
+    ``begun`` is the generation of a compaction that has ended, well or not.
+    """
+    saved = None if state.graph is None else SavedGraph.from_json(state.graph).file
+    for path in folder.iterdir():
+        if match := _VECTORS.fullmatch(path.name):
+            generation = int(match[1])
+            stale = generation < state.generation or (generation == begun != state.generation)
+        elif match := _GRAPH.fullmatch(path.name):
+            # One of this generation is an earlier save, or one that was interrupted before it counted.
+            stale = (int(match[1]) <= state.generation or int(match[1]) == begun) and path.name != saved
+        else:
+            stale = _UNFINISHED.fullmatch(path.name) is not None
+        if stale:
+            yield path
+
+
+def next_generation(folder: Path, state: State) -> int:
+    """The number of a compaction's files, later than any that lies there."""
+    found = [int(match[1]) for path in folder.iterdir() if (match := _VECTORS.fullmatch(path.name))]
+    return max([state.generation, *found]) + 1
