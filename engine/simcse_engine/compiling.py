@@ -22,6 +22,7 @@ from .machine.nvidia import gpu
 from .measure.parity import verify
 from .session.tensorrt.plans import profile
 from .session.tensorrt.session import builder, compile_graph
+from .wording import argument
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,9 @@ class CompileOptions:
 
     def __post_init__(self) -> None:
         if self.device == "cpu":
-            raise InputValueError("device='cpu': plans are compiled on and for a GPU; expected 'cuda' or 'cuda:N'")
+            raise InputValueError(
+                argument("device", "cpu"), ": plans are compiled on and for a GPU; expected 'cuda' or 'cuda:N'"
+            )
 
 
 def compile_artifact(

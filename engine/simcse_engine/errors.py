@@ -33,8 +33,10 @@ Warnings are not errors: TruncationWarning counts the texts that were cut where 
 an index answers more slowly than it should, and UnverifiedWarning that an artifact was never verified on its device.
 """
 
+from .wording import Worded, Wording
 
-class SimCSEError(Exception):
+
+class SimCSEError(Worded, Exception):
     """The base of all errors that simcse-engine raises on purpose."""
 
 
@@ -146,7 +148,7 @@ class QualityError(ExportError):
     """The precision costs more quality than was allowed; nothing was published."""
 
 
-class TruncationWarning(UserWarning):
+class TruncationWarning(Worded, UserWarning):
     """Texts were longer than ``max_tokens`` and were cut.
 
     Attributes:
@@ -154,13 +156,13 @@ class TruncationWarning(UserWarning):
         total: how many texts were encoded.
     """
 
-    def __init__(self, message: str, *, cut: int = 0, total: int = 0) -> None:
-        super().__init__(message)
+    def __init__(self, *message: str | Wording, cut: int = 0, total: int = 0) -> None:
+        super().__init__(*message)
         self.cut = cut
         self.total = total
 
 
-class IndexWarning(UserWarning):
+class IndexWarning(Worded, UserWarning):
     """An index answers more slowly than it should: its ANN graph is damaged, and vectors are compared one by one."""
 
 

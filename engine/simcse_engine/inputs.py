@@ -13,6 +13,7 @@ from .artifact.kinds import TARGETS
 from .artifact.manifest import Manifest
 from .errors import InputTypeError, InputValueError, ProviderError
 from .machine.device import parse_device
+from .wording import Wording, argument, item
 
 Truncate = Literal["warn", "error", "silent"]
 OptimizeFor = Literal["both", "latency", "throughput"]
@@ -23,15 +24,30 @@ def check_texts(texts: Sequence[str], *, start: int = 0) -> None:
     """Raise unless every text is a `str` of valid Unicode; the first one is at ``start`` among the caller's."""
     for position, text in enumerate(texts, start):
         if not isinstance(text, str):
-            raise InputTypeError(f"texts[{position}] is {type(text).__name__}, not str")
+            raise InputTypeError(text_item(position), f" is {type(text).__name__}, not str")
         if not text.isascii():
             try:
                 text.encode()
             except UnicodeEncodeError as error:
                 raise InputValueError(
-                    f"texts[{position}] holds a lone surrogate ({text[error.start]!a}) at character {error.start}; "
-                    "decode the text with errors='replace' where it is read"
+                    text_item(position),
+                    f" holds a lone surrogate ({text[error.start]!a}) at character {error.start}; ",
+                    Wording("decode the text with errors='replace' where it is read", "give it as UTF-8"),
                 ) from error
+
+
+def text_item(position: int) -> Wording:
+    """A caller's text by its position, in messages."""
+    return item("texts", position, called="text")
+
+
+@contextlib.contextmanager
+def part_of(source: object, first: int, count: int) -> Iterator[None]:
+    """Say in errors about ``count`` entries, whose positions count from 0, where in a file they are."""
+    try:
+        yield
+    except (InputTypeError, InputValueError) as error:
+        raise type(error)(f"{source}, entries {first + 1:,} to {first + count:,}: ", *error.args) from error
 
 
 def python_value(value: object) -> Any:
@@ -49,7 +65,7 @@ def checked_choice(name: str, value: _T, choices: Any) -> _T:
     """One of the values of ``choices``, a `Literal`, or InputValueError."""
     *others, last = get_args(choices)
     if value not in (*others, last):
-        raise InputValueError(f"{name}={value!r}: choose {', '.join(map(repr, others))} or {last!r}")
+        raise InputValueError(argument(name, value), f": choose {', '.join(map(repr, others))} or {last!r}")
     return value
 
 
@@ -60,7 +76,7 @@ def checked_whole(name: str, value: object) -> int:
         # An array has the method too.
         with contextlib.suppress(TypeError):
             return operator.index(value)
-    raise InputTypeError(f"{name}={value!r:.40}: expected a whole number")
+    raise InputTypeError(argument(name, value), ": expected a whole number")
 
 
 def checked_count(name: str, count: object, default: int) -> int:
@@ -69,7 +85,7 @@ def checked_count(name: str, count: object, default: int) -> int:
         return default
     number = checked_whole(name, count)
     if number < 1:
-        raise InputValueError(f"{name}={number}: expected at least 1")
+        raise InputValueError(argument(name, number), ": expected at least 1")
     return number
 
 
@@ -77,7 +93,7 @@ def checked_number(name: str, value: object) -> float:
     """A number of any type, NumPy's too; True, False and NaN are none."""
     value = python_value(value)
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise InputTypeError(f"{name}={value!r:.40}: expected a number")
+        raise InputTypeError(argument(name, value), ": expected a number")
     try:
         number = float(value)
     except OverflowError:
@@ -92,7 +108,8 @@ def checked_max_tokens(max_tokens: int | None, manifest: Manifest) -> int:
     count = checked_count("max_tokens", max_tokens, manifest.max_tokens)
     if count > manifest.max_tokens:
         raise InputValueError(
-            f"max_tokens={count}: the artifact's limit is {manifest.max_tokens}, and it can only be lowered"
+            argument("max_tokens", count),
+            f": the artifact's limit is {manifest.max_tokens}, and it can only be lowered",
         )
     return count
 
@@ -102,7 +119,7 @@ def checked_device(device: str | None, manifest: Manifest) -> str:
     if device is None:
         return TARGETS[manifest.target].devices[0]
     if not isinstance(device, str):
-        raise InputTypeError(f"device={device!r}: expected 'cpu', 'cuda' or 'cuda:N'")
+        raise InputTypeError(argument("device", device), ": expected 'cpu', 'cuda' or 'cuda:N'")
     kind, _ = parse_device(device)
     if kind not in TARGETS[manifest.target].devices:
         raise ProviderError(

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from .distinct import Distinct
 from .errors import ClosedError, TruncationError, TruncationWarning
-from .inputs import Truncate
+from .inputs import Truncate, text_item
 from .runner import Pending, Runner
 from .schedule import windows
 from .tokenizer import Tokenizer
+from .wording import Wording
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ def submit_windows(
                 too_long = [texts[i] for i in tokens.cut]
                 if too_long and truncate == "error":
                     raise TruncationError(
-                        f"texts[{start + group.position(too_long[0])}] has more than "
-                        f"max_tokens={tokenizer.max_tokens} tokens; shorten it, or cut it with truncate='warn' or "
-                        "'silent'"
+                        text_item(start + group.position(too_long[0])),
+                        " has more than ",
+                        _limit(tokenizer),
+                        " tokens; shorten it, or cut it with ",
+                        Wording("truncate='warn' or 'silent'", "--truncate warn or silent"),
                     )
                 cut += group.count(too_long)
                 total += group.count(texts)
@@ -63,8 +66,12 @@ def submit_windows(
                 window.pending.cancel()
         # Also where the texts, or the consumer of the vectors, came to an early end.
         if cut and truncate == "warn":
-            message = f"{cut} of {total} texts were longer than max_tokens={tokenizer.max_tokens} tokens and were cut"
-            warnings.warn(TruncationWarning(message, cut=cut, total=total), stacklevel=3)
+            message = f"{cut} of {total} texts were longer than ", _limit(tokenizer), " tokens and were cut"
+            warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=3)
+
+
+def _limit(tokenizer: Tokenizer) -> Wording:
+    return Wording(f"max_tokens={tokenizer.max_tokens}", f"the limit of {tokenizer.max_tokens}")
 
 
 def _refuse_after_fork(runner: Runner) -> None:

@@ -9,6 +9,7 @@ import tokenizers
 
 from .errors import InputValueError, IntegrityError
 from .pieces import PIECE, Reader
+from .wording import argument
 
 # More characters than a subword has.
 _LEAST_REACH = 127
@@ -38,7 +39,7 @@ class Tokenizer:
             ) from error
         least = self._tokenizer.num_special_tokens_to_add(False) + 1
         if max_tokens < least:
-            raise InputValueError(f"max_tokens={max_tokens}: this tokenizer needs at least {least}")
+            raise InputValueError(argument("max_tokens", max_tokens), f": this tokenizer needs at least {least}")
         self.max_tokens = max_tokens
         self._together = together
         self._tokenizer.no_padding()

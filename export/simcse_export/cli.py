@@ -14,7 +14,7 @@ from simcse_engine.cli.info import quality_line
 from simcse_engine.cli.parser import Parser
 from simcse_engine.cli.program import run_program
 from simcse_engine.cli.signals import telling_what_is_safe
-from simcse_engine.cli.streams import print_message, print_out
+from simcse_engine.cli.streams import message_of, print_message, print_out
 from simcse_engine.errors import InputValueError, PoolerError
 from simcse_engine.machine.cpu import usable_cpus
 
@@ -36,13 +36,13 @@ def _run(argv: Sequence[str] | None) -> int:
             **{each.name: getattr(arguments, each.name) for each in dataclasses.fields(ExportOptions)}
         )
     except InputValueError as error:
-        top.error(str(error))
+        top.error(message_of(error))
     try:
         with telling_what_is_safe(PROGRAM, lambda: "nothing was published"):
             return _export(arguments, options)
     except PoolerError as error:
         # The checkpoint leaves the choice of pooler open, or does not allow this one: the command line must change.
-        print_message(f"{PROGRAM}: error: {error}")
+        print_message(f"{PROGRAM}: error: {message_of(error)}")
         return 2
 
 

@@ -10,6 +10,7 @@ from simcse_engine.errors import QualityError
 from simcse_engine.measure import quality
 from simcse_engine.measure.parity import compare
 from simcse_engine.measure.sts import Task, read_tasks
+from simcse_engine.wording import Wording
 
 from .options import MAX_QUALITY_DROP
 from .texts.corpora import built_in
@@ -56,8 +57,11 @@ class Gate:
             if not agreement.mean_cosine >= LEAST_MEAN_COSINE:
                 raise QualityError(
                     f"mean cosine to float32 is {agreement.mean_cosine:.4f} over {len(texts)} sentences, less than "
-                    f"{LEAST_MEAN_COSINE}; calibrate on sentences like yours (--calibration FILE), or judge by STS "
-                    "(--sts FOLDER with --max-quality-drop)"
+                    f"{LEAST_MEAN_COSINE}; calibrate on sentences like yours (",
+                    Wording("calibration=…", "--calibration FILE"),
+                    "), or judge by STS (",
+                    Wording("sts=… with max_quality_drop=…", "--sts FOLDER with --max-quality-drop"),
+                    ")",
                 )
             return cost
         measured, before = self.score(cheap), self.score(exact)
@@ -66,7 +70,9 @@ class Gate:
         if not drop <= self.max_quality_drop:
             raise QualityError(
                 f"average Spearman falls by {drop:.2f} points, from {before.average:.2f} to {measured.average:.2f}; "
-                f"{self.max_quality_drop:g} are allowed (--max-quality-drop)"
+                f"{self.max_quality_drop:g} are allowed (",
+                Wording("max_quality_drop", "--max-quality-drop"),
+                ")",
             )
         return cost
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from simcse_engine.artifact.kinds import TARGETS
 from simcse_engine.errors import InputTypeError, InputValueError
 from simcse_engine.inputs import checked_number, checked_whole
+from simcse_engine.wording import Wording, argument
 
 # The largest fall of the STS tasks' average Spearman x 100.
 MAX_QUALITY_DROP = 0.2
@@ -62,19 +63,25 @@ class ExportOptions:
                 f"precision {self.precision!r} is unknown for target {self.target}; {', '.join(known)} can be exported"
             )
         if self.calibration and self.precision != "int8":
-            raise InputValueError(f"calibration chooses int8's numbers; {self.precision} has none to choose")
+            raise InputValueError(
+                Wording("calibration", "--calibration"), f" chooses int8's numbers; {self.precision} has none to choose"
+            )
         compiled = TARGETS[self.target].compiled
         if self.max_batch is not None and (not compiled or self.max_batch < 1):
-            raise InputValueError(
-                f"max_batch={self.max_batch}: expected at least 1"
+            problem = (
+                "expected at least 1"
                 if compiled
-                else f"max_batch is for targets that are compiled (tensorrt, tensorrt-rtx), not for {self.target}"
+                else f"is for targets that are compiled (tensorrt, tensorrt-rtx), not for {self.target}"
             )
+            raise InputValueError(argument("max_batch", self.max_batch), f": {problem}")
         if bool(self.compute_capability) != (self.target == "tensorrt-rtx"):
+            option = Wording("compute_capability", "--compute-capability")
+            if not self.compute_capability:
+                raise InputValueError(
+                    "tensorrt-rtx is compiled ahead: name the GPUs' compute capabilities (", option, "), such as 89"
+                )
             raise InputValueError(
-                "tensorrt-rtx is compiled ahead: name the GPUs' compute capabilities (compute_capability), such as 89"
-                if not self.compute_capability
-                else f"compute_capability is for target tensorrt-rtx, which is compiled ahead, not for {self.target}"
+                option, f" is for target tensorrt-rtx, which is compiled ahead, not for {self.target}"
             )
 
     def _take_numbers(self) -> None:

@@ -78,7 +78,7 @@ def test_on_the_command_line(uncompiled: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["compile", str(uncompiled), "-o", str(tmp_path / "new")]) == 1
     assert "simcse-engine: error: no NVIDIA driver here" in capsys.readouterr().err
     assert main(["compile", str(uncompiled), "-o", str(tmp_path / "new"), "--device", "cpu"]) == 1
-    assert "device='cpu'" in capsys.readouterr().err
+    assert "--device cpu: plans" in capsys.readouterr().err
 
 
 def test_info_says_what_is_compiled(uncompiled: Path, capsys: pytest.CaptureFixture[str]) -> None:

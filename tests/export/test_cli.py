@@ -97,6 +97,7 @@ def test_a_pooler_that_is_not_stated_is_asked_for(
     assert main([str(checkpoint), "-o", str(tmp_path / "artifact")]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("simcse-export: error: tiny: its files do not say which pooler it was trained with")
+    assert "; pass --pooler, one of cls, " in error
     assert all(pooler in error for pooler in POOLERS)
     assert names(tmp_path) == set()
 
@@ -118,10 +119,28 @@ def test_a_pooler_that_is_not_stated_is_asked_for(
     ],
     ids=" ".join,
 )
-def test_wrong_use(arguments: list[str]) -> None:
+def test_wrong_use(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: simcse-export ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--calibration", "sentences.txt"], "--calibration chooses int8's numbers"),
+        (["--max-batch", "0", "--target", "tensorrt"], "--max-batch 0: expected at least 1"),
+        (["--compute-capability", "89"], "--compute-capability is for target tensorrt-rtx"),
+        (["--target", "tensorrt-rtx"], "compute capabilities (--compute-capability), such as 89"),
+        (["--target", "cdua"], "invalid choice: 'cdua', did you mean cuda?"),
+        (["--no-normalise"], "unknown option: --no-normalise, did you mean --no-normalize?"),
+    ],
+)
+def test_wrong_use_is_told_in_options(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["checkpoint", "-o", "artifact", *arguments])
+    assert says in capsys.readouterr().err
 
 
 def test_failures(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,7 @@ def test_mean_cosine() -> None:
     assert cost["sentences"] == 20
     assert cost["mean_cosine"] == pytest.approx(math.cos(limit * 0.999), abs=1e-6)
     assert cost["min_cosine"] == pytest.approx(cost["mean_cosine"], abs=1e-6)
-    with pytest.raises(QualityError, match=r"mean cosine to float32 is 0\.9950 over 20 .*--calibration .*--sts"):
+    with pytest.raises(QualityError, match=r"mean cosine to float32 is 0\.9950 over 20 .*calibration=.*sts="):
         judged(Gate(texts=texts), Fake(limit * 1.001), Fake(0))
 
 
@@ -122,7 +122,7 @@ def test_a_fall_is_refused(tasks: list[Any]) -> None:
     worse = Backwards(0)
     with pytest.raises(QualityError, match=r"falls by 200\.00 points, from 100\.00 to -100\.00; 0\.2 are allowed"):
         judged(Gate(texts=["1"], tasks=tasks), worse, Fake(0))
-    with pytest.raises(QualityError, match=r"199\.9 are allowed \(--max-quality-drop\)"):
+    with pytest.raises(QualityError, match=r"199\.9 are allowed \(max_quality_drop\)"):
         judged(Gate(texts=["1"], tasks=tasks, max_quality_drop=199.9), worse, Fake(0))
     cost = judged(Gate(texts=["1"], tasks=tasks, max_quality_drop=200.1), worse, Fake(0))
     assert cost["average_drop"] == pytest.approx(200)

@@ -115,7 +115,7 @@ def test_the_check_texts_are_many_and_come_with_transformers_vectors(checkpoint:
 
 def test_an_artifact_is_replaced_only_with_force(checkpoint: Path, other: Path, tmp_path: Path) -> None:
     first = export(checkpoint, tmp_path / "artifact", AVG)
-    with pytest.raises(OutputError, match=r"exists already.*--force"):
+    with pytest.raises(OutputError, match=r"exists already.*force=True"):
         export(other, tmp_path / "artifact", AVG)
     assert open_artifact(tmp_path / "artifact") == first
     second = export(other, tmp_path / "artifact", FORCE)
@@ -159,7 +159,7 @@ def test_force_never_deletes_what_is_no_artifact(tmp_path: Path) -> None:
     (home / "app/app.js").touch()
     before = sorted(home.rglob("*"))
     for folder in (home, checkpoint, web, home / "app"):
-        with pytest.raises(OutputError, match=r"folder of other things .*--force replaces artifacts only"):
+        with pytest.raises(OutputError, match=r"folder of other things .*force=True replaces artifacts only"):
             export(checkpoint, folder, FORCE)
     assert sorted(home.rglob("*")) == before
 

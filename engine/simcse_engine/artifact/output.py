@@ -5,7 +5,10 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..files.atomic import check_absent
+from ..wording import argument
 from .manifest import ARTIFACT_FILES, ENGINE_FILES, GRAPH
+
+_FORCE = argument("force", True)
 
 
 def check_output(target: Path, *, force: bool) -> None:
@@ -14,7 +17,7 @@ def check_output(target: Path, *, force: bool) -> None:
     A folder that is not empty is replaced by ``force``, if it is an artifact: nothing may delete the checkpoint or a
     home folder.
     """
-    check_absent(target, replace=force, advice="choose another name, or replace it with --force")
+    check_absent(target, replace=force, advice=("choose another name, or replace it with ", _FORCE))
     try:
         names = {path.name for path in target.iterdir()} if target.is_dir() else set()
     except OSError as error:
@@ -22,4 +25,4 @@ def check_output(target: Path, *, force: bool) -> None:
     others = {name for name in names - ARTIFACT_FILES if not fnmatch(name, ENGINE_FILES)}
     if names and (others or GRAPH not in names):
         reason = f"{min(others)} lies in it" if others else f"no {GRAPH} in it"
-        raise OutputError(f"{target}: is a folder of other things ({reason}); --force replaces artifacts only")
+        raise OutputError(f"{target}: is a folder of other things ({reason}); ", _FORCE, " replaces artifacts only")

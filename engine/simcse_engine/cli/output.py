@@ -29,7 +29,7 @@ def counted_cuts(truncate: str = "warn") -> Iterator[list[int]]:
                 return
             cuts.append(message.cut)
             if truncate != "silent":
-                print_message(f"{PROGRAM}: warning: {message}")
+                print_message(f"{PROGRAM}: warning: {message.on_command_line()}")
 
         warnings.showwarning = count
         yield cuts

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from ..errors import IndexWarning, SimCSEError, TruncationWarning, UnverifiedWarning
 from .signals import Stopped, stopping_on_signals
-from .streams import drop, flush_stdout, open_streams, print_message, settle
+from .streams import drop, flush_stdout, message_of, open_streams, print_message, settle
 
 _WARNINGS = (TruncationWarning, IndexWarning, UnverifiedWarning)
 
@@ -41,7 +41,7 @@ def run_program(program: str, work: Callable[[], int]) -> int:
         drop(sys.stdout)  # its reader has seen enough
         return 1
     except (SimCSEError, OSError) as error:
-        print_message(f"{program}: error: {error}")
+        print_message(f"{program}: error: {message_of(error)}")
         return 1
     finally:
         settle()
@@ -58,7 +58,7 @@ def _showing_warnings(program: str) -> Iterator[None]:
     """Print warnings as lines of the program; those of libraries with their kind, and none with a path into code."""
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-        text = " ".join(str(message).split())
+        text = " ".join(message_of(message).split())
         ours = issubclass(category, _WARNINGS)
         print_message(f"{program}: warning: {text if ours else f'{category.__name__}: {text}'}")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SimCSEError
 from .arguments import Commands, add_artifact_options, add_command, add_index, count, number
 from .output import counted_cuts, one_line, print_json
-from .streams import print_message, print_out
+from .streams import message_of, print_message, print_out
 
 if TYPE_CHECKING:
     from ..index import Hit, Index
@@ -126,7 +126,7 @@ def _prompt(index: "Index", args: argparse.Namespace) -> None:
             print_out(_lines(_search(index, args, [query])[0], bold=bold))
         except SimCSEError as error:
             # The prompt survives a query that cannot be searched for, such as bytes that are not UTF-8.
-            print_message(f"error: {error}")
+            print_message(f"error: {message_of(error)}")
 
 
 def _lines(hits: "list[Hit]", *, bold: bool) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from ..errors import OutputError
+from ..wording import Worded
 
 
 def open_streams() -> None:
@@ -44,6 +45,11 @@ def print_out(text: str) -> None:
     """Print to stdout; OutputError if it cannot be written."""
     with writing_stdout():
         print(text)
+
+
+def message_of(error: object) -> str:
+    """An error's or warning's message in the command line's words, if it has any."""
+    return error.on_command_line() if isinstance(error, Worded) else str(error)
 
 
 def print_message(line: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import PROGRAM, Commands, add_artifact, add_command, add_encoder_options
 from .output import print_result
-from .streams import print_message
+from .streams import message_of, print_message
 
 if TYPE_CHECKING:
     from ..measure.parity import Limit, Parity
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
                 record(folder, manifest, parity)
             except OutputError as error:
                 # It has passed all the same, as in a container that only reads its artifact.
-                print_message(f"{PROGRAM}: warning: passed, and the manifest cannot say so: {error}")
+                print_message(f"{PROGRAM}: warning: passed, and the manifest cannot say so: {message_of(error)}")
                 recorded = False
     report = {"passed": True, "recorded": recorded, "precision": manifest.precision, **parity.to_json()}
     print_result(args, report, lambda: _parity_lines(parity, LIMITS[manifest.precision], recorded))

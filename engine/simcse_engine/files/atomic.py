@@ -14,10 +14,11 @@ import glob
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import OutputError
+from ..wording import Wording
 from .refusals import NO_ROOM, as_output_error
 
 _SUFFIX = ".partial-"
@@ -70,7 +71,7 @@ def whole_file(target: Path) -> Iterator[Path]:
             _fsync(target.parent)
 
 
-def check_absent(target: Path, *, replace: bool, advice: str = "choose another name") -> None:
+def check_absent(target: Path, *, replace: bool, advice: Sequence[str | Wording] = ("choose another name",)) -> None:
     """Raise OutputError where ``whole_folder`` would, so that a caller can ask before hours of work."""
     if not os.path.lexists(target):
         return
@@ -78,7 +79,7 @@ def check_absent(target: Path, *, replace: bool, advice: str = "choose another n
         raise OutputError(f"{target}: exists and is not a folder")
     with as_output_error(target):
         if not replace and any(target.iterdir()):
-            raise OutputError(f"{target}: exists already; {advice}")
+            raise OutputError(f"{target}: exists already; ", *advice)
 
 
 def _exchange(new: Path, old: Path) -> None:

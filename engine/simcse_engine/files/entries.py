@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputValueError
+from ..wording import Wording
 from .arrow import import_pyarrow, open_parquet, parsed_metadata, vector_column, vector_type
 from .atomic import whole_file
 from .texts import json_lines, open_input
@@ -66,7 +67,7 @@ def read_entries(
 
 def _npy_blocks(source: Path, texts: Sequence[str] | None, keys: Sequence[int] | None) -> Iterator[Block]:
     if texts is None:
-        raise InputValueError(f"{source}: an .npy file holds no texts; give texts=…")
+        raise InputValueError(f"{source}: an .npy file holds no texts; give ", Wording("texts=…", "--texts FILE"))
     vectors = load_npy(str(source))
     if vectors.ndim != 2 or len(vectors) != len(texts):
         raise InputValueError(f"{source}: of shape {list(vectors.shape)}; expected [{len(texts)}, dimension]")

@@ -14,6 +14,7 @@ from ..artifact.manifest import Manifest
 from ..encoder import Encoder
 from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError, InputValueError
 from ..inputs import check_texts, checked_sequence
+from ..wording import Wording
 from .checks import checked_vectors
 from .storage.records import About
 
@@ -89,7 +90,10 @@ class Binding:
             encoder = Encoder(self._artifact)
         except ArtifactNotFoundError as error:
             raise ArtifactNotFoundError(
-                f"{self._folder}: its artifact is not where it was ({error}); open the index with artifact=…"
+                f"{self._folder}: its artifact is not where it was (",
+                *error.args,
+                "); ",
+                Wording("open the index with artifact=…", "name it with --artifact"),
             ) from error
         try:
             self._check(encoder.manifest, encoder.max_tokens, str(encoder.artifact))
@@ -105,12 +109,13 @@ class Binding:
         if manifest.model != about.model:
             raise IndexMismatchError(
                 f"{filled} the artifact {about.artifact}; {location} is of another model, pooler, tokenizer or length, "
-                "so its vectors do not compare; open the index with the former"
+                "so its vectors do not compare; take the former"
             )
         if manifest.identity != about.identity and not self._same_model:
             raise IndexMismatchError(
-                f"{filled} the artifact {about.artifact}; {location} is the same model in another precision or export; "
-                "open with same_model=True to accept it"
+                f"{filled} the artifact {about.artifact}; {location} is the same model in another precision or ",
+                "export; ",
+                Wording("open with same_model=True to accept it", "--same-model accepts it"),
             )
         if max_tokens != about.max_tokens:
             raise IndexMismatchError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import IndexMismatchError, InputTypeError, InputValueError
 from ..inputs import checked_whole, python_value
+from ..wording import Wording, item
 
 # The number after it is the next automatic key when none is left.
 MAX_KEY = (1 << 64) - 2
@@ -41,7 +42,7 @@ def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
     for position, key in enumerate(keys):
         number = key if type(key) is int else checked_whole(f"keys[{position}]", key)
         if not 0 <= number <= MAX_KEY:
-            raise InputValueError(f"keys[{position}] is {number}; expected a whole number from 0 to 2**64 - 2")
+            raise InputValueError(_key_item(position), f" is {number}; expected a whole number from 0 to 2**64 - 2")
         checked.append(number)
     if count is not None:
         _check_count("keys", len(checked), count)
@@ -49,8 +50,12 @@ def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
             first: dict[int, int] = {}
             for position, number in enumerate(checked):
                 if first.setdefault(number, position) != position:
-                    raise InputValueError(f"keys[{position}] is keys[{first[number]}] again ({number})")
+                    raise InputValueError(_key_item(position), " is ", _key_item(first[number]), f" again ({number})")
     return checked
+
+
+def _key_item(position: int) -> Wording:
+    return item("keys", position, called="key")
 
 
 def checked_metadata(metadata: Sequence[Mapping[str, Any] | None] | None, count: int) -> list[str | None]:
@@ -62,12 +67,15 @@ def checked_metadata(metadata: Sequence[Mapping[str, Any] | None] | None, count:
             f"metadata is {type(metadata).__name__}; expected a list with a dict or None for each text"
         )
     _check_count("metadata", len(metadata), count)
-    return [None if document is None else _as_json(document, f"metadata[{i}]") for i, document in enumerate(metadata)]
+    return [
+        None if document is None else _as_json(document, item("metadata", i, called="metadata"))
+        for i, document in enumerate(metadata)
+    ]
 
 
-def _as_json(document: object, name: str) -> str:
+def _as_json(document: object, name: Wording) -> str:
     if not isinstance(document, dict):
-        raise InputTypeError(f"{name} is {type(document).__name__}; expected a dict or None")
+        raise InputTypeError(name, f" is {type(document).__name__}; expected a dict or None")
     _check_json(document, name, 0)
     # NumPy's scalars are written as what they hold.
     text = json.dumps(document, ensure_ascii=False, default=python_value)
@@ -75,32 +83,33 @@ def _as_json(document: object, name: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise InputValueError(
-            f"{name} holds a lone surrogate ({text[error.start]!a}), which no JSON can hold"
+            name, f" holds a lone surrogate ({text[error.start]!a}), which no JSON can hold"
         ) from error
     return text
 
 
-def _check_json(value: object, name: str, depth: int) -> None:
+def _check_json(value: object, name: Wording, depth: int) -> None:
     """Raise unless ``value`` comes back from JSON as what it is, or holds."""
     value = python_value(value)
     if depth > _MAX_DEPTH:
-        raise InputValueError(f"{name[:60]} is nested more than {_MAX_DEPTH} deep")
+        raise InputValueError(name.cut(), f" is nested more than {_MAX_DEPTH} deep")
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise InputTypeError(f"{name[:60]} has the name {key!r:.40}; JSON's names are str")
-            _check_json(inner, f"{name}[{key!r}]", depth + 1)
+                raise InputTypeError(name.cut(), f" has the name {key!r:.40}; JSON's names are str")
+            _check_json(inner, name[key], depth + 1)
     elif isinstance(value, list):
         for position, inner in enumerate(value):
-            _check_json(inner, f"{name}[{position}]", depth + 1)
+            _check_json(inner, name[position], depth + 1)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise InputValueError(f"{name[:60]} is {value}, which JSON does not have")
+            raise InputValueError(name.cut(), f" is {value}, which JSON does not have")
     elif isinstance(value, int) and value.bit_length() > _MAX_BITS:
-        raise InputValueError(f"{name[:60]} has {value.bit_length():,} bits; {_MAX_BITS:,} are the most")
+        raise InputValueError(name.cut(), f" has {value.bit_length():,} bits; {_MAX_BITS:,} are the most")
     elif value is not None and not isinstance(value, str | bool | int):
         raise InputTypeError(
-            f"{name[:60]} is {type(value).__name__}; JSON has str, int, float, bool, None, and lists and dicts of them"
+            name.cut(),
+            f" is {type(value).__name__}; JSON has str, int, float, bool, None, and lists and dicts of them",
         )
 
 

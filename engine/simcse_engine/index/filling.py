@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import InputValueError
 from ..files.new_entries import has_vectors, open_entries, read_keys
 from ..files.texts import STDIN, open_texts
+from ..inputs import part_of
 from .index import Index
 from .writer import Progress
 
@@ -126,6 +127,7 @@ class Filling:
         # Counted here, and not by the index, so that each line's key is known after an interruption.
         next_key = self._before.next_key if first_key is None else first_key
         own_keys: bool | None = None
+        read = 0
         with open_entries(self._source.file) as entries:
             while chunk := list(itertools.islice(entries, _CHUNK_TEXTS)):
                 with_key = sum(entry.key is not None for entry in chunk)
@@ -139,9 +141,11 @@ class Filling:
                 keys = [next_key + i if entry.key is None else entry.key for i, entry in enumerate(chunk)]
                 next_key += len(chunk)
                 self._chunk = (self.added, [(key, entry.text) for key, entry in zip(keys, chunk, strict=True)])
-                self._index.add(
-                    [entry.text for entry in chunk],
-                    keys=keys,
-                    metadata=[entry.metadata for entry in chunk],
-                    progress=self._count,
-                )
+                with part_of(self._source.file, read, len(chunk)):
+                    self._index.add(
+                        [entry.text for entry in chunk],
+                        keys=keys,
+                        metadata=[entry.metadata for entry in chunk],
+                        progress=self._count,
+                    )
+                read += len(chunk)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import IndexDamagedError, InputValueError
 from ..files.atomic import whole_folder
 from ..files.entries import create_entries, read_entries
-from ..inputs import checked_sequence
+from ..inputs import checked_sequence, part_of
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
 from .ann.saved import SavedGraph
@@ -289,14 +289,15 @@ class Index(ForkAware):
             texts = list(checked_sequence(texts))
             keys = None if keys is None else checked_keys(keys, len(texts))
         for block in read_entries(source, texts=texts, keys=keys):
-            added += self.add_vectors(
-                block.vectors,
-                block.texts,
-                keys=block.keys,
-                metadata=block.metadata,
-                identity=block.identity,
-                progress=progress,
-            )
+            with part_of(source, len(added), len(block.texts)):
+                added += self.add_vectors(
+                    block.vectors,
+                    block.texts,
+                    keys=block.keys,
+                    metadata=block.metadata,
+                    identity=block.identity,
+                    progress=progress,
+                )
         return added
 
     def remove(self, keys: Iterable[int]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from simcse_engine.artifact.hub import fetch, hub_id_of
 from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.errors import ArtifactNotFoundError, CheckpointError, PoolerError
+from simcse_engine.wording import Wording
 
 from .json_file import read_json
 from .sentence_transformers import SentenceTransformer, open_sentence_transformer
@@ -80,7 +81,7 @@ def _locate(where: str | os.PathLike[str], revision: str | None) -> tuple[Path, 
     try:
         root = fetch(name, revision or stated, files=_HUB_FILES)
     except ArtifactNotFoundError as error:
-        raise CheckpointError(str(error)) from error
+        raise CheckpointError(*error.args) from error
     return root, name, root.name  # the cache names a snapshot's folder by its commit
 
 
@@ -91,8 +92,9 @@ def choose_pooler(checkpoint: Checkpoint, choice: str | None, *, has_head: bool)
         usual = "cls for supervised SimCSE, cls_before_pooler for unsupervised"
         without = "" if has_head else "; it has no weights for cls"
         raise PoolerError(
-            f"{checkpoint.id}: its files do not say which pooler it was trained with{without}; "
-            f"pass --pooler, one of {', '.join(POOLERS)} ({usual})"
+            f"{checkpoint.id}: its files do not say which pooler it was trained with{without}; pass ",
+            Wording("pooler=…", "--pooler"),
+            f", one of {', '.join(POOLERS)} ({usual})",
         )
     if pooler not in POOLERS:
         raise PoolerError(f"pooler {pooler!r} is unknown; choose one of {', '.join(POOLERS)}")

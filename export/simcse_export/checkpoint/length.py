@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simcse_engine.errors import CheckpointError
+from simcse_engine.wording import Wording, argument
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
@@ -62,8 +63,9 @@ def choose_length(checkpoint: "Checkpoint", choice: int | None, reference: "Refe
             length = Length(tokens=most, source=f"{_POSITIONS} in config.json")
     if length.tokens < _MIN_TOKENS or (most is not None and length.tokens > most):
         raise CheckpointError(
-            f"max_tokens={length.tokens}{'' if choice is not None else f' ({length.source})'}: {checkpoint.id} takes "
-            f"from {_MIN_TOKENS} to {most or 'any number of'} tokens"
+            argument("max_tokens", length.tokens),
+            f"{'' if choice is not None else f' ({length.source})'}: {checkpoint.id} takes from {_MIN_TOKENS} to "
+            f"{most or 'any number of'} tokens",
         )
     return length
 
@@ -78,5 +80,6 @@ def _inferred_length(checkpoint: "Checkpoint", reference: "Reference") -> Length
     )
     length = min((each for each in lengths if each), key=lambda each: each.tokens, default=None)
     if length is None:
-        raise CheckpointError(f"{checkpoint.id}: its files state no longest text; pass --max-tokens")
+        option = Wording("max_tokens=…", "--max-tokens N")
+        raise CheckpointError(f"{checkpoint.id}: its files state no longest text; pass ", option)
     return length

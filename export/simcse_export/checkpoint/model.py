@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from simcse_engine.errors import UnsupportedModelError
+from simcse_engine.wording import argument
 
 from ..options import ExportOptions
 from .architecture import TOKEN_TYPES, Architecture, Weights
@@ -65,7 +66,10 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     if architecture is None and not options.first_on_cpu:
         raise UnsupportedModelError(
             f"{files.id}: {options.precision} for {options.target} is for BERT and RoBERTa, whose graphs are "
-            "written here; export this model with --precision fp32 for --target cpu"
+            "written here; export this model with ",
+            argument("precision", "fp32"),
+            " for ",
+            argument("target", "cpu"),
         )
     weights = load_weights(files.folder)
     pooler = choose_pooler(files, options.pooler, has_head=weights.keys() >= set(HEAD))

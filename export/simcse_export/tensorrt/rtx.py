@@ -18,6 +18,7 @@ from simcse_engine.errors import CompileError, InputValueError, RuntimeMissingEr
 from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.session.tensorrt.libraries import INSTALL_RTX, RTX, load_rtx
 from simcse_engine.session.tensorrt.plans import profile, runs_rtx
+from simcse_engine.wording import Wording, argument
 
 from ..graph.nodes import MICROSOFT, Graph
 
@@ -29,9 +30,12 @@ def check_capabilities(capabilities: Sequence[int]) -> None:
     # The compiler also knows 75 and 80, which the provider does not run on.
     known = [each for each in numbers if runs_rtx(each)]
     if unknown := [each for each in capabilities if each not in known]:
+        listed = ",".join(map(str, unknown))
         raise InputValueError(
-            f"compute_capability={','.join(map(str, unknown))}: TensorRT for RTX compiles for "
-            f"{', '.join(map(str, known))}; for other GPUs, export with --target tensorrt and compile there"
+            Wording(f"compute_capability={listed}", f"--compute-capability {listed}"),
+            f": TensorRT for RTX compiles for {', '.join(map(str, known))}; for other GPUs, export with ",
+            argument("target", "tensorrt"),
+            " and compile there",
         )
 
 

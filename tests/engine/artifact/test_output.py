@@ -19,7 +19,7 @@ def test_an_artifact_is_replaced_by_force_only(artifact_copy: Path) -> None:
     check_output(artifact_copy, force=True)
     (artifact_copy / "engine-90.onnx").touch()
     check_output(artifact_copy, force=True)
-    with pytest.raises(OutputError, match="exists already; choose another name, or replace it with --force"):
+    with pytest.raises(OutputError, match="exists already; choose another name, or replace it with force=True"):
         check_output(artifact_copy, force=False)
 
 

@@ -73,7 +73,7 @@ def test_evaluate(artifact: Path, sts: Path, capsys: pytest.CaptureFixture[str])
         *("task", "again", "small", "average", "all", "alignment:")
     ]
     # Each distinct sentence once, in both tasks together; no bar where stderr is no terminal.
-    message = "1 of 7 texts were longer than max_tokens=32 tokens and were cut"
+    message = "1 of 7 texts were longer than the limit of 32 tokens and were cut"
     assert captured.err == f"simcse-engine: warning: {message}\n"
 
 

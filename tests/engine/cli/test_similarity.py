@@ -57,7 +57,9 @@ def test_similarity_json(artifact: Path, expected: np.ndarray, capsys: pytest.Ca
 
 def test_a_lone_surrogate_among_the_arguments(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # What Python makes of an argument that is not UTF-8.
-    assert "texts[1]" in failure(capsys, "similarity", artifact, "a", b"caf\xe9".decode("utf-8", "surrogateescape"))
+    assert "text 2 holds a lone surrogate" in failure(
+        capsys, "similarity", artifact, "a", b"caf\xe9".decode("utf-8", "surrogateescape")
+    )
 
 
 def test_a_table_has_one_line_a_sentence() -> None:

@@ -151,8 +151,10 @@ def test_a_damaged_graph_is_told_and_built_again(folder: Path) -> None:
     flipped(file(folder, "graph-*"), 1000)
     queries = unit_vectors(3)
     with Index.open(folder, read_only=True) as index:
-        with pytest.warns(IndexWarning, match=r"digest differs.*call checkpoint\(\)"):
+        with pytest.warns(IndexWarning, match=r"digest differs.*call checkpoint\(\)") as caught:
             index.search(queries, exact=False)
+        advice = "until the graph is built again: simcse-engine index compact builds it"
+        assert caught[0].message.on_command_line().endswith(advice)
         # Once is enough.
         index.search(queries, exact=False)
     with Index(folder, limits=SMALL) as index:

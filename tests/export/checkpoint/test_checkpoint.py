@@ -131,7 +131,7 @@ def test_a_tokenizer_with_more_ids_than_embeddings(bert: Path) -> None:
 
 
 def test_no_pooler_stated_names_all(bert: Path) -> None:
-    with pytest.raises(PoolerError, match=f"pass --pooler, one of {', '.join(POOLERS)}"):
+    with pytest.raises(PoolerError, match=f"pass pooler=…, one of {', '.join(POOLERS)}"):
         export(bert, bert.parent / "artifact")
     assert not (bert.parent / "artifact").exists()
 

@@ -99,7 +99,7 @@ def test_no_length_at_all(tmp_path: Path) -> None:
     write_json(
         folder / "config.json", {**json.loads((folder / "config.json").read_text()), "max_position_embeddings": -1}
     )
-    with pytest.raises(CheckpointError, match="tiny: its files state no longest text; pass --max-tokens"):
+    with pytest.raises(CheckpointError, match="tiny: its files state no longest text; pass max_tokens="):
         chosen(folder)
     assert chosen(folder, 200).tokens == 200
 

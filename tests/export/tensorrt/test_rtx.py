@@ -131,7 +131,7 @@ def test_unknown_capabilities_are_refused_before_any_work(checkpoint: Path, tmp_
     options = ExportOptions(pooler="cls", precision="fp16", target="tensorrt-rtx", compute_capability=(75, 89, 90))
     lines: list[str] = []
     with pytest.raises(
-        InputValueError, match=r"compute_capability=75,90: .* for 86, 89, 120, 121; .*--target tensorrt"
+        InputValueError, match=r"compute_capability=75,90: .* for 86, 89, 120, 121; .*target='tensorrt'"
     ):
         export(checkpoint, tmp_path / "artifact", options, say=lines.append)
     assert len(lines) == 1

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError, IndexWarning
+from ...wording import Wording
 from ..ann.saved import SavedGraph
 from ..ann.scheme import Scheme
 from ..ann.usearch import AnnGraph
@@ -173,9 +174,12 @@ class Views:
         except (IndexDamagedError, OSError) as error:
             if isinstance(error, FileNotFoundError) and self.store.state().graph != state.graph:
                 raise
-            advice = "checkpoint() builds it again" if self._writes else "open it for writing and call checkpoint()"
-            message = f"{error}; vectors are compared one by one until the graph is built again: {advice}"
-            warnings.warn(IndexWarning(message), stacklevel=2)
+            advice = Wording(
+                "checkpoint() builds it again" if self._writes else "open it for writing and call checkpoint()",
+                "simcse-engine index compact builds it",
+            )
+            message = f"{error}; vectors are compared one by one until the graph is built again: "
+            warnings.warn(IndexWarning(message, advice), stacklevel=2)
             return None
 
     def covered(self, state: State) -> int:

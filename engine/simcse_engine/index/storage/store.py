@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...errors import ClosedError, IndexNotFoundError, SearchIndexError
 from ...machine.forks import ForkAware, never_destroy, register
+from ...wording import Wording
 from .connections import ImmutableConnection, connect
 from .faults import translating_faults
 from .records import About, State
@@ -58,7 +59,8 @@ class Store(ForkAware):
         self._closed = False
         if not folder.is_dir():
             problem = "is a file, not an index's folder" if folder.exists() else "does not exist"
-            raise IndexNotFoundError(f"{folder}: {problem}; Index.create(folder, artifact) makes one")
+            maker = Wording("Index.create(folder, artifact)", "simcse-engine index create")
+            raise IndexNotFoundError(f"{folder}: {problem}; ", maker, " makes one")
         check_regular(self._path)
         if not self._path.exists():
             raise IndexNotFoundError(f"{folder}: no {DATABASE} in it, so it is no index")

@@ -1,0 +1,51 @@
+"""Messages in the words of where they appear: Python's arguments, or the options of the command line.
+
+>>> error = InputValueError(argument("max_tokens", 64), ": the artifact's limit is 32")
+>>> print(error)
+max_tokens=64: the artifact's limit is 32
+>>> print(error.on_command_line())
+--max-tokens 64: the artifact's limit is 32
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A part of a message that is said in two ways."""
+
+    python: str
+    command_line: str
+
+    def __getitem__(self, inner: object) -> "Wording":
+        """The wording of what lies within, as in ``metadata[3]['year']``."""
+        return Wording(f"{self.python}[{inner!r}]", f"{self.command_line}[{inner!r}]")
+
+    def cut(self) -> "Wording":
+        """The first characters, of what may lie deep within."""
+        return Wording(f"{self.python:.60}", f"{self.command_line:.60}")
+
+
+def argument(name: str, value: object) -> Wording:
+    """An argument with its value, such as ``same_model=True``, which is the option ``--same-model``."""
+    option = f"--{name.replace('_', '-')}"
+    return Wording(f"{name}={value!r:.40}", option if value is True else f"{option} {value!s:.40}")
+
+
+def item(name: str, position: int, *, called: str) -> Wording:
+    """An item of a caller's list, such as ``texts[0]``, which whoever has a file or words calls "text 1"."""
+    return Wording(f"{name}[{position}]", f"{called} {position + 1:,}")
+
+
+class Worded:
+    """Makes an exception's message of its arguments, which are strings and `Wording`."""
+
+    args: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return "".join(part.python if isinstance(part, Wording) else str(part) for part in self.args)
+
+    def on_command_line(self) -> str:
+        """The message as the command line prints it."""
+        return "".join(part.command_line if isinstance(part, Wording) else str(part) for part in self.args)
