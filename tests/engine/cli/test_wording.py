@@ -16,7 +16,7 @@ def test_no_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_locked_index(index: Path, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Index.open(index):
+    with Index.open(index, read_only=False):
         message = failure(capsys, "index", "add", index, lines)
     assert message.endswith("; close it there first; readers need no lock, and see what it adds\n")
 

@@ -33,7 +33,7 @@ _FAULTS: dict[int, tuple[type[SimCSEError], str]] = {
     sqlite3.SQLITE_BUSY: _HELD,
     sqlite3.SQLITE_LOCKED: _HELD,
     sqlite3.SQLITE_PROTOCOL: _HELD,
-    sqlite3.SQLITE_READONLY: (OutputError, "can only be read ({error}); open with read_only=True"),
+    sqlite3.SQLITE_READONLY: (OutputError, "can only be read ({error}), as searching does"),
     sqlite3.SQLITE_READONLY_RECOVERY: _UNFINISHED,
     sqlite3.SQLITE_READONLY_CANTINIT: _UNFINISHED,
     sqlite3.SQLITE_READONLY_CANTLOCK: _UNFINISHED,
