@@ -86,8 +86,8 @@ def test_one_file_makes_sessions_of_the_runtime() -> None:
 # Files and folders, lowest first: each may import from those left of its <, and from none beside it.
 ORDER = {
     ENGINE: (
-        "_version pieces wording < errors < machine < files < artifact < inputs session tokenizer < distinct schedule < "
-        "runner < pipeline < encoder < index measure < compiling doctor simcse < cli"
+        "_version pieces wording < errors < machine < files < artifact < inputs session tokenizer < distinct "
+        "schedule < runner < pipeline < encoder < index measure < compiling doctor simcse < cli"
     ),
     ENGINE / "session": "feeds maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
