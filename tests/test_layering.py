@@ -110,8 +110,8 @@ ORDER = {
     ),
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
     EXPORT / "checkpoint": (
-        "architecture json_file keys length quiet ranges transformers_5 < sentence_transformers < checkpoint weights < "
-        "tokenizer < reference < model"
+        "architecture json_file keys length quiet ranges transformers_5 < adapters sentence_transformers < "
+        "checkpoint weights < tokenizer < reference < model"
     ),
     EXPORT / "int8": "calibration rounding steps < quantize",
     EXPORT / "graph": "nodes < layouts pooling < dialects < bert optimum",

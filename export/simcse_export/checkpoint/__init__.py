@@ -3,6 +3,7 @@
 - `checkpoint`: where it is, its config and its pooler;
 - `sentence_transformers`: what a folder of that library adds to these; `keys`: each key of its files;
 - `length`: the longest text; `json_file`: a file of JSON;
+- `adapters`: small weights beside a model's own, refused;
 - `architecture`: the numbers of a BERT or RoBERTa encoder, and the tensors it has;
 - `weights`: its tensors under canonical names;
 - `tokenizer`: its fast tokenizer, as transformers loads it;

@@ -13,6 +13,7 @@ from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.errors import ArtifactNotFoundError, CheckpointError, PoolerError
 from simcse_engine.wording import Wording
 
+from .adapters import refuse_adapters
 from .json_file import read_json
 from .sentence_transformers import SentenceTransformer, open_sentence_transformer
 
@@ -56,6 +57,7 @@ def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) 
     root, name, commit = _locate(where, revision)
     stated = open_sentence_transformer(root)
     folder = root if stated is None else stated.transformer
+    refuse_adapters(folder)
     config = read_json(folder / "config.json")
     if not isinstance(config.get("model_type"), str):
         raise CheckpointError(f'{folder / "config.json"}: has no model_type; add it, such as "model_type": "bert"')

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from simcse_engine.errors import CheckpointError
 from simcse_engine.session.library import first_line
 
+from .adapters import refuse_adapter_tensors
 from .architecture import Weights
 
 _WORDS = "embeddings.word_embeddings.weight"
@@ -31,6 +32,7 @@ def load_weights(folder: Path) -> Weights:
     ``encoder.layer.0.…``, ``pooler.dense.…``.
     """
     raw = {name: tensor for path in _files(folder) for name, tensor in _read(path)}
+    refuse_adapter_tensors(raw)
     return canonical(raw)
 
 
