@@ -110,7 +110,7 @@ ORDER = {
     ),
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
     EXPORT / "checkpoint": (
-        "architecture json_file keys length quiet ranges transformers_5 < adapters sentence_transformers < "
+        "architecture json_file quiet ranges transformers_5 < adapters keys length < sentence_transformers < "
         "checkpoint weights < tokenizer < reference < model"
     ),
     EXPORT / "int8": "calibration rounding steps < quantize",

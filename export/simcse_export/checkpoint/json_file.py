@@ -1,10 +1,14 @@
 """A checkpoint's JSON files, read or refused by name."""
 
 import json
+import reprlib
 from pathlib import Path
 from typing import Any
 
 from simcse_engine.errors import CheckpointError
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 def read_json(path: Path, kind: type = dict) -> Any:
@@ -18,3 +22,8 @@ def read_json(path: Path, kind: type = dict) -> Any:
     if not isinstance(content, kind):
         raise CheckpointError(f"{path}: expected a JSON {kind.__name__}, got {type(content).__name__}")
     return content
+
+
+def shown(value: Any) -> str:
+    """A file's value for a message, short however long or deep it is."""
+    return _SHORT.repr(value)

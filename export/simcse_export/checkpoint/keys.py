@@ -11,6 +11,8 @@ from typing import Any
 
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 
+from .json_file import shown
+
 
 @dataclass(frozen=True)
 class Only:
@@ -136,9 +138,9 @@ def check_keys(where: str | Path, content: Mapping[str, Any], rules: Mapping[str
     warnings = []
     for key, value in content.items():
         rule = rules.get(key)
-        found = f"{where}: {key} is {value!r:.80}"
+        found = f"{where}: {key} is {shown(value)}"
         if rule is None:
-            warnings.append(f"{where}: the key {key!r:.80} is unknown, and no artifact heeds it")
+            warnings.append(f"{where}: the key {shown(key)} is unknown, and no artifact heeds it")
         elif isinstance(rule, Only) and value not in rule.values:
             raise UnsupportedModelError(f"{found}; {rule.why}")
         elif isinstance(rule, NotApplied) and value not in rule.values:

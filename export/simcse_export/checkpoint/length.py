@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from simcse_engine.errors import CheckpointError
 from simcse_engine.wording import Wording, argument
 
+from .json_file import shown
+
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
     from .reference import Reference
@@ -41,7 +43,7 @@ class Length:
         if value is None or (isinstance(value, int | float) and value > _LIMITLESS):
             return None
         if type(value) is not int:
-            raise CheckpointError(f"{path}: {key} is {value!r:.80}; expected a count of tokens")
+            raise CheckpointError(f"{path}: {key} is {shown(value)}; expected a count of tokens")
         return cls(tokens=value, source=f"{key} in {path.name}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 
-from .json_file import read_json
+from .json_file import read_json, shown
 from .keys import CONFIG, LAST, MODULES, POOLING, TRANSFORMER, check_keys
 from .length import Length
 
@@ -56,7 +56,7 @@ class SentenceTransformer:
 def open_sentence_transformer(root: Path) -> SentenceTransformer | None:
     """Read the files that the library adds to a model; None for a plain checkpoint, which has no ``modules.json``."""
     path = root / "modules.json"
-    if not path.is_file():
+    if not path.exists():
         return None
     warnings: list[str] = []
     (_, transformer), (_, pooling), *last = _modules(path, warnings)
@@ -65,7 +65,7 @@ def open_sentence_transformer(root: Path) -> SentenceTransformer | None:
     pooler = _pooler(root / pooling / "config.json", warnings)
     for kind, folder in last:
         path = root / folder / "config.json"
-        if path.is_file():  # Normalize has one since release 6
+        if path.exists():  # Normalize has one since release 6
             warnings += check_keys(path, read_json(path), LAST[kind])
     return SentenceTransformer(
         transformer=root / transformer,
@@ -86,10 +86,12 @@ def _modules(path: Path, warnings: list[str]) -> list[tuple[str, str]]:
         kind, folder = module["type"], module["path"]
         parts = PureWindowsPath(folder)  # which knows POSIX's separators too
         if parts.anchor or ".." in parts.parts or "\0" in folder:
-            raise CheckpointError(f"{path}: a module's path is {folder!r:.80}; expected a folder below this one")
+            raise CheckpointError(f"{path}: a module's path is {shown(folder)}; expected a folder below this one")
         # The library's classes have moved between releases, so only their own names count.
         if not kind.startswith("sentence_transformers."):
-            raise UnsupportedModelError(f"{path}: a module's type is {kind!r:.80}: code of its own, which is never run")
+            raise UnsupportedModelError(
+                f"{path}: a module's type is {shown(kind)}: code of its own, which is never run"
+            )
         warnings += check_keys(path, module, MODULES)
         modules.append((kind.rsplit(".", 1)[-1], folder))
     kinds = [kind for kind, _ in modules]
@@ -103,23 +105,23 @@ def _modules(path: Path, warnings: list[str]) -> list[tuple[str, str]]:
 
 def _truncate_dim(path: Path, warnings: list[str]) -> int | None:
     """How many floats of each vector the model's config keeps; refuses what else it asks for."""
-    config = read_json(path) if path.is_file() else {}
+    config = read_json(path) if path.exists() else {}
     warnings += check_keys(path, config, CONFIG)
     prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
     if not isinstance(prompts, dict):
-        raise CheckpointError(f"{path}: prompts is {prompts!r:.80}; expected a JSON object")
+        raise CheckpointError(f"{path}: prompts is {shown(prompts)}; expected a JSON object")
     if default and (not isinstance(default, str) or default not in _PROMPTS | prompts):
-        raise CheckpointError(f"{path}: default_prompt_name is {default!r:.80}, which prompts does not have")
+        raise CheckpointError(f"{path}: default_prompt_name is {shown(default)}, which prompts does not have")
     if default and prompts.get(default):
         raise UnsupportedModelError(
-            f"{path}: default_prompt_name is {default!r:.80}: it prepends a prompt to texts, which no artifact does"
+            f"{path}: default_prompt_name is {shown(default)}: it prepends a prompt to texts, which no artifact does"
         )
     named = [name for name, prompt in prompts.items() if prompt]
     if named:
-        warnings.append(f"{path}: prompts has {', '.join(named)!r:.80}; no artifact prepends them, texts have to")
+        warnings.append(f"{path}: prompts has {shown(', '.join(named))}; no artifact prepends them, texts have to")
     value = config.get("truncate_dim")
     if value is not None and (type(value) is not int or value < 1):
-        raise CheckpointError(f"{path}: truncate_dim is {value!r:.80}; expected a count of floats")
+        raise CheckpointError(f"{path}: truncate_dim is {shown(value)}; expected a count of floats")
     return value
 
 
@@ -127,7 +129,7 @@ def _settings(folder: Path, warnings: list[str]) -> tuple[Path, dict[str, Any]]:
     """The Transformer module's settings, and their file."""
     for name in _SETTINGS:
         path = folder / name
-        if path.is_file() and (settings := read_json(path)):
+        if path.exists() and (settings := read_json(path)):
             warnings += check_keys(path, settings, TRANSFORMER)
             return path, settings
     return folder / _SETTINGS[0], {}
@@ -158,7 +160,7 @@ def _pooler(path: Path, warnings: list[str]) -> str:
     else:
         modes = [mode for key, mode in _MODES.items() if config.get(key)] or ["mean"]
     if not modes or not all(mode in _MODES.values() for mode in modes):
-        raise CheckpointError(f"{path}: pooling_mode is {modes!r:.80}; expected one of {', '.join(_MODES.values())}")
+        raise CheckpointError(f"{path}: pooling_mode is {shown(modes)}; expected one of {', '.join(_MODES.values())}")
     if len(modes) > 1:
         raise UnsupportedModelError(
             f"{path}: pools by {' + '.join(modes)}; vectors of several modes, joined, cannot be exported"
