@@ -99,7 +99,8 @@ ORDER = {
         "filling"
     ),
     ENGINE / "files": "arrow refusals < atomic texts < vectors < entries new_entries",
-    ENGINE / "index/storage": "exact faults regular < lock vectors where < connections records < transactions < store",
+    ENGINE
+    / "index/storage": "exact faults regular < lock reserve vectors where < connections records < transactions < store",
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "measure": "cosines pairs parity results samples < senteval < sts < bench quality < plot",

@@ -48,9 +48,15 @@ def as_output_error(path: Path, errors: frozenset[int] | None = None) -> Iterato
 
 
 def read_refusal(path: Path) -> OSError | None:
-    """What the system answers to who opens a file now; None if it lets them."""
+    """What the system answers now to who opens a file; None if it lets them.
+
+    The file itself stays closed: to close it would drop the locks that SQLite has on it in this process.
+    """
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        path.stat()
+        os.close(os.open(path.parent, os.O_RDONLY))
+        if not os.access(path, os.R_OK):
+            return PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         return error
     return None

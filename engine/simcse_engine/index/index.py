@@ -1,9 +1,9 @@
 """Index: sentences, metadata and vectors in one folder, and the search in them.
 
 The folder holds `index.db` (SQLite: keys, texts, metadata, and how many vectors count), `vectors-N.f32` (the vectors in
-full precision), `graph-….usearch` (the ANN graph, which can be built again from them) and `lock`. An addition writes
-its vectors behind those that count, flushes them, and commits one transaction that makes them count
-(docs/decisions/017-index-commit-point.md).
+full precision), `graph-….usearch` (the ANN graph, which can be built again from them), `lock`, and `index.db-reserve`
+(room on the disk, for removals when it is full). An addition writes its vectors behind those that count, flushes them,
+and commits one transaction that makes them count (docs/decisions/017-index-commit-point.md).
 """
 
 import contextlib
@@ -301,7 +301,7 @@ class Index(ForkAware):
         return added
 
     def remove(self, keys: Iterable[int]) -> int:
-        """Remove entries.
+        """Remove entries, all at once; on a full disk as many at once as there is space for.
 
         Args:
             keys: of the entries; those without an entry are ignored.
@@ -361,6 +361,10 @@ class Index(ForkAware):
 
         Searches go on meanwhile. It needs space for a second copy until it is done; if it is interrupted, the index
         stays as it was.
+
+        Raises:
+            DiskFullError: there is not so much space; the message says how much. Without entries that can be done
+                without (`remove`, which a full disk lets through), it needs less.
         """
         self._writing.writer().compact()
 

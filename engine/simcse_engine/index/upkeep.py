@@ -4,6 +4,7 @@ Nothing here takes turns: the writer calls it, whose lock and turn are held mean
 """
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,14 +12,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import IndexDamagedError
+from ..errors import DiskFullError, IndexDamagedError
 from ..files.atomic import whole_file
 from ..files.refusals import as_output_error
 from .ann.usearch import AnnGraph
 from .limits import SearchLimits, blocks
 from .search.views import View, Views
 from .stale import next_generation, stale_files
-from .storage.vectors import VectorWriter, create_vector_file, vector_file_name
+from .storage.vectors import VectorWriter, create_vector_file, size_of_vectors, vector_file_name
 
 
 class Upkeep:
@@ -67,7 +68,7 @@ class Upkeep:
             change.set_state(replace(state, graph=saved.to_json()))
         self.delete_stale_files()
 
-    def compact(self) -> None:
+    def compact(self, *, with_graph: bool = True) -> None:
         """Write the living vectors into a new file, build an ANN graph over it, and make both count at once."""
         with self._views.reading(ann=False) as (reader, view):
             rows = reader.live_rows()
@@ -76,15 +77,41 @@ class Upkeep:
             raise IndexDamagedError(f"{self._store.folder}: entries are missing from the database; restore a backup")
         generation = next_generation(self._store.folder, view.state)
         try:
-            self._rewrite(view, rows, generation)
+            self._rewrite(view, rows, generation, with_graph=with_graph)
         finally:
             # The former files, or those of an interrupted compaction.
             self.delete_stale_files(begun=generation)
         self._store.shrink()
 
-    def _rewrite(self, view: View, rows: NDArray[np.int64], generation: int) -> None:
+    def compact_on_full_disk(self) -> None:
+        """Drop the ANN graph before the rest is compacted, and build it again with the space that this gives back."""
+        state = self._store.state()
+        if state.graph is not None:
+            state = replace(state, graph=None)
+            with self._store.writing() as change:
+                change.set_state(state)
+            self._views.adopt(None, state)
+        self.delete_stale_files()
+        self._store.settle()
+        with self._store.reading() as reader:
+            needed = size_of_vectors(state.entries, self._store.about.dimension) + reader.room_to_copy()
+        disk = os.statvfs(self._store.folder)
+        free = disk.f_bavail * disk.f_frsize
+        try:
+            self.compact(with_graph=False)
+        except DiskFullError as error:
+            raise DiskFullError(
+                f"{self._store.folder}: to compact it takes about {needed / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are "
+                "free on its disk; make room there, or remove more entries"
+            ) from error
+        self.extend_graph(least=1)
+        # Without its graph on disk, an index only answers more slowly.
+        with contextlib.suppress(DiskFullError):
+            self.save_graph(least=1)
+
+    def _rewrite(self, view: View, rows: NDArray[np.int64], generation: int, *, with_graph: bool) -> None:
         """Make copies of ``rows``, in the vector file of another generation and a graph of its own, the index."""
-        ann = AnnGraph(self._views.scheme) if len(rows) > self._limits.exact_rows else None
+        ann = AnnGraph(self._views.scheme) if with_graph and len(rows) > self._limits.exact_rows else None
         with as_output_error(self._store.folder):
             for new_rows, vectors in self._copy(view, rows, generation):
                 if ann is not None:
@@ -116,6 +143,14 @@ class Upkeep:
         for path in list(stale_files(self._store.folder, self._store.state(), begun=begun)):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+    def undo_addition(self) -> None:
+        """Give back the space of an addition that the disk had no room for: vectors that do not count, and the log."""
+        state = self._store.state()
+        path = self._store.folder / vector_file_name(state.generation)
+        with contextlib.closing(VectorWriter(path, self._store.about.dimension)) as file:
+            file.trim(state.rows)
+        self._store.settle()
 
 
 def _graph_file_name(generation: int) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputValueError, SearchIndexError
+from ..errors import DiskFullError, IndexWarning, InputValueError, SearchIndexError
 from ..files.refusals import as_output_error
 from .batches import Batch, VanishedError
 from .checks import MAX_KEY
 from .limits import SearchLimits, blocks
 from .search.views import Views
-from .storage.lock import WriterLock
+from .storage.lock import LOCK, WriterLock
 from .storage.records import Record, State
+from .storage.reserve import Reserve
 from .storage.transactions import Change
 from .storage.vectors import VectorWriter, vector_file_name
 from .upkeep import Upkeep
@@ -35,13 +37,15 @@ class IndexWriter:
         self._limits = limits
         self._upkeep = Upkeep(views, limits)
         self._turn = threading.RLock()
-        self._lock = WriterLock(self._store.folder / "lock")
+        self._reserve = Reserve(self._store.folder)
+        self._lock = WriterLock(self._store.folder / LOCK)
         try:
-            # A missing or damaged file, or lost entries, before anything builds on them or is deleted.
-            with views.reading(ann=False) as (reader, view):
-                reader.check_counts(view.state)
-            self._upkeep.delete_stale_files()
-            views.begin_writing()
+            try:
+                self._begin()
+            except DiskFullError:
+                with self._giving_up_reserve():
+                    self._begin()
+            self._keep_reserve()
         except BaseException:
             self._lock.release()
             raise
@@ -54,6 +58,27 @@ class IndexWriter:
                     f"{self._store.folder}: open for writing in the parent process; open it here to write"
                 )
             yield
+
+    def _begin(self) -> None:
+        # A missing or damaged file, or lost entries, before anything builds on them or is deleted.
+        with self._views.reading(ann=False) as (reader, view):
+            reader.check_counts(view.state)
+        self._upkeep.delete_stale_files()
+        self._views.begin_writing()
+
+    @contextlib.contextmanager
+    def _giving_up_reserve(self) -> Iterator[None]:
+        """Give the reserve up for the time of the block."""
+        self._reserve.give_up()
+        try:
+            yield
+        finally:
+            self._keep_reserve()
+
+    def _keep_reserve(self) -> None:
+        """Take the reserve, or as much of it as there is room for."""
+        with contextlib.suppress(OSError, DiskFullError), self._store.reading() as reader:
+            self._reserve.take(reader.unsettled())
 
     def known(self, texts: Sequence[str], keys: Sequence[int] | None) -> NDArray[np.bool_]:
         """Which texts stand under their keys already: bool [texts]."""
@@ -73,8 +98,13 @@ class IndexWriter:
             VanishedError: known entries are gone. Nothing was added; add the batch again with their vectors.
         """
         with self._taking_turn():
-            with self._store.writing() as change:
-                keys = self._add(change, batch)
+            try:
+                with self._store.writing() as change:
+                    keys = self._add(change, batch)
+            except DiskFullError:
+                self._upkeep.undo_addition()
+                self._keep_reserve()
+                raise
             if progress is not None:
                 progress(len(keys))
             self._upkeep.extend_graph()
@@ -105,14 +135,41 @@ class IndexWriter:
             change.insert([Record(next(next_row), keys[i], batch.texts[i], batch.metadata[i]) for i in new])
             next_key = max(state.next_key, max(keys) + 1)
             change.set_state(replace(state, rows=state.rows + len(new), next_key=next_key))
+            with as_output_error(change.path):
+                self._reserve.take(change.unsettled())
         return keys
 
     def remove(self, keys: Sequence[int]) -> int:
-        """Remove the entries under these keys, and return how many there were."""
-        with self._taking_turn(), self._store.writing() as change:
+        """Remove the entries under these keys, and return how many there were.
+
+        All at once; on a full disk as many at once as there is room for, and those that were removed stay so.
+        """
+        with self._taking_turn():
+            try:
+                return self._remove(keys)
+            except DiskFullError:
+                with self._giving_up_reserve():
+                    return self._remove_in_parts(keys)
+
+    def _remove(self, keys: Sequence[int]) -> int:
+        with self._store.writing() as change:
             rows = [record.row for record in change.records_of(keys)]
             change.bury(rows)
         return len(rows)
+
+    def _remove_in_parts(self, keys: Sequence[int]) -> int:
+        removed, first, size = 0, 0, len(keys)
+        while first < len(keys):
+            self._store.settle()
+            try:
+                removed += self._remove(keys[first : first + size])
+                first += size
+            except DiskFullError:
+                if size == 1:
+                    raise
+                size = -(-size // 2)
+        self._store.settle()
+        return removed
 
     def checkpoint(self, *, least: int = 1) -> None:
         """Extend the ANN graph if it lacks ``least`` vectors, and save it if the saved one lacks as many."""
@@ -123,13 +180,22 @@ class IndexWriter:
     def compact(self) -> None:
         """Drop the dead, and build the ANN graph anew."""
         with self._taking_turn():
-            self._upkeep.compact()
+            try:
+                self._upkeep.compact()
+            except DiskFullError:
+                with self._giving_up_reserve():
+                    self._upkeep.compact_on_full_disk()
 
     def close(self) -> None:
         """Save the ANN graph if it lacks much, and let others write."""
         try:
             if self._lock.held:
+                self._store.settle()
+                self._keep_reserve()
                 self.checkpoint(least=self._limits.extend_rows)
+        except DiskFullError as error:
+            message = f"{error}; until there is room, searches compare what the saved graph lacks one by one"
+            warnings.warn(IndexWarning(message), stacklevel=2)
         finally:
             self.release()
 

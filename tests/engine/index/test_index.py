@@ -568,7 +568,7 @@ def test_full_disk(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_program_holds_the_database(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simcse_engine.index.storage.connections._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("simcse_engine.index.storage.connections.BUSY_SECONDS", 0.05)
     other = sqlite3.connect(index.folder / "index.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(IndexLockedError, match="another program"):

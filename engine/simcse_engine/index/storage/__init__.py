@@ -2,5 +2,6 @@
 
 `store` has `connections` to the database and begins `transactions`, which read and change `records`; `where` compiles
 filters to SQL, with `exact` for what SQLite compares otherwise than Python. `vectors` is the vector file, and `lock`
-admits one writer at a time; `regular` opens the files, and `faults` says what SQLite's errors mean.
+admits one writer at a time; `reserve` keeps room for removals, `regular` opens the
+files, and `faults` says what SQLite's errors mean.
 """

@@ -9,7 +9,7 @@ from .exact import add_functions
 from .lock import LOCK, WritersHeldOff
 from .regular import check_regular
 
-_BUSY_SECONDS = 30.0
+BUSY_SECONDS = 30.0
 # What SQLite opens beside a database, by name.
 _BESIDE = ("-wal", "-shm", "-journal")
 # What SQLite reports where it cannot make the file that readers and a writer share.
@@ -78,7 +78,7 @@ def _opened(path: Path, mode: str, kind: type[AnyConnection]) -> AnyConnection:
         f"{path.absolute().as_uri()}?{mode}",
         uri=True,
         isolation_level=None,
-        timeout=_BUSY_SECONDS,
+        timeout=BUSY_SECONDS,
         check_same_thread=False,
         factory=kind,
     )

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...errors import ClosedError, IndexNotFoundError, SearchIndexError
+from ...errors import ClosedError, DiskFullError, IndexNotFoundError, SearchIndexError
 from ...machine.forks import ForkAware, never_destroy, register
 from ...wording import Wording
-from .connections import ImmutableConnection, connect
+from .connections import BUSY_SECONDS, ImmutableConnection, connect
 from .faults import translating_faults
 from .records import About, State
 from .regular import check_regular
@@ -107,10 +107,19 @@ class Store(ForkAware):
                     connection.execute("ROLLBACK")
 
     def shrink(self) -> None:
-        """Give the space of deleted entries back to the system."""
-        with self._write_connection() as connection:
+        """Give the space of deleted entries back to the system; on a full disk it stays for later entries."""
+        with contextlib.suppress(DiskFullError), self._write_connection() as connection:
             connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.settle()
+
+    def settle(self) -> None:
+        """Move what the log holds into the database, and give the log's space back if no reader needs it now."""
+        with contextlib.suppress(DiskFullError), self._write_connection() as connection:
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
     @contextlib.contextmanager
     def _write_connection(self) -> Iterator[sqlite3.Connection]:

@@ -124,6 +124,17 @@ class Reader:
             yield page
             last = page[-1].row
 
+    def room_to_copy(self) -> int:
+        """About how many bytes of the disk a copy of all entries takes, in the log and in the database."""
+        page, pages, free = (self._one(f"PRAGMA {fact}")[0] for fact in ("page_size", "page_count", "freelist_count"))
+        used = pages - free
+        return int(page * (used + max(0, used - free)))
+
+    def unsettled(self) -> int:
+        """By how many bytes the database will grow when it takes in what the log holds."""
+        page, pages = (self._one(f"PRAGMA {fact}")[0] for fact in ("page_size", "page_count"))
+        return max(0, int(page * pages) - self.path.stat().st_size)
+
     def live_rows(self) -> NDArray[np.int64]:
         """The rows of all entries, rising."""
         return self._column("SELECT row FROM entries ORDER BY row", ())

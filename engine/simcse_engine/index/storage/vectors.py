@@ -40,6 +40,11 @@ def create_vector_file(path: Path, *, dimension: int, generation: int, name: byt
         os.fsync(file.fileno())
 
 
+def size_of_vectors(rows: int, dimension: int) -> int:
+    """The size of a file of so many vectors, in bytes."""
+    return _HEADER_BYTES + rows * _record_bytes(dimension)
+
+
 class VectorWriter:
     """Writes rows into a vector file."""
 
@@ -56,6 +61,12 @@ class VectorWriter:
                 written = os.pwrite(self._handle, left, offset)
                 left, offset = left[written:], offset + written
         os.fdatasync(self._handle) if hasattr(os, "fdatasync") else os.fsync(self._handle)
+
+    def trim(self, rows: int) -> None:
+        """Give back the space of what lies behind the ``rows`` that count; whoever has them mapped keeps them."""
+        end = _HEADER_BYTES + rows * self._record_bytes
+        if os.fstat(self._handle).st_size > end:
+            os.ftruncate(self._handle, end)
 
     def close(self) -> None:
         """Close the file."""
