@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import shutil
 import stat
 import tempfile
@@ -14,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .artifact.hub import hub_id_of, locate
-from .artifact.manifest import MANIFEST, Manifest
+from .artifact.checkpoints import export_command
+from .artifact.hub import locate
+from .artifact.manifest import Manifest
 from .encoder import Encoder
 from .errors import (
-    ArtifactNotFoundError,
     ClosedError,
     InputTypeError,
     InputValueError,
@@ -97,12 +96,12 @@ class SimCSE:
         """
         self.num_cells = num_cells
         self.num_cells_in_search = num_cells_in_search
-        self._folder = _artifact_folder(artifact, pooler)
+        self._folder = locate(artifact, pooler=pooler)
         manifest = Manifest.read(self._folder)
         if pooler is not None and pooler != manifest.pooler:
             raise InputValueError(
                 f"{artifact}: its pooler is {manifest.pooler!r}, not {pooler!r}; leave pooler out, or export with it: "
-                f"{_export_command(manifest.source.id, pooler)}"
+                f"{export_command(manifest.source.id, pooler=pooler)}"
             )
         self._encoder = Encoder(self._folder, device=device)
         self.manifest = self._encoder.manifest
@@ -149,7 +148,7 @@ class SimCSE:
         if not normalize_to_unit and self.manifest.normalized:
             raise InputValueError(
                 f"normalize_to_unit=False: {self._folder} gives unit vectors only; export one that does not: "
-                f"{_export_command(self.manifest.source.id, self.pooler)} --no-normalize"
+                f"{export_command(self.manifest.source.id, pooler=self.pooler)} --no-normalize"
             )
         single = isinstance(sentence, str)
         vectors = self._encoder_for(max_length).encode([sentence] if isinstance(sentence, str) else sentence)
@@ -368,23 +367,6 @@ class SimCSE:
 
     def __repr__(self) -> str:
         return f"<SimCSE {str(self._folder)!r}: pooler {self.pooler} on {self.device}>"
-
-
-def _artifact_folder(artifact: str | os.PathLike[str], pooler: str | None) -> Path:
-    folder = locate(artifact)
-    if (folder / MANIFEST).exists() or not (folder / "config.json").is_file():
-        return folder
-    raise ArtifactNotFoundError(
-        f"{artifact}: is a checkpoint, not an artifact; export it once, and open the result:\n"
-        f"  {_export_command(str(artifact), pooler)}"
-    )
-
-
-def _export_command(checkpoint: str, pooler: str | None) -> str:
-    repository, _, revision = checkpoint.partition("@") if hub_id_of(checkpoint) is not None else (checkpoint, "", "")
-    parts = ["simcse-export", repository, "-o", f"{Path(repository).name}-artifact"]
-    parts += ["--revision", revision] if revision else []
-    return shlex.join([*parts, "--pooler", pooler] if pooler else parts)
 
 
 def _sentences(sentences_or_file_path: object) -> list[str]:

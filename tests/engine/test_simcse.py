@@ -258,7 +258,7 @@ def test_a_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactNotFoundError, match="no"):
         SimCSE(tmp_path / "none")
     spaced = shutil.copytree(checkpoint, tmp_path / "my model")
-    with pytest.raises(ArtifactNotFoundError, match=r"simcse-export '.*my model' -o 'my model-artifact'"):
+    with pytest.raises(ArtifactNotFoundError, match=r"simcse-export '.*my model' -o 'my model-artifact' --pooler cls$"):
         SimCSE(spaced)
 
 
@@ -266,7 +266,9 @@ def test_a_checkpoint_on_the_hub(checkpoint: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("simcse_engine.artifact.hub.fetch", lambda *_, **__: checkpoint)
     with pytest.raises(ArtifactNotFoundError) as caught:
         SimCSE("princeton-nlp/unsup-simcse@v1")
-    assert str(caught.value).endswith("simcse-export princeton-nlp/unsup-simcse -o unsup-simcse-artifact --revision v1")
+    assert str(caught.value).endswith(
+        "simcse-export princeton-nlp/unsup-simcse -o unsup-simcse-artifact --revision v1 --pooler cls_before_pooler"
+    )
 
 
 def test_no_noise(model: SimCSE, capfd: pytest.CaptureFixture[str]) -> None:

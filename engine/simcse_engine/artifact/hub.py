@@ -6,37 +6,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ArtifactNotFoundError, InputTypeError
-from .manifest import ARTIFACT_FILES, ENGINE_FILES
+from .checkpoints import CHECKPOINT_FILES, export_command, is_checkpoint, not_exported
+from .manifest import ARTIFACT_FILES, ENGINE_FILES, MANIFEST
 
 # "user/name" or "user/name@revision", in the characters that the hub allows in names.
 _HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
 
-# What is fetched of an artifact's repository; the config tells a checkpoint from what is neither.
-_FILES = (*sorted(ARTIFACT_FILES), ENGINE_FILES, "config.json")
+# What is fetched of an artifact's repository.
+_FILES = (*sorted(ARTIFACT_FILES), ENGINE_FILES)
 
 
-def locate(where: str | os.PathLike[str], *, files: Sequence[str] = _FILES) -> Path:
+def locate(where: str | os.PathLike[str], *, files: Sequence[str] = _FILES, pooler: str | None = None) -> Path:
     """The folder of the artifact that ``where`` names, fetched from the hub if it is a hub id.
 
     A hub id is a `str` of the form ``user/name`` or ``user/name@revision`` where neither that path nor a folder
     ``user`` exists here. So a mistyped path (``artifacts/minilm`` beside a folder ``artifacts``), a `Path`, or
     a string that starts with ``./``, ``/`` or ``~`` never turns into a download. ``files`` are glob patterns of what to
-    fetch.
+    fetch; ``pooler`` is the one to export a checkpoint with, if it turns out to be one.
 
     Raises:
         InputTypeError: ``where`` is neither `str` nor a path.
         ArtifactNotFoundError: it is a hub id, and the hub cannot give it (unknown, private, or no connection and
-            nothing in the cache).
+            nothing in the cache); or a checkpoint, and the message has the command that exports it.
     """
     if not isinstance(where, str | os.PathLike):
         raise InputTypeError(f"an artifact is named by a path or a hub id, not by {type(where).__name__}")
+    name, revision = str(where), None
     hub_id = hub_id_of(where)
     if hub_id is not None:
-        return fetch(*hub_id, files=files)
-    try:
-        return Path(where).expanduser()
-    except RuntimeError as error:
-        raise ArtifactNotFoundError(f"{where}: {error}") from error
+        name, revision = hub_id
+        command = export_command(name, revision=revision, pooler=pooler)
+        advice = f"; if it is a checkpoint, export it where there is a connection: {command}"
+        # The config tells a checkpoint from what is neither.
+        folder = fetch(name, revision, files=[*files, *CHECKPOINT_FILES], offline_advice=advice)
+    else:
+        try:
+            folder = Path(where).expanduser()
+        except RuntimeError as error:
+            raise ArtifactNotFoundError(f"{where}: {error}") from error
+    if is_checkpoint(folder) and not (folder / MANIFEST).exists():
+        raise not_exported(name, folder, revision=revision, pooler=pooler)
+    return folder
 
 
 def hub_id_of(where: str | os.PathLike[str]) -> tuple[str, str | None] | None:
@@ -50,7 +60,7 @@ def hub_id_of(where: str | os.PathLike[str]) -> tuple[str, str | None] | None:
     return match["repo"], match["revision"]
 
 
-def fetch(repo: str, revision: str | None = None, *, files: Sequence[str]) -> Path:
+def fetch(repo: str, revision: str | None = None, *, files: Sequence[str], offline_advice: str = "") -> Path:
     """Fetch files of a hub repository into huggingface_hub's cache and return their folder there.
 
     Honours that library's settings (``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN`` …); what is in the cache already
@@ -65,7 +75,7 @@ def fetch(repo: str, revision: str | None = None, *, files: Sequence[str]) -> Pa
     except LocalEntryNotFoundError as error:
         raise ArtifactNotFoundError(
             f"{repo}: no such folder here; taken as a hub id, the hub cannot be reached and its cache "
-            f"does not hold {revision or 'it'}"
+            f"does not hold {revision or 'it'}{offline_advice}"
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

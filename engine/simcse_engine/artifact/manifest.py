@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import ArtifactNotFoundError, FormatVersionError, IntegrityError
+from .checkpoints import is_checkpoint, not_exported
 from .kinds import LAYOUTS
 
 FORMAT = 3
@@ -207,9 +208,9 @@ class Manifest:
             problem = "is a file, not an artifact's folder" if folder.exists() else "does not exist"
             raise ArtifactNotFoundError(f"{folder}: {problem}; simcse-export CHECKPOINT -o ARTIFACT makes one")
         if not path.is_file():
-            is_checkpoint = (folder / "config.json").is_file() or (folder / "modules.json").is_file()
-            hint = "; this is a checkpoint: run simcse-export on it first" if is_checkpoint else ""
-            raise ArtifactNotFoundError(f"{folder}: no {MANIFEST} in it, so it is no artifact{hint}")
+            if is_checkpoint(folder):
+                raise not_exported(str(folder), folder)
+            raise ArtifactNotFoundError(f"{folder}: no {MANIFEST} in it, so it is no artifact")
         try:
             content = json.loads(path.read_bytes())
         except (ValueError, RecursionError) as error:

@@ -118,6 +118,20 @@ def test_from_the_cache_offline(artifact: Path, tmp_path: Path) -> None:
         assert output.startswith(
             f"ArtifactNotFoundError: {where.split('@')[0]}: no such folder here; taken as a hub id,"
         )
+        # Perhaps a checkpoint: how to export it is told without seeing it.
+        repository, _, revision = where.partition("@")
+        command = f"simcse-export {repository} -o {repository.partition('/')[2]}-artifact"
+        assert f": {command}{' --revision v2' if revision else ''} --pooler cls\n" in output
+
+
+def test_a_checkpoint_in_the_cache_offline(checkpoint: Path, tmp_path: Path) -> None:
+    _fill_cache(tmp_path / "home", checkpoint)
+    settings = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": NOWHERE}
+    output = run_script(OPEN, "user/name", "", **settings)
+    assert output == (
+        "ArtifactNotFoundError: user/name: is a checkpoint, not an artifact; export it once, and open the result:\n"
+        "  simcse-export user/name -o name-artifact --pooler cls\n"
+    )
 
 
 def test_from_the_cache_without_a_connection(artifact: Path, tmp_path: Path) -> None:

@@ -258,9 +258,10 @@ def test_older_format(artifact_copy: Path, number: int) -> None:
 
 
 def test_a_checkpoint_is_told_from_an_artifact(checkpoint: Path, tmp_path: Path) -> None:
-    hint = r"no manifest.json in it, so it is no artifact; this is a checkpoint: run simcse-export on it first"
-    with pytest.raises(ArtifactNotFoundError, match=hint):
-        Encoder(checkpoint)
+    hint = r"is a checkpoint, not an artifact; export it once, and open the result:\n  simcse-export"
+    for opened in (Encoder, Manifest.read):
+        with pytest.raises(ArtifactNotFoundError, match=hint):
+            opened(checkpoint)
     folder = make_sentence_transformers(tmp_path / "st")
     (folder / "config.json").unlink()
     with pytest.raises(ArtifactNotFoundError, match=hint):
