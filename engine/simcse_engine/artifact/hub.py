@@ -13,10 +13,10 @@ from .manifest import ARTIFACT_FILES, ENGINE_FILES, MANIFEST
 _HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
 
 # What is fetched of an artifact's repository.
-_FILES = (*sorted(ARTIFACT_FILES), ENGINE_FILES)
+ARTIFACT = (*sorted(ARTIFACT_FILES), ENGINE_FILES)
 
 
-def locate(where: str | os.PathLike[str], *, files: Sequence[str] = _FILES, pooler: str | None = None) -> Path:
+def locate(where: str | os.PathLike[str], *, files: Sequence[str] = ARTIFACT, pooler: str | None = None) -> Path:
     """The folder of the artifact that ``where`` names, fetched from the hub if it is a hub id.
 
     A hub id is a `str` of the form ``user/name`` or ``user/name@revision`` where neither that path nor a folder
@@ -49,6 +49,22 @@ def locate(where: str | os.PathLike[str], *, files: Sequence[str] = _FILES, pool
     return folder
 
 
+def locate_remembered(where: str) -> Path:
+    """The folder of an artifact that a file names, and not the caller: nothing is fetched for it.
+
+    It is an absolute path, or a hub id whose files lie in huggingface_hub's cache.
+
+    Raises:
+        ArtifactNotFoundError: it is neither.
+    """
+    if Path(where).is_absolute():
+        return Path(where)
+    match = _HUB_ID.fullmatch(where)
+    if match is None:
+        raise ArtifactNotFoundError(f"{where!r} is neither an absolute path nor a hub id")
+    return fetch(match["repo"], match["revision"], files=ARTIFACT, from_cache=True)
+
+
 def hub_id_of(where: str | os.PathLike[str]) -> tuple[str, str | None] | None:
     """Repository and revision if ``where`` is a hub id as `locate` says, else None."""
     # os.path.exists, as Path.exists raises for names that the system finds too long.
@@ -60,19 +76,28 @@ def hub_id_of(where: str | os.PathLike[str]) -> tuple[str, str | None] | None:
     return match["repo"], match["revision"]
 
 
-def fetch(repo: str, revision: str | None = None, *, files: Sequence[str], offline_advice: str = "") -> Path:
+def fetch(
+    repo: str,
+    revision: str | None = None,
+    *,
+    files: Sequence[str],
+    offline_advice: str = "",
+    from_cache: bool = False,
+) -> Path:
     """Fetch files of a hub repository into huggingface_hub's cache and return their folder there.
 
     Honours that library's settings (``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN`` …); what is in the cache already
-    is not fetched again, and is used when there is no connection.
+    is not fetched again, and is used when there is no connection. With ``from_cache`` nothing is fetched.
     """
     # Imported lazily: it takes 0.1 s that a local artifact need not pay.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files)))
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files), local_files_only=from_cache))
     except LocalEntryNotFoundError as error:
+        if from_cache:
+            raise ArtifactNotFoundError(f"{repo}: {revision or 'it'} is not in the hub's cache here") from error
         raise ArtifactNotFoundError(
             f"{repo}: no such folder here; taken as a hub id, the hub cannot be reached and its cache "
             f"does not hold {revision or 'it'}{offline_advice}"

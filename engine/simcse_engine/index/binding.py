@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.hub import hub_id_of, locate
-from ..artifact.manifest import Manifest
+from ..artifact.hub import ARTIFACT, hub_id_of, locate, locate_remembered
+from ..artifact.manifest import MANIFEST, Manifest
+from ..artifact.opening import as_artifact_error
 from ..encoder import Encoder
 from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError, InputValueError
 from ..inputs import check_texts, checked_sequence
@@ -23,7 +24,7 @@ Artifact = str | os.PathLike[str] | Encoder
 
 def about_of(artifact: Artifact, dtype: str) -> About:
     """What a new index for an artifact is."""
-    location, manifest = _facts_of(artifact)
+    location, manifest = _facts_of(artifact, ARTIFACT)
     if isinstance(artifact, Encoder) and artifact.max_tokens != manifest.max_tokens:
         raise InputValueError(
             f"this encoder cuts at {artifact.max_tokens} tokens, its artifact at {manifest.max_tokens}, as an "
@@ -40,13 +41,14 @@ def about_of(artifact: Artifact, dtype: str) -> About:
     )
 
 
-def _facts_of(artifact: Artifact) -> tuple[str, Manifest]:
-    """Where an artifact is, as an index remembers it, and its manifest."""
+def _facts_of(artifact: Artifact, files: Sequence[str]) -> tuple[str, Manifest]:
+    """Where an artifact is, as an index remembers it, and its manifest; ``files`` are fetched, if it is on the hub."""
     if isinstance(artifact, Encoder):
         return str(artifact.artifact), artifact.manifest
-    folder = locate(artifact)
+    folder = locate(artifact, files=files)
     location = str(artifact) if hub_id_of(artifact) is not None else str(folder.absolute())
-    return location, Manifest.read(folder)
+    with as_artifact_error(folder):
+        return location, Manifest.read(folder)
 
 
 class Binding:
@@ -64,10 +66,12 @@ class Binding:
         self._closed = False
         # The identity of an accepted artifact of the same model, whose vectors are accepted too.
         self._twin: str | None = None
-        self._artifact: str | os.PathLike[str] = about.artifact
+        # None for the one that the index remembers.
+        self._artifact: str | os.PathLike[str] | None = None
         if artifact is None:
             return
-        location, manifest = _facts_of(artifact)
+        # Of one on the hub, the rest is fetched when it is opened.
+        location, manifest = _facts_of(artifact, [MANIFEST])
         self._twin = manifest.identity if same_model else None
         if isinstance(artifact, Encoder):
             self._check(manifest, artifact.max_tokens, location)
@@ -87,7 +91,12 @@ class Binding:
 
     def _open(self) -> Encoder:
         try:
-            encoder = Encoder(self._artifact)
+            folder = locate_remembered(self._about.artifact) if self._artifact is None else locate(self._artifact)
+            # Before any of it is loaded: an index may name whatever its author wished.
+            with as_artifact_error(folder):
+                manifest = Manifest.read(folder)
+            self._check(manifest, manifest.max_tokens, str(folder))
+            encoder = Encoder(folder)
         except ArtifactNotFoundError as error:
             raise ArtifactNotFoundError(
                 f"{self._folder}: its artifact is not where it was (",
@@ -96,6 +105,7 @@ class Binding:
                 Wording("open the index with artifact=…", "name it with --artifact"),
             ) from error
         try:
+            # It may have been replaced meanwhile.
             self._check(encoder.manifest, encoder.max_tokens, str(encoder.artifact))
         except BaseException:
             encoder.close()

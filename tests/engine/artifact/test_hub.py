@@ -1,20 +1,16 @@
 """A path stays a path; only what is written as a hub id is fetched, from the cache where it lies there."""
 
-import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.hub import hub_id_of, locate
+from simcse_engine.artifact.hub import hub_id_of, locate, locate_remembered
 from simcse_engine.errors import ArtifactNotFoundError, InputTypeError
 from support.child import run_script
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from support.hubs import COMMIT, NOWHERE, Hub, fill_cache, hub_of
 
 # Prints what became of Encoder(argv[1]); argv[2] is where it must have been loaded from.
 OPEN = """
@@ -29,9 +25,6 @@ OPEN = """
         assert sys.argv[2] in repr(encoder), repr(encoder)
         print(encoder.encode(["A man plays a guitar."]).tolist())
 """
-
-# Nothing listens there.
-NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -108,7 +101,7 @@ def test_a_mistyped_path_is_not_fetched(elsewhere: Path) -> None:
 
 
 def test_from_the_cache_offline(artifact: Path, tmp_path: Path) -> None:
-    _fill_cache(tmp_path / "home", artifact)
+    fill_cache(tmp_path / "home", artifact)
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": NOWHERE}
     expected = Encoder(artifact).encode(["A man plays a guitar."]).tolist()
     for where in ("user/name", "user/name@main", f"user/name@{COMMIT}"):
@@ -125,7 +118,7 @@ def test_from_the_cache_offline(artifact: Path, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_in_the_cache_offline(checkpoint: Path, tmp_path: Path) -> None:
-    _fill_cache(tmp_path / "home", checkpoint)
+    fill_cache(tmp_path / "home", checkpoint)
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": NOWHERE}
     output = run_script(OPEN, "user/name", "", **settings)
     assert output == (
@@ -135,7 +128,7 @@ def test_a_checkpoint_in_the_cache_offline(checkpoint: Path, tmp_path: Path) -> 
 
 
 def test_from_the_cache_without_a_connection(artifact: Path, tmp_path: Path) -> None:
-    _fill_cache(tmp_path / "home", artifact)
+    fill_cache(tmp_path / "home", artifact)
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": NOWHERE}
     assert run_script(OPEN, "user/name", f"snapshots/{COMMIT}", **settings).startswith("[[")
     output = run_script(OPEN, "user/other", "", seconds=30, **settings)
@@ -144,15 +137,49 @@ def test_from_the_cache_without_a_connection(artifact: Path, tmp_path: Path) -> 
     )
 
 
+def test_what_a_file_names_is_never_fetched(elsewhere: Path, artifact: Path) -> None:
+    assert locate_remembered(str(artifact)) == artifact
+    # Whoever wrote the file knew another working folder.
+    (elsewhere / "user/name").mkdir(parents=True)
+    for where in ("artifact", "./user/name", "~/artifact", "", "file:///etc", "user/name/more", "user/name\n"):
+        with pytest.raises(ArtifactNotFoundError, match="neither an absolute path nor a hub id"):
+            locate_remembered(where)
+    script = """
+        import sys
+        from simcse_engine.artifact.hub import locate_remembered
+        from simcse_engine.errors import ArtifactNotFoundError
+        for where in sys.argv[1:]:
+            try:
+                print(locate_remembered(where))
+            except ArtifactNotFoundError as error:
+                print(error)
+    """
+    snapshot = fill_cache(elsewhere / "home", artifact)
+    with hub_of(artifact) as hub:
+        settings = {"HF_HOME": str(elsewhere / "home"), "HF_ENDPOINT": hub.url}
+        names = ["user/name", f"user/name@{COMMIT}", "user/name@v2", "user/other"]
+        assert run_script(script, *names, **settings).splitlines() == [
+            *(str(snapshot), str(snapshot)),
+            *("user/name: v2 is not in the hub's cache here", "user/other: it is not in the hub's cache here"),
+        ]
+        assert hub.asked == []
+
+
 def test_a_damaged_cache(artifact: Path, tmp_path: Path) -> None:
-    snapshot = _fill_cache(tmp_path / "home", artifact)
+    snapshot = fill_cache(tmp_path / "home", artifact)
     blob = (snapshot / "model.onnx.data").resolve()
     blob.write_bytes(blob.read_bytes()[:-1])
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
     assert run_script(OPEN, "user/name", "", **settings).startswith("IntegrityError: ")
 
 
-def test_from_a_hub(artifact: Path, tmp_path: Path, hub: "Hub") -> None:
+@pytest.fixture
+def hub(artifact: Path) -> Iterator[Hub]:
+    with hub_of(artifact) as server:
+        yield server
+
+
+def test_from_a_hub(artifact: Path, tmp_path: Path, hub: Hub) -> None:
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     expected = Encoder(artifact).encode(["A man plays a guitar."]).tolist()
     for _ in range(2):
@@ -163,76 +190,3 @@ def test_from_a_hub(artifact: Path, tmp_path: Path, hub: "Hub") -> None:
     assert output.startswith("ArtifactNotFoundError: user/other: no such folder here, and as a hub id: 404")
     output = run_script(OPEN, "user/na--me", "", **settings)
     assert output.startswith("ArtifactNotFoundError: user/na--me: no such folder here, and as a hub id: Cannot have --")
-
-
-class Hub(ThreadingHTTPServer):
-    """As much of the hub's HTTP as a download needs: one repository, user/name, with an artifact's files."""
-
-    def __init__(self, artifact: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.artifact = artifact
-        self.fetched: list[str] = []
-
-
-class _Answer(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, *, body: bool) -> None:
-        api, resolve = "/api/models/user/name/revision/main", f"/user/name/resolve/{COMMIT}/"
-        if self.path == api:
-            files = [{"rfilename": path.name} for path in self.server.artifact.iterdir()]
-            content = json.dumps({"id": "user/name", "modelId": "user/name", "sha": COMMIT, "siblings": files}).encode()
-            self._send(200, content, body=body)
-        elif self.path.startswith(resolve):
-            name = self.path.removeprefix(resolve)
-            if body:
-                self.server.fetched.append(name)
-            content = (self.server.artifact / name).read_bytes()
-            etag = hashlib.sha256(content).hexdigest()
-            self._send(200, content, body=body, ETag=f'"{etag}"', X_Repo_Commit=COMMIT)
-        else:
-            self._send(404, b'{"error": "Repository not found"}', body=body, X_Error_Code="RepoNotFound")
-
-    def _send(self, status: int, content: bytes, *, body: bool, **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
-@pytest.fixture
-def hub(artifact: Path) -> Iterator[Hub]:
-    """A hub on this machine."""
-    with Hub(artifact) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def _fill_cache(home: Path, artifact: Path) -> Path:
-    """Lay an artifact into a hub cache as huggingface_hub does: links into a folder of blobs."""
-    repository = home / "hub/models--user--name"
-    snapshot, blobs, refs = repository / "snapshots" / COMMIT, repository / "blobs", repository / "refs"
-    for folder in (snapshot, blobs, refs):
-        folder.mkdir(parents=True)
-    (refs / "main").write_text(COMMIT)
-    for path in artifact.iterdir():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        (blobs / digest).write_bytes(path.read_bytes())
-        (snapshot / path.name).symlink_to(f"../../blobs/{digest}")
-    return snapshot

@@ -1,6 +1,9 @@
 """An index takes vectors of its own artifact, and says what to do about others."""
 
+import contextlib
+import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,8 @@ from simcse_engine import Encoder, Index
 from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.errors import ArtifactNotFoundError, IndexMismatchError
 from simcse_export import ExportOptions, export
+from support.child import run_script
+from support.hubs import NOWHERE, fill_cache, hub_of
 from support.indexes import unit_vectors
 
 
@@ -109,3 +114,78 @@ def test_identity_of_vectors(tmp_path: Path, artifact: Path) -> None:
         with pytest.raises(IndexMismatchError, match="dimension 5"):
             index.search(np.ones((1, 5)))
         assert len(index) == 1
+
+
+def remember(folder: Path, artifact: Path | str) -> None:
+    """Make an index remember another artifact's place."""
+    with contextlib.closing(sqlite3.connect(folder / "index.db")) as connection:
+        (about,) = connection.execute("SELECT content FROM about").fetchone()
+        about = json.dumps({**json.loads(about), "artifact": str(artifact)})
+        connection.execute("UPDATE about SET content = ?", (about,))
+        connection.commit()
+
+
+# Prints what became of a search; nothing may be asked of any network, and of an artifact only its manifest be read.
+SEARCH = """
+    import sys
+
+    def forbid(event, arguments):
+        if event.startswith("socket.") and event != "socket.__new__":
+            raise AssertionError(f"{event} {arguments}")
+
+    sys.addaudithook(forbid)
+    from simcse_engine import Index
+    from simcse_engine.errors import SimCSEError
+    with Index.open(sys.argv[1]) as index:
+        try:
+            print(index.search(["a man"])[0][0].text)
+        except SimCSEError as error:
+            print(f"{type(error).__name__}: {error}")
+            assert "onnxruntime" not in sys.modules
+"""
+
+
+def test_a_remembered_hub_id_is_not_fetched(tmp_path: Path, artifact: Path) -> None:
+    with Index.create(tmp_path / "index", artifact) as index:
+        index.add(["a man"])
+    remember(tmp_path / "index", "user/name")
+    with hub_of(artifact) as hub:
+        settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url}
+        said = run_script(SEARCH, tmp_path / "index", **settings)
+        assert said.startswith("ArtifactNotFoundError: ")
+        assert "user/name: it is not in the hub's cache here); open the index with artifact=" in said
+        fill_cache(tmp_path / "home", artifact)
+        assert run_script(SEARCH, tmp_path / "index", **settings) == "a man\n"
+        assert hub.asked == []
+
+
+def test_another_artifact_is_refused_before_it_is_loaded(tmp_path: Path, artifact: Path, others: Path) -> None:
+    """Its graph and tokenizer would not load, of which nobody hears."""
+    with Index.create(tmp_path / "index", artifact) as index:
+        index.add(["a man"])
+    shutil.copytree(others / "avg", tmp_path / "other")
+    for name in ("model.onnx", "tokenizer.json"):
+        path = tmp_path / "other" / name
+        path.write_bytes(b"x" * path.stat().st_size)
+    fill_cache(tmp_path / "home", tmp_path / "other")
+    settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": NOWHERE}
+    for place in (tmp_path / "other", "user/name"):
+        remember(tmp_path / "index", place)
+        assert run_script(SEARCH, tmp_path / "index", **settings).startswith("IndexMismatchError: ")
+
+
+def test_of_a_given_hub_id_the_manifest_is_compared_first(tmp_path: Path, artifact: Path, others: Path) -> None:
+    Index.create(tmp_path / "index", artifact).close()
+    script = """
+        import sys
+        from simcse_engine import Index
+        from simcse_engine.errors import IndexMismatchError
+        try:
+            Index.open(sys.argv[1], artifact="user/name")
+        except IndexMismatchError:
+            print("refused")
+    """
+    with hub_of(others / "avg") as hub:
+        settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        assert run_script(script, tmp_path / "index", **settings) == "refused\n"
+        assert hub.fetched == ["manifest.json"]
