@@ -1,10 +1,11 @@
 """The artifact: a folder with one graph in one precision for one target, and the manifest that describes it.
 
-manifest  what is known of an artifact, and the names of its files; the contract between export and engine
-kinds     which poolers, layouts and targets there are
-opening   an artifact's folder: read, and every file checked
-output    whether a folder may become an artifact
-hub       where an artifact lies: a local folder or a repository on the Hugging Face hub
+manifest    what is known of an artifact, and the names of its files; the contract between export and engine
+kinds       which poolers, layouts and targets there are
+references  the files that a graph names, which must be the artifact's own
+opening     an artifact's folder: read, and every file checked
+output      whether a folder may become an artifact
+hub         where an artifact lies: a local folder or a repository on the Hugging Face hub
 
 `Manifest` is public; the rest is private to engine and export.
 """

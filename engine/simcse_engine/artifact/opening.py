@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..errors import ArtifactError
-from .manifest import WEIGHTS, Manifest
+from ..errors import ArtifactError, IntegrityError
+from .manifest import GRAPH, WEIGHTS, Manifest
+from .references import UnreadableGraphError, files_named
 
 
 def open_artifact(folder: Path) -> Manifest:
@@ -31,10 +32,28 @@ def loading_artifact(folder: Path) -> Iterator[Manifest]:
         try:
             with as_artifact_error(folder):
                 manifest.check_content(folder, [name for name in manifest.files if name != WEIGHTS])
+                for graph in (GRAPH, *(plan.graph for plan in manifest.engines.values())):
+                    _check_references(folder / graph, manifest)
             yield manifest
         finally:
             with as_artifact_error(folder):
                 weights.result()
+
+
+def _check_references(graph: Path, manifest: Manifest) -> None:
+    """Raise IntegrityError if a graph refers to another file than the artifact's own, whose digests are known.
+
+    The files themselves may be links, as all are in the hub's cache: their content is what the manifest says.
+    """
+    try:
+        foreign = files_named(graph.read_bytes()) - {name.encode() for name in manifest.files}
+    except UnreadableGraphError as error:
+        raise IntegrityError(f"{graph}: is no ONNX graph ({error}); export again") from error
+    if foreign:
+        raise IntegrityError(
+            f"{graph}: refers to {str(min(foreign))[1:]:.80}, which is no file of this artifact; do not trust "
+            "its source, and export again"
+        )
 
 
 @contextlib.contextmanager

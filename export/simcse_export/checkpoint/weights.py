@@ -84,9 +84,13 @@ def _files(folder: Path) -> list[Path]:
             return [folder / whole]
         if index.exists():
             try:
-                return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+                names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+                foreign = [name for name in names if Path(name).name != name]
             except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
                 raise CheckpointError(f"{index}: cannot be read ({error!r})") from error
+            if foreign:
+                raise CheckpointError(f"{index}: names {foreign[0]!r:.80}; expected files that lie beside it")
+            return [folder / name for name in names]
     raise CheckpointError(f"{folder}: no model.safetensors and no pytorch_model.bin in it, whole or sharded")
 
 

@@ -71,8 +71,25 @@ def test_name_that_the_system_refuses(tmp_path: Path) -> None:
         Encoder("nul\0byte")
 
 
-def test_graph_that_the_runtime_cannot_read(artifact_copy: Path) -> None:
+@pytest.mark.parametrize("name", FILES)
+def test_link_to_another_content(artifact_copy: Path, tmp_path: Path, name: str) -> None:
+    content = (artifact_copy / name).read_bytes()
+    (tmp_path / "foreign").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (artifact_copy / name).unlink()
+    (artifact_copy / name).symlink_to(tmp_path / "foreign")
+    with pytest.raises(IntegrityError, match=rf"/{name}: altered since export"):
+        Encoder(artifact_copy)
+
+
+def test_graph_that_is_none(artifact_copy: Path) -> None:
     (artifact_copy / GRAPH).write_bytes(b"no graph")
+    _describe_again(artifact_copy)
+    with pytest.raises(IntegrityError, match=r"model.onnx: is no ONNX graph \(.*\); export again"):
+        Encoder(artifact_copy)
+
+
+def test_graph_that_the_runtime_cannot_read(artifact_copy: Path) -> None:
+    (artifact_copy / GRAPH).write_bytes(b"\x3a\x00")  # an empty one
     _describe_again(artifact_copy)
     with pytest.raises(IntegrityError, match=r"model.onnx: onnxruntime .* cannot open it"):
         Encoder(artifact_copy)

@@ -182,6 +182,13 @@ def test_a_broken_index(tmp_path: Path, content: str) -> None:
     refused(checkpoint, r"index\.json: cannot be read")
 
 
+@pytest.mark.parametrize("name", ["../other/model.safetensors", "/other/model.safetensors", "", ".."])
+def test_a_shard_elsewhere(tmp_path: Path, name: str) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", shards=2)
+    write_json(checkpoint / "model.safetensors.index.json", {"weight_map": {"embeddings": name}})
+    refused(checkpoint, r"index\.json: names '.*'; expected files that lie beside it")
+
+
 class _Attack:
     """Pickled, it would run a command where it is loaded without care."""
 
