@@ -21,11 +21,16 @@ READERS = {
     "tokenizers": {"tokenizer.py"},
     "huggingface_hub": {"artifact/hub.py"},
     "pyarrow": {"files/arrow.py"},
+    "zstandard": {"files/compressed.py"},
+    "compression": {"files/compressed.py"},  # Python's own, from 3.14 on
     "matplotlib": {"measure/plot.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/encode.py", "cli/bench.py", "cli/index/fill.py"},
     "usearch": {"index/ann/usearch.py"},
     "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "transactions", "store")},
 }
+
+# Libraries of formats that not everybody has.
+FORMATS = {"pyarrow", "zstandard", "compression"}
 
 # What the engine imports beside the standard library and its readers' libraries.
 ENGINE_LIBRARIES = {"numpy"}
@@ -98,7 +103,10 @@ ORDER = {
         "checks limits < storage < ann < search < batches binding info stale < upkeep < writer < writing < index < "
         "filling"
     ),
-    ENGINE / "files": "arrow refusals < atomic texts < vectors < entries new_entries",
+    ENGINE / "files": (
+        "cells columns compressed kinds refusals < arrow atomic lines opening < delimited reading < tables vectors < "
+        "blocks entries texts < new_entries"
+    ),
     ENGINE
     / "index/storage": "exact faults regular < lock reserve vectors where < connections records < transactions < store",
     ENGINE / "index/ann": "layout saved scheme < usearch",
@@ -211,8 +219,15 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
     assert found is not None
     stated = {name.replace("-", "_") for name in re.findall(r'"([\w-]+)', found[1])}
     used = set().union(*(tops(path) for path in files(ENGINE))) - _standard_library() - {"simcse_engine"}
-    # The runtime, its plugin, Arrow and plots are extras.
-    assert stated == used - {"onnxruntime", "onnxruntime_ep_nv_tensorrt_rtx", "pyarrow", "matplotlib"}
+    # The runtime, its plugin, formats and plots are extras.
+    assert stated == used - {
+        "onnxruntime",
+        "onnxruntime_ep_nv_tensorrt_rtx",
+        "pyarrow",
+        "zstandard",
+        "compression",
+        "matplotlib",
+    }
 
 
 def _standard_library() -> set[str]:

@@ -49,6 +49,15 @@ def add_artifact_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_text_column(parser: argparse.ArgumentParser) -> None:
+    """Add the option of where a file's texts stand."""
+    parser.add_argument(
+        "--text-column",
+        metavar="NAME",
+        help="the column or field of the texts in .csv, .tsv, .jsonl, .parquet and .arrow (default: text)",
+    )
+
+
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of how to run an artifact."""
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the artifact's target)")

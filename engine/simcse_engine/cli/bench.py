@@ -4,7 +4,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING
 
-from .arguments import Commands, add_artifact, add_command, add_encoder_options, number
+from .arguments import Commands, add_artifact, add_command, add_encoder_options, add_text_column, number
 from .output import print_result
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def add_parser(commands: Commands) -> None:
         nargs="?",
         help="texts, as for encode; the first 10,000 of them (default: generated sentences)",
     )
+    add_text_column(parser)
     add_encoder_options(parser)
     parser.add_argument(
         "--seconds",
@@ -38,7 +39,13 @@ def run(args: argparse.Namespace) -> None:
 
     from ..measure.bench import BenchOptions, bench
 
-    options = BenchOptions(file=args.file, device=args.device, threads=args.threads, seconds=args.seconds)
+    options = BenchOptions(
+        file=args.file,
+        text_column=args.text_column,
+        device=args.device,
+        threads=args.threads,
+        seconds=args.seconds,
+    )
     # No bar: each section takes seconds that are known beforehand. The line names the section under way.
     with tqdm(bar_format="{elapsed} {desc}", disable=None, leave=False) as line:
         measured = bench(args.artifact, options, line.set_description_str)

@@ -12,6 +12,7 @@ from .arguments import (
     add_command,
     add_encoder_options,
     add_limit_options,
+    add_text_column,
     open_encoder,
 )
 from .output import counted_cuts, print_report
@@ -23,11 +24,16 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "encode", "encode a file of sentences, one per line, into a file of vectors", run)
     add_artifact(parser)
     parser.add_argument(
-        "file", metavar="FILE", nargs="?", default="-", help="UTF-8 lines, .jsonl or .parquet; - or nothing for stdin"
+        "file",
+        metavar="FILE",
+        nargs="?",
+        default="-",
+        help="UTF-8 lines, or .csv, .tsv, .jsonl, .parquet or .arrow; .gz and .zst too; - or nothing for stdin",
     )
     parser.add_argument(
         *("-o", "--output"), metavar="OUT", required=True, type=_output, help=".npy, .jsonl or .parquet; is replaced"
     )
+    add_text_column(parser)
     add_encoder_options(parser)
     add_limit_options(parser)
 
@@ -43,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     rows = 0
     with (
         telling_what_is_safe(PROGRAM, lambda: f"{args.output} was not written"),
-        open_texts(args.file) as texts,
+        open_texts(args.file, args.text_column) as texts,
         counted_cuts(args.truncate) as cuts,
         # It only streams, so it packs the weights for nothing else.
         open_encoder(args, optimize_for="throughput") as encoder,

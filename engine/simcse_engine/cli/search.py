@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SimCSEError
-from .arguments import Commands, add_artifact_options, add_command, add_index, count, number
+from .arguments import Commands, add_artifact_options, add_command, add_index, add_text_column, count, number
 from .output import counted_cuts, one_line, print_json
 from .streams import message_of, print_message, print_out
 
@@ -29,7 +29,8 @@ def add_parser(commands: Commands) -> None:
     queries.add_argument(
         "query", metavar="QUERY", nargs="?", help="a sentence; without one, a prompt asks, or stdin has one per line"
     )
-    queries.add_argument("--file", metavar="FILE", help="queries, one per line, .jsonl or .parquet; - for stdin")
+    queries.add_argument("--file", metavar="FILE", help="queries, as texts for encode; - for stdin")
+    add_text_column(search)
     search.add_argument("-k", type=count, metavar="N", default=5, help="most hits per query (default: %(default)s)")
     search.add_argument("--threshold", type=_cosine, metavar="COSINE", help="least score of a hit, from -1 to 1")
     search.add_argument(
@@ -94,12 +95,13 @@ def _at_terminal() -> bool:
 
 @contextlib.contextmanager
 def _queries(args: argparse.Namespace) -> Iterator[Iterator[str]]:
-    from ..files.texts import STDIN, open_texts
+    from ..files.opening import STDIN
+    from ..files.texts import open_texts
 
     if args.query is not None:
         yield iter([args.query])
         return
-    with open_texts(STDIN if args.file is None else args.file) as texts:
+    with open_texts(STDIN if args.file is None else args.file, args.text_column) as texts:
         yield texts
 
 

@@ -2,9 +2,22 @@
 
 refusals     what the system answers to who would read or write
 atomic       files and folders that appear whole
+
+kinds        what a file is, by its first bytes
+compressed   gzip and zstd
+opening      files to read, decompressed, pipes too
+reading      what is read, and how far
+
+lines        UTF-8, by line; JSON lines
+delimited    `.csv` and `.tsv`
 arrow        Parquet and Arrow, with pyarrow
-texts        files of texts, and JSON lines
-vectors      files of vectors, out
-entries      an index's entries, out and in
+cells        values of columns as JSON has them
+tables       rows of any of these
+columns      which field of a row is the text, and which are key and metadata
+
+texts        files of texts
+blocks       entries to add, some at a time
 new_entries  files that an index is filled from
+vectors      files of vectors, out
+entries      an index's entries, out
 """

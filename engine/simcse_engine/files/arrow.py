@@ -1,16 +1,19 @@
 """Parquet and Arrow files: the one file that imports pyarrow, which nothing else needs."""
 
-import itertools
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputTypeError, InputValueError
+from ..errors import InputValueError
+from .cells import json_decimal, json_number, json_time
 
+PARQUET, ARROW = ".parquet", ".arrow"
+# In a file's own metadata: the artifact that its vectors are of.
+IDENTITY = b"simcse_engine.identity"
 _BATCH_ROWS = 1024
 
 
@@ -26,72 +29,155 @@ def import_pyarrow(name: str = "this file") -> tuple[ModuleType, ModuleType]:
     return pyarrow, pyarrow.parquet
 
 
-def open_parquet(file: BinaryIO, name: str) -> Any:
-    """Open a `pyarrow.parquet.ParquetFile`; InputValueError, with ``name``, for a pipe or another kind of file."""
+@dataclass(frozen=True)
+class Columnar:
+    """An open Parquet or Arrow file.
+
+    Attributes:
+        name: the file's, for messages.
+        columns: their names, and their types as pyarrow has them.
+        identity: of the artifact that its vectors are of, if it says so.
+        rows: how many it has; None where that is not known beforehand.
+    """
+
+    name: str
+    columns: dict[str, Any]
+    identity: str | None
+    rows: int | None
+    _batches: Callable[[int, list[str]], Iterator[Any]]
+
+    def batches(self, columns: Sequence[str], rows: int = _BATCH_ROWS) -> Iterator[Any]:
+        """Some columns, as record batches of ``rows`` or so; InputValueError where they cannot be read."""
+        arrow, _ = import_pyarrow(self.name)
+        read = 0
+        try:
+            for batch in self._batches(rows, list(columns)):
+                yield batch.select(columns)
+                read += batch.num_rows
+        except (arrow.ArrowException, OSError) as error:
+            raise InputValueError(f"{self.name}, row {read + 1}: cannot be read ({error})") from error
+
+
+def open_columnar(file: BinaryIO, name: str, suffix: str) -> Columnar:
+    """Open a file with the ``suffix`` of Parquet or Arrow; InputValueError, with ``name``, for another kind of file."""
     arrow, parquet = import_pyarrow(name)
-    if not file.seekable():
-        raise InputValueError(f"{name}: a Parquet file's contents stand at its end, so it cannot be read from a pipe")
     try:
-        return parquet.ParquetFile(file)
+        if suffix == PARQUET:
+            table = parquet.ParquetFile(file)
+            schema, rows = table.schema_arrow, table.metadata.num_rows
+
+            def batches(size: int, names: list[str]) -> Iterator[Any]:
+                return iter(table.iter_batches(batch_size=size, columns=names, use_threads=False))
+        else:
+            table = arrow.ipc.open_file(file)
+            schema, rows = table.schema, None
+
+            def batches(size: int, names: list[str]) -> Iterator[Any]:  # noqa: ARG001  (all columns are read)
+                for number in range(table.num_record_batches):
+                    batch = table.get_batch(number)
+                    yield from (batch.slice(start, size) for start in range(0, batch.num_rows, size))
+
+        columns = dict(zip(schema.names, schema.types, strict=True))
     except (arrow.ArrowException, OSError) as error:
-        raise InputValueError(f"{name}: not a readable Parquet file ({error})") from error
+        raise InputValueError(f"{name}: not a readable {suffix[1:].title()} file ({error})") from error
+    if len(columns) < len(schema.names):
+        raise InputValueError(f"{name}: two columns have one name; each needs a name of its own")
+    identity = (schema.metadata or {}).get(IDENTITY)
+    return Columnar(name, columns, None if identity is None else identity.decode(errors="replace"), rows, batches)
 
 
-def parquet_texts(file: BinaryIO, name: str) -> Iterator[str]:
-    """Read the column "text" of a Parquet file; errors as for `parquet_rows`."""
-    return (text for (text,) in parquet_rows(file, name))
+def check_strings(table: Columnar, column: str) -> None:
+    """Raise InputValueError unless a column holds strings."""
+    types = import_pyarrow(table.name)[0].types
+    kind = table.columns[column]
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    if not (types.is_string(kind) or types.is_large_string(kind) or _is(types, "string_view", kind)):
+        raise InputValueError(f'{table.name}: column "{column}" holds {kind}; expected string')
 
 
-def parquet_rows(file: BinaryIO, name: str, optional: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
-    """Read the column "text" of a Parquet file and ``optional`` ones, None where they are absent, row by row.
+def columnar_rows(table: Columnar, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read some columns row by row, as JSON has them: each row's place for messages, and its fields.
 
     Raises:
-        InputValueError: at once as `open_parquet`, and for a file without such a column; later, with the row's number,
-            for a null text or a row that cannot be read.
+        InputValueError: at once for a column of a type that JSON has nothing for; later, with the row's number, for a
+            row that cannot be read.
     """
-    table = open_parquet(file, name)
-    arrow, _ = import_pyarrow(name)
-    columns = dict(zip(table.schema_arrow.names, table.schema_arrow.types, strict=True))
-    if "text" not in columns:
-        raise InputValueError(f'{name}: no column "text"; it has {", ".join(columns) or "no column"}')
-    kind = columns["text"]
-    kind = kind.value_type if arrow.types.is_dictionary(kind) else kind
-    if not (arrow.types.is_string(kind) or arrow.types.is_large_string(kind)):
-        raise InputValueError(f'{name}: column "text" holds {kind}; expected string')
+    return batch_rows(table, columns, table.batches(columns))
+
+
+def batch_rows(
+    table: Columnar, columns: Sequence[str], batches: Iterable[Any], start: int = 0
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same of batches that have been read, whose first row comes after ``start`` others."""
+    arrow, _ = import_pyarrow(table.name)
+    converted = []
+    for column in columns:
+        convert = _converter(arrow.types, table.columns[column])
+        if convert is None:
+            raise InputValueError(
+                f'{table.name}: column "{column}" holds {table.columns[column]}, which JSON metadata '
+                "cannot; convert it or leave it out"
+            )
+        converted.append((column, convert))
     # A generator of its own, so that the errors above are raised before a model is loaded.
-    return _rows(table, name, ["text", *optional], arrow.ArrowException)
+    return _batch_rows(table, converted, batches, start)
 
 
-def _rows(table: Any, name: str, columns: list[str], arrow_error: type[Exception]) -> Iterator[tuple[Any, ...]]:
-    there = [column for column in columns if column in table.schema_arrow.names]
-    row = 1
-    try:
-        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=there, use_threads=False):
-            values = [batch.column(column) if column in there else itertools.repeat(None) for column in columns]
-            # Not strict, as None is repeated without end.
-            for cells in zip(*values, strict=False):
-                text, *others = (None if cell is None else cell.as_py() for cell in cells)
-                if text is None:
-                    raise InputValueError(f"{name}, row {row}: null; an empty text is written as an empty string")
-                yield text, *others
-                row += 1
-    except (arrow_error, OSError, UnicodeDecodeError) as error:
-        raise InputValueError(f"{name}, row {row}: cannot be read ({error})") from error
+def _batch_rows(
+    table: Columnar, columns: list[tuple[str, "_Convert"]], batches: Iterable[Any], row: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for batch in batches:
+        for cells in zip(*(batch.column(column) for column, _ in columns), strict=True):
+            row += 1
+            fields = {}
+            for (column, convert), cell in zip(columns, cells, strict=True):
+                try:
+                    value = cell.as_py()
+                    fields[column] = None if value is None else convert(value)
+                except ValueError as error:  # such as bytes that are not UTF-8
+                    raise InputValueError(
+                        f'{table.name}, row {row}: column "{column}" cannot be read ({error})'
+                    ) from error
+            yield f"{table.name}, row {row}", fields
 
 
-def parsed_metadata(value: object, name: str) -> dict[str, Any] | None:
-    """The metadata in a cell of a column "metadata": a struct, JSON, or none; ``name`` is the file or its row."""
-    if value is None or isinstance(value, dict):
-        return value
-    try:
-        if not isinstance(value, str):
-            raise TypeError(f"is {type(value).__name__}")
-        metadata = json.loads(value)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputValueError(f'{name}: column "metadata" is not JSON ({error})') from error
-    if not isinstance(metadata, dict):
-        raise InputTypeError(f'{name}: column "metadata" holds {value:.40}; expected JSON objects')
-    return metadata
+_Convert = Callable[[Any], Any]
+
+
+def _converter(types: Any, kind: Any) -> _Convert | None:
+    """What makes JSON of a value, never None, of a type; None if there is no such thing."""
+    if types.is_dictionary(kind):
+        return _converter(types, kind.value_type)
+    plain = ("null", "boolean", "integer", "string", "large_string", "string_view")
+    if any(_is(types, name, kind) for name in plain):
+        return lambda value: value
+    if types.is_floating(kind):
+        return json_number
+    if types.is_decimal(kind):
+        return json_decimal
+    if types.is_date(kind) or types.is_time(kind) or types.is_timestamp(kind):
+        return json_time
+    lists = ("list", "large_list", "fixed_size_list", "list_view", "large_list_view")
+    if any(_is(types, name, kind) for name in lists):
+        inner = _converter(types, kind.value_type)
+        return inner and (lambda value: [None if item is None else inner(item) for item in value])
+    if types.is_struct(kind):
+        fields = {kind.field(i).name: _converter(types, kind.field(i).type) for i in range(kind.num_fields)}
+        return None if None in fields.values() else lambda value: _object(fields, value.items())
+    if types.is_map(kind) and _is(types, "string", kind.key_type):
+        item = _converter(types, kind.item_type)
+        return item and (lambda value: _object(dict.fromkeys((name for name, _ in value), item), value))
+    return None
+
+
+def _object(converters: Any, items: Any) -> dict[str, Any]:
+    return {name: None if value is None else converters[name](value) for name, value in items}
+
+
+def _is(types: Any, name: str, kind: Any) -> bool:
+    """Whether a type is one that older releases of pyarrow may not know."""
+    known = getattr(types, f"is_{name}", None)
+    return known is not None and bool(known(kind))
 
 
 def vector_type(dimension: int) -> Any:

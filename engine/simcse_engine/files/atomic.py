@@ -56,12 +56,8 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 @contextlib.contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """Yield a path to write to that becomes ``target``, replacing a file, when the block ends without an error."""
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder; name a file")
+    check_replaceable(target)
     target = target.resolve()
-    if target.exists() and not target.is_file():
-        # Root could replace /dev/null for the whole machine.
-        raise OutputError(f"{target}: is a device or a pipe; name a file")
     with _staged(target, folder=False) as staging:
         with as_output_error(target, NO_ROOM):
             yield staging
@@ -69,6 +65,15 @@ def whole_file(target: Path) -> Iterator[Path]:
             _fsync(staging)
             staging.replace(target)
             _fsync(target.parent)
+
+
+def check_replaceable(target: Path) -> None:
+    """Raise OutputError where ``whole_file`` would, since only a file can be replaced."""
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder; name a file")
+    if target.exists() and not target.is_file():
+        # Root could replace /dev/null for the whole machine.
+        raise OutputError(f"{target}: is a device or a pipe; name a file")
 
 
 def check_absent(target: Path, *, replace: bool, advice: Sequence[str | Wording] = ("choose another name",)) -> None:

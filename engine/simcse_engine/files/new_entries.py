@@ -1,102 +1,109 @@
-"""Entries to add: files of plain lines, `.jsonl` and `.parquet` with keys and metadata; and files of keys."""
+"""New entries: files that an index is filled from, of texts or of vectors; and files of keys."""
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import InputValueError
-from .arrow import open_parquet, parquet_rows, parsed_metadata
-from .texts import STDIN, json_lines, open_input, open_texts
+from ..wording import Wording
+from .arrow import open_columnar
+from .blocks import VECTOR, Block, columnar_blocks, json_blocks, mixed_keys, npy_blocks, text_blocks
+from .columns import TEXT, NewEntry, entry_of
+from .opening import check_whole, open_input, open_whole, suffix_of
+from .reading import Reading
+from .tables import JSONL, TABLES, WHOLE, Row, read_columnar, read_rows
+from .texts import open_lines, open_texts
 from .vectors import load_npy
 
-_NAMES = {"text", "key", "metadata"}
-
-
-class NewEntry(NamedTuple):
-    """A text to add, with its key and metadata if the file has them."""
-
-    text: str
-    key: int | None = None
-    metadata: dict[str, Any] | None = None
-
-
-def has_vectors(source: str) -> bool:
-    """Whether a file brings vectors, so that `read_entries` reads it and nothing is encoded."""
-    suffix = _suffix(source)
-    if suffix in (".npy", ".arrow"):
-        return True
-    if suffix not in (".parquet", ".jsonl"):
-        return False
-    with open_input(Path(source)) as file:
-        if suffix == ".parquet":
-            return "vector" in open_parquet(file, source).schema_arrow.names
-        # The reader of the file reports a line that is not JSON.
-        with contextlib.suppress(InputValueError):
-            _, first = next(json_lines(file, source), ("", None))
-            return isinstance(first, dict) and "vector" in first
-    return False
+NPY = ".npy"
+_WHOLE = {**WHOLE, NPY: "an .npy file"}
 
 
 @contextlib.contextmanager
-def open_entries(source: str) -> Iterator[Iterator[NewEntry]]:
-    """Open a file of texts; its entries are read as the iterator advances.
+def open_entries(
+    source: str, *, texts: Sequence[str] | None = None, text_column: str | None = None
+) -> Iterator[Reading[Block]]:
+    """Open a file that an index is filled from; its blocks are read as the iterator advances.
 
     Args:
-        source: as for `open_texts`. In `.jsonl`, an object may have a "key" and "metadata" beside its "text", and
-            `.parquet` columns of these names, the metadata as JSON or as a struct.
+        source: as for `open_texts`. An object or row may have a "key" and "metadata" (an object, or its JSON) beside
+            its text; its other fields are metadata too. `.jsonl`, `.parquet` and `.arrow` may have a "vector", and
+            `.npy` holds nothing but vectors.
+        texts: those of an `.npy` file.
+        text_column: as for `open_texts`.
 
     Raises:
         InputValueError: the file cannot be read, or a line is not what it should be.
     """
-    reader = {".jsonl": _json_entries, ".parquet": _parquet_entries}.get(_suffix(source))
-    if reader is None:
-        with open_texts(source) as texts:
-            yield map(NewEntry, texts)
-        return
-    with open_input(Path(source)) as file:
-        yield reader(file, source)
+    suffix = suffix_of(source)
+    check_texts_given(source, texts is not None)
+    with contextlib.ExitStack() as files:
+        if suffix == NPY:
+            check_regular(source)
+            blocks = npy_blocks(source, texts or ())
+        elif suffix in WHOLE:
+            table = open_columnar(files.enter_context(open_whole(Path(source), WHOLE[suffix])), source, suffix)
+            column = TEXT if text_column is None else text_column
+            if VECTOR in table.columns:
+                blocks = columnar_blocks(table, column)
+            else:
+                blocks = _of_texts(read_columnar(table, column), column, source)
+        elif suffix in TABLES:
+            file = files.enter_context(open_input(Path(source)))
+            blocks = _of_rows(read_rows(file, source, suffix, text_column), suffix, text_column, source)
+        else:
+            lines = files.enter_context(open_texts(source, text_column))
+            blocks = lines.replaced(text_blocks(map(NewEntry, lines), source))
+        yield blocks.replaced(_alike(blocks, source))
 
 
-def _suffix(source: str) -> str:
-    return "" if source == STDIN else Path(source).suffix.lower()
+def check_texts_given(source: str, given: bool) -> None:
+    """Raise InputValueError unless texts are given for a file of vectors alone, and for no other."""
+    texts = Wording("texts=…", "--texts FILE")
+    if suffix_of(source) == NPY and not given:
+        raise InputValueError(f"{source}: an {NPY} file holds no texts; give ", texts)
+    if suffix_of(source) != NPY and given:
+        raise InputValueError(f"{source}: has texts of its own; ", texts, f" is for {NPY}")
 
 
-def _json_entries(file: BinaryIO, source: str) -> Iterator[NewEntry]:
-    for place, value in json_lines(file, source):
-        row = {"text": value} if isinstance(value, str) else value
-        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-            raise InputValueError(f'{place}: expected a string, or an object with a string under "text"')
-        # A misspelt "meta" would be lost without a word.
-        if unknown := set(row) - _NAMES:
-            raise InputValueError(
-                f"{place}: has {', '.join(sorted(unknown))}; text, key and metadata are read (put the rest in metadata)"
-            )
-        yield _new_entry(row["text"], row.get("key"), row.get("metadata"), place)
+def check_regular(source: str) -> None:
+    """Raise InputValueError for a pipe or a device in the place of a file that is read at any place."""
+    suffix = suffix_of(source)
+    if suffix in _WHOLE:
+        check_whole(Path(source), _WHOLE[suffix])
 
 
-def _parquet_entries(file: BinaryIO, source: str) -> Iterator[NewEntry]:
-    # No generator itself, so that a file without texts is reported at once.
-    rows = parquet_rows(file, source, ("key", "metadata"))
-    return (
-        _new_entry(text, key, parsed_metadata(metadata, place := f"{source}, row {number}"), place)
-        for number, (text, key, metadata) in enumerate(rows, 1)
-    )
+def _of_rows(rows: Reading[Row], suffix: str, text_column: str | None, source: str) -> Reading[Block]:
+    column = TEXT if text_column is None else text_column
+    first = list(itertools.islice(rows, 1)) if suffix == JSONL else []
+    # Read once: it may be a pipe.
+    rows = rows.replaced(itertools.chain(first, rows))
+    if first and VECTOR in first[0][1] and column != VECTOR:
+        return rows.replaced(json_blocks(iter(rows), column))
+    return _of_texts(rows, column, source)
 
 
-def _new_entry(text: str, key: object, metadata: object, place: str) -> NewEntry:
-    if key is not None and (isinstance(key, bool) or not isinstance(key, int)):
-        raise InputValueError(f"{place}: the key is {key!r:.40}; expected a whole number")
-    if metadata is not None and not isinstance(metadata, dict):
-        raise InputValueError(f"{place}: the metadata is {type(metadata).__name__}; expected an object")
-    return NewEntry(text, key, metadata)
+def _of_texts(rows: Reading[Row], column: str, source: str) -> Reading[Block]:
+    return rows.replaced(text_blocks((entry_of(row, column, place) for place, row in rows), source))
+
+
+def _alike(blocks: Iterator[Block], source: str) -> Iterator[Block]:
+    """The blocks, of which all have keys or none."""
+    with_keys = None
+    for block in blocks:
+        if with_keys not in (None, block.keys is not None):
+            raise mixed_keys(source)
+        with_keys = block.keys is not None
+        yield block
 
 
 def read_keys(source: str) -> list[int]:
     """The keys of an `.npy` file's vectors: whole numbers, one per line, or an `.npy` file of them."""
-    if _suffix(source) != ".npy":
-        with open_texts(source) as lines:
+    if suffix_of(source) != NPY:
+        with open_lines(source) as lines:
             return [_key(line, f"{source}, line {number}") for number, line in enumerate(lines, 1)]
+    check_regular(source)
     array = load_npy(source)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InputValueError(f"{source}: {array.dtype} of shape {list(array.shape)}; expected a list of whole numbers")

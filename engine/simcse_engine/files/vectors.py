@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputValueError
 from .arrow import import_pyarrow, vector_column, vector_type
-from .atomic import whole_file
+from .atomic import check_replaceable, whole_file
 
 # Appends a block: texts, and their vectors, float32 [texts, dimension].
 Write = Callable[[Sequence[str], NDArray[np.float32]], None]
@@ -33,8 +33,9 @@ def check_suffix(target: Path) -> None:
 
 
 def check_target(target: Path) -> None:
-    """Raise InputValueError unless `create_vectors` can write such a file, before a model is loaded for it."""
+    """Raise, as `create_vectors` does, for a file that cannot be written, before a model is loaded for it."""
     check_suffix(target)
+    check_replaceable(target)
     if target.suffix.lower() == ".parquet":
         import_pyarrow(str(target))
 

@@ -7,6 +7,7 @@ and commits one transaction that makes them count (docs/decisions/017-index-comm
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 
 from ..errors import IndexDamagedError, InputValueError
 from ..files.atomic import whole_folder
-from ..files.entries import create_entries, read_entries
+from ..files.blocks import Block
+from ..files.entries import create_entries
+from ..files.new_entries import open_entries
 from ..inputs import checked_sequence, part_of
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
@@ -263,15 +266,20 @@ class Index(ForkAware):
         *,
         texts: Sequence[str] | None = None,
         keys: Iterable[int] | None = None,
+        text_column: str | None = None,
         progress: Progress | None = None,
     ) -> list[int]:
-        """Add the entries of a file: an `export` of another index, or other vectors.
+        """Add the entries of a file: texts to encode, an `export` of another index, or other vectors.
 
         Args:
-            path: `.parquet` or `.arrow` (IPC file) with the columns ``text``, ``vector`` (lists of floats) and
-                optionally ``key`` and ``metadata`` (JSON); `.jsonl` with the same names; or `.npy` [n, dimension].
+            path: `.jsonl` with objects, or `.csv`, `.tsv`, `.parquet` or `.arrow` (IPC file) with columns: ``text``,
+                and optionally ``key`` and ``metadata`` (an object, or its JSON). All other fields and columns are
+                metadata too. With a ``vector`` (a list of floats; not in `.csv` and `.tsv`) nothing is encoded. `.npy`
+                holds vectors alone, [n, dimension]. Any other file is UTF-8 with one text per line. All but `.parquet`,
+                `.arrow` and `.npy` may be compressed, as in `.jsonl.gz` and `.txt.zst`, and be pipes.
             texts: those of an `.npy` file, which holds none.
             keys: those of an `.npy` file; None for automatic ones.
+            text_column: the field or column of the texts, if it is not ``text``.
             progress: as for `add`.
 
         Returns:
@@ -281,24 +289,33 @@ class Index(ForkAware):
             IndexMismatchError: the file states another artifact, or its vectors have another dimension.
             InputValueError: the file cannot be read, or lacks something. What was committed before stays.
         """
-        added: list[int] = []
         self._writing.writer()
-        source = Path(path)
-        # Other files have both of their own, which the reader says.
-        if source.suffix.lower() == ".npy" and texts is not None:
+        if texts is not None:
             texts = list(checked_sequence(texts))
-            keys = None if keys is None else checked_keys(keys, len(texts))
-        for block in read_entries(source, texts=texts, keys=keys):
-            with part_of(source, len(added), len(block.texts)):
-                added += self.add_vectors(
-                    block.vectors,
-                    block.texts,
-                    keys=block.keys,
-                    metadata=block.metadata,
-                    identity=block.identity,
-                    progress=progress,
-                )
+        given = None
+        if keys is not None:
+            if texts is None:
+                raise InputValueError(f"{path}: keys=… is for .npy; other files bring theirs themselves")
+            given = iter(checked_keys(keys, len(texts)))
+        added: list[int] = []
+        with open_entries(os.fspath(path), texts=texts, text_column=text_column) as blocks:
+            for block in blocks:
+                block_keys = block.keys if given is None else list(itertools.islice(given, len(block.texts)))
+                with part_of(path, len(added), len(block.texts)):
+                    added += self._add_block(block, block_keys, progress)
         return added
+
+    def _add_block(self, block: Block, keys: list[int] | None, progress: Progress | None) -> list[int]:
+        if block.vectors is None:
+            return self.add(block.texts, keys=keys, metadata=block.metadata, progress=progress)
+        return self.add_vectors(
+            block.vectors,
+            block.texts,
+            keys=keys,
+            metadata=block.metadata,
+            identity=block.identity,
+            progress=progress,
+        )
 
     def remove(self, keys: Iterable[int]) -> int:
         """Remove entries, all at once; on a full disk as many at once as there is space for.

@@ -39,8 +39,9 @@ class BenchOptions:
     """What to measure, and for how long.
 
     Attributes:
-        file: texts to measure with, the first 10,000 of them: UTF-8 lines, `.jsonl` or `.parquet`, or "-" for stdin.
-            None for generated sentences.
+        file: texts to measure with, the first 10,000 of them, as `simcse-engine encode` takes them. None for generated
+            sentences.
+        text_column: the column or field of the texts, if it is not "text".
         device: as for `Encoder`.
         threads: as for `Encoder`.
         seconds: per section: each length, the texts, and latency. A model whose first round takes longer is measured
@@ -48,6 +49,7 @@ class BenchOptions:
     """
 
     file: str | None = None
+    text_column: str | None = None
     device: str | None = None
     threads: int | None = None
     seconds: float = 2.5
@@ -69,7 +71,7 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
     seconds = checked_number("seconds", options.seconds)
     if not 0 < seconds < math.inf:
         raise InputValueError(f"seconds={seconds:g}: expected a number of seconds above 0")
-    texts = _read_texts(options.file)
+    texts = _read_texts(options.file, options.text_column)
     folder = locate(artifact).absolute()
     say("opening")
     with Encoder(folder, device=options.device, threads=threads, truncate="silent") as encoder:
@@ -112,10 +114,10 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
     )
 
 
-def _read_texts(file: str | None) -> list[str]:
+def _read_texts(file: str | None, text_column: str | None) -> list[str]:
     if file is None:
         return sentences(_MAX_TEXTS)
-    with open_texts(file) as lines:
+    with open_texts(file, text_column) as lines:
         texts = list(itertools.islice(lines, _MAX_TEXTS))
     if not texts:
         raise InputValueError(f"{file}: no text in it; name a file of texts, or none for generated sentences")

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputValueError
-from ..files.texts import open_input, plain_lines
+from ..files.lines import plain_lines
+from ..files.opening import open_input
 
 LOWEST, HIGHEST = 0.0, 5.0
 OURS = "score, tab, sentence, tab, sentence"

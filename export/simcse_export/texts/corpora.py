@@ -3,7 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
-from simcse_engine.errors import CheckpointError
+from simcse_engine.errors import CheckpointError, InputValueError
+from simcse_engine.files.texts import open_lines
 
 # Fewer say too little about the range of an activation.
 _MIN_TEXTS = 64
@@ -18,10 +19,10 @@ def built_in(name: str) -> list[str]:
 def read_corpus(path: Path) -> list[str]:
     """The distinct lines of a user's calibration file, blank ones left out."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    texts = list(dict.fromkeys(line for line in lines if line.strip()))
+        with open_lines(str(path)) as lines:
+            texts = list(dict.fromkeys(line for line in lines if line.strip()))
+    except InputValueError as error:
+        raise CheckpointError(str(error)) from error
     if len(texts) < _MIN_TEXTS:
         raise CheckpointError(
             f"{path}: {len(texts)} distinct lines; calibration needs {_MIN_TEXTS} or more, best some hundreds "

@@ -1,5 +1,6 @@
 """The commands `index …` as their users meet them."""
 
+import gzip
 import io
 import signal
 import subprocess
@@ -68,10 +69,11 @@ def test_add_json_lines(index: Path, tmp_path: Path) -> None:
         ("[1]\n", "line 1: expected a string"),
         ('"a"\n{"text": 3}\n', "line 2: expected a string"),
         ('"a"\n{\n', "line 2: not JSON"),
-        ('{"text": "a", "meta": {}}\n', "line 1: has meta"),
+        ('{"text": "a", "n": 1, "metadata": {"n": 2}}\n', 'line 1: "n" is a field, and in the metadata too'),
+        ('{"text": "a", "vector": [1]}\n{"text": "a"}\n', 'line 2: expected an object with "text" and "vector"'),
         ('{"text": "a", "key": "b"}\n', "line 1: the key is 'b'"),
         ('{"text": "a", "metadata": 3}\n', "line 1: the metadata is int"),
-        ('{"text": "a", "key": 9}\n"b"\n', "some lines have"),
+        ('{"text": "a", "key": 9}\n"b"\n', "some have a"),
     ],
 )
 def test_bad_json_lines(
@@ -117,11 +119,49 @@ def test_add_a_parquet_file_with_keys_and_metadata(
     with Index.open(index, read_only=True) as opened:
         assert [entry.metadata for entry in opened.get([7, 9])] == [{"n": 1}, None]
     for wrong, message in (
-        ({"metadata": ["{", None]}, 'row 1: column "metadata" is not JSON'),
+        ({"metadata": ["{", None]}, "row 1: the metadata is not JSON"),
         ({"key": ["a", "b"]}, "key"),
     ):
         parquet.write_table(arrow.table({**columns, **wrong}), tmp_path / "wrong.parquet")
         assert message in failure(capsys, "index", "add", index, tmp_path / "wrong.parquet")
+
+
+TABLE = 'key,text,year,lang\n7,"one, with a ""quote""",2021,en\n9,"two\nlines",2008,\n'
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz", "table.tsv"])
+def test_add_a_table(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    content = TABLE.replace(",", "\t") if name.endswith(".tsv") else TABLE
+    (tmp_path / name).write_bytes(gzip.compress(content.encode()) if name.endswith(".gz") else content.encode())
+    assert answer(capsys, "index", "add", index, tmp_path / name)["added"] == 2
+    with Index.open(index, read_only=True) as opened:
+        first, second = opened.get([7, 9])
+        assert first
+        assert second
+        assert first.text == ('one\t with a "quote"' if name.endswith(".tsv") else 'one, with a "quote"')
+        assert second.text == "two\nlines"
+        assert [first.metadata, second.metadata] == [{"year": "2021", "lang": "en"}, {"year": "2008", "lang": ""}]
+    where = '{"year": "2008"}'
+    hits = answer(capsys, "search", index, "two", "--where", where)["results"][0]["hits"]
+    assert [hit["key"] for hit in hits] == [9]
+
+
+def test_the_column_of_the_texts_is_named(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("title,body\nA,one\nB,two\n")
+    message = failure(capsys, "index", "add", index, file)
+    assert 'no column "text"; it has title, body; name that of the texts with --text-column' in message
+    assert answer(capsys, "index", "add", index, file, "--text-column", "body", "--first-key", "20")["added"] == 2
+    with Index.open(index, read_only=True) as opened:
+        assert [(entry.text, entry.metadata) for entry in opened.get([20, 21]) if entry] == [
+            ("one", {"title": "A"}),
+            ("two", {"title": "B"}),
+        ]
+    (tmp_path / "plain.txt").write_text("a\n")
+    message = failure(capsys, "index", "add", index, tmp_path / "plain.txt", "--text-column", "body")
+    assert "plain lines have no columns" in message
+    hits = answer(capsys, "search", index, "--file", file, "--text-column", "body", "-k", "1")["results"]
+    assert [result["hits"][0]["key"] for result in hits] == [20, 21]
 
 
 def test_add_vectors(

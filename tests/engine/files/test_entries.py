@@ -99,7 +99,7 @@ def test_refused(tmp_path: Path, artifact: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([None]), allow_pickle=True)
     for name in ("x.npy", "x.parquet", "x.arrow", "x.jsonl"):
         (tmp_path / name).write_bytes(b"garbage\n")
-    (tmp_path / "y.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "y.jsonl").write_text('{"text": "a", "vector": [1]}\n{"text": "a"}\n')
     (tmp_path / "z.jsonl").write_text('{"text": "a", "vector": [1, 2]}\n{"text": "a", "vector": [1]}\n')
     (tmp_path / "k.jsonl").write_text('{"text": "a", "vector": [1], "key": 1}\n{"text": "a", "vector": [1]}\n')
     (tmp_path / "i.jsonl").write_text('{"text": "a", "vector": [1], "identity": []}\n')
@@ -112,14 +112,15 @@ def test_refused(tmp_path: Path, artifact: Path) -> None:
         ("objects.npy", {"texts": ["a"]}, "no .npy file"),
         ("x.npy", {"texts": ["a"]}, "no .npy file"),
         ("x.jsonl", {}, "line 1: not JSON"),
-        ("y.jsonl", {}, '"text" and "vector"'),
+        ("y.jsonl", {}, 'line 2: expected an object with "text" and "vector"'),
         ("z.jsonl", {}, "of one length"),
         ("k.jsonl", {}, "some have none"),
         ("i.jsonl", {}, "of what is none"),
         ("n.jsonl", {}, "lists of numbers"),
         ("none.jsonl", {}, "no such file"),
-        ("v.txt", {}, "must end with"),
+        ("v.txt", {}, "no such file"),
         ("x.jsonl", {"texts": ["a"]}, "of its own"),
+        ("y.jsonl", {"keys": [1]}, "bring theirs themselves"),
     ]
     with Index.create(tmp_path / "index", artifact) as index:
         for name, arguments, message in cases:
@@ -137,12 +138,18 @@ def test_arrow_files_refused(tmp_path: Path, artifact: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     vectors = list(unit_vectors(2))
     tables = {
-        "columns": ({"text": ["a", "b"]}, InputValueError, "columns"),
-        "nulls": ({"text": ["a", None], "vector": vectors}, InputValueError, "nulls"),
+        "columns": ({"vector": vectors}, InputValueError, 'no column "text"; it has vector'),
+        "nulls": ({"text": ["a", None], "vector": vectors}, InputValueError, 'row 2: "text" is null'),
+        "no vector": ({"text": ["a", "b"], "vector": [vectors[0], None]}, InputValueError, "holds nulls"),
+        "some keys": ({"text": ["a", "b"], "vector": vectors, "key": [1, None]}, InputValueError, "some have none"),
         "lengths": ({"text": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, InputValueError, "one length"),
         "strings": ({"text": ["a", "b"], "vector": [["x"], ["y"]]}, InputValueError, "floats"),
-        "metadata": ({"text": ["a", "b"], "vector": vectors, "metadata": ["{", None]}, InputValueError, "not JSON"),
-        "list": ({"text": ["a", "b"], "vector": vectors, "metadata": ["[]", None]}, InputTypeError, "JSON objects"),
+        "metadata": (
+            {"text": ["a", "b"], "vector": vectors, "metadata": [None, "{"]},
+            InputValueError,
+            "row 2: .*not JSON",
+        ),
+        "list": ({"text": ["a", "b"], "vector": vectors, "metadata": ["[]", None]}, InputTypeError, "expected an obj"),
     }
     with Index.create(tmp_path / "index", artifact) as index:
         for name, (columns, error, message) in tables.items():

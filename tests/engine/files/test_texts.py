@@ -106,9 +106,9 @@ def test_texts_before_a_bad_line_are_given(tmp_path: Path) -> None:
         ("3", "not 3"),
         ("null", "not None"),
         ('["a"]', "a string, or an object"),
-        ('{"sentence": "a"}', 'without "text"'),
+        ('{"sentence": "a"}', 'no column "text"; it has sentence'),
         ('{"text": 3}', "not 3"),
-        ('{"text": null}', "not None"),
+        ('{"text": null}', "is null"),
         (r'"\ud83d"', "lone surrogate"),
         ("[" * 100_000, "not JSON"),
         ("1" * 10_000, "integer string conversion"),
@@ -224,7 +224,7 @@ def test_empty_parquet(tmp_path: Path) -> None:
         ({"text": [1]}, "holds int64"),
         ({"text": [b"a"]}, "holds binary"),
         ({"text": [{"text": "a"}]}, "holds struct"),
-        ({"text": ["a", None]}, "row 2: null"),
+        ({"text": ["a", None]}, 'row 2: "text" is null'),
     ],
 )
 def test_parquet_without_texts(tmp_path: Path, columns: dict[str, list[object]], reason: str) -> None:

@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from simcse_engine import Index
 from simcse_engine.errors import InputValueError
-from simcse_engine.files.new_entries import NewEntry
+from simcse_engine.files.blocks import Block
 from simcse_engine.index.filling import Filling, Source
 from simcse_engine.index.writer import Progress
 from support.indexes import SMALL, names, unit_vectors
@@ -85,17 +86,20 @@ def test_a_commit_that_is_not_counted_is_safe(
     assert (filling.added, filling.safe(), len(index)) == (batch, 2 * batch, 3 + 2 * batch)
 
 
-def test_an_interruption_between_chunks_counts_nothing_twice(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupting(NewEntry):
+def test_an_interruption_between_blocks_counts_nothing_twice(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(Block):
         @property
-        def text(self) -> str:  # type: ignore[override]
+        def texts(self) -> list[str]:  # type: ignore[override]
             raise KeyboardInterrupt
 
-    @contextlib.contextmanager
-    def open_entries(_: str) -> Iterator[Iterator[NewEntry]]:
-        yield iter([*map(NewEntry, names(20)), *map(Interrupting, names(20, 20))])
+        @texts.setter
+        def texts(self, _: list[str]) -> None:
+            pass
 
-    monkeypatch.setattr("simcse_engine.index.filling._CHUNK_TEXTS", 20)
+    @contextlib.contextmanager
+    def open_entries(*_: Any, **__: Any) -> Iterator[Iterator[Block]]:
+        yield iter([Block(texts=names(20)), Interrupting(texts=names(20, 20))])
+
     monkeypatch.setattr("simcse_engine.index.filling.open_entries", open_entries)
     filling = Filling(index, Source(file="-"))
     with pytest.raises(KeyboardInterrupt):
@@ -112,15 +116,11 @@ def test_keys_of_the_source(index: Index, tmp_path: Path) -> None:
         fill(index, Source(file=str(own), first_key=5))
 
 
-def test_what_the_options_tell_of_keys(lines: str, tmp_path: Path) -> None:
+def test_what_the_options_tell_of_keys(lines: str) -> None:
     assert Source(file=lines).resumed_by is None
     assert Source(file=lines, first_key=3).resumed_by == Source(file=lines, first_key=3)
     npy = Source(file="v.npy", texts="t", keys="k", first_key=0)
     assert npy.resumed_by == Source(file="v.npy", texts="t", keys="k")
-    vectors = tmp_path / "v.jsonl"
-    vectors.write_text('{"text": "a", "vector": [1]}\n')
-    # Whether it has keys is told by its lines alone.
-    assert Source(file=str(vectors), first_key=0).resumed_by is None
 
 
 def test_vectors(index: Index, lines: str, tmp_path: Path) -> None:
@@ -134,8 +134,7 @@ def test_vectors(index: Index, lines: str, tmp_path: Path) -> None:
 
 def test_sources_refused(lines: str, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", unit_vectors(2))
-    npy, exported = str(tmp_path / "v.npy"), tmp_path / "e.jsonl"
-    exported.write_text('{"text": "a", "vector": [1]}\n')
+    npy = str(tmp_path / "v.npy")
     for source, message in (
         (Source(file=npy), "give its texts"),
         (Source(file=lines, texts=lines), "--texts is for .npy"),
@@ -143,7 +142,6 @@ def test_sources_refused(lines: str, tmp_path: Path) -> None:
         (Source(file=npy, texts=lines, keys=lines, first_key=0), "exclude each other"),
         (Source(file="nowhere.txt"), "no such file"),
         (Source(file=npy, texts="nowhere.txt"), "no such file"),
-        (Source(file=str(exported), first_key=1), "leave --first-key out"),
     ):
         with pytest.raises(InputValueError, match=message):
             source.check()

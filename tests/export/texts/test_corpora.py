@@ -38,8 +38,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "cannot be read as UTF-8 text"),
-        ("größer\n".encode("latin-1") * 100, "cannot be read as UTF-8 text"),
+        (None, "no such file"),
+        ("größer\n".encode("latin-1") * 100, "not UTF-8"),
         (b"", "0 distinct lines; calibration needs 64 or more"),
         (b"one line\n" * 1000, "1 distinct lines"),
         ("".join(f"line {i}\n" for i in range(63)).encode(), "63 distinct lines"),
@@ -52,7 +52,7 @@ def test_a_file_that_says_too_little(tmp_path: Path, content: bytes | None, says
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match=says) as raised:
         read_corpus(path)
-    assert str(raised.value).startswith(f"{path}: ")
+    assert str(raised.value).startswith(str(path))
 
 
 def test_it_is_read_before_the_checkpoint(tmp_path: Path) -> None:
@@ -63,5 +63,5 @@ def test_it_is_read_before_the_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="is a folder"):
         read_corpus(make_checkpoint(tmp_path / "checkpoint"))

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import SimCSEError
-from ..arguments import PROGRAM, Commands, add_artifact, add_artifact_options, add_command, add_index, key
+from ..arguments import (
+    PROGRAM,
+    Commands,
+    add_artifact,
+    add_artifact_options,
+    add_command,
+    add_index,
+    add_text_column,
+    key,
+)
 from ..output import counted_cuts, print_report
 from ..streams import print_message
 
@@ -56,9 +65,11 @@ def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
         "file",
         metavar="FILE",
         nargs="?" if optional else None,
-        help="UTF-8 lines; .jsonl and .parquet with text, key, metadata; - for stdin; or with vectors: .npy, and "
-        ".parquet, .arrow or .jsonl as index export writes them",
+        help="UTF-8 lines; .csv, .tsv, .jsonl, .parquet and .arrow with text and perhaps key, all else being metadata; "
+        "all but the last two .gz and .zst too; - for stdin; or with vectors: .npy, and .parquet, .arrow or .jsonl as "
+        "index export writes them",
     )
+    add_text_column(parser)
     parser.add_argument("--texts", metavar="FILE", help="the texts of an .npy file's vectors, one per line")
     parser.add_argument("--keys", metavar="FILE", help="their keys: whole numbers, one per line, or another .npy file")
 
@@ -71,7 +82,7 @@ def _create(args: argparse.Namespace) -> None:
 
     source = None
     if args.file is not None:
-        source = Source(file=args.file, texts=args.texts, keys=args.keys)
+        source = Source(file=args.file, texts=args.texts, keys=args.keys, text_column=args.text_column)
         source.check()
         # The keys of a new index count up from 0: known beforehand, so that an interrupted filling can go on.
         source = replace(source, first_key=0)
@@ -92,7 +103,9 @@ def _add(args: argparse.Namespace) -> None:
     from ...index import Index
     from ...index.filling import Source
 
-    source = Source(file=args.file, texts=args.texts, keys=args.keys, first_key=args.first_key)
+    source = Source(
+        file=args.file, texts=args.texts, keys=args.keys, first_key=args.first_key, text_column=args.text_column
+    )
     source.check()
     options = ["--artifact", args.artifact] if args.artifact is not None else []
     options += ["--same-model"] if args.same_model else []
@@ -135,5 +148,6 @@ def _resuming(index: str, source: "Source | None", options: Sequence[str] = ()) 
     command = [PROGRAM, "index", "add", index, source.file]
     command += ["--texts", source.texts] if source.texts is not None else []
     command += ["--keys", source.keys] if source.keys is not None else []
+    command += ["--text-column", source.text_column] if source.text_column is not None else []
     command += ["--first-key", str(source.first_key)] if source.first_key is not None else []
     return f"What is safe is not encoded again by\n  {shlex.join([*command, *options])}"

@@ -1,0 +1,76 @@
+"""Tables: files whose rows have named fields, `.jsonl`, `.csv`, `.tsv`, `.parquet` and `.arrow`, row by row."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from ..errors import InputValueError
+from .arrow import ARROW, PARQUET, Columnar, check_strings, columnar_rows, open_columnar
+from .columns import KEY, METADATA, TEXT, check_column
+from .delimited import DELIMITERS, delimited_rows
+from .lines import json_lines
+from .reading import Reading
+
+JSONL = ".jsonl"
+WHOLE = {PARQUET: "a Parquet file", ARROW: "an Arrow file"}
+TABLES = (JSONL, *DELIMITERS, *WHOLE)
+
+# A row's place for messages, such as "texts.csv, line 3", and its fields.
+Row = tuple[str, dict[str, Any]]
+
+
+def read_rows(file: BinaryIO, name: str, suffix: str, text: str | None, *, only_text: bool = False) -> Reading[Row]:
+    """Read the rows of a table.
+
+    Args:
+        file: open at its beginning.
+        name: the file's, for messages.
+        suffix: one of `TABLES`, which tells its format.
+        text: the column of the texts; None for "text".
+        only_text: without the other columns, where that saves work.
+
+    Raises:
+        InputValueError: at once for a file without such a column, where its beginning tells; later, with the place, for
+            what is no row.
+    """
+    column = TEXT if text is None else text
+    if suffix == JSONL:
+        return Reading.of(_objects(file, name, text), file)
+    if suffix in DELIMITERS:
+        columns, rows = delimited_rows(file, name, DELIMITERS[suffix])
+        check_column(column, columns, name)
+        return Reading.of(rows if only_text else (_typed(row, column) for row in rows), file)
+    return read_columnar(open_columnar(file, name, suffix), column, only_text=only_text)
+
+
+def read_columnar(table: Columnar, text: str, *, only_text: bool = False) -> Reading[Row]:
+    """Read the rows of an open Parquet or Arrow file; arguments and errors as for `read_rows`."""
+    check_column(text, table.columns, table.name)
+    check_strings(table, text)
+    rows = columnar_rows(table, [text] if only_text else [*table.columns])
+    return Reading.counted(rows, table.rows)
+
+
+def _objects(file: BinaryIO, name: str, text: str | None) -> Iterator[Row]:
+    """JSON lines: objects, or strings that are texts alone."""
+    column = TEXT if text is None else text
+    for place, value in json_lines(file, name):
+        if isinstance(value, dict):
+            check_column(column, value, place)
+            yield place, value
+        elif isinstance(value, str) and text is None:
+            yield place, {TEXT: value}
+        else:
+            expected = f'an object with a string under "{column}"'
+            expected = f"a string, or {expected}" if text is None else expected
+            raise InputValueError(f"{place}: expected {expected}, not {value!r:.40}")
+
+
+def _typed(row: Row, text: str) -> Row:
+    """A row of strings, with its key as a number, and none where the field of the metadata is empty."""
+    place, fields = row
+    key = fields.get(KEY)
+    if text != KEY and key is not None and key.isascii() and key.isdecimal():
+        fields[KEY] = int(key)
+    if text != METADATA and fields.get(METADATA) == "":
+        fields[METADATA] = None
+    return place, fields
