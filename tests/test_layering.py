@@ -100,8 +100,8 @@ ORDER = {
     ENGINE / "artifact": "checkpoints kinds references < manifest < hub opening output",
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": (
-        "checks limits < storage < ann < search < batches binding info stale < upkeep < writer < writing < index < "
-        "filling"
+        "checks limits < storage < ann made < search < batches binding info stale < upkeep < writer < "
+        "writing < index < filling"
     ),
     ENGINE / "files": (
         "cells columns compressed kinds refusals < arrow atomic lines opening < delimited reading < tables vectors < "

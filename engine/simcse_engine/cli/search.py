@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SimCSEError
-from .arguments import Commands, add_artifact_options, add_command, add_index, add_text_column, count, number
+from ..errors import SearchIndexError, SimCSEError
+from .arguments import PROGRAM, Commands, add_artifact_options, add_command, add_index, add_text_column, count, number
 from .output import counted_cuts, one_line, print_json
 from .streams import message_of, print_message, print_out
 
@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> None:
         counted_cuts() as cuts,
         Index.open(args.index, read_only=True, same_model=args.same_model, artifact=args.artifact) as index,
     ):
+        if not len(index):
+            raise SearchIndexError(f"{args.index}: is empty, so there is nothing to find; {PROGRAM} index add fills it")
         if args.query is None and args.file is None and not args.json and _at_terminal():
             _prompt(index, args)
             return

@@ -31,6 +31,7 @@ from .binding import Artifact, Binding, about_of
 from .checks import checked_folder, checked_keys, checked_vectors
 from .info import IndexInfo, size_of
 from .limits import SearchLimits
+from .made import Made
 from .search.searcher import Hit, Searcher, SearchOptions
 from .search.views import Views
 from .storage.records import About, Entry
@@ -72,6 +73,8 @@ class Index(ForkAware):
         self.folder = checked_folder(folder)
         self.read_only = bool(read_only)
         self._limits = limits or SearchLimits()
+        # Only if `create` has made it just now.
+        self._made: Made | None = None
         with contextlib.ExitStack() as opened:
             self._store = Store(self.folder)
             opened.callback(self._store.close)
@@ -111,9 +114,16 @@ class Index(ForkAware):
         if dtype not in CANDIDATES_PER_HIT:
             raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, CANDIDATES_PER_HIT))}")
         about = about_of(artifact, dtype)
+        made = Made(target)
         with whole_folder(target) as staging:
             create_store(staging, about, target)
-        return cls(target, read_only=False, artifact=artifact)
+        try:
+            index = cls(target, read_only=False, artifact=artifact)
+        except BaseException:
+            made.remove()
+            raise
+        index._made = made
+        return index
 
     @classmethod
     def open(
@@ -409,6 +419,21 @@ class Index(ForkAware):
                 write(keys, texts, metadata, view.vectors.take(np.array(rows)))
                 count += len(page)
         return count
+
+    def take_back(self) -> bool:
+        """Close an index that `create` has made, and remove it, if nothing was added since.
+
+        Returns:
+            Whether it was removed.
+        """
+        if self._made is None or self._store.state().rows:
+            return False
+        # The lock is held meanwhile.
+        self._store.close()
+        self._made.remove()
+        self._writing.release()
+        self.close()
+        return True
 
     def close(self) -> None:
         """Save the ANN graph if it lacks many entries, and let others write. Closing twice is fine."""

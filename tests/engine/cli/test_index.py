@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -205,6 +206,50 @@ def test_create_where_an_index_is(index: Path, artifact: Path, lines: Path, caps
     message = failure(capsys, "index", "create", index, artifact, lines)
     assert message.endswith(f"encoded again by\n  simcse-engine index add {index} {lines} --first-key 0\n")
     assert entries(index) == before
+
+
+@pytest.mark.parametrize("place", ["new", "deep/new", "empty"])
+def test_what_adds_nothing_makes_no_index(
+    place: str, artifact_copy: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    index = tmp_path / place
+    np.save(tmp_path / "three.npy", np.ones((3, 32), np.float32))
+    (tmp_path / "bad.jsonl").write_text('{"text": 3}\n')
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
+    create = ("index", "create", index, artifact_copy)
+    assert "[4, dimension]" in failure(capsys, *create, tmp_path / "three.npy", "--texts", lines)
+    assert "line 1" in failure(capsys, *create, tmp_path / "bad.jsonl")
+    assert "line 1: not UTF-8" in failure(capsys, *create, tmp_path / "latin.txt")
+    assert "is a folder" in failure(capsys, *create, tmp_path / "empty")
+    for name in ("three.npy", "bad.jsonl", "latin.txt"):
+        (tmp_path / name).unlink()
+    graph = (artifact_copy / "model.onnx").read_bytes()
+    (artifact_copy / "model.onnx").write_bytes(bytes(len(graph)))
+    assert "altered" in failure(capsys, *create, lines)
+    (artifact_copy / "model.onnx").write_bytes(graph)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert not any((tmp_path / "empty").iterdir())
+    # The corrected command.
+    assert answer(capsys, *create, lines)["entries"] == 4
+
+
+def test_what_was_added_stays(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [json.dumps({"text": f"{i}", "key": i, "vector": [1.0] * 32}) for i in range(4100)]
+    (tmp_path / "bad.jsonl").write_text("\n".join([*rows, "{}"]) + "\n")
+    capsys.readouterr()
+    assert run("index", "create", tmp_path / "index", artifact, tmp_path / "bad.jsonl") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("simcse-engine: failed; 4,096 texts are safe. ")
+    with Index.open(tmp_path / "index") as opened:
+        assert len(opened) == 4096
+
+
+def test_search_in_an_empty_index(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("index", "create", tmp_path / "index", artifact) == 0
+    message = failure(capsys, "search", tmp_path / "index", "a cat")
+    assert message.endswith("index: is empty, so there is nothing to find; simcse-engine index add fills it\n")
 
 
 def test_remove_info_compact(index: Path, artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:

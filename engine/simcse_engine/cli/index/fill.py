@@ -1,6 +1,7 @@
 """The commands `index create` and `index add`."""
 
 import argparse
+import contextlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -93,7 +94,12 @@ def _create(args: argparse.Namespace) -> None:
         raise OutputError(f"{args.index}: is an index already. {_resuming(args.index, source.resumed_by)}")
     with Index.create(args.index, args.artifact, dtype=args.dtype) as index:
         if source is not None:
-            _fill(index, source, args)
+            try:
+                _fill(index, source, args)
+            except BaseException:
+                with contextlib.suppress(SimCSEError):
+                    index.take_back()
+                raise
             return
         identity = index.about.identity
     print_report(args, {"index": args.index, "entries": 0, "identity": identity}, f"{args.index}: made; it is empty")
@@ -124,14 +130,18 @@ def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: S
         filling = Filling(index, source, bar.update)
         try:
             filling.run()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SimCSEError) as error:
             bar.close()
             try:
                 safe = filling.safe()
             except SimCSEError:  # such as a full disk; what was counted is safe in any case
                 safe = filling.added
-            advice = _resuming(args.index, filling.resumed_by, options)
-            print_message(f"{PROGRAM}: interrupted; {safe:,} texts are safe. {advice}")
+            end = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            if safe:
+                advice = _resuming(args.index, filling.resumed_by, options)
+                print_message(f"{PROGRAM}: {end}; {safe:,} texts are safe. {advice}")
+            elif end == "interrupted":
+                print_message(f"{PROGRAM}: interrupted; nothing was added")
             raise
     entries = len(index)
     print_report(
