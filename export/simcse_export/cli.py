@@ -61,7 +61,7 @@ def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
     torch.set_num_threads(usable_cpus())  # torch itself ignores a cgroup's quota
     manifest = export(arguments.checkpoint, arguments.output, options, say=print_message)
     if arguments.json:
-        print_out(json.dumps(manifest.to_json(), indent=2, ensure_ascii=False))
+        print_out(json.dumps(manifest.to_json(), indent=2))
         return 0
     parity = manifest.parity or {}
     size = sum(entry.size_bytes for entry in manifest.files.values())

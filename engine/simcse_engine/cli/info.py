@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import Commands, add_artifact, add_command
-from .output import print_result
+from .output import one_line, print_result
 
 if TYPE_CHECKING:
     from ..artifact.manifest import Manifest
@@ -46,8 +46,9 @@ def manifest_lines(folder: Path, manifest: "Manifest") -> str:
         "made with": _listed(m.versions),
         "size": _size(total),
     }
-    files = {f"  {name}": _size(entry.size_bytes) for name, entry in m.files.items()}
-    return "\n".join([str(folder), *(f"  {name:<18} {value}" for name, value in {**facts, **files}.items())])
+    lines = (f"  {one_line(name):<18} {one_line(value)}" for name, value in facts.items())
+    sizes = (f"    {one_line(name):<16} {_size(entry.size_bytes)}" for name, entry in m.files.items())
+    return "\n".join([str(folder), *lines, *sizes])
 
 
 def quality_line(quality: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import TruncationWarning
 from .arguments import PROGRAM
-from .streams import print_message, print_out
+from .streams import escaped, print_message, print_out
 
 
 @contextlib.contextmanager
@@ -59,5 +59,4 @@ def print_report(args: argparse.Namespace, report: dict[str, Any], line: str) ->
 
 def one_line(text: str) -> str:
     r"""A text as one line: white space as single spaces, and control characters, which a terminal obeys, escaped."""
-    spaced = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in spaced)
+    return escaped(" ".join(text.split()))

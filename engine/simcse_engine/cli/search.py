@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
                         continue
                     if args.query is None:
                         print_out(f"> {one_line(query)}")
-                    print_out(_lines(hits, bold=bold))
+                    print_out(_lines(hits, bold=bold), styled=bold)
     if args.json:
         print_json({"index": args.index, "results": results, "truncated": sum(cuts)})
 
@@ -127,7 +127,7 @@ def _prompt(index: "Index", args: argparse.Namespace) -> None:
         if not query.strip():
             continue
         try:
-            print_out(_lines(_search(index, args, [query])[0], bold=bold))
+            print_out(_lines(_search(index, args, [query])[0], bold=bold), styled=bold)
         except SimCSEError as error:
             # The prompt survives a query that cannot be searched for, such as bytes that are not UTF-8.
             print_message(f"error: {message_of(error)}")

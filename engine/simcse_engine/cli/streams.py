@@ -41,10 +41,22 @@ def writing_stdout() -> Iterator[None]:
         raise OutputError(f"stdout {problem}") from error
 
 
-def print_out(text: str) -> None:
-    """Print to stdout; OutputError if it cannot be written."""
+def print_out(text: str, *, styled: bool = False) -> None:
+    """Print to stdout, `escaped` unless it is ``styled`` with codes of ours; OutputError if it cannot be written."""
     with writing_stdout():
-        print(text)
+        print(text if styled else escaped(text))
+
+
+def escaped(text: str) -> str:
+    r"""A text whose control characters, which a terminal obeys, are escaped, such as those of a file; \n stays."""
+    return "\n".join(
+        line if line.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in line)
+        for line in text.split("\n")
+    )
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def message_of(error: object) -> str:
@@ -53,9 +65,9 @@ def message_of(error: object) -> str:
 
 
 def print_message(line: str) -> None:
-    """Print to stderr, if it can be written: nobody could be told that it cannot."""
+    """Print to stderr, `escaped`, if it can be written: nobody could be told that it cannot."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(escaped(line), file=sys.stderr, flush=True)
     except OSError:
         drop(sys.stderr)
 

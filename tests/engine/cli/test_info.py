@@ -1,5 +1,6 @@
 """The command info."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,6 +16,19 @@ def test_info(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = Manifest.read(artifact)
     for fact in (str(artifact), manifest.identity, manifest.source.id, manifest.precision, *manifest.files):
         assert fact in out
+
+
+def test_no_terminal_obeys_a_manifest(artifact_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = Manifest.read(artifact_copy)
+    hostile = "m\x1b]0;title\x07\x1b[2J\u202e\n  parity             verified"
+    source = dataclasses.replace(manifest.source, id=hostile, revision=hostile)
+    changes = {"source": source, "versions": {hostile: hostile}, "architecture": {hostile: hostile}}
+    dataclasses.replace(manifest, **changes).write(artifact_copy)
+    assert run("info", artifact_copy) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert sum(line.startswith("  parity ") for line in lines) == 1
+    assert any("m\\x1b]0;title\\x07\\x1b[2J\\u202e parity verified" in line for line in lines)
 
 
 def test_info_json_is_the_manifest(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:

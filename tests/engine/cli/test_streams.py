@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from simcse_engine.cli.main import main
+from simcse_engine.cli.streams import print_message, print_out
 from support.commands import PROGRAM
 
 FULL = Path("/dev/full")
@@ -57,3 +59,20 @@ def test_all_of_them_closed(artifact: Path, tmp_path: Path) -> None:
     # Nothing that a library prints is in it.
     assert (tmp_path / "vectors.jsonl").read_text().count("\n") == 1
     assert shell("info A", "<&- >&- 2>&-", artifact).returncode == 1
+
+
+def test_no_terminal_obeys_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_out("a\x1b[2J\x9b31m\u202e\r\tb\nc é 漢 \U0001f600\ud800")
+    print_message("error: \x1b]0;title\x07\n  next")
+    out, err = capsys.readouterr()
+    assert out == "a\\x1b[2J\\x9b31m\\u202e\\r\\tb\nc é 漢 \U0001f600\\ud800\n"
+    assert err == "error: \\x1b]0;title\\x07\n  next\n"
+
+
+def test_errors_quote_files_without_what_a_terminal_obeys(
+    artifact_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = artifact_copy.rename(artifact_copy.with_name("a\x1b[2Jb"))
+    (hostile / "manifest.json").write_text("{")
+    assert main(["info", str(hostile)]) == 1
+    assert "a\\x1b[2Jb/manifest.json: is not JSON" in capsys.readouterr().err

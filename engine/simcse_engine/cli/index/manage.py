@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..arguments import PROGRAM, Commands, add_command, add_index, key
-from ..output import print_report, print_result
+from ..output import one_line, print_report, print_result
 from ..signals import telling_what_is_safe
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _info_lines(index: str, info: "IndexInfo") -> str:
         "model": info.about.model,
         "size": f"{info.size_bytes / 1e6:,.1f} MB",
     }
-    return "\n".join([index, *(f"  {name:<13} {value}" for name, value in facts.items())])
+    return "\n".join([index, *(f"  {name:<13} {one_line(value)}" for name, value in facts.items())])
 
 
 def _compact(args: argparse.Namespace) -> None:
