@@ -1,6 +1,7 @@
 """SimCSE: the class of the `simcse` package (0.4), on an exported artifact instead of a checkpoint in torch."""
 
 import contextlib
+import io
 import os
 import shutil
 import stat
@@ -26,6 +27,7 @@ from .errors import (
     SearchIndexError,
 )
 from .files.atomic import whole_folder
+from .files.opening import open_input
 from .index import Index
 from .inputs import checked_count
 from .measure.cosines import unit_rows
@@ -377,14 +379,12 @@ def _sentences(sentences_or_file_path: object) -> list[str]:
     path = Path(os.fspath(sentences_or_file_path))
     try:
         # Lines as upstream's text mode gives them; utf-8-sig: a byte order mark is not part of the first sentence.
-        with path.open(encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_input(path), encoding="utf-8-sig") as file:
             return [line.rstrip() for line in file]
     except UnicodeDecodeError as error:
         raise InputValueError(f"{path}: not UTF-8 ({error.reason} at byte {error.start} of a part)") from error
-    except OSError as error:
-        raise InputValueError(
-            f"{path}: cannot be read ({error.strerror}); a str is a path, sentences are passed as a list"
-        ) from error
+    except InputValueError as error:
+        raise InputValueError(f"{error}; a str is a path, sentences are passed as a list") from error
 
 
 def _checked_keys(keys: NDArray[Any], dimension: int) -> NDArray[Any]:

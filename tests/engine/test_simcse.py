@@ -1,5 +1,6 @@
 """The class that takes the place of `simcse.SimCSE`."""
 
+import gzip
 import os
 import shutil
 import warnings
@@ -160,13 +161,19 @@ def test_files(model: SimCSE, tmp_path: Path) -> None:
     assert len(model.search("a", threshold=-1, top_k=10)) == 6
     with pytest.raises(InputValueError, match="sentences are passed as a list"):
         model.build_index("A man plays a guitar.")
-    file.write_bytes(b"\xff\xfe")
+    file.write_bytes(b"\xff\xff")
     with pytest.raises(InputValueError, match="not UTF-8"):
         model.build_index(str(file))
+    file.write_bytes("a".encode("utf-16"))
+    with pytest.raises(InputValueError, match="is UTF-16"):
+        model.build_index(str(file))
+    (file.parent / "texts.txt.gz").write_bytes(gzip.compress(b"one\r\ntwo \n"))
+    model.add_to_index(file.parent / "texts.txt.gz")
+    assert {text for text, _ in model.search("a", threshold=-1, top_k=10)} >= {"one", "two"}
     with pytest.raises(InputTypeError):
         model.build_index(3)  # type: ignore[arg-type]
     # What was there is there still.
-    assert len(model.search("a", threshold=-1, top_k=10)) == 6
+    assert len(model.search("a", threshold=-1, top_k=10)) == 8
 
 
 def test_saved_and_loaded(model: SimCSE, artifact: Path, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def _remove_abandoned(target: Path) -> None:
     """Remove what killed writers of ``target`` left behind: partial outputs without a lock."""
     for path in target.parent.glob(f".{glob.escape(target.name)}{_SUFFIX}*"):
         with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDONLY)
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of such a name would wait for a writer
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.is_dir():

@@ -37,8 +37,10 @@ class InputFile(io.BufferedReader):
 
     @property
     def position(self) -> int:
-        """How many bytes of `total` have been read."""
-        return self._disk.tell() if self.total is not None else 0
+        """How many bytes of `total` have been read; all of them once the file is closed."""
+        if self.total is None:
+            return 0
+        return self.total if self._disk.closed else self._disk.tell()
 
     def close(self) -> None:
         """Close the file."""
@@ -87,15 +89,17 @@ def check_whole(path: Path, needs: str) -> None:
     """Raise InputValueError, as `open_whole` does, for what a library opens by its name."""
     if content_name(path) != path:
         raise InputValueError(f"{path}: {needs} is read at any place, not only from its beginning on; decompress it")
+    check_no_pipe(path, f"{needs} is read at any place, not only from its beginning on")
+
+
+def check_no_pipe(path: Path, reason: str) -> None:
+    """Raise InputValueError, with the reason, for a pipe or a device; what does not exist passes."""
     try:
         mode = path.stat().st_mode
-    except OSError:  # what opens it says more
+    except (OSError, ValueError):  # what opens it says more
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise InputValueError(
-            f"{path}: is a pipe or a device, and {needs} is read at any place, not only from its beginning on; name a "
-            "file"
-        )
+        raise InputValueError(f"{path}: is a pipe or a device, and {reason}; name a file")
 
 
 def open_stdin() -> BinaryIO:
@@ -108,11 +112,15 @@ def open_stdin() -> BinaryIO:
 
 
 def _open(path: Path) -> int:
-    if path.is_dir():
-        raise InputValueError(f"{path}: is a folder; name a file")
     try:
+        if path.is_dir():
+            raise InputValueError(f"{path}: is a folder; name a file")
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise InputValueError(f"{path}: no such file") from error
     except OSError as error:
         raise unreadable(path, error, InputValueError) from error
+    except ValueError as error:  # a NUL, or what no file system can spell
+        if isinstance(error, InputValueError):
+            raise
+        raise InputValueError(f"{str(path)!r:.80}: is no path ({error})") from error

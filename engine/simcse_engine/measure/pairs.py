@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import InputValueError
 from ..files.lines import plain_lines
-from ..files.opening import open_input
+from ..files.opening import InputFile, check_no_pipe, open_input
 
 LOWEST, HIGHEST = 0.0, 5.0
 OURS = "score, tab, sentence, tab, sentence"
@@ -61,7 +61,7 @@ _STS_BENCHMARK = _Format(4, 5, 6)
 
 def column_names(path: Path) -> list[str]:
     """The columns that a file's first line names, if it does."""
-    with open_input(path) as file:
+    with _open(path) as file:
         return next(plain_lines(file, str(path)), "").split("\t")
 
 
@@ -72,7 +72,7 @@ def read_pairs(path: Path) -> Pairs:
         InputValueError: with the line's number, for a line that is no pair of this format.
     """
     pairs = Pairs()
-    with open_input(path) as file:
+    with _open(path) as file:
         form = _OURS
         for number, line in enumerate(plain_lines(file, str(path)), 1):
             cells = line.split("\t")
@@ -107,9 +107,9 @@ def read_senteval_pairs(inputs: Path, scores: Path) -> Pairs:
     Raises:
         InputValueError: with the line's number, for a line that is no pair; or for files of unequal length.
     """
-    with open_input(inputs) as file:
+    with _open(inputs) as file:
         rows = [line.split("\t") for line in plain_lines(file, str(inputs))]
-    with open_input(scores) as file:
+    with _open(scores) as file:
         gold = [line.strip() for line in plain_lines(file, str(scores))]
     if len(rows) != len(gold):
         raise InputValueError(f"{scores}: {len(gold):,} scores for the {len(rows):,} pairs of {inputs.name}")
@@ -140,3 +140,9 @@ def _score(text: str, place: str) -> float:
     if not LOWEST <= score <= HIGHEST:
         raise InputValueError(f"{place}: the score is {text!r:.40}; expected a number from {LOWEST:g} to {HIGHEST:g}")
     return score
+
+
+def _open(path: Path) -> InputFile:
+    # More than once, if its columns have to be known first.
+    check_no_pipe(path, "a task is read twice")
+    return open_input(path)

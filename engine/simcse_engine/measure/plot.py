@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputValueError
-from ..files.atomic import whole_file
+from ..files.atomic import check_replaceable, whole_file
 from .quality import Quality
 
 _SUFFIXES = (".svg", ".png", ".pdf")
@@ -21,9 +21,10 @@ _LINE_POINTS = 11
 
 
 def check_plot(target: Path) -> None:
-    """Raise InputValueError unless `draw` can write such a file, before a model is loaded for it."""
+    """Raise, as `draw` does, for a file that cannot be written, before a model is loaded for it."""
     if target.suffix.lower() not in _SUFFIXES:
         raise InputValueError(f"{target}: the name must end with .svg, .png or .pdf")
+    check_replaceable(target)
     if importlib.util.find_spec("matplotlib") is None:
         raise InputValueError(f"{target}: needs matplotlib; pip install 'simcse-engine[plot]'")
 

@@ -1,5 +1,6 @@
 """Entries out to files and in again."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,30 @@ def test_what_encode_writes(tmp_path: Path, artifact: Path) -> None:
         assert index.add_from(tmp_path / "v.parquet") == [*range(5)]
         assert index.add_from(tmp_path / "v.npy", texts=names(5), keys=range(10, 15)) == [*range(10, 15)]
         assert [hit.key for hit in index.search(vectors[[2]], k=2)[0]] == [2, 12]
+
+
+@pytest.mark.parametrize("name", ["texts.txt", "texts.jsonl", "texts.csv.gz"])
+def test_texts_are_encoded(tmp_path: Path, artifact: Path, name: str) -> None:
+    contents = {
+        "texts.txt": "the cat\na man plays\n",
+        "texts.jsonl": '{"text": "the cat", "n": "1", "key": 7}\n{"text": "a man plays", "n": "2", "key": 3}\n',
+        "texts.csv.gz": "n,text,key\n1,the cat,7\n2,a man plays,3\n",
+    }
+    content = contents[name].encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with Index.create(tmp_path / "index", artifact) as index:
+        done: list[int] = []
+        keys = index.add_from(tmp_path / name, progress=done.append)
+        assert (keys, sum(done)) == ([0, 1] if name == "texts.txt" else [7, 3], 2)
+        metadata = [None, None] if name == "texts.txt" else [{"n": "1"}, {"n": "2"}]
+        assert [(entry.text, entry.metadata) for entry in index.get(keys) if entry] == [
+            *zip(["the cat", "a man plays"], metadata, strict=True)
+        ]
+        assert index.search(["a man plays"], k=1)[0][0].key == keys[1]
+        for wrong, message in (({"keys": [1, 2]}, "bring theirs"), ({"texts": ["a", "b"]}, "texts of its own")):
+            with pytest.raises(InputValueError, match=message):
+                index.add_from(tmp_path / name, **wrong)
+        assert len(index) == 2
 
 
 @pytest.mark.parametrize("vectors", [[[1.0] * 31, [1.0] * 33], [[], [1.0] * 64], [1.0, 2.0], ["a", "b"]])

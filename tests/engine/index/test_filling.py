@@ -1,6 +1,7 @@
 """Filling an index from files: how far it came, with which keys, and how it goes on."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,37 @@ def test_what_the_options_tell_of_keys(lines: str) -> None:
     assert Source(file=lines, first_key=3).resumed_by == Source(file=lines, first_key=3)
     npy = Source(file="v.npy", texts="t", keys="k", first_key=0)
     assert npy.resumed_by == Source(file="v.npy", texts="t", keys="k")
+
+
+def test_keys_of_vectors_without_keys(index: Index, tmp_path: Path) -> None:
+    file = str(tmp_path / "v.jsonl")
+    rows = zip(names(20), unit_vectors(20).tolist(), strict=True)
+    Path(file).write_text("".join(f"{json.dumps({'text': text, 'vector': vector})}\n" for text, vector in rows))
+    index.add_vectors(unit_vectors(1), ["first"])
+    filling = fill(index, Source(file=file))
+    # So the same command replaces what is there, and adds nothing twice.
+    assert (filling.added, filling.safe(), filling.resumed_by) == (20, 20, Source(file=file, first_key=1))
+    assert fill(index, Source(file=file, first_key=1)).added == 20
+    assert len(index) == 21
+    assert fill(index, Source(file=file, first_key=100)).resumed_by == Source(file=file, first_key=100)
+    assert index.get([119]) == [(119, "text 19", None)]
+
+
+def test_a_table_of_texts_for_vectors(index: Index, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", unit_vectors(2))
+    (tmp_path / "t.csv").write_text("n,body\n1,one\n2,two\n")
+    source = Source(file=str(tmp_path / "v.npy"), texts=str(tmp_path / "t.csv"), text_column="body")
+    source.check()
+    assert fill(index, source).added == 2
+    assert [entry.text for entry in index.get([0, 1]) if entry] == ["one", "two"]
+
+
+def test_how_far_a_file_is_read(index: Index, lines: str) -> None:
+    filling = Filling(index, Source(file=lines))
+    assert filling.reading is None
+    filling.run()
+    assert filling.reading is not None
+    assert filling.reading.position == filling.reading.total == Path(lines).stat().st_size
 
 
 def test_vectors(index: Index, lines: str, tmp_path: Path) -> None:
