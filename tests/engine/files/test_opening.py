@@ -100,6 +100,7 @@ def refused(what, *arguments, **options):
         raise AssertionError(arguments)
 
 with Index.create(folder / "index", artifact) as index:
+    index.add(["one"])
     for name in ("v.npy", "v.parquet", "v.arrow"):
         refused(index.add_from, folder / name, texts=["a"] if name == "v.npy" else None)
     for name in ("v.jsonl", "v.parquet"):
