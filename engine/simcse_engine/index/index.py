@@ -86,7 +86,7 @@ class Index(ForkAware):
             self._views = Views(self._store, threads=usable_cpus())
             self._searcher = Searcher(self._views, self._limits)
             # Reports a missing or damaged vector file now.
-            with self._views.reading(ann=False):
+            with self._views.reading(ann=False, counted=False):
                 pass
             self._writing = Writing(self._views, self._limits, read_only=read_only)
             opened.callback(self._writing.close)
@@ -165,7 +165,9 @@ class Index(ForkAware):
 
     def info(self) -> IndexInfo:
         """What the index is and holds, as of now."""
-        state = self._store.state()
+        with self._store.reading() as reader:
+            self._views.check_counts(reader)
+            state = reader.state()
         return IndexInfo(
             entries=state.entries,
             dead=state.deaths,
@@ -342,7 +344,10 @@ class Index(ForkAware):
         """The entries under these keys, in their order; None where there is none."""
         checked = checked_keys(keys)
         with self._store.reading() as reader:
+            self._views.check_counts(reader)
             entries = {record.key: record.entry() for record in reader.records_of(list(set(checked)))}
+            if not all(key in entries for key in checked):
+                self._views.check_keys(reader)
         return [entries.get(key) for key in checked]
 
     def search(

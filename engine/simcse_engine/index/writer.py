@@ -63,6 +63,7 @@ class IndexWriter:
         # A missing or damaged file, or lost entries, before anything builds on them or is deleted.
         with self._views.reading(ann=False) as (reader, view):
             reader.check_counts(view.state)
+            reader.check_keys()
         self._upkeep.delete_stale_files()
         self._views.begin_writing()
 

@@ -1,9 +1,11 @@
 """The commands `index …` as their users meet them."""
 
+import contextlib
 import gzip
 import io
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -316,3 +318,11 @@ def count(index: Path) -> int:
         return 0
     with Index.open(index, read_only=True) as opened:
         return len(opened)
+
+
+def test_info_sends_no_terminal_sequences(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.closing(sqlite3.connect(index / "index.db")) as connection:
+        connection.execute("UPDATE about SET content = json_set(content, '$.artifact', char(27) || '[2J' || char(10))")
+        connection.commit()
+    assert run("index", "info", index) == 0
+    assert "artifact      \\x1b[2J\n" in capsys.readouterr().out

@@ -53,7 +53,7 @@ class SavedGraph:
                 raise ValueError(f"{record.members} of {record.covered} rows")
             if not all(type(row) is int and 0 <= row < 1 << 63 for row in record.strays):
                 raise ValueError("strays that are no rows")
-        except (ValueError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise IndexDamagedError(f"the database's record of the graph is damaged ({error})") from error
         return record
 

@@ -63,6 +63,8 @@ class Views:
         self.store = store
         self.scheme = Scheme(dimension=store.about.dimension, dtype=store.about.dtype)
         self.threads = threads
+        # What was found intact.
+        self._counted = self._keyed = False
         self._reset()
 
     def after_fork(self) -> None:
@@ -78,12 +80,17 @@ class Views:
         self._opened: tuple[int, str | None] | None = None
 
     @contextlib.contextmanager
-    def reading(self, *, ann: bool = True) -> Iterator[tuple[Reader, View]]:
-        """Yield one state of the database and its view; without ``ann``, an ANN graph not open yet stays closed."""
+    def reading(self, *, ann: bool = True, counted: bool = True) -> Iterator[tuple[Reader, View]]:
+        """Yield one state of the database and its view.
+
+        Without ``ann``, an ANN graph not open yet stays closed; without ``counted``, `check_counts` is left for later.
+        """
         missed: State | None = None
         while True:
             with self.store.reading() as reader:
                 state = reader.state()
+                if counted:
+                    self.check_counts(reader)
                 try:
                     view = self.view(reader, state, ann=ann)
                 except FileNotFoundError as error:
@@ -94,6 +101,18 @@ class Views:
                     continue
                 yield reader, view
                 return
+
+    def check_counts(self, reader: Reader) -> None:
+        """Raise for entries that a damaged database hides, before its first answer: to count takes milliseconds."""
+        if not self._counted:
+            reader.check_counts(reader.state())
+            self._counted = True
+
+    def check_keys(self, reader: Reader) -> None:
+        """As `check_counts`, for keys under which a damaged database finds nothing."""
+        if not self._keyed:
+            reader.check_keys()
+            self._keyed = True
 
     def view(self, reader: Reader, state: State, *, ann: bool = True) -> View:
         """The view of the state that ``reader`` sees; FileNotFoundError if a compaction has removed its files."""
@@ -114,7 +133,6 @@ class Views:
         last = self._last
         if last is not None and (last.state.generation != state.generation or not _not_before(state, last.state)):
             last = None
-        alive = self._alive(reader, state, last)
         if last is not None and last.rows == state.rows:
             vectors = last.vectors
         else:
@@ -128,6 +146,8 @@ class Views:
             )
             if last is not None:
                 vectors.trust(last.vectors)
+        # After the vectors, which are there: so many rows fit into memory.
+        alive = self._alive(reader, state, last)
         return View(state=state, alive=alive, live=int(np.count_nonzero(alive)), vectors=vectors, ann=ann)
 
     def _alive(self, reader: Reader, state: State, last: View | None) -> NDArray[np.bool_]:

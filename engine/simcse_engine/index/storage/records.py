@@ -10,6 +10,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ...errors import IndexDamagedError
+
 # json.loads also skips white space around the document, which takes as long as the rest.
 _DECODER = json.JSONDecoder()
 
@@ -79,7 +81,11 @@ class Record(NamedTuple):
 
     def entry(self) -> Entry:
         """As callers see it."""
-        return Entry(self.key, self.text, None if self.metadata is None else _DECODER.raw_decode(self.metadata)[0])
+        try:
+            metadata = None if self.metadata is None else _DECODER.raw_decode(self.metadata)[0]
+        except (ValueError, RecursionError) as error:
+            raise IndexDamagedError(f"the metadata of the entry with key {self.key} are no JSON ({error})") from error
+        return Entry(self.key, self.text, metadata)
 
 
 def stored_key(key: int) -> int:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,11 @@ class Reader:
             raise IndexVersionError(f"{self.path}: format {version}, this engine reads format {FORMAT}; {advice}")
         try:
             about = About(**json.loads(self._one("SELECT content FROM about")[0]))
-            bytes.fromhex(about.name)
-        except (ValueError, TypeError) as error:
+            if any(type(getattr(about, field.name)) is not field.type for field in fields(about)):
+                raise TypeError("values of other types")
+            if len(bytes.fromhex(about.name)) != 16 or about.dimension < 1:
+                raise ValueError("no index has such a name or dimension")
+        except (ValueError, TypeError, RecursionError) as error:
             raise IndexDamagedError(f"{self.path}: does not say what it is ({error}); restore a backup") from error
         return about
 
@@ -76,9 +79,11 @@ class Reader:
         """The state that this transaction sees."""
         sql = "SELECT (SELECT max(number) FROM dead), checksum, generation, rows, next_key, graph FROM state"
         deaths, checksum, generation, rows, next_key, graph = self._one(sql)
-        if checksum != state_checksum(generation, rows, next_key, graph):
+        deaths = deaths or 0
+        numbers = type(generation) is type(rows) is type(next_key) is int and (graph is None or type(graph) is str)
+        if not (numbers and checksum == state_checksum(generation, rows, next_key, graph) and 0 <= deaths <= rows):
             raise IndexDamagedError(f"{self.path}: its state was altered; restore the file from a backup")
-        return State(generation=generation, rows=rows, deaths=deaths or 0, next_key=key_of(next_key), graph=graph)
+        return State(generation=generation, rows=rows, deaths=deaths, next_key=key_of(next_key), graph=graph)
 
     def check_counts(self, state: State) -> None:
         """Compare the numbers of entries in the table and in its index of keys with the state's.
@@ -94,6 +99,15 @@ class Reader:
                     f"{self.path}: {written:,} entries were written, {count:,} are there; restore the file from a "
                     "backup"
                 )
+
+    def check_keys(self) -> None:
+        """Compare the keys in the table with those in its index, by which entries are found.
+
+        It reads every key, so it takes a little longer than to count them.
+        """
+        sums = "SELECT sum(key & 4294967295), sum(key >> 32) FROM entries"
+        if self._one(f"{sums} NOT INDEXED") != self._one(sums):
+            raise IndexDamagedError(f"{self.path}: the index of its keys was altered; restore the file from a backup")
 
     def dead(self, after: int) -> NDArray[np.int64]:
         """The rows of all deaths but the first ``after``."""
@@ -143,7 +157,11 @@ class Reader:
         return [self._record(*row) for row in self._connection.execute(sql, parameters)]
 
     def _record(self, row: int, stored: int, text: str, metadata: str | None, checksum: int) -> Record:
-        if record_checksum(stored, text, metadata) != checksum:
+        try:
+            intact = record_checksum(stored, text, metadata) == checksum
+        except (AttributeError, TypeError):  # values of other types
+            intact = False
+        if not intact:
             raise IndexDamagedError(f"{self.path}: the entry of row {row} was altered; restore the file from a backup")
         return Record(row, key_of(stored), text, metadata)
 
@@ -154,7 +172,11 @@ class Reader:
         return row
 
     def _column(self, sql: str, parameters: Sequence[object]) -> NDArray[np.int64]:
-        return np.fromiter((value for (value,) in self._connection.execute(sql, parameters)), np.int64)
+        values = self._connection.execute(sql, parameters)
+        try:
+            return np.fromiter((value for (value,) in values), np.int64)
+        except (TypeError, ValueError) as error:
+            raise IndexDamagedError(f"{self.path}: holds rows that are no numbers; restore a backup") from error
 
 
 class Change(Reader):
