@@ -131,6 +131,9 @@ def _settings(folder: Path, warnings: list[str]) -> tuple[Path, dict[str, Any]]:
         path = folder / name
         if path.exists() and (settings := read_json(path)):
             warnings += check_keys(path, settings, TRANSFORMER)
+            modalities = settings.get("modality_config")
+            if modalities and "text" not in modalities:
+                raise UnsupportedModelError(f"{path}: modality_config is {shown(modalities)}; it takes no text")
             return path, settings
     return folder / _SETTINGS[0], {}
 

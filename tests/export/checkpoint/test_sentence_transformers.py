@@ -260,6 +260,7 @@ def test_all_that_new_releases_write_is_known(folder: Path) -> None:
         (SETTINGS, {"transformer_task": "fill-mask"}, "transformer_task is 'fill-mask'; only feature-extraction"),
         (SETTINGS, {"module_output_name": "sentence_embedding"}, "module_output_name is 'sentence_embedding'"),
         (SETTINGS, {"tokenizer_name_or_path": "other"}, "tokenizer_name_or_path is 'other'"),
+        (SETTINGS, {"modality_config": {"image": {"method": "forward"}}}, "it takes no text"),
         (SETTINGS, {"modality_config": {"message": {}}}, "modality_config: message is {}; texts in a chat template"),
         (
             SETTINGS,
