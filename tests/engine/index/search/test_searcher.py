@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from simcse_engine.errors import InputTypeError, InputValueError
-from simcse_engine.index.search.searcher import checked_threshold
+from simcse_engine.index.search.searcher import SearchOptions
+
+
+def checked_threshold(threshold: object) -> float | None:
+    return SearchOptions.checked(1, threshold, None, None).threshold
 
 
 def test_threshold() -> None:
