@@ -24,7 +24,7 @@ READERS = {
     "zstandard": {"files/compressed.py"},
     "compression": {"files/compressed.py"},  # Python's own, from 3.14 on
     "matplotlib": {"measure/plot.py"},
-    "tqdm": {"encoder.py", "simcse.py", "cli/encode.py", "cli/bench.py", "cli/index/fill.py"},
+    "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
     "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "transactions", "store")},
 }
@@ -114,7 +114,7 @@ ORDER = {
     ENGINE / "measure": "cosines pairs parity results samples < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
-        "streams < parser signals < arguments < output program < info < "
+        "bars streams < parser signals < arguments < output program < info < "
         "bench compile doctor encode evaluate index search similarity verify < main < __main__"
     ),
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",

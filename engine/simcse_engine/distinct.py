@@ -1,7 +1,7 @@
 """Texts that repeat are encoded once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -41,11 +41,25 @@ class Distinct:
         """Where ``text`` is first among the originals."""
         return next(position for position, other in enumerate(self.originals) if other == text)
 
+    def part(self, rows: Iterable[int], vectors: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Positions and vectors of the originals whose vectors are ``rows`` of ``vectors``, those of `texts`."""
+        done = np.zeros(len(vectors), np.bool_)
+        done[list(rows)] = True
+        row_of = self._rows()
+        positions = np.flatnonzero(done[row_of])
+        return positions, vectors[row_of[positions]]
+
+    def _rows(self) -> NDArray[np.intp]:
+        """The row of each original in the vectors of `texts`."""
+        if self.counts is None:
+            return np.arange(len(self.originals))
+        row_of = {text: row for row, text in enumerate(self.counts)}
+        return np.fromiter((row_of[text] for text in self.originals), np.intp, len(self.originals))
+
     def spread(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give every original its row of [len(originals), dimension], in place; the first rows are those of `texts`."""
         if self.counts is not None:
-            row_of = {text: row for row, text in enumerate(self.counts)}
-            rows = np.fromiter((row_of[text] for text in self.originals), np.intp, len(self.originals))
+            rows = self._rows()
             # From the end: no text's row lies behind its place, so none is overwritten before it is read.
             for end in range(len(rows), 0, -_SPREAD_ROWS):
                 start = max(0, end - _SPREAD_ROWS)

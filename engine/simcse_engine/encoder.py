@@ -30,7 +30,7 @@ from .inputs import (
 )
 from .machine.cpu import usable_cpus
 from .machine.forks import ForkAware, register
-from .pipeline import submit_windows
+from .pipeline import Rescued, submit_windows
 from .runner import Runner
 from .schedule import windows
 from .tokenizer import Tokenizer
@@ -159,20 +159,25 @@ class Encoder(ForkAware):
         done = 0
         submitted = submit_windows([distinct], self._tokenizer, self._runner, policy)
         with _progress_bar(len(texts), progress) as advance, contextlib.closing(submitted):
+            written = None if advance is None else lambda rows: advance(len(rows))
             for window in submitted:
-                window.pending.write(vectors[done : done + window.count], advance)
+                window.pending.write(vectors[done : done + window.count], written)
                 done += window.count
             distinct.spread(vectors)
             if advance is not None:
                 advance(len(texts) - done)
         return vectors
 
-    def stream(self, texts: Iterable[str], *, truncate: Truncate | None = None) -> Iterator[NDArray[np.float32]]:
+    def stream(
+        self, texts: Iterable[str], *, truncate: Truncate | None = None, progress: Callable[[int], Any] | None = None
+    ) -> Iterator[NDArray[np.float32]]:
         """Encode any iterable of texts with bounded memory.
 
         Args:
             texts: read a few thousand ahead of the vectors.
             truncate: overrides the encoder's setting for this call.
+            progress: called with a number of texts whenever so many more are encoded, far more often than vectors are
+                yielded.
 
         Returns:
             An iterator of float32 [m, dimension], the vectors of the next m texts, where m varies. Concatenated they
@@ -185,15 +190,39 @@ class Encoder(ForkAware):
         policy = self._policy(truncate)
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise not_texts(texts)
-        return self._stream(texts, policy)
+        return self._stream(texts, policy, progress, None)
 
-    def _stream(self, texts: Iterable[str], policy: Truncate) -> Iterator[NDArray[np.float32]]:
+    def stream_or_rescue(
+        self, texts: Iterable[str], progress: Callable[[int], Any] | None, rescued: Rescued
+    ) -> Iterator[NDArray[np.float32]]:
+        """As `stream`, for an index: Ctrl-C leaves in ``rescued`` what had been encoded of the window under way."""
+        return self._stream(texts, self._policy(None), progress, rescued)
+
+    def _stream(
+        self, texts: Iterable[str], policy: Truncate, progress: Callable[[int], Any] | None, rescued: Rescued | None
+    ) -> Iterator[NDArray[np.float32]]:
         submitted = submit_windows(self._checked_windows(texts), self._tokenizer, self._runner, policy)
+        done: list[int] = []
+
+        def written(rows: list[int]) -> None:
+            done.extend(rows)
+            if progress is not None:
+                progress(len(rows))
+
         with contextlib.closing(submitted):
             for window in submitted:
-                vectors = np.empty((len(window.group.originals), self.dimension), np.float32)
-                window.pending.write(vectors[: window.count])
-                yield window.group.spread(vectors)
+                group, count = window.group, window.count
+                vectors = np.empty((len(group.originals), self.dimension), np.float32)
+                done.clear()
+                try:
+                    window.pending.write(vectors[:count], written)
+                except KeyboardInterrupt:
+                    if rescued is not None:
+                        rescued.positions, rescued.vectors = group.part(done, vectors[:count])
+                    raise
+                if progress is not None and count < len(vectors):
+                    progress(len(vectors) - count)
+                yield group.spread(vectors)
                 # Not held while the next are computed: what the caller has dropped must be freed.
                 del vectors, window
 

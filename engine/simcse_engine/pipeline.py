@@ -2,7 +2,10 @@
 
 import warnings
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .distinct import Distinct
 from .errors import ClosedError, TruncationError, TruncationWarning
@@ -20,6 +23,19 @@ class Window:
     group: Distinct  # that they are from
     count: int  # how many of its distinct texts they are
     pending: Pending  # their vectors
+
+
+@dataclass
+class Rescued:
+    """What had been encoded of a window of a stream when it was interrupted.
+
+    Attributes:
+        positions: of its texts, from the first one on whose vector was not yielded.
+        vectors: float32 [positions, dimension].
+    """
+
+    positions: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 def submit_windows(

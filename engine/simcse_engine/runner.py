@@ -150,18 +150,18 @@ class Pending:
     def __init__(self, parts: list[tuple[list[int], "Future[NDArray[np.float32]]"]]) -> None:
         self._parts = parts
 
-    def write(self, out: NDArray[np.float32], advance: Callable[[int], Any] | None = None) -> NDArray[np.float32]:
+    def write(self, out: NDArray[np.float32], written: Callable[[list[int]], Any] | None = None) -> NDArray[np.float32]:
         """Wait for the vectors, once, and write them in the order of the sentences: float32 [sentences, dimension].
 
-        ``advance`` is called with the number of sentences that were just written.
+        ``written`` is called with the positions of the sentences that were just written, run by run.
         """
         # Each part is released as soon as it is written, so that a window's vectors are not in memory twice.
         self._parts.reverse()
         while self._parts:
             positions, future = self._parts.pop()
             out[positions] = future.result()
-            if advance is not None:
-                advance(len(positions))
+            if written is not None:
+                written(positions)
         return out
 
     def cancel(self) -> None:

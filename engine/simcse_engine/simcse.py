@@ -321,7 +321,7 @@ class SimCSE:
             # disable=None: no bar where stderr is no terminal.
             tqdm(total=len(sentences), unit=" sentences", disable=None) as bar,
         ):
-            index.add(sentences, progress=bar.update)
+            index.add(sentences, encoded=bar.update)
 
     def _use(self, index: Index | None, temporary: "weakref.finalize[Any, Any] | None") -> None:
         """Search in ``index`` from now on."""

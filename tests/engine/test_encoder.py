@@ -586,3 +586,13 @@ def test_opening_and_encoding_warn_of_nothing(artifact: Path, capfd: pytest.Capt
         with Encoder(artifact) as encoder:
             encoder.encode(MANY)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_stream_tells_of_each_run(encoder: Encoder) -> None:
+    texts = [f"{i % 700} " + "the cat " * (i % 9) for i in range(3000)]
+    counts: list[int] = []
+    vectors = list(encoder.stream(iter(texts), progress=counts.append))
+    assert sum(counts) == sum(map(len, vectors)) == 3000
+    # Far more often than vectors come.
+    assert len(counts) > 10 * len(vectors)
+    assert min(counts) > 0

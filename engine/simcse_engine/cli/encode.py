@@ -1,6 +1,7 @@
 """The command `encode`: a file of sentences into a file of vectors."""
 
 import argparse
+import contextlib
 import itertools
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .arguments import (
     add_text_column,
     open_encoder,
 )
+from .bars import Bar
 from .output import counted_cuts, print_report
 from .signals import telling_what_is_safe
 
@@ -40,8 +42,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from tqdm import tqdm
-
+    from ..files.reading import Reading
     from ..files.texts import open_texts
     from ..files.vectors import check_target, create_vectors
 
@@ -55,13 +56,14 @@ def run(args: argparse.Namespace) -> None:
         open_encoder(args, optimize_for="throughput") as encoder,
     ):
         # The second branch holds just the texts that the encoder has read ahead of its vectors.
-        encoded, kept = itertools.tee(texts)
-        # disable=None: no bar where stderr is no terminal.
-        with create_vectors(args.output, encoder.dimension) as write, tqdm(unit=" texts", disable=None) as bar:
-            for vectors in encoder.stream(encoded):
+        counted = Reading.counted(texts, None)
+        encoded, kept = itertools.tee(counted)
+        with create_vectors(args.output, encoder.dimension) as write, contextlib.closing(Bar("texts")) as bar:
+            for vectors in encoder.stream(
+                encoded, progress=lambda count: bar.advance_texts(count, texts, counted.position)
+            ):
                 write(list(itertools.islice(kept, len(vectors))), vectors)
                 rows += len(vectors)
-                bar.update(len(vectors))
                 # Not held while the next are computed.
                 del vectors
         dimension, identity = encoder.dimension, encoder.manifest.identity

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs import check_texts, checked_sequence
+from ..pipeline import Rescued
 from .checks import checked_keys, checked_metadata
 from .limits import blocks
 
@@ -85,6 +86,7 @@ class Additions:
         vectors: Iterator[NDArray[np.float32]],
         *,
         known: NDArray[np.bool_] | None = None,
+        rescued: Rescued | None = None,
         dimension: int,
         size: int,
     ) -> Iterator[Batch]:
@@ -94,27 +96,45 @@ class Additions:
             vectors: float32 [m, dimension] each, m varying; concatenated, the vectors of all entries that are not
                 known. They are taken as they are needed, and to their end, where an encoder warns of texts it has cut.
             known: as in `Batch`; None for none.
+            rescued: where ``vectors`` leaves what it has of the next ones when it is interrupted.
             dimension: floats per vector.
             size: entries per batch.
         """
         if known is None:
             known = np.zeros(len(self.texts), np.bool_)
-        rest = np.empty((0, dimension), np.float32)
+        rescued = Rescued() if rescued is None else rescued
+        rest, yielded = np.empty((0, dimension), np.float32), 0
         for first, last in blocks(0, len(self.texts), size):
             part = slice(first, last)
             new = np.flatnonzero(~known[part])
             filled = np.empty((last - first, dimension), np.float32)
             while len(new):
-                rest = rest if len(rest) else next(vectors)
+                try:
+                    rest = rest if len(rest) else next(vectors)
+                except KeyboardInterrupt:
+                    # What is encoded so far stays, where its keys tell what is missing.
+                    if self.keys is not None:
+                        done = np.setdiff1d(np.arange(first, last), new + first)
+                        late = np.flatnonzero(~known)[yielded + rescued.positions]
+                        if len(done):
+                            yield self._batch(done, filled[done - first], known[done])
+                        if len(late):
+                            yield self._batch(late, rescued.vectors, known[late])
+                    raise
                 taken = min(len(new), len(rest))
+                yielded += taken
                 filled[new[:taken]] = rest[:taken]
                 new, rest = new[taken:], rest[taken:]
-            yield Batch(
-                texts=self.texts[part],
-                keys=None if self.keys is None else self.keys[part],
-                metadata=self.metadata[part],
-                vectors=filled,
-                known=known[part],
-            )
+            yield self._batch(range(first, last), filled, known[part])
         for _ in vectors:
             pass
+
+    def _batch(self, positions: Iterable[int], vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> Batch:
+        positions = list(positions)
+        return Batch(
+            texts=[self.texts[i] for i in positions],
+            keys=None if self.keys is None else [self.keys[i] for i in positions],
+            metadata=[self.metadata[i] for i in positions],
+            vectors=vectors,
+            known=known,
+        )

@@ -14,7 +14,7 @@ from ..files.texts import open_texts
 from ..inputs import part_of
 from .checks import checked_keys
 from .index import Index
-from .writer import Progress
+from .limits import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +71,16 @@ class Filling:
 
     Attributes:
         added: how many entries were committed, as far as they are counted; see `safe`.
+        read: how many entries the file has had so far.
         resumed_by: the source to go on from after an interruption, so that nothing is added or encoded twice; None as
             long as the keys are not known.
         reading: the open file, which tells how far it has been read; None before it is open.
     """
 
     def __init__(self, index: Index, source: Source, progress: Progress | None = None) -> None:
-        """Prepare to fill; ``progress`` is called with a number of entries whenever so many more are committed."""
+        """Prepare to fill; ``progress`` is called with a number of entries whenever so many more need no more work."""
         self.added = 0
+        self.read = 0
         self.resumed_by = source.resumed_by
         self.reading: Reading[Block] | None = None
         self._index = index
@@ -114,10 +116,11 @@ class Filling:
         else:
             keys = block.keys
             self.resumed_by = replace(self._source, first_key=None)
+        self.read += len(block.texts)
         self._has_vectors = block.vectors is not None
         self._block = (self.added, list(zip(keys, block.texts, strict=True)))
         with part_of(self._source.file, self.added, len(block.texts)):
-            self._index._add_block(block, keys, self._count)
+            self._index._add_block(block, keys, self._count, self._progress)
 
     def safe(self) -> int:
         """How many entries are committed, counted or not: Ctrl-C may have come between a commit and its count."""
@@ -125,12 +128,12 @@ class Filling:
             # Each vector has taken a row.
             return self._index._store.state().rows - self._before.rows
         start, block = self._block
-        uncounted = block[self.added - start :]
-        entries = self._index.get(key for key, _ in uncounted)
-        stored = (entry is not None and entry.text == text for entry, (_, text) in zip(entries, uncounted, strict=True))
-        return self.added + sum(itertools.takewhile(bool, stored))
+        entries = self._index.get(key for key, _ in block)
+        # With gaps: runs end in the order of their lengths.
+        stored = (entry is not None and entry.text == text for entry, (_, text) in zip(entries, block, strict=True))
+        return start + sum(stored)
 
     def _count(self, added: int) -> None:
         self.added += added
-        if self._progress is not None:
+        if self._progress is not None and self._has_vectors:
             self._progress(added)

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoder import Encoder
 from ..errors import IndexDamagedError, InputValueError
 from ..files.atomic import whole_folder
 from ..files.blocks import Block
@@ -24,19 +25,19 @@ from ..files.new_entries import open_entries
 from ..inputs import checked_sequence, part_of
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
+from ..pipeline import Rescued
 from .ann.saved import SavedGraph
 from .ann.scheme import CANDIDATES_PER_HIT
 from .batches import Additions, VanishedError
 from .binding import Artifact, Binding, about_of
 from .checks import checked_folder, checked_keys, checked_vectors
 from .info import IndexInfo, size_of
-from .limits import SearchLimits
+from .limits import Progress, SearchLimits
 from .made import Made
 from .search.searcher import Hit, Searcher, SearchOptions
 from .search.views import Views
 from .storage.records import About, Entry
 from .storage.store import Store, create_store
-from .writer import Progress
 from .writing import Writing
 
 
@@ -183,11 +184,13 @@ class Index(ForkAware):
         keys: Iterable[int] | None = None,
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         progress: Progress | None = None,
+        encoded: Progress | None = None,
     ) -> list[int]:
         """Encode texts and add them; an entry with the same key is replaced.
 
         Every 4,096 texts are committed. After an interruption they stay, and the same call with the same keys goes on
-        from there: a text that stands under its key already is not encoded again.
+        from there: a text that stands under its key already is not encoded again. With keys, Ctrl-C also commits what
+        has been encoded since.
 
         Args:
             texts: any number of texts.
@@ -195,6 +198,7 @@ class Index(ForkAware):
                 the index has ever had.
             metadata: for each a dict of what JSON can hold, or None. A replaced entry loses its own.
             progress: called with a number of texts whenever so many more are committed.
+            encoded: the same, whenever so many more are encoded, or found to be there: sooner and more often.
 
         Returns:
             The keys.
@@ -212,8 +216,21 @@ class Index(ForkAware):
         encoder = self._binding.encoder()
         known = writer.known(additions.texts, additions.keys)
         new_texts = (additions.texts[i] for i in np.flatnonzero(~known).tolist())
-        vectors = map(self._binding.unit, encoder.stream(new_texts))
-        return self._commit(additions, vectors, known=known, progress=progress)
+        if encoded is not None and known.any():
+            encoded(int(known.sum()))
+        rescued = Rescued()
+        vectors = self._encoded(encoder, new_texts, encoded, rescued)
+        return self._commit(additions, vectors, known=known, rescued=rescued, progress=progress)
+
+    def _encoded(
+        self, encoder: Encoder, texts: Iterator[str], progress: Progress | None, rescued: Rescued
+    ) -> Iterator[NDArray[np.float32]]:
+        try:
+            yield from map(self._binding.unit, encoder.stream_or_rescue(texts, progress, rescued))
+        except KeyboardInterrupt:
+            if len(rescued.positions):
+                rescued.vectors = self._binding.unit(rescued.vectors)
+            raise
 
     def add_vectors(
         self,
@@ -255,12 +272,12 @@ class Index(ForkAware):
         vectors: Iterator[NDArray[np.float32]],
         *,
         known: NDArray[np.bool_] | None = None,
+        rescued: Rescued | None = None,
         progress: Progress | None,
     ) -> list[int]:
         keys: list[int] = []
-        for batch in additions.batches(
-            vectors, known=known, dimension=self.about.dimension, size=self._limits.window_texts
-        ):
+        sizes = {"dimension": self.about.dimension, "size": self._limits.window_texts}
+        for batch in additions.batches(vectors, known=known, rescued=rescued, **sizes):
             while True:
                 try:
                     keys += self._writing.writer().add(batch, progress)
@@ -317,9 +334,11 @@ class Index(ForkAware):
                     added += self._add_block(block, block_keys, progress)
         return added
 
-    def _add_block(self, block: Block, keys: list[int] | None, progress: Progress | None) -> list[int]:
+    def _add_block(
+        self, block: Block, keys: list[int] | None, progress: Progress | None, encoded: Progress | None = None
+    ) -> list[int]:
         if block.vectors is None:
-            return self.add(block.texts, keys=keys, metadata=block.metadata, progress=progress)
+            return self.add(block.texts, keys=keys, metadata=block.metadata, progress=progress, encoded=encoded)
         return self.add_vectors(
             block.vectors,
             block.texts,
@@ -388,24 +407,28 @@ class Index(ForkAware):
         """
         self._writing.writer().checkpoint()
 
-    def compact(self) -> None:
+    def compact(self, *, progress: Progress | None = None) -> None:
         """Drop what was removed or replaced, build the ANN graph anew, and give the space back.
 
         Searches go on meanwhile. It needs space for a second copy until it is done; if it is interrupted, the index
         stays as it was.
 
+        Args:
+            progress: called with a number of entries whenever so many more are copied, and in the graph.
+
         Raises:
             DiskFullError: there is not so much space; the message says how much. Without entries that can be done
                 without (`remove`, which a full disk lets through), it needs less.
         """
-        self._writing.writer().compact()
+        self._writing.writer().compact(progress)
 
-    def export(self, path: str | os.PathLike[str]) -> int:
+    def export(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
         """Write all entries into a file, which appears whole or not at all.
 
         Args:
             path: `.parquet` or `.arrow` (both need ``simcse-engine[arrow]``) with the columns ``key`` (uint64),
                 ``text``, ``metadata`` (JSON) and ``vector`` (float32, unit length), or `.jsonl` with these names.
+            progress: called with a number of entries whenever so many more are written.
 
         Returns:
             How many entries there are.
@@ -423,6 +446,8 @@ class Index(ForkAware):
                 rows, keys, texts, metadata = zip(*page, strict=True)
                 write(keys, texts, metadata, view.vectors.take(np.array(rows)))
                 count += len(page)
+                if progress is not None:
+                    progress(len(page))
         return count
 
     def take_back(self) -> bool:

@@ -1,7 +1,11 @@
 """The sizes that an index works to, and work in blocks of a size."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+# Called with a number of entries whenever so many more are done.
+Progress = Callable[[int], Any]
 
 
 @dataclass(frozen=True, kw_only=True)

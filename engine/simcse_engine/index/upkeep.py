@@ -16,7 +16,7 @@ from ..errors import DiskFullError, IndexDamagedError
 from ..files.atomic import whole_file
 from ..files.refusals import as_output_error
 from .ann.usearch import AnnGraph
-from .limits import SearchLimits, blocks
+from .limits import Progress, SearchLimits, blocks
 from .search.views import View, Views
 from .stale import next_generation, stale_files
 from .storage.vectors import VectorWriter, create_vector_file, size_of_vectors, vector_file_name
@@ -68,7 +68,7 @@ class Upkeep:
             change.set_state(replace(state, graph=saved.to_json()))
         self.delete_stale_files()
 
-    def compact(self, *, with_graph: bool = True) -> None:
+    def compact(self, progress: Progress | None = None, *, with_graph: bool = True) -> None:
         """Write the living vectors into a new file, build an ANN graph over it, and make both count at once."""
         with self._views.reading(ann=False) as (reader, view):
             rows = reader.live_rows()
@@ -77,7 +77,7 @@ class Upkeep:
             raise IndexDamagedError(f"{self._store.folder}: entries are missing from the database; restore a backup")
         generation = next_generation(self._store.folder, view.state)
         try:
-            self._rewrite(view, rows, generation, with_graph=with_graph)
+            self._rewrite(view, rows, generation, progress, with_graph=with_graph)
         finally:
             # The former files, or those of an interrupted compaction.
             self.delete_stale_files(begun=generation)
@@ -109,13 +109,17 @@ class Upkeep:
         with contextlib.suppress(DiskFullError):
             self.save_graph(least=1)
 
-    def _rewrite(self, view: View, rows: NDArray[np.int64], generation: int, *, with_graph: bool) -> None:
+    def _rewrite(
+        self, view: View, rows: NDArray[np.int64], generation: int, progress: Progress | None, *, with_graph: bool
+    ) -> None:
         """Make copies of ``rows``, in the vector file of another generation and a graph of its own, the index."""
         ann = AnnGraph(self._views.scheme) if with_graph and len(rows) > self._limits.exact_rows else None
         with as_output_error(self._store.folder):
             for new_rows, vectors in self._copy(view, rows, generation):
                 if ann is not None:
                     ann.add(new_rows, vectors, covered=int(new_rows[-1]) + 1, threads=self._views.threads)
+                if progress is not None:
+                    progress(len(new_rows))
         record = None
         if ann is not None:
             record = ann.save(self._store.folder, _graph_file_name(generation), threads=self._views.threads).to_json()

@@ -4,9 +4,8 @@ import contextlib
 import itertools
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from ..errors import DiskFullError, IndexWarning, InputValueError, SearchIndexEr
 from ..files.refusals import as_output_error
 from .batches import Batch, VanishedError
 from .checks import MAX_KEY
-from .limits import SearchLimits, blocks
+from .limits import Progress, SearchLimits, blocks
 from .search.views import Views
 from .storage.lock import LOCK, WriterLock
 from .storage.records import Record, State
@@ -23,8 +22,6 @@ from .storage.reserve import Reserve
 from .storage.transactions import Change
 from .storage.vectors import VectorWriter, vector_file_name
 from .upkeep import Upkeep
-
-Progress = Callable[[int], Any]
 
 
 class IndexWriter:
@@ -178,11 +175,11 @@ class IndexWriter:
             self._upkeep.extend_graph(least)
             self._upkeep.save_graph(least)
 
-    def compact(self) -> None:
+    def compact(self, progress: Progress | None = None) -> None:
         """Drop the dead, and build the ANN graph anew."""
         with self._taking_turn():
             try:
-                self._upkeep.compact()
+                self._upkeep.compact(progress)
             except DiskFullError:
                 with self._giving_up_reserve():
                     self._upkeep.compact_on_full_disk()

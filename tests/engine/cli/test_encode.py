@@ -2,11 +2,9 @@
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
-import termios
 import time
 from pathlib import Path
 
@@ -221,25 +219,3 @@ def test_a_signal_leaves_nothing(artifact: Path, tmp_path: Path, number: signal.
         assert process.stderr.read() == f"simcse-engine: interrupted; {output} was not written\n".encode()
     assert [path.name for path in tmp_path.iterdir()] == ([output.name] if existed else [])
     assert not existed or output.read_bytes() == b"the old file"
-
-
-def test_a_terminal_sees_a_progress_bar(artifact: Path, lines: Path, tmp_path: Path) -> None:
-    terminal, end = os.openpty()
-    termios.tcsetwinsize(end, (24, 80))  # a new one has no columns to show a bar in
-    with start("encode", artifact, lines, "-o", tmp_path / "vectors.npy", stderr=end) as process:
-        os.close(end)
-        shown = b""
-        # Linux answers EIO, others nothing, when the last process has let go of a terminal.
-        while piece := read_terminal(terminal):
-            shown += piece
-        assert process.wait(60) == 0
-    os.close(terminal)
-    assert f"{len(TEXTS)} texts".encode() in shown
-    assert f"{len(TEXTS)} rows".encode() in shown
-
-
-def read_terminal(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 4096)
-    except OSError:
-        return b""

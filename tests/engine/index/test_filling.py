@@ -13,7 +13,7 @@ from simcse_engine import Index
 from simcse_engine.errors import InputValueError
 from simcse_engine.files.blocks import Block
 from simcse_engine.index.filling import Filling, Source
-from simcse_engine.index.writer import Progress
+from simcse_engine.index.limits import Progress
 from support.indexes import SMALL, names, unit_vectors
 
 
@@ -49,18 +49,37 @@ def test_keys_follow_the_first_one(index: Index, lines: str) -> None:
     assert [entry.text for entry in index.get([150, 199]) if entry] == ["text 0", "text 49"]
 
 
-def test_what_is_interrupted_is_resumed(index: Index, lines: str) -> None:
-    def stop(_: int) -> None:
-        if len(index) >= 20:
+def test_what_is_interrupted_is_resumed(index: Index, tmp_path: Path) -> None:
+    # Of several lengths, which take turns, and some of them twice.
+    texts = [f"text {i % 250}" + " the cat" * (i % 9) for i in range(600)]
+    file = tmp_path / "many.txt"
+    file.write_text("".join(f"{text}\n" for text in texts))
+    index.add(texts[:40], keys=range(40))
+    done: list[int] = []
+
+    def stop(count: int) -> None:
+        done.append(count)
+        if sum(done) > 200:
             raise KeyboardInterrupt
 
-    filling = Filling(index, Source(file=lines), stop)
+    filling = Filling(index, Source(file=str(file), first_key=0), stop)
     with pytest.raises(KeyboardInterrupt):
         filling.run()
-    assert 0 < filling.safe() == filling.added == len(index) < 50
-    assert filling.resumed_by == Source(file=lines, first_key=0)
-    assert fill(index, filling.resumed_by).added == 50
-    assert (len(index), index.info().dead) == (50, 0)
+    # What was encoded is there, though it fills no batch, and lies scattered over the file.
+    assert len(done) > 3
+    safe = filling.safe()
+    assert sum(done) == safe == len(index) < 600
+    assert filling.resumed_by == Source(file=str(file), first_key=0)
+    streamed: list[int] = []
+    assert fill(index, filling.resumed_by, streamed.append).added == 600
+    assert streamed[0] == safe
+    assert (len(index), index.info().dead) == (600, 0)
+    assert [entry.text for entry in index.get(range(600)) if entry] == texts
+    # Each text has its own vector: it finds itself.
+    for key in (0, 41, 300, 599):
+        hits = index.search([texts[key]], k=5)[0]
+        assert hits[0].score == pytest.approx(1, abs=1e-5)
+        assert texts[key] in [hit.text for hit in hits if hit.score > 1 - 1e-5]
 
 
 @pytest.mark.parametrize("vectors", [False, True])

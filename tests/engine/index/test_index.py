@@ -102,17 +102,18 @@ def test_what_stands_there_is_not_encoded_again(index: Index, monkeypatch: pytes
     texts = names(50)
     index.add(texts[:30], keys=range(30))
     streamed: list[str] = []
-    stream = Encoder.stream
+    stream = Encoder.stream_or_rescue
     monkeypatch.setattr(
         Encoder,
-        "stream",
-        lambda self, arguments: stream(self, (streamed.append(t) or t for t in arguments)),  # type: ignore[func-returns-value]
+        "stream_or_rescue",
+        lambda self, texts, *others: stream(self, (streamed.append(t) or t for t in texts), *others),  # type: ignore[func-returns-value]
     )
     done: list[int] = []
-    assert index.add(texts, keys=range(50), metadata=[{"n": i} for i in range(50)], progress=done.append) == [
-        *range(50)
-    ]
+    encoded: list[int] = []
+    callbacks = {"progress": done.append, "encoded": encoded.append}
+    assert index.add(texts, keys=range(50), metadata=[{"n": i} for i in range(50)], **callbacks) == [*range(50)]
     assert streamed == texts[30:]
+    assert encoded == [30, 20]
     assert sum(done) == 50
     assert len(done) == 4
     assert index.get([3, 40]) == [Entry(3, "text 3", {"n": 3}), Entry(40, "text 40", {"n": 40})]

@@ -19,6 +19,7 @@ from ..arguments import (
     add_text_column,
     key,
 )
+from ..bars import Bar
 from ..output import counted_cuts, print_report
 from ..streams import print_message
 
@@ -121,13 +122,10 @@ def _add(args: argparse.Namespace) -> None:
 
 def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: Sequence[str] = ()) -> None:
     """Fill an index; ``options`` are those of `index add` with which it goes on after Ctrl-C."""
-    from tqdm import tqdm
-
     from ...index.filling import Filling
 
-    # disable=None: no bar where stderr is no terminal.
-    with counted_cuts() as cuts, tqdm(unit=" texts", disable=None) as bar:
-        filling = Filling(index, source, bar.update)
+    with counted_cuts() as cuts, contextlib.closing(Bar("texts")) as bar:
+        filling = Filling(index, source, lambda count: bar.advance_texts(count, filling.reading, filling.read))
         try:
             filling.run()
         except (KeyboardInterrupt, SimCSEError) as error:

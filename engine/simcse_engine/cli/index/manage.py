@@ -1,10 +1,12 @@
 """The commands `index remove`, `info`, `compact` and `export`."""
 
 import argparse
+import contextlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..arguments import PROGRAM, Commands, add_command, add_index, key
+from ..bars import Bar
 from ..output import one_line, print_report, print_result
 from ..signals import telling_what_is_safe
 
@@ -69,7 +71,8 @@ def _compact(args: argparse.Namespace) -> None:
         telling_what_is_safe(PROGRAM, lambda: f"{args.index} is as it was before"),
     ):
         before = index.info().size_bytes
-        index.compact()
+        with contextlib.closing(Bar("entries", len(index))) as bar:
+            index.compact(progress=bar.advance)
         info = index.info()
     print_report(
         args,
@@ -84,6 +87,7 @@ def _export(args: argparse.Namespace) -> None:
     with (
         telling_what_is_safe(PROGRAM, lambda: f"{args.output} was not written"),
         Index.open(args.index, read_only=True) as index,
+        contextlib.closing(Bar("entries", len(index))) as bar,
     ):
-        entries = index.export(args.output)
+        entries = index.export(args.output, progress=bar.advance)
     print_report(args, {"output": args.output, "entries": entries}, f"{args.output}: {entries:,} entries")
