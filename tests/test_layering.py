@@ -26,7 +26,7 @@ READERS = {
     "matplotlib": {"measure/plot.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
-    "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "transactions", "store")},
+    "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "schema", "store", "transactions")},
 }
 
 # Libraries of formats that not everybody has.
@@ -107,8 +107,9 @@ ORDER = {
         "cells columns compressed kinds refusals < arrow atomic lines opening < delimited reading < tables vectors < "
         "blocks entries texts < new_entries"
     ),
-    ENGINE
-    / "index/storage": "exact faults regular < lock reserve vectors where < connections records < transactions < store",
+    ENGINE / "index/storage": (
+        "exact faults regular < lock reserve vectors where < connections records < schema < transactions < store"
+    ),
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "measure": "cosines pairs parity results samples < senteval < sts < bench quality < plot",

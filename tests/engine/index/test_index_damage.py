@@ -179,7 +179,10 @@ def change(folder: Path, *statements: str) -> None:
         ("PRAGMA user_version = 2", IndexVersionError, "format 2, this engine reads format 1; upgrade"),
         ("PRAGMA user_version = 0", IndexVersionError, "build the index again"),
         ("PRAGMA application_id = 5", IndexDamagedError, "not an index's"),
-        ("DROP TABLE dead", IndexDamagedError, "no such table"),
+        ("DROP TABLE dead", IndexDamagedError, "table 'dead' is missing"),
+        ("CREATE VIEW v AS SELECT 1", IndexDamagedError, "has the view 'v', and no index has any"),
+        ("CREATE TRIGGER t INSERT ON entries BEGIN SELECT 1; END", IndexDamagedError, "has the trigger 't'"),
+        ("ALTER TABLE state ADD COLUMN more", IndexDamagedError, "table 'state' is missing or another's"),
         ("DELETE FROM state", IndexDamagedError, "lacks what every index has"),
         ("DELETE FROM about", IndexDamagedError, "lacks what every index has"),
         ("UPDATE about SET content = '{}'", IndexDamagedError, "does not say what it is"),
@@ -285,6 +288,26 @@ def test_an_altered_database_with_checksums_that_fit(
         return
     with pytest.raises(IndexDamagedError, match=message):
         answers(folder)
+
+
+def test_a_view_that_never_ends_is_not_asked(folder: Path) -> None:
+    change(
+        folder,
+        "ALTER TABLE entries RENAME TO others",
+        "CREATE VIEW entries AS WITH RECURSIVE n(row) AS (SELECT 1 UNION ALL SELECT row + 1 FROM n) "
+        "SELECT row, row AS key, '' AS text, NULL AS metadata, 0 AS checksum FROM n",
+    )
+    with pytest.raises(IndexDamagedError, match="has the view 'entries'"):
+        answers(folder)
+
+
+def test_others_indexes_are_let_be(whole: Path, folder: Path) -> None:
+    change(folder, "CREATE INDEX mine ON entries (text)", "CREATE TABLE my_notes (note)", "ANALYZE")
+    assert answers(folder) == answers(whole)
+    with Index(folder, limits=SMALL) as index:
+        index.compact()
+    # Of a table that was renamed.
+    assert len(answers(folder)[2]) == ROWS - 1
 
 
 def test_an_unknown_dtype(folder: Path) -> None:

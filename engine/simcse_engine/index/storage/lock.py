@@ -123,6 +123,7 @@ def _lock(handle: int) -> None:
 def _holder(handle: int) -> str:
     try:
         holder = json.loads(os.pread(handle, 4096, 0))
-        return f"process {holder['pid']} on {holder['host']} has it open for writing since {holder['since']}"
+        text = f"process {holder['pid']} on {holder['host']} has it open for writing since {holder['since']}"
+        return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
     except (OSError, ValueError, KeyError, TypeError):
         return "another process has it open for writing"

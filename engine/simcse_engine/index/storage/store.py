@@ -16,7 +16,8 @@ from .connections import BUSY_SECONDS, ImmutableConnection, connect
 from .faults import translating_faults
 from .records import About, State
 from .regular import check_regular
-from .transactions import Change, Reader, create_tables
+from .schema import create_tables
+from .transactions import Change, Reader
 from .vectors import create_vector_file, vector_file_name
 
 DATABASE = "index.db"

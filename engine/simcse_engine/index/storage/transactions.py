@@ -1,48 +1,22 @@
-"""Transactions: the statements that read and change an index's database, and its tables."""
+"""Transactions: the statements that read and change an index's database."""
 
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import IndexDamagedError, IndexVersionError
+from ...errors import IndexDamagedError
 from .records import About, Record, State, key_of, record_checksum, state_checksum, stored_key
+from .schema import check_tables, replace_entries
 from .where import Condition
 
-FORMAT = 1
-# "SCSE", in SQLite's own header: tells an index from any other database.
-_APPLICATION = 0x53435345
 _PAGE_ROWS = 2048
 _COLUMNS = "e.row, e.key, e.text, e.metadata, e.checksum"
-
-_ENTRIES = """
-CREATE TABLE {name} (
-    row INTEGER PRIMARY KEY, key INTEGER NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT, checksum INTEGER NOT NULL
-)"""
-_SCHEMA = (
-    _ENTRIES.format(name="entries"),
-    "CREATE TABLE dead (number INTEGER PRIMARY KEY, row INTEGER NOT NULL)",
-    "CREATE TABLE about (content TEXT NOT NULL)",
-    "CREATE TABLE state (generation INTEGER, rows INTEGER, next_key INTEGER, graph TEXT, checksum INTEGER)",
-)
-
-
-def create_tables(connection: sqlite3.Connection, about: About, *, generation: int) -> None:
-    """Write an empty index's tables into an empty database."""
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
-    connection.execute("BEGIN")
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    connection.execute("INSERT INTO about VALUES (?)", (json.dumps(asdict(about)),))
-    facts = (generation, 0, 0, None)
-    connection.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*facts, state_checksum(*facts)))
-    connection.execute("COMMIT")
 
 
 class Reader:
@@ -58,13 +32,7 @@ class Reader:
 
     def about(self) -> About:
         """What the index is."""
-        (application,) = self._one("PRAGMA application_id")
-        (version,) = self._one("PRAGMA user_version")
-        if application != _APPLICATION:
-            raise IndexDamagedError(f"{self.path}: is a database, but not an index's")
-        if version != FORMAT:
-            advice = "upgrade simcse-engine" if version > FORMAT else "build the index again"
-            raise IndexVersionError(f"{self.path}: format {version}, this engine reads format {FORMAT}; {advice}")
+        check_tables(self._connection, self.path)
         try:
             about = About(**json.loads(self._one("SELECT content FROM about")[0]))
             if any(type(getattr(about, field.name)) is not field.type for field in fields(about)):
@@ -205,13 +173,10 @@ class Change(Reader):
 
     def renumber(self, state: State, generation: int, graph: str | None) -> None:
         """Give the entries rows without gaps, in their order, for a vector file and a graph of another generation."""
-        self._connection.execute(_ENTRIES.format(name="renumbered"))
-        self._connection.execute(
-            "INSERT INTO renumbered SELECT row_number() OVER (ORDER BY row) - 1, key, text, metadata, checksum "
-            "FROM entries ORDER BY row"
+        replace_entries(
+            self._connection,
+            "SELECT row_number() OVER (ORDER BY row) - 1, key, text, metadata, checksum FROM entries ORDER BY row",
         )
-        self._connection.execute("DROP TABLE entries")
-        self._connection.execute("ALTER TABLE renumbered RENAME TO entries")
         self._connection.execute("DELETE FROM dead")
         (rows,) = self._one("SELECT count(*) FROM entries")
         self.set_state(replace(state, generation=generation, rows=rows, graph=graph))

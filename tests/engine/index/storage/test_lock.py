@@ -34,6 +34,10 @@ def test_what_is_in_the_file_holds_nobody_up(tmp_path: Path) -> None:
     path.write_text("garbage")
     with pytest.raises(IndexLockedError, match="another process has it open"):
         WriterLock(path)
+    # No terminal obeys it.
+    path.write_text(json.dumps({"pid": 1, "host": "\x1b[2J", "since": "now"}))
+    with pytest.raises(IndexLockedError, match=r"process 1 on \\x1b\[2J has"):
+        WriterLock(path)
     lock.release()
 
 

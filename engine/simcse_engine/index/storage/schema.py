@@ -1,0 +1,65 @@
+"""The tables of an index's database: made once, and compared before anything is asked of a database."""
+
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+
+from ...errors import IndexDamagedError, IndexVersionError
+from .records import About, state_checksum
+
+FORMAT = 1
+# "SCSE", in SQLite's own header: tells an index from any other database.
+_APPLICATION = 0x53435345
+
+_ENTRIES = """CREATE TABLE {name} (
+    row INTEGER PRIMARY KEY, key INTEGER NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT, checksum INTEGER NOT NULL
+)"""
+_TABLES = {
+    "entries": _ENTRIES.format(name="entries"),
+    "dead": "CREATE TABLE dead (number INTEGER PRIMARY KEY, row INTEGER NOT NULL)",
+    "about": "CREATE TABLE about (content TEXT NOT NULL)",
+    "state": "CREATE TABLE state (generation INTEGER, rows INTEGER, next_key INTEGER, graph TEXT, checksum INTEGER)",
+}
+# As SQLite writes it down after `replace_entries`.
+_REPLACED = _ENTRIES.format(name='"entries"')
+
+
+def create_tables(connection: sqlite3.Connection, about: About, *, generation: int) -> None:
+    """Write an empty index's tables into an empty database."""
+    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("BEGIN")
+    for statement in _TABLES.values():
+        connection.execute(statement)
+    connection.execute("INSERT INTO about VALUES (?)", (json.dumps(asdict(about)),))
+    facts = (generation, 0, 0, None)
+    connection.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*facts, state_checksum(*facts)))
+    connection.execute("COMMIT")
+
+
+def replace_entries(connection: sqlite3.Connection, selection: str) -> None:
+    """Make what a SELECT gives the table of entries."""
+    connection.execute(_ENTRIES.format(name="renumbered"))
+    connection.execute(f"INSERT INTO renumbered {selection}")
+    connection.execute("DROP TABLE entries")
+    connection.execute("ALTER TABLE renumbered RENAME TO entries")
+
+
+def check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise unless the database at ``path`` is an index's: a view or a trigger in it would be code of another's."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != _APPLICATION:
+        raise IndexDamagedError(f"{path}: is a database, but not an index's")
+    if version != FORMAT:
+        advice = "upgrade simcse-engine" if version > FORMAT else "build the index again"
+        raise IndexVersionError(f"{path}: format {version}, this engine reads format {FORMAT}; {advice}")
+    found = {}
+    for kind, name, statement in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        if kind in ("view", "trigger"):
+            raise IndexDamagedError(f"{path}: has the {kind} {name!r:.40}, and no index has any; restore a backup")
+        found[name] = statement
+    for name, statement in _TABLES.items():
+        if found.get(name) not in (statement, _REPLACED if name == "entries" else statement):
+            raise IndexDamagedError(f"{path}: its table {name!r} is missing or another's; restore a backup")
