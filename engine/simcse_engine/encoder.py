@@ -16,7 +16,7 @@ from .artifact.hub import locate
 from .artifact.manifest import TOKENIZER, Manifest
 from .artifact.opening import loading_artifact
 from .distinct import Distinct
-from .errors import ClosedError, IntegrityError, UnverifiedWarning
+from .errors import ClosedError, InputValueError, IntegrityError, UnverifiedWarning
 from .inputs import (
     OptimizeFor,
     Truncate,
@@ -99,8 +99,7 @@ class Encoder(ForkAware):
             with loading_artifact(self._folder) as self.manifest:
                 self._device = checked_device(device, self.manifest)
                 self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
-                # On a GPU, tokenization is the bottleneck.
-                self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.max_tokens, together=self._device != "cpu")
+                self._tokenizer = self._new_tokenizer()
                 self._runner = self._new_runner()
                 on_failure.callback(self.close)
                 register("encoder", self)
@@ -247,6 +246,15 @@ class Encoder(ForkAware):
                 f"{self.dimension}; export again"
             )
         self.encode(["Warm up."], truncate="silent")
+
+    def _new_tokenizer(self) -> Tokenizer:
+        try:
+            # On a GPU, tokenization is the bottleneck.
+            return Tokenizer(self._folder / TOKENIZER, self.max_tokens, together=self._device != "cpu")
+        except InputValueError as error:
+            if self.max_tokens < self.manifest.max_tokens:
+                raise
+            raise IntegrityError(f"{self._folder}: the manifest says {error}; export again") from error
 
     def _new_runner(self) -> Runner:
         return Runner(

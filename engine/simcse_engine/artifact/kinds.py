@@ -6,6 +6,9 @@ from dataclasses import dataclass
 # How token vectors become a sentence's vector.
 POOLERS = ("cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last")
 
+# What the weights and products of a graph are.
+PRECISIONS = ("fp32", "fp16", "int8")
+
 # How a graph takes the sentences of a run, see `simcse_engine.session.feeds`:
 # "ragged", end to end; "even", the same, and all of one length; "packed", end to end with positions and where each
 # begins; "grid", one padded row per sentence.
@@ -17,13 +20,15 @@ class Target:
     """What a graph is exported for."""
 
     precisions: tuple[str, ...]  # those that it can be exported in
+    layouts: tuple[str, ...]  # those of its graphs
     devices: tuple[str, ...]  # kinds of devices that run it, its own first; CPUs run plain operators too, slowly
     compiled: bool = False  # whether a compiler has to make a plan of the graph before it runs there
 
 
 TARGETS: Mapping[str, Target] = {
-    "cpu": Target(precisions=("fp32", "int8"), devices=("cpu",)),
-    "cuda": Target(precisions=("fp32", "fp16"), devices=("cuda",)),
-    "tensorrt": Target(precisions=("fp32", "fp16", "int8"), devices=("cuda", "cpu"), compiled=True),
-    "tensorrt-rtx": Target(precisions=("fp32", "fp16", "int8"), devices=("cuda", "cpu"), compiled=True),
+    # "packed" where export checks a graph for "cuda".
+    "cpu": Target(precisions=("fp32", "int8"), layouts=("ragged", "even", "packed"), devices=("cpu",)),
+    "cuda": Target(precisions=("fp32", "fp16"), layouts=("packed",), devices=("cuda",)),
+    "tensorrt": Target(precisions=PRECISIONS, layouts=("grid",), devices=("cuda", "cpu"), compiled=True),
+    "tensorrt-rtx": Target(precisions=PRECISIONS, layouts=("grid",), devices=("cuda", "cpu"), compiled=True),
 }

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from ..errors import ArtifactNotFoundError, FormatVersionError, IntegrityError
 from .checkpoints import is_checkpoint, not_exported
-from .kinds import LAYOUTS
+from .fields import WrongFieldError, check_fields
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -28,16 +28,6 @@ ARTIFACT_FILES = frozenset({MANIFEST, *_REQUIRED})
 ENGINE_FILES = "engine-*"
 
 _PIECE_BYTES = 4 << 20
-
-# The types of what JSON's structure does not decide already.
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("pooler", "precision", "target", "layout"), (str,)),
-    **dict.fromkeys(("dimension", "max_tokens"), (int,)),
-    **dict.fromkeys(("max_batch", "padding_id"), (int, type(None))),
-    "max_tokens_source": (str, type(None)),
-    **dict.fromkeys(("architecture", "versions", "engines"), (dict,)),
-    "normalized": (bool,),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +191,7 @@ class Manifest:
         Raises:
             ArtifactNotFoundError: no folder, or no manifest in it.
             FormatVersionError: a format that this engine does not read.
-            IntegrityError: not JSON, incomplete, or edited after export.
+            IntegrityError: not JSON, edited after export, or a field is missing or has a value that it cannot have.
         """
         path = folder / MANIFEST
         if not folder.is_dir():
@@ -215,11 +205,13 @@ class Manifest:
             content = json.loads(path.read_bytes())
         except (ValueError, RecursionError) as error:
             raise IntegrityError(f"{path}: is not JSON ({error}); export again") from error
-        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        if not isinstance(content, dict) or type(content.get("format")) is not int:
             raise IntegrityError(f"{path}: states no format; export again")
         if content["format"] != FORMAT:
             advice = "upgrade simcse-engine" if content["format"] > FORMAT else "export again"
-            raise FormatVersionError(f"{path}: format {content['format']}, this engine reads format {FORMAT}; {advice}")
+            raise FormatVersionError(
+                f"{path}: format {content['format']!r:.20}, this engine reads format {FORMAT}; {advice}"
+            )
         try:
             edited = content.pop("digest", None) != _digest(content)
         except RecursionError:  # nested as deep as the reader just manages
@@ -228,27 +220,21 @@ class Manifest:
             raise IntegrityError(f"{path}: was edited after export (its digest does not match); export again")
         try:
             return cls._parse(content)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise IntegrityError(f"{path}: incomplete ({error!r}); export again") from error
+        except WrongFieldError as error:
+            raise IntegrityError(f"{path}: {error}; export again") from error
 
     @classmethod
     def _parse(cls, content: dict[str, Any]) -> Self:
         content.setdefault("max_tokens_source", None)  # not in format 3's first artifacts
+        check_fields(content, _REQUIRED)
         facts = {f.name: content[f.name] for f in dataclasses.fields(cls)}
-        for name, types in _TYPES.items():
-            if type(facts[name]) not in types:
-                raise TypeError(f"{name} is {facts[name]!r:.40}")
-        if facts["layout"] not in LAYOUTS:
-            raise TypeError(f"layout is {facts['layout']!r:.40}")
         facts["source"] = Source(**facts["source"])
         facts["files"] = {name: FileEntry(**entry) for name, entry in facts["files"].items()}
         facts["engines"] = {name: Plan(**entry) for name, entry in facts["engines"].items()}
         manifest = cls(**facts)
-        plans = [name for engine in manifest.engines.values() for name in (engine.graph, engine.file)]
-        for name in (*_REQUIRED, *plans):
-            manifest.files[name]
-        if (manifest.identity, manifest.model) != (content["identity"], content["model"]):
-            raise KeyError("identity")
+        for name in ("identity", "model"):
+            if getattr(manifest, name) != content[name]:
+                raise WrongFieldError(f"{name} is not that of the other fields")
         return manifest
 
     def check_sizes(self, folder: Path) -> None:
@@ -259,8 +245,6 @@ class Manifest:
         """
         for name, entry in self.files.items():
             path = folder / name
-            if Path(name).name != name:
-                raise IntegrityError(f"{folder}: the manifest names {name!r}, which is no plain file name")
             if not path.is_file():
                 raise IntegrityError(f"{path}: missing; copy or fetch the whole artifact, or export again")
             size = path.stat().st_size

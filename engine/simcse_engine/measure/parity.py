@@ -117,6 +117,9 @@ def load_check(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
         with (folder / CHECK).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             texts: list[str] = json.loads(arrays["texts"].tobytes())
             vectors: NDArray[np.float32] = arrays["vectors"]
+        "".join(texts).encode()  # raises for what are no texts, or no Unicode
+        if not isinstance(texts, list) or vectors.dtype != np.float32 or vectors.ndim != 2:
+            raise ValueError(f"vectors of {vectors.dtype} {vectors.shape}, or no list of texts")
     except Exception as error:  # zipfile, zlib and NumPy each raise their own
         raise IntegrityError(f"{folder / CHECK}: cannot be read ({error}); export again") from error
     return texts, vectors

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import IntegrityError, ProviderError
+from .feeds import FEEDS
 from .library import CPU, INSTALL, first_line, import_runtime, preload_libraries, probe_provider
 from .maker import make_session
 
@@ -72,3 +75,19 @@ def open_graph(
             f"asked for {device}, got {session.get_providers()[0]}; {install}, then run simcse-engine doctor"
         )
     return session
+
+
+def check_interface(session: "onnxruntime.InferenceSession", graph: Path, layout: str) -> None:
+    """Raise IntegrityError unless a graph takes what is fed in its manifest's layout, and gives vectors."""
+    taken = {each.name for each in session.get_inputs()}
+    fed = FEEDS[layout](np.array([0]), np.array([1]), None).keys()
+    if taken != fed:
+        raise IntegrityError(
+            f"{graph}: takes {', '.join(sorted(taken)) or 'nothing'}, and layout {layout!r} of the manifest feeds "
+            f"{', '.join(sorted(fed))}; export again"
+        )
+    output = session.get_outputs()[0]
+    if output.type != "tensor(float)" or len(output.shape) != 2 or not isinstance(output.shape[1], int):
+        raise IntegrityError(
+            f"{graph}: gives {output.type} {output.shape}, expected tensor(float) [sentences, dimension]; export again"
+        )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...artifact.manifest import GRAPH, Manifest
 from ...machine.device import parse_device
 from ..feeds import Ints, packed
-from ..graph import gpu_settings, open_graph
+from ..graph import check_interface, gpu_settings, open_graph
 from ..library import CUDA
 from ..session import Session
 from .buckets import bucket, buckets_alone
@@ -57,6 +57,7 @@ def open_cuda(artifact: Path, manifest: Manifest, device: str) -> "CudaSession":
     options = provider_options(index, precision=manifest.precision)
     with GPU_LOCK.shared():
         graph = open_graph(artifact / GRAPH, gpu_settings(), CUDA, options, device=device)
+    check_interface(graph, artifact / GRAPH, manifest.layout)
     session = CudaSession(graph, CudaRuntime(index), padding_id=manifest.padding_id)
     for size in buckets_alone(manifest.max_tokens):
         session.run(np.full(size.tokens, _WARM_UP_TOKEN), np.array([size.tokens]))

@@ -15,7 +15,7 @@ from ...errors import CompileError, IntegrityError
 from ...machine.device import parse_device
 from ...machine.nvidia import gpu
 from ..feeds import grid
-from ..graph import gpu_settings, open_graph
+from ..graph import check_interface, gpu_settings, open_graph
 from ..library import first_line
 from ..session import Session
 from .libraries import TENSORRT, load_rtx, load_tensorrt
@@ -41,6 +41,7 @@ class TensorRtSession(Session):
             except OSError:
                 options = {}  # the cache only saves seconds at the next start
             session = open_rtx(artifact / plan.graph, gpu_settings(), options, device)
+        check_interface(session, artifact / plan.graph, manifest.layout)
         super().__init__(session)
         self._max_batch = plan.profile["max"][0]
         self._padding_id = manifest.padding_id
