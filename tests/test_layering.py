@@ -115,7 +115,7 @@ ORDER = {
     ENGINE / "measure": "cosines pairs parity results samples < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
-        "bars streams < parser signals < arguments < output program < info < "
+        "bars streams widths < parser signals < arguments < output program < info < "
         "bench compile doctor encode evaluate index search similarity verify < main < __main__"
     ),
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",

@@ -3,7 +3,9 @@
 import argparse
 import contextlib
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputValueError
 from .arguments import (
@@ -19,6 +21,12 @@ from .arguments import (
 from .bars import Bar
 from .output import counted_cuts, print_report
 from .signals import telling_what_is_safe
+from .streams import write_out
+
+if TYPE_CHECKING:
+    from ..files.vectors import Write
+
+STDOUT = "-"
 
 
 def add_parser(commands: Commands) -> None:
@@ -33,7 +41,11 @@ def add_parser(commands: Commands) -> None:
         help="UTF-8 lines, or .csv, .tsv, .jsonl, .parquet or .arrow; .gz and .zst too; - or nothing for stdin",
     )
     parser.add_argument(
-        *("-o", "--output"), metavar="OUT", required=True, type=_output, help=".npy, .jsonl or .parquet; is replaced"
+        *("-o", "--output"),
+        metavar="OUT",
+        required=True,
+        type=_output,
+        help=".npy, .jsonl or .parquet; is replaced; or - for lines of .jsonl on stdout",
     )
     add_text_column(parser)
     add_encoder_options(parser)
@@ -44,12 +56,18 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from ..files.reading import Reading
     from ..files.texts import open_texts
-    from ..files.vectors import check_target, create_vectors
+    from ..files.vectors import check_target
 
-    check_target(args.output)
+    if args.output == STDOUT and args.json:
+        raise InputValueError("--json prints a report on stdout, where -o - writes the vectors; leave one of them out")
+    if args.output != STDOUT:
+        check_target(args.output)
     rows = 0
     with (
-        telling_what_is_safe(PROGRAM, lambda: f"{args.output} was not written"),
+        telling_what_is_safe(
+            PROGRAM,
+            lambda: f"{rows:,} rows were written" if args.output == STDOUT else f"{args.output} was not written",
+        ),
         open_texts(args.file, args.text_column) as texts,
         counted_cuts(args.truncate) as cuts,
         # It only streams, so it packs the weights for nothing else.
@@ -58,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
         # The second branch holds just the texts that the encoder has read ahead of its vectors.
         counted = Reading.counted(texts, None)
         encoded, kept = itertools.tee(counted)
-        with create_vectors(args.output, encoder.dimension) as write, contextlib.closing(Bar("texts")) as bar:
+        with _writing(args.output, encoder.dimension) as write, contextlib.closing(Bar("texts")) as bar:
             for vectors in encoder.stream(
                 encoded, progress=lambda count: bar.advance_texts(count, texts, counted.position)
             ):
@@ -68,11 +86,25 @@ def run(args: argparse.Namespace) -> None:
                 del vectors
         dimension, identity = encoder.dimension, encoder.manifest.identity
     report = {"output": str(args.output), "rows": rows, "dimension": dimension, "identity": identity}
-    line = f"{args.output}: {rows:,} rows of {dimension} floats"
+    line = f"{'stdout' if args.output == STDOUT else args.output}: {rows:,} rows of {dimension} floats"
     print_report(args, {**report, "truncated": sum(cuts)}, line)
 
 
-def _output(name: str) -> Path:
+@contextlib.contextmanager
+def _writing(output: Path | str, dimension: int) -> "Iterator[Write]":
+    from ..files.vectors import create_vectors, json_row
+
+    if isinstance(output, Path):
+        with create_vectors(output, dimension) as write:
+            yield write
+        return
+    # A pipe's reader gets each block as soon as it is there.
+    yield lambda texts, vectors: write_out(b"".join(map(json_row, texts, vectors)))
+
+
+def _output(name: str) -> Path | str:
+    if name == STDOUT:
+        return STDOUT
     # A wrong suffix is wrong use, refused before anything is loaded. argparse shows the message of this error alone.
     from ..files.vectors import check_suffix
 

@@ -1,17 +1,22 @@
 """The command `similarity`: cosines between sentences."""
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_artifact, add_command, add_encoder_options, add_limit_options, open_encoder
-from .output import counted_cuts, print_result
+from .output import counted_cuts, one_line, print_result
+from .widths import fitted, width_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SENTENCE_WIDTH = 72
+# Columns of a terminal: the least that labels of rows get, those that a column of cosines takes, and between them.
+_LEAST_LABEL = 16
+_LEAST_COLUMN, _MOST_COLUMN = len("-0.1234"), 24
+_GAP = 2
 
 
 def add_parser(commands: Commands) -> None:
@@ -33,21 +38,21 @@ def run(args: argparse.Namespace) -> None:
         units = unit_rows(encoder.encode(sentences))
     values = units @ units.T
     report = {"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)}
+    width = shutil.get_terminal_size().columns
     print_result(
-        args, report, lambda: f"{values[0, 1]:.4f}" if len(sentences) == 2 else cosine_table(sentences, values)
+        args, report, lambda: f"{values[0, 1]:.4f}" if len(sentences) == 2 else cosine_table(sentences, values, width)
     )
 
 
-def cosine_table(sentences: Sequence[str], values: "NDArray[np.float64]") -> str:
-    """One row and one column per sentence, both numbered, and the sentences at the rows' ends."""
-    # Sentences come last since their width varies.
-    heads = "".join(f"{number:>9}" for number in range(1, len(sentences) + 1))
-    rows = [f"{'':4}{heads}"]
-    for number, (sentence, row) in enumerate(zip(sentences, values, strict=True), 1):
-        rows.append(f"{number:>4}{''.join(f'{value:>9.4f}' for value in row)}  {_shortened(sentence)}")
-    return "\n".join(rows)
-
-
-def _shortened(sentence: str) -> str:
-    line = " ".join(sentence.split())
-    return line if len(line) <= _SENTENCE_WIDTH else line[: _SENTENCE_WIDTH - 1] + "…"
+def cosine_table(sentences: Sequence[str], values: "NDArray[np.float64]", width: int) -> str:
+    """A row and a column per sentence; each begins with its number and the sentence, as far as ``width`` allows."""
+    # Sentences are cut at once to what can be shown of them, as they may be long.
+    labels = [f"{number} {one_line(sentence[:width])}" for number, sentence in enumerate(sentences, 1)]
+    rows = min(max(map(width_of, labels)), max(_LEAST_LABEL, width // 3))
+    room = (width - rows) // len(labels) - _GAP
+    columns = max(_LEAST_COLUMN, min(room, max(map(width_of, labels)), _MOST_COLUMN))
+    gap = " " * _GAP
+    lines = [" " * rows + "".join(f"{gap}{fitted(label, columns)}" for label in labels)]
+    for label, row in zip(labels, values, strict=True):
+        lines.append(fitted(label, rows) + "".join(f"{gap}{f'{value:.4f}':<{columns}}" for value in row))
+    return "\n".join(line.rstrip() for line in lines)

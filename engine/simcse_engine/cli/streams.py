@@ -64,6 +64,13 @@ def message_of(error: object) -> str:
     return error.on_command_line() if isinstance(error, Worded) else str(error)
 
 
+def write_out(content: bytes) -> None:
+    """Write to stdout at once; OutputError if it cannot be written."""
+    with writing_stdout():
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
 def print_message(line: str) -> None:
     """Print to stderr, `escaped`, if it can be written: nobody could be told that it cannot."""
     try:

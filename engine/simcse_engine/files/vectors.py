@@ -94,10 +94,14 @@ def _write_npy_header(file: BinaryIO, rows: int, dimension: int) -> None:
 def _jsonl(file: BinaryIO, _dimension: int) -> Iterator[Write]:
     def write(texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         for text, vector in zip(texts, vectors, strict=True):
-            quoted = json.dumps(text, ensure_ascii=False)
-            file.write(f'{{"text": {quoted}, "vector": {json_vector(vector)}}}\n'.encode())
+            file.write(json_row(text, vector))
 
     yield write
+
+
+def json_row(text: str, vector: NDArray[np.float32]) -> bytes:
+    """A text and its vector as a line of `.jsonl`."""
+    return f'{{"text": {json.dumps(text, ensure_ascii=False)}, "vector": {json_vector(vector)}}}\n'.encode()
 
 
 def json_vector(vector: NDArray[np.float32]) -> str:

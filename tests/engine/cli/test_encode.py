@@ -219,3 +219,32 @@ def test_a_signal_leaves_nothing(artifact: Path, tmp_path: Path, number: signal.
         assert process.stderr.read() == f"simcse-engine: interrupted; {output} was not written\n".encode()
     assert [path.name for path in tmp_path.iterdir()] == ([output.name] if existed else [])
     assert not existed or output.read_bytes() == b"the old file"
+
+
+def test_encode_to_a_pipe(artifact: Path, lines: Path, expected: np.ndarray, tmp_path: Path) -> None:
+    with start("encode", artifact, lines, "-o", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        output, report = process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert report == f"stdout: {len(TEXTS)} rows of {expected.shape[1]} floats\n".encode()
+    # What a file would hold.
+    assert run("encode", artifact, lines, "-o", tmp_path / "vectors.jsonl") == 0
+    assert output == (tmp_path / "vectors.jsonl").read_bytes()
+    np.testing.assert_allclose([json.loads(line)["vector"] for line in output.splitlines()], expected, atol=1e-6)
+
+
+def test_a_pipe_gets_each_block_at_once(artifact: Path) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start("encode", artifact, "-o", "-", **pipes) as process:
+        # Three windows, and no end: the first is encoded, and waits for nobody.
+        process.stdin.write(b"the cat is on the mat\n" * 6144)
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["text"] == "the cat is on the mat"
+        # Its reader has seen enough.
+        process.stdout.close()
+        process.stdin.close()
+        assert process.wait(60) == 1
+        assert process.stderr.read() == b""
+
+
+def test_a_pipe_takes_no_report(artifact: Path, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "leave one of them out" in failure(capsys, "encode", artifact, lines, "-o", "-", "--json")

@@ -8,6 +8,7 @@ import pytest
 
 from simcse_engine import Encoder
 from simcse_engine.cli.similarity import cosine_table
+from simcse_engine.cli.widths import width_of
 from simcse_export import ExportOptions, export
 from support.commands import failure, run
 
@@ -29,10 +30,12 @@ def test_similarity_of_two(artifact: Path, expected: np.ndarray, capsys: pytest.
 def test_similarity_of_more(artifact: Path, expected: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("similarity", artifact, *TEXTS[:4]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["1", "2", "3", "4"]
-    values = [[float(value) for value in row.split()[1:5]] for row in rows]
+    assert [word for word in header.split() if word.isdigit()] == ["1", "2", "3", "4"]
+    values = [[float(value) for value in row.split()[-4:]] for row in rows]
     np.testing.assert_allclose(values, expected[:4] @ expected[:4].T, atol=1e-4)
-    assert rows[0].endswith(TEXTS[0])
+    assert rows[0].startswith(f"1 {TEXTS[0]} ")
+    assert "2  " in header
+    assert "3 Größe 一" in header
 
 
 def test_similarity_where_vectors_are_not_normalized(
@@ -62,14 +65,25 @@ def test_a_lone_surrogate_among_the_arguments(artifact: Path, capsys: pytest.Cap
     )
 
 
-def test_a_table_has_one_line_a_sentence() -> None:
-    sentences = ["Short.", "Two\nlines\tand a tab.", "long " * 100]
-    lines = cosine_table(sentences, np.array([[1, 0.25, -0.5], [0.25, 1, 0], [-0.5, 0, 1]])).split("\n")
-    assert lines[0].split() == ["1", "2", "3"]
-    assert lines[1].split() == ["1", "1.0000", "0.2500", "-0.5000", "Short."]
-    assert lines[2].endswith("  Two lines and a tab.")
-    assert lines[3].endswith("…")
-    assert len(lines[3]) < 120
-    # Every number ends under its column's number.
-    ends = [position for position, character in enumerate(lines[0]) if character.isdigit()]
-    assert all(line[end].isdigit() and line[end + 1] == " " for line in lines[1:] for end in ends)
+VALUES = np.array([[1, 0.25, -0.5], [0.25, 1, 0], [-0.5, 0, 1]])
+
+
+def test_rows_and_columns_are_labelled() -> None:
+    sentences = ["Short.", "Two\nlines and an escape \x1b[31m.", "long " * 100]
+    assert cosine_table(sentences, VALUES, 80).split("\n") == [
+        "                            1 Short.          2 Two lines and…  3 long long lon…",
+        "1 Short.                    1.0000            0.2500            -0.5000",
+        "2 Two lines and an escape…  0.2500            1.0000            0.0000",
+        "3 long long long long lon…  -0.5000           0.0000            1.0000",
+    ]
+
+
+def test_columns_stand_below_each_other_in_every_script() -> None:
+    lines = cosine_table(["一个男人在弹吉他", "e\u0301te\u0301", "x"], VALUES, 60).split("\n")
+    starts = {
+        width_of(line[: line.index(cell)]) for line, cell in zip(lines, ["2 e", "0.25", "1.0", "0.0"], strict=True)
+    }
+    assert len(starts) == 1
+    # However little room there is, cosines are shown.
+    narrow = cosine_table(["a"] * 3, VALUES, 20).split("\n")
+    assert narrow[1].split() == ["1", "a", "1.0000", "0.2500", "-0.5000"]
