@@ -30,7 +30,8 @@ SimCSEError
     └── QualityError             the precision costs more quality than was allowed
 
 Warnings are not errors: TruncationWarning counts the texts that were cut where truncate="warn", IndexWarning says that
-an index answers more slowly than it should, and UnverifiedWarning that an artifact was never verified on its device.
+an index answers more slowly than it should, UnverifiedWarning that an artifact was never verified on its device, and
+CheckpointWarning (simcse_export) that a checkpoint states what no artifact heeds.
 """
 
 from .wording import Worded, Wording
@@ -168,3 +169,7 @@ class IndexWarning(Worded, UserWarning):
 
 class UnverifiedWarning(UserWarning):
     """An artifact was verified only on a CPU, not on a device of its target; ``simcse-engine verify`` does that."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint states what no artifact heeds, such as prompts, or a key that is unknown."""

@@ -6,6 +6,7 @@ other. Beside that twin, which is then dropped, the gate measures what the preci
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import TOKENIZER, Manifest
 from simcse_engine.artifact.output import check_output
+from simcse_engine.errors import CheckpointWarning
 from simcse_engine.files.atomic import whole_folder
 from simcse_engine.session.library import import_runtime
 from simcse_engine.tokenizer import Tokenizer
@@ -70,8 +72,8 @@ def export(
     gate = Gate.of(options.sts, options.max_quality_drop)
     sentences = built_in("calibration") if options.calibration is None else read_corpus(options.calibration)
     model = read_model(checkpoint, options)
-    for warning in model.checkpoint.stated.warnings if model.checkpoint.stated else ():
-        say(f"simcse-export: warning: {warning}")
+    for warning in model.checkpoint.warnings:
+        warnings.warn(warning, CheckpointWarning, stacklevel=2)
 
     with whole_folder(target, replace=options.force) as staging:
         folder = staging if options.first_on_cpu else staging / TWIN

@@ -17,7 +17,7 @@ from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ArtifactNotFoundError
 from simcse_export.cli import main
 from simcse_export.texts.corpora import built_in
-from support.checkpoints import edit_weights, make_checkpoint
+from support.checkpoints import edit_weights, make_checkpoint, make_sentence_transformers, write_json
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,18 @@ def test_success(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert summary.startswith(f"{artifact}: tiny, pooler cls, fp32 for cpu, dimension 32, {length}, ")
     assert agreement.startswith("agrees with transformers on 38 texts: max abs difference ")
     assert [line[:5] for line in err.splitlines()] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+
+
+def test_what_no_artifact_heeds_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_sentence_transformers(tmp_path / "folder")
+    path = folder / "config_sentence_transformers.json"
+    write_json(path, {"temperature": 0.05, "prompts": {"query": "query: "}})
+    assert main([str(folder), "-o", str(tmp_path / "artifact")]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert told == [
+        f"simcse-export: warning: {path}: the key 'temperature' is unknown, and no artifact heeds it",
+        f"simcse-export: warning: {path}: prompts has 'query'; no artifact prepends them, texts have to",
+    ]
 
 
 def test_options_reach_the_export(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,11 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 
-from ..errors import IndexWarning, SimCSEError, TruncationWarning, UnverifiedWarning
+from ..errors import CheckpointWarning, IndexWarning, SimCSEError, TruncationWarning, UnverifiedWarning
 from .signals import Stopped, stopping_on_signals
 from .streams import drop, flush_stdout, message_of, open_streams, print_message, settle
 
-_WARNINGS = (TruncationWarning, IndexWarning, UnverifiedWarning)
+_WARNINGS = (TruncationWarning, IndexWarning, UnverifiedWarning, CheckpointWarning)
 
 
 def run_program(program: str, work: Callable[[], int]) -> int:

@@ -4,6 +4,7 @@ Nothing is guessed from a name: what the files leave out or contradict is refuse
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,11 @@ class Checkpoint:
     revision: str | None
     config: dict[str, Any]
     stated: SentenceTransformer | None
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the files state and no artifact heeds."""
+        return () if self.stated is None else self.stated.warnings
 
     @property
     def positions(self) -> int | None:

@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from simcse_engine import Encoder
-from simcse_engine.errors import CheckpointError, UnsupportedModelError
+from simcse_engine.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.checkpoint import open_checkpoint
 from simcse_export.checkpoint.sentence_transformers import SentenceTransformer
@@ -304,9 +304,9 @@ def test_a_key_that_no_artifact_heeds_is_told(folder: Path, name: str, content: 
     write_json(folder / name, content)
     (warning,) = stated(folder).warnings
     assert warning.startswith(f"{folder / name}: {says}")
-    lines: list[str] = []
-    export(folder, folder.parent / "artifact", say=lines.append)
-    assert f"simcse-export: warning: {warning}" in lines
+    with pytest.warns(CheckpointWarning) as caught:
+        export(folder, folder.parent / "artifact")
+    assert [str(each.message) for each in caught] == [warning]
 
 
 @pytest.mark.parametrize("key", ["processing_kwargs", "tokenizer_args", "modality_config"])
