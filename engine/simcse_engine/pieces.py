@@ -44,6 +44,11 @@ class _Tokens:
         across = max(self.ends[:index], default=0) > position or min(self.starts[index:], default=position) < position
         return -1 if across else index
 
+    def goes_on(self, position: int) -> bool:
+        """Whether a token begins at this character and does not end its word."""
+        at = max((i for i, start in enumerate(self.starts) if start == position), default=len(self.ids))
+        return at + 1 < len(self.ids) and self.words[at] == self.words[at + 1]
+
     def word_ends(self) -> Iterator[tuple[int, int]]:
         """Where words end, from the last but one to the first: the next word's first token, and the character."""
         furthest, least = list(accumulate(self.ends, max)), list(accumulate(reversed(self.starts), min))[::-1]
@@ -73,13 +78,15 @@ class Reader:
         taken: list[int] = []
         # What was read and is not taken yet, behind some words that are: they end at `done`, with the tokens `seam`.
         held, done, seam = "", 0, list[int]()
+        # Where a token begins of which only a part is held.
+        short = -1
         read, step = 0, self._first_step
         while True:
             held += self._text[read : read + step]
             read += step
             tokens = _Tokens(self._encode(held))
             first = tokens.index(done)
-            if first < len(seam) or tokens.ids[first - len(seam) : first] != seam:
+            if first < len(seam) or tokens.ids[first - len(seam) : first] != seam or tokens.goes_on(short):
                 return None
             if read >= len(self._text):
                 return self._cut(tokens, taken + tokens.ids[first:])
@@ -88,9 +95,9 @@ class Reader:
             if last <= first:
                 if self._is_settled(tokens, first + missing, held, read):
                     return self._cut(tokens, taken + tokens.ids[first:])
-                squeezed = self._squeezed(tokens, held)
-                step = len(held) if squeezed is None else PIECE
-                held = squeezed or held
+                squeezed, at = self._squeezed(tokens, held)
+                step = PIECE if len(squeezed) < len(held) else len(held)
+                held, short = squeezed, max(at, short)
                 continue
             taken += tokens.ids[first:last]
             if last - first >= missing:
@@ -99,7 +106,7 @@ class Reader:
             before = [(token, place) for token, place in tokens.word_ends() if token < last]
             word = before[0][0] if before else 0
             start = next((place for _, place in before[1:] if place <= before[0][1] - self._reach), 0)
-            seam, held, done = tokens.ids[word:last], held[start:], end - start
+            seam, held, done, short = tokens.ids[word:last], held[start:], end - start, max(short - start, -1)
             self._unsettled = 0
             step = min(PIECE, _CHARS_PER_TOKEN * (missing - (last - first)) + 2 * self._reach)
 
@@ -174,18 +181,20 @@ class Reader:
             read += PIECE
         return rest[: self._reach]
 
-    def _squeezed(self, tokens: _Tokens, held: str) -> str | None:
-        """The same piece with less at its end, if that gives one token or none; it may go on in the text.
+    def _squeezed(self, tokens: _Tokens, held: str) -> tuple[str, int]:
+        """A piece with less at its end, if that gives one token or none, and where this token begins, or -1.
 
         Such are spaces, characters that are dropped, words that are too long, and what the model does not know. Each
         character stays once, so that a space among accents goes on parting the words beside them.
         """
-        start = 0
-        if tokens.ids:
-            last = tokens.starts[-1], tokens.ends[-1]
-            start = last[0] if last[1] - last[0] > 2 * self._reach else last[1]
-        ends = slice(0, start + self._reach), slice(len(held) - self._reach, None)
-        squeezed = held[ends[0]] + "".join(dict.fromkeys(held[ends[0].stop : ends[1].start])) + held[ends[1]]
-        if len(held) - start < 2 * (len(squeezed) - start) or _Tokens(self._encode(squeezed)).ids != tokens.ids:
-            return None
-        return squeezed
+        start, at = max(tokens.ends, default=0), -1
+        if tokens.ids and tokens.ends[-1] - tokens.starts[-1] > 2 * self._reach:
+            start = at = tokens.starts[-1]
+        head, rest, tail = held[: start + self._reach], held[start + self._reach : -self._reach], held[-self._reach :]
+        squeezed = head + "".join(dict.fromkeys(rest)) + tail
+        if len(held) - start < 2 * (len(squeezed) - start):
+            return held, -1
+        # White space at the end of a text alone may be dropped, so there a letter follows.
+        behind = "a" if held[-1].isspace() else ""
+        ids = _Tokens(self._encode(held + behind)).ids if behind else tokens.ids
+        return (squeezed, at) if _Tokens(self._encode(squeezed + behind)).ids == ids else (held, -1)

@@ -63,6 +63,7 @@ KINDS: dict[str, Callable[[], tokenizers.Tokenizer]] = {
         normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]),
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]),
     ),
+    "Unigram, white space": lambda: _trained("Unigram", normalizers.Strip(), pre_tokenizers.UnicodeScripts()),
     "WordLevel": lambda: _trained("WordLevel", normalizers.Lowercase(), pre_tokenizers.Whitespace()),
 }
 
@@ -158,6 +159,9 @@ texts = st.lists(runs, min_size=1, max_size=8).map("".join)
 @example(text="a" * 3000 + " a", max_tokens=3)
 @example(text="a" + " " * 3000 + "<mask>", max_tokens=8)
 @example(text="a" + "\u0301" * 600 + " " + "\u0301" * 600 + "a", max_tokens=8)
+@example(text="a man" + "\n" * 9001 + "1", max_tokens=8000)
+# Two paths are equally good, but for the rounding of sums that begin with the score of what is unknown.
+@example(text="Ω" * 1502 + "a" + "=" * 2419, max_tokens=40)
 @example(text="1" * 3001, max_tokens=8)
 @example(text=("ab" * 400 + " ") * 5, max_tokens=40)
 @settings(max_examples=25)
@@ -180,7 +184,7 @@ def test_a_long_text_of_one_unit(kind: str, unit: str) -> None:
 
 
 # Of a run of one letter, the best path's start depends on the run's length, so the whole is read.
-ENDLESS = {("Unigram", "a"), ("Unigram, accents", "a")}
+ENDLESS = {(kind, "a") for kind in KINDS if kind.startswith("Unigram")}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "byte-level BPE, digits"])
@@ -199,6 +203,6 @@ def test_pieces_are_short_and_few(kind: str, unit: str) -> None:
     text = unit * (300_000 // len(unit))
     ids, cut = Reader(encode, text, 128, REACH).read()
     assert max(lengths) <= 2 * PIECE
-    # Of one token or none, the text is read to its end, once; of more, as much as it takes.
-    assert sum(lengths) <= (200_000 if cut else 1.5 * len(text))
+    # Of one token or none, the text is read to its end, each piece once or twice; of more, as much as it takes.
+    assert sum(lengths) <= (200_000 if cut else 2.5 * len(text))
     assert len(ids) == 128 or not cut
