@@ -4,6 +4,7 @@ A call into the library takes time and memory by the length of its text, and hol
 text is handed over in pieces; each begins with some words of the one before (docs/decisions/009-tokenization.md).
 """
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -135,10 +136,14 @@ class Reader:
     def _last_ended(self, tokens: _Tokens, held: str) -> tuple[int, int]:
         """Where the last word ends that stays as it is, whatever follows: the next token, and the character.
 
-        Two words and `reach` characters follow it, and white space is not its neighbour there, as an added token may
-        swallow it. A pre-tokenizer might look further ahead; then it mostly does so one character earlier too.
+        Two words and `reach` characters follow it, and what is loose there is not its neighbour. A pre-tokenizer might
+        look further ahead; then it mostly does so one character earlier too.
         """
-        limit = len(held[: -self._reach].rstrip())
+        limit = max(len(held) - self._reach, 0)
+        while limit and _is_loose(held[limit - 1]):
+            limit -= 1
+        # The first accent may be part of the character before it.
+        limit -= 1
         ends = [
             (token, end)
             for token, end in tokens.word_ends()
@@ -174,12 +179,16 @@ class Reader:
         return given == ids
 
     def _ahead(self, rest: str, read: int) -> str:
-        """What follows in the text, first behind white space, which an added token may swallow."""
-        rest = rest.lstrip()
-        while len(rest) < self._reach and read < len(self._text):
-            rest = (rest + self._text[read : read + PIECE]).lstrip()
+        """What follows in the text: white space and accents, however many, each once, and what is behind them."""
+        loose: dict[str, None] = {}
+        while True:
+            solid = {char for char in set(rest) if not _is_loose(char)}
+            first = next(i for i, char in enumerate(rest) if char in solid) if solid else len(rest)
+            loose |= dict.fromkeys(rest[:first])
+            if solid or read >= len(self._text):
+                return "".join(loose) + (rest[first:] + self._text[read : read + self._reach])[: self._reach]
+            rest = self._text[read : read + PIECE]
             read += PIECE
-        return rest[: self._reach]
 
     def _squeezed(self, tokens: _Tokens, held: str) -> tuple[str, int]:
         """A piece with less at its end, if that gives one token or none, and where this token begins, or -1.
@@ -198,3 +207,8 @@ class Reader:
         behind = "a" if held[-1].isspace() else ""
         ids = _Tokens(self._encode(held + behind)).ids if behind else tokens.ids
         return (squeezed, at) if _Tokens(self._encode(squeezed + behind)).ids == ids else (held, -1)
+
+
+def _is_loose(char: str) -> bool:
+    """White space, which an added token behind it may swallow, or an accent, which a normalizer may move forward."""
+    return char.isspace() or unicodedata.combining(char) != 0

@@ -55,6 +55,7 @@ KINDS: dict[str, Callable[[], tokenizers.Tokenizer]] = {
     "byte-level BPE": lambda: byte_level(add_prefix_space=False),
     "byte-level BPE, NFC": lambda: byte_level(normalizers.NFC(), add_prefix_space=True),
     "byte-level BPE, digits": right_aligned_digits,
+    "BPE, characters": lambda: _trained("BPE", normalizers.NFC(), pre_tokenizers.Split(Regex("."), "isolated")),
     "BPE, Metaspace": lambda: _trained("BPE", None, pre_tokenizers.Metaspace()),
     "BPE, one word": lambda: _trained("BPE", normalizers.Sequence([normalizers.Replace(" ", "▁")]), None),
     "Unigram": lambda: _trained("Unigram", normalizers.NFKC(), pre_tokenizers.Metaspace()),
@@ -162,6 +163,7 @@ texts = st.lists(runs, min_size=1, max_size=8).map("".join)
 @example(text="a man" + "\n" * 9001 + "1", max_tokens=8000)
 # Two paths are equally good, but for the rounding of sums that begin with the score of what is unknown.
 @example(text="Ω" * 1502 + "a" + "=" * 2419, max_tokens=40)
+@example(text="the" + "\u0301" * 2000 + "\u0323", max_tokens=8)
 @example(text="1" * 3001, max_tokens=8)
 @example(text=("ab" * 400 + " ") * 5, max_tokens=40)
 @settings(max_examples=25)
