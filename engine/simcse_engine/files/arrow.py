@@ -95,6 +95,21 @@ def check_strings(table: Columnar, column: str) -> None:
         raise InputValueError(f'{table.name}: column "{column}" holds {kind}; expected string')
 
 
+def columnar_texts(table: Columnar, column: str) -> Iterator[str]:
+    """Read a column of strings; InputValueError, with the row's number, for one that is null or cannot be read."""
+    row = 0
+    for batch in table.batches([column]):
+        for cell in batch.column(0):
+            row += 1
+            try:
+                text = cell.as_py()
+            except ValueError as error:  # not UTF-8
+                raise _unreadable(table, row, column, error) from error
+            if text is None:
+                raise InputValueError(f'{table.name}, row {row}: "{column}" is null; an empty text is an empty string')
+            yield text
+
+
 def columnar_rows(table: Columnar, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Read some columns row by row, as JSON has them: each row's place for messages, and its fields.
 
@@ -135,10 +150,12 @@ def _batch_rows(
                     value = cell.as_py()
                     fields[column] = None if value is None else convert(value)
                 except ValueError as error:  # such as bytes that are not UTF-8
-                    raise InputValueError(
-                        f'{table.name}, row {row}: column "{column}" cannot be read ({error})'
-                    ) from error
+                    raise _unreadable(table, row, column, error) from error
             yield f"{table.name}, row {row}", fields
+
+
+def _unreadable(table: Columnar, row: int, column: str, error: ValueError) -> InputValueError:
+    return InputValueError(f'{table.name}, row {row}: column "{column}" cannot be read ({error})')
 
 
 _Convert = Callable[[Any], Any]

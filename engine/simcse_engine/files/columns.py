@@ -33,7 +33,7 @@ def text_of(row: dict[str, Any], column: str, place: str) -> str:
     """The text of a row; InputValueError if it is none."""
     text = row[column]
     if text is None:
-        raise InputValueError(f'{place}: "{column}" is null; an empty text is written as an empty string')
+        raise InputValueError(f'{place}: "{column}" is null; an empty text is an empty string')
     if not isinstance(text, str):
         raise InputValueError(f'{place}: expected a string under "{column}", not {text!r:.40}')
     if not text.isascii():

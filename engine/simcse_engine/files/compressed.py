@@ -1,7 +1,7 @@
 """Compressed files, read as what they hold: gzip, and zstd where Python or the package zstandard has it."""
 
+import contextlib
 import gzip
-import importlib.util
 import io
 import zlib
 from pathlib import Path
@@ -40,8 +40,7 @@ def decompressed(file: io.RawIOBase, path: Path) -> io.RawIOBase | None:
 
 
 def _zstd(file: io.RawIOBase, path: Path) -> io.RawIOBase:
-    # Python has it from 3.14 on.
-    if importlib.util.find_spec("compression") is not None:
+    with contextlib.suppress(ImportError):  # Python has it from 3.14 on
         from compression import zstd
 
         return _Content(zstd.ZstdFile(file), path, "zstd", (zstd.ZstdError, EOFError))

@@ -15,11 +15,15 @@ _MAX_BYTES = 1 << 28
 
 def plain_lines(file: BinaryIO, name: str) -> Iterator[str]:
     """Yield the lines of a UTF-8 file without their ends; InputValueError, with the line's number, where it is not."""
-    return (line.removesuffix("\n").removesuffix("\r") for line in whole_lines(file, name))
+    return _lines(file, name, ends=False)
 
 
 def whole_lines(file: BinaryIO, name: str) -> Iterator[str]:
     """Yield the lines of a UTF-8 file with their ends; errors as for `plain_lines`."""
+    return _lines(file, name, ends=True)
+
+
+def _lines(file: BinaryIO, name: str, *, ends: bool) -> Iterator[str]:
     # In a binary file a line ends at "\n" alone; in a text file it would end at a lone "\r" too.
     for number, line in enumerate(iter(functools.partial(file.readline, _MAX_BYTES + 1), b""), 1):
         if len(line) > _MAX_BYTES:
@@ -29,7 +33,7 @@ def whole_lines(file: BinaryIO, name: str) -> Iterator[str]:
             if not line:  # a byte order mark and nothing else: no line
                 return
         try:
-            yield line.decode()
+            yield line.decode() if ends else line.removesuffix(b"\n").removesuffix(b"\r").decode()
         except UnicodeDecodeError as error:
             kind = other_kind(line) if number == 1 else None
             if kind is not None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from ..errors import InputValueError
-from .arrow import ARROW, PARQUET, Columnar, check_strings, columnar_rows, open_columnar
-from .columns import KEY, METADATA, TEXT, check_column
+from .arrow import ARROW, PARQUET, Columnar, check_strings, columnar_rows, columnar_texts, open_columnar
+from .columns import KEY, METADATA, TEXT, check_column, text_of
 from .delimited import DELIMITERS, delimited_rows
 from .lines import json_lines
 from .reading import Reading
@@ -18,7 +18,7 @@ TABLES = (JSONL, *DELIMITERS, *WHOLE)
 Row = tuple[str, dict[str, Any]]
 
 
-def read_rows(file: BinaryIO, name: str, suffix: str, text: str | None, *, only_text: bool = False) -> Reading[Row]:
+def read_rows(file: BinaryIO, name: str, suffix: str, text: str | None) -> Reading[Row]:
     """Read the rows of a table.
 
     Args:
@@ -26,7 +26,6 @@ def read_rows(file: BinaryIO, name: str, suffix: str, text: str | None, *, only_
         name: the file's, for messages.
         suffix: one of `TABLES`, which tells its format.
         text: the column of the texts; None for "text".
-        only_text: without the other columns, where that saves work.
 
     Raises:
         InputValueError: at once for a file without such a column, where its beginning tells; later, with the place, for
@@ -38,16 +37,30 @@ def read_rows(file: BinaryIO, name: str, suffix: str, text: str | None, *, only_
     if suffix in DELIMITERS:
         columns, rows = delimited_rows(file, name, DELIMITERS[suffix])
         check_column(column, columns, name)
-        return Reading.of(rows if only_text else (_typed(row, column) for row in rows), file)
-    return read_columnar(open_columnar(file, name, suffix), column, only_text=only_text)
+        return Reading.of((_typed(row, column) for row in rows), file)
+    return read_columnar(open_columnar(file, name, suffix), column)
 
 
-def read_columnar(table: Columnar, text: str, *, only_text: bool = False) -> Reading[Row]:
+def read_columnar(table: Columnar, text: str) -> Reading[Row]:
     """Read the rows of an open Parquet or Arrow file; arguments and errors as for `read_rows`."""
-    check_column(text, table.columns, table.name)
-    check_strings(table, text)
-    rows = columnar_rows(table, [text] if only_text else [*table.columns])
-    return Reading.counted(rows, table.rows)
+    _check_texts(table, text)
+    return Reading.counted(columnar_rows(table, [*table.columns]), table.rows)
+
+
+def read_texts(file: BinaryIO, name: str, suffix: str, text: str | None) -> Reading[str]:
+    """Read the texts of a table alone; arguments and errors as for `read_rows`."""
+    column = TEXT if text is None else text
+    if suffix in WHOLE:
+        table = open_columnar(file, name, suffix)
+        _check_texts(table, column)
+        return Reading.counted(columnar_texts(table, column), table.rows)
+    rows = read_rows(file, name, suffix, text)
+    return rows.replaced(text_of(row, column, place) for place, row in rows)
+
+
+def _check_texts(table: Columnar, column: str) -> None:
+    check_column(column, table.columns, table.name)
+    check_strings(table, column)
 
 
 def _objects(file: BinaryIO, name: str, text: str | None) -> Iterator[Row]:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputValueError
-from .columns import TEXT, TEXT_COLUMN, text_of
+from .columns import TEXT_COLUMN
 from .lines import plain_lines
 from .opening import STDIN, open_input, open_stdin, open_whole, suffix_of
 from .reading import Reading
-from .tables import TABLES, WHOLE, read_rows
+from .tables import TABLES, WHOLE, read_texts
 
 
 @contextlib.contextmanager
@@ -41,10 +41,9 @@ def open_texts(source: str, text_column: str | None = None) -> Iterator[Reading[
         with open_lines(source) as lines:
             yield lines
         return
-    path, column = Path(source), TEXT if text_column is None else text_column
+    path = Path(source)
     with open_whole(path, WHOLE[suffix]) if suffix in WHOLE else open_input(path) as file:
-        rows = read_rows(file, source, suffix, text_column, only_text=True)
-        yield rows.replaced(text_of(row, column, place) for place, row in rows)
+        yield read_texts(file, source, suffix, text_column)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ from importlib import resources
 from pathlib import Path
 
 from simcse_engine.errors import CheckpointError, InputValueError
+from simcse_engine.files.opening import suffix_of
+from simcse_engine.files.tables import TABLES
 from simcse_engine.files.texts import open_lines
 
 # Fewer say too little about the range of an activation.
@@ -18,6 +20,8 @@ def built_in(name: str) -> list[str]:
 
 def read_corpus(path: Path) -> list[str]:
     """The distinct lines of a user's calibration file, blank ones left out."""
+    if suffix_of(path) in TABLES:
+        raise CheckpointError(f"{path}: is a table; calibration takes a file of sentences, one per line")
     try:
         with open_lines(str(path)) as lines:
             texts = list(dict.fromkeys(line for line in lines if line.strip()))

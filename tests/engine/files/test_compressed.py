@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,8 +139,8 @@ def test_zstd_with_the_package(tmp_path: Path) -> None:
 
 
 def test_zstd_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    for module in ("zstandard", "compression"):
+        monkeypatch.setitem(sys.modules, module, None)
     (tmp_path / "a.txt.zst").write_bytes(b"")
     with pytest.raises(InputValueError, match=r"pip install 'simcse-engine\[zstd\]', or decompress it"):
         read(tmp_path / "a.txt.zst")

@@ -1,5 +1,6 @@
 """The sentences that int8 is calibrated on and judged by."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,15 @@ def test_a_file_that_says_too_little(tmp_path: Path, content: bytes | None, says
     with pytest.raises(CheckpointError, match=says) as raised:
         read_corpus(path)
     assert str(raised.value).startswith(str(path))
+
+
+def test_compressed_files_and_tables(tmp_path: Path) -> None:
+    lines = [f"line {i}" for i in range(64)]
+    (tmp_path / "mine.txt.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    assert read_corpus(tmp_path / "mine.txt.gz") == lines
+    for name in ("mine.csv", "mine.jsonl.gz", "mine.parquet"):
+        with pytest.raises(CheckpointError, match="is a table; calibration takes a file of sentences"):
+            read_corpus(tmp_path / name)
 
 
 def test_it_is_read_before_the_checkpoint(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ to `simcse_engine.index.storage.exact`, so that every comparison is exact (docs/
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from ...inputs import python_value
 _MAX_DEPTH = 16
 _MAX_CONDITIONS = 500
 _MAX_VALUES = 10_000
+_FEW = 3
 _ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _COLUMN = "metadata"
 # To older releases of SQLite a string ends at a NUL, to newer ones a name does.
@@ -44,7 +46,7 @@ def compile_where(where: Mapping[str, Any]) -> Condition:
     """Compile a filter.
 
     >>> compile_where({"year": 5}).parameters
-    ('$."year"', '["[5,null]", "[5.0,null]"]')
+    ('$."year"', '[5,null]', '[5.0,null]')
 
     Args:
         where: fields and what they must be; all conditions must hold. ``"lang": "en"`` is short for
@@ -117,7 +119,7 @@ class _Compiler:
         return self._joined(parts, " AND ", empty=True)
 
     def _equals(self, path: str, operator: str, values: Sequence[object]) -> str:
-        """That a field is one of ``values``: all of them are one parameter, so that a long list is no long expression.
+        """That a field is one of ``values``.
 
         JSON as we write it has one text for each string, and one for each int and float, so that texts are compared.
         """
@@ -126,10 +128,16 @@ class _Compiler:
             raise InputValueError(f"{operator} has {len(values)} values; at most {_MAX_VALUES} are allowed")
         # With two paths, SQLite returns the JSON of what stands there, and not the value; the second leads nowhere.
         texts = [f"[{text},null]" for value in values for text in _equal_texts(operator, value)]
-        field, listed = self._bound(path, json.dumps(texts, ensure_ascii=False))
+        (field,) = self._bound(path)
+        # A list of many is one parameter, so that it is no long expression; of few, it would take longer.
+        if len(texts) > _FEW:
+            (listed,) = self._bound(json.dumps(texts, ensure_ascii=False))
+            listed = f"SELECT value FROM json_each({listed})"
+        else:
+            listed = ", ".join(self._bound(*texts))
         found = f"coalesce(json_extract({_COLUMN}, {field}, '$[0]'), '[null,null]')"
         found = f"CASE WHEN {_HOLDS_NUL} THEN exact_text({_COLUMN}, {field}) ELSE {found} END"
-        return f"({found} IN (SELECT value FROM json_each({listed})))"
+        return f"({found} IN ({listed}))"
 
     def _order(self, path: str, operator: str, value: object) -> str:
         """That a field is greater or less than ``value``."""
@@ -143,18 +151,15 @@ class _Compiler:
         exactly = f"coalesce(exact_order({_COLUMN}, {field}, {exact}) {sign} 0, 0)"
         if isinstance(operand, str):
             (text,) = self._bound(operand)
-            condition = f"coalesce({kind} = 'text' AND {found} {sign} {text}, 0)"
+            condition = f"coalesce({found} {sign} {text} AND {kind} = 'text', 0)"
             return f"CASE WHEN {_HOLDS_NUL} THEN {exactly} ELSE {condition} END"
-        # A whole number of 64 bits meets the limit. What SQLite reads as another number is off by less than the margin,
-        # and compared exactly. Zero and the smallest floats are always within it.
-        nearest = _as_float(operand)
-        limit = operand if isinstance(operand, float) or operand in _INT64 else math.copysign(math.inf, nearest)
-        whole, near, margin = self._bound(limit, nearest, abs(nearest) * _NEAR + 1e-300)
+        low, high, whole = self._bound(*_surroundings(operand))
+        below, above = f"{found} < {low}", f"{found} > {high}"
+        misses, meets = (below, above) if operator in ("$gt", "$gte") else (above, below)
         return (
-            f"CASE WHEN {_HOLDS_NUL} THEN {exactly} "
-            f"WHEN coalesce({kind} NOT IN ('integer', 'real'), 1) THEN 0 "
-            f"WHEN typeof({found}) = 'integer' THEN {found} {sign} {whole} "
-            f"WHEN abs({found} - {near}) > {margin} THEN {found} {sign} {near} ELSE {exactly} END"
+            f"CASE WHEN {_HOLDS_NUL} THEN {exactly} WHEN coalesce({misses}, 1) THEN 0 "
+            f"WHEN {kind} NOT IN ('integer', 'real') THEN 0 WHEN {meets} THEN 1 "
+            f"WHEN typeof({found}) = 'integer' THEN {found} {sign} {whole} ELSE {exactly} END"
         )
 
     def _joined(self, parts: list[str], by: str, *, empty: bool) -> str:
@@ -211,6 +216,20 @@ def _as_float(number: int | float) -> float:
         return float(number)
     except OverflowError:
         return math.inf if number > 0 else -math.inf
+
+
+def _surroundings(number: int | float) -> tuple[float, float, int | float]:
+    """From where to where a number has to be compared exactly, and what 64-bit whole numbers are compared with there.
+
+    The smallest floats, and zero, are always within.
+    """
+    near = min(max(_as_float(number), -sys.float_info.max), sys.float_info.max)
+    margin = abs(near) * _NEAR + 1e-300
+    low, high = near - margin, near + margin
+    # Beyond the largest float, nothing but whole numbers is.
+    low, high = (-math.inf if near == -sys.float_info.max else low, math.inf if near == sys.float_info.max else high)
+    whole = number if isinstance(number, float) or number in _INT64 else math.copysign(math.inf, near)
+    return low, high, whole
 
 
 def _checked_list(operator: str, value: object) -> Sequence[object]:
