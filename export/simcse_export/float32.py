@@ -15,6 +15,7 @@ import numpy as np
 
 from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
+from simcse_engine.errors import CheckpointError
 from simcse_engine.measure import parity
 from simcse_engine.session.library import save_optimized
 
@@ -100,8 +101,15 @@ def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
         normalize=model.normalize,
     )
     with recording_ranges(model.reference.model) as ranges:
-        vectors = [encode(text) for text in texts]
-    parity.save_check(folder, texts, np.stack(vectors))
+        vectors = np.stack([encode(text) for text in texts])
+    norms = np.linalg.norm(vectors, axis=1)
+    faults = [text for text, norm in zip(texts, norms, strict=True) if not 0 < norm < np.inf]
+    if faults:
+        raise CheckpointError(
+            f"{model.checkpoint.id}: transformers itself computes NaN, infinity or vectors of length 0 for "
+            f"{len(faults)} of {len(texts)} texts, such as {faults[0][:40]!r}; these are no trained weights"
+        )
+    parity.save_check(folder, texts, vectors)
     return ranges
 
 

@@ -65,11 +65,14 @@ class Architecture:
             or config.get("pruned_heads")
         ):
             return None
+        hidden, heads = _count(config, "hidden_size"), _count(config, "num_attention_heads")
+        if hidden % heads:
+            raise CheckpointError(f"config.json: hidden_size is {hidden}, no multiple of num_attention_heads {heads}")
         return cls(
             family=family,
             layers=_count(config, "num_hidden_layers"),
-            hidden=_count(config, "hidden_size"),
-            heads=_count(config, "num_attention_heads"),
+            hidden=hidden,
+            heads=heads,
             intermediate=_count(config, "intermediate_size"),
             vocabulary=_count(config, "vocab_size"),
             positions=_count(config, "max_position_embeddings"),

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from simcse_engine.errors import UnsupportedModelError
+from simcse_engine.errors import CheckpointError, UnsupportedModelError
 from simcse_engine.wording import argument
 
 from ..options import ExportOptions
@@ -11,7 +11,7 @@ from .architecture import TOKEN_TYPES, Architecture, Weights
 from .checkpoint import Checkpoint, choose_pooler, open_checkpoint
 from .length import Length, choose_length
 from .reference import Head, Reference
-from .weights import load_weights, select
+from .weights import load_weights, require_finite, select
 
 # The head: weight [out, in] and bias of the dense layer that pooler "cls" ends in.
 HEAD = ("pooler.dense.weight", "pooler.dense.bias")
@@ -56,6 +56,9 @@ class Model:
 
     def graph_weights(self) -> Weights:
         """The tensors that the authored graph needs; raises CheckpointError where one is missing or misshapen."""
+        layers, tensors = self.architecture.layers, len(self.weights)
+        if layers > tensors:
+            raise CheckpointError(f"config.json: num_hidden_layers is {layers}, and the weights are {tensors} tensors")
         return select(self.weights, self.architecture.shapes(self.pooler), optional=[TOKEN_TYPES])
 
 
@@ -71,8 +74,15 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
             " for ",
             argument("target", "cpu"),
         )
+    quantized = files.config.get("quantization_config") or files.config.get("compression_config")
+    if quantized:
+        raise UnsupportedModelError(
+            f"{files.id}: its weights are quantized, as quantization_config of config.json says; export the model that "
+            "was quantized, with --precision int8 for a small artifact"
+        )
     weights = load_weights(files.folder)
     pooler = choose_pooler(files, options.pooler, has_head=weights.keys() >= set(HEAD))
+    require_finite({name: array for name, array in weights.items() if pooler == "cls" or name not in HEAD})
     reference = Reference(files)
     truncate_dim = files.stated and files.stated.truncate_dim
     if truncate_dim is not None and truncate_dim >= reference.config.hidden_size:

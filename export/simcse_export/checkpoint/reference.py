@@ -88,7 +88,11 @@ class Reference:
         # A tokenizer may give what its model does not take, as token types of a DistilBERT.
         batch = {name: tensor for name, tensor in batch.items() if name in self._inputs}
         with torch.inference_mode():
-            output = self.model(**batch, output_hidden_states=True, return_dict=True)
+            try:
+                output = self.model(**batch, output_hidden_states=True, return_dict=True)
+            except Exception as error:  # what the config says may not suit any layer of torch
+                folder = self._checkpoint.folder
+                raise CheckpointError(f"{folder}: transformers cannot run it ({first_line(error)})") from error
             states = output.hidden_states
             first, last = output.last_hidden_state[:, 0], output.last_hidden_state
             if pooler == "cls":

@@ -19,6 +19,8 @@ from .architecture import Weights
 
 _WORDS = "embeddings.word_embeddings.weight"
 
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
 # Old checkpoints, bert-base-uncased among them, name a layer norm's two vectors as TensorFlow does.
 _OLD_ENDINGS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
@@ -47,15 +49,27 @@ def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:
             for old, new in _OLD_ENDINGS.items():
                 if short.endswith(old):
                     short = short.removesuffix(old) + new
-            if tensor.is_floating_point():
-                weights[short] = tensor.to(torch.float32).contiguous().numpy()
+            # Not the buffers that some checkpoints keep, such as position_ids.
+            if tensor.is_floating_point() or short.endswith((".weight", ".bias")):
+                weights[short] = _array(name, tensor)
     # SimCSE trains its head outside the encoder. Where there are two, the encoder's own is left over from pretraining.
     for name, tensor in raw.items():
         for part in ("weight", "bias"):
             if name.endswith(f"mlp.dense.{part}"):
                 weights.pop(name.removeprefix(prefix), None)
-                weights[f"pooler.dense.{part}"] = tensor.to(torch.float32).contiguous().numpy()
+                weights[f"pooler.dense.{part}"] = _array(name, tensor)
     return weights
+
+
+def _array(name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
+    if tensor.dtype not in _DTYPES or tensor.layout != torch.strided or tensor.is_meta:
+        kind = "meta" if tensor.is_meta else tensor.layout if tensor.layout != torch.strided else tensor.dtype
+        raise CheckpointError(
+            f"{name}: a tensor of {str(kind).removeprefix('torch.')}; expected one of "
+            f"{', '.join(str(dtype).removeprefix('torch.') for dtype in _DTYPES)}, as before any quantization"
+        )
+    array: NDArray[np.float32] = tensor.detach().to(torch.float32).contiguous().numpy()
+    return array
 
 
 def select(weights: Weights, shapes: Mapping[str, tuple[int, ...]], *, optional: Iterable[str] = ()) -> Weights:
@@ -66,6 +80,16 @@ def select(weights: Weights, shapes: Mapping[str, tuple[int, ...]], *, optional:
         if weights[name].shape != shape:
             raise CheckpointError(f"{name} has shape {weights[name].shape}, the config says {shape}")
     return {name: weights[name] for name in (*shapes, *(name for name in optional if name in weights))}
+
+
+def require_finite(weights: Weights) -> None:
+    """Refuse NaN and infinity, and name the tensors that hold them."""
+    names = [name for name, array in weights.items() if not np.isfinite(array).all()]
+    if names:
+        raise CheckpointError(
+            f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}: NaN or infinity among the "
+            "float32 weights; training diverged, or the file is damaged"
+        )
 
 
 def digest(weights: Weights, numbers: Mapping[str, Any]) -> str:
@@ -104,6 +128,8 @@ def _read(path: Path) -> list[tuple[str, torch.Tensor]]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # either library raises a dozen types for a damaged file
         raise CheckpointError(f"{path}: cannot be read ({first_line(error)}); is the download complete?") from error
-    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+    if not isinstance(loaded, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in loaded.items()
+    ):
         raise CheckpointError(f"{path}: holds no state dict of tensors")
     return list(loaded.items())

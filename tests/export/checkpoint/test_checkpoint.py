@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from transformers import AutoTokenizer
 
 from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.artifact.manifest import Manifest
-from simcse_engine.errors import CheckpointError, PoolerError
+from simcse_engine.errors import CheckpointError, PoolerError, UnsupportedModelError
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.checkpoint import _HUB_FILES, choose_pooler, open_checkpoint
 from support.checkpoints import edit_json, make_checkpoint, make_sentence_transformers, write_json
@@ -76,6 +77,34 @@ def test_a_config_that_lacks_a_number(bert: Path, key: str) -> None:
 def test_a_number_that_is_none(bert: Path, value: object) -> None:
     edit_json(bert / "config.json", num_hidden_layers=value)
     with pytest.raises(CheckpointError):
+        export(bert, bert.parent / "artifact", ExportOptions(pooler="avg"))
+
+
+@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+@pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "awq", "fp8"])
+def test_quantized_weights_are_refused(tmp_path: Path, model_type: str, method: str) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type=model_type)
+    edit_json(checkpoint / "config.json", quantization_config={"quant_method": method, "bits": 4})
+    with pytest.raises(UnsupportedModelError, match="its weights are quantized, as quantization_config"):
+        export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"num_attention_heads": 5}, "hidden_size is 32, no multiple of num_attention_heads 5"),
+        ({"num_attention_heads": 10**30}, "no multiple of num_attention_heads"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000, and the weights are 55 tensors"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
+        ({"vocab_size": 0}, "vocab_size is 0"),
+        ({"vocab_size": 178}, r"embeddings.weight has shape \(179, 32\), the config says \(178, 32\)"),
+        ({"attention_probs_dropout_prob": math.nan}, "transformers cannot run it"),
+        ({"pad_token_id": True}, "transformers cannot run it"),
+    ],
+)
+def test_numbers_that_make_no_model(bert: Path, change: dict[str, object], says: str) -> None:
+    edit_json(bert / "config.json", **change)
+    with pytest.raises(CheckpointError, match=says):
         export(bert, bert.parent / "artifact", ExportOptions(pooler="avg"))
 
 

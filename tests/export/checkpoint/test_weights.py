@@ -1,7 +1,9 @@
 """Weights come out alike from whatever file, precision, sharding or naming they lie in, and damage is named."""
 
 import json
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,17 @@ from support.forward import assert_equal, forward
 
 WORDS = "embeddings.word_embeddings.weight"
 QUERY = "encoder.layer.1.attention.self.query.weight"
+
+
+Change = Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+
+
+def edit_state(path: Path, change: Change) -> None:
+    """Rewrite a file of weights as ``change`` returns its tensors."""
+    if path.suffix == ".safetensors":
+        edit_weights(path.parent, change)
+    else:
+        torch.save(change(torch.load(path, weights_only=True)), path)
 
 
 def refused(checkpoint: Path, match: str) -> None:
@@ -207,7 +220,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
     assert not (checkpoint / "ran").exists()
 
 
-@pytest.mark.parametrize("content", [[torch.zeros(2)], {"epoch": 3}, torch.zeros(2)], ids=["list", "numbers", "tensor"])
+@pytest.mark.parametrize("content", [[torch.zeros(2)], {"epoch": 3}, {3: torch.zeros(2)}, torch.zeros(2)])
 def test_a_bin_that_holds_no_state_dict(tmp_path: Path, content: object) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", weights="pytorch_model.bin")
     torch.save(content, checkpoint / "pytorch_model.bin")
@@ -234,6 +247,85 @@ def test_a_missing_tensor(tmp_path: Path, name: str, raw: bool) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", raw=raw)
     edit_weights(checkpoint, lambda state: {key: value for key, value in state.items() if not key.endswith(name)})
     refused(checkpoint, f"lack .*{name}|lack .*embeddings")
+
+
+def changed(change: Callable[[torch.Tensor], torch.Tensor], name: str = QUERY) -> Change:
+    """A change of one tensor of a state dict."""
+    return lambda state: state | {name: change(state[name])}
+
+
+def holding(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Puts a value among a tensor's others."""
+
+    def put(tensor: torch.Tensor) -> torch.Tensor:
+        tensor = tensor.double()
+        tensor[3, 5] = value
+        return tensor
+
+    return put
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300])
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_values_that_are_no_numbers_are_named(tmp_path: Path, file: str, value: float) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", weights=file)
+    edit_state(checkpoint / file, changed(holding(value)))
+    refused(checkpoint, f"^{QUERY}: NaN or infinity among the float32 weights; training diverged, or")
+
+
+def test_a_head_that_is_not_used_may_hold_anything(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="mpnet")
+    edit_weights(checkpoint, changed(holding(math.nan), "pooler.dense.weight"))
+    with pytest.raises(CheckpointError, match=r"^pooler\.dense\.weight: NaN"):
+        export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls"))
+    export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))
+
+
+@pytest.mark.parametrize("change", [torch.zeros_like, lambda tensor: tensor * 1e30], ids=["zeros", "overflow"])
+def test_weights_that_make_no_vectors(tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint")
+    edit_weights(checkpoint, lambda state: {name: change(tensor) for name, tensor in state.items()})
+    refused(checkpoint, "transformers itself computes NaN, infinity or vectors of length 0 for 38 of 38 texts")
+
+
+@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+def test_double_precision(tmp_path: Path, model_type: str) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type=model_type, dtype=torch.float64)
+    export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))
+    assert_equal(tmp_path / "artifact", forward(checkpoint, "avg"))
+
+
+def test_parameters_are_tensors_too(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", weights="pytorch_model.bin")
+    expected = load_weights(checkpoint)
+    edit_state(
+        checkpoint / "pytorch_model.bin",
+        lambda state: {name: torch.nn.Parameter(tensor) for name, tensor in state.items()},
+    )
+    weights = load_weights(checkpoint)
+    np.testing.assert_array_equal(weights[QUERY], expected[QUERY])
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.int8, torch.uint8, torch.bool, torch.int64, torch.complex64, torch.float8_e4m3fn], ids=str
+)
+def test_other_types_of_numbers(tmp_path: Path, dtype: torch.dtype) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint")
+    edit_weights(checkpoint, changed(lambda tensor: tensor.to(dtype)))
+    refused(checkpoint, f"^{QUERY}: a tensor of {str(dtype).removeprefix('torch.')}; expected one of float32, float16")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda tensor: tensor.to_sparse(), "sparse_coo"),
+        (lambda tensor: tensor.to("meta"), "meta"),
+    ],
+)
+def test_other_kinds_of_tensors(tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor], kind: str) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", weights="pytorch_model.bin")
+    edit_state(checkpoint / "pytorch_model.bin", changed(change))
+    refused(checkpoint, f"^{QUERY}: a tensor of {kind}; expected")
 
 
 @pytest.mark.parametrize("name", [WORDS, QUERY])
