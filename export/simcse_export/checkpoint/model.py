@@ -58,7 +58,7 @@ class Model:
         """The tensors that the authored graph needs; raises CheckpointError where one is missing or misshapen."""
         layers, tensors = self.architecture.layers, len(self.weights)
         if layers > tensors:
-            raise CheckpointError(f"config.json: num_hidden_layers is {layers}, and the weights are {tensors} tensors")
+            raise CheckpointError(f"the weights lack layers: config.json says {layers}, and they are {tensors} tensors")
         return select(self.weights, self.architecture.shapes(self.pooler), optional=[TOKEN_TYPES])
 
 

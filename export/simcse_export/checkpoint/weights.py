@@ -109,7 +109,7 @@ def _files(folder: Path) -> list[Path]:
         if index.exists():
             try:
                 names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-                foreign = [name for name in names if Path(name).name != name]
+                foreign = [name for name in names if name in ("", "..") or Path(name).name != name]
             except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
                 raise CheckpointError(f"{index}: cannot be read ({error!r})") from error
             if foreign:

@@ -94,7 +94,7 @@ def test_quantized_weights_are_refused(tmp_path: Path, model_type: str, method: 
     [
         ({"num_attention_heads": 5}, "hidden_size is 32, no multiple of num_attention_heads 5"),
         ({"num_attention_heads": 10**30}, "no multiple of num_attention_heads"),
-        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000, and the weights are 55 tensors"),
+        ({"num_hidden_layers": 10**9}, "the weights lack layers: config.json says 1000000000, and they are 55 tensors"),
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
         ({"vocab_size": 0}, "vocab_size is 0"),
         ({"vocab_size": 178}, r"embeddings.weight has shape \(179, 32\), the config says \(178, 32\)"),
