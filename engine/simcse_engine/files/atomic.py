@@ -137,14 +137,15 @@ def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:
             # hands of other threads.
             if folder:
                 path.mkdir(0o777)
-                lock = os.open(path, os.O_RDONLY)
             else:
                 lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        except (FileExistsError, FileNotFoundError):
-            # Another writer has the name, or has removed the folder as abandoned.
-            if target.parent.is_dir():
+        except FileExistsError:  # another writer has the name
+            continue
+        if folder:
+            try:
+                lock = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:  # another writer has removed it as abandoned
                 continue
-            raise
         # Network file systems may refuse locks; then no lock can be taken, and nothing counts as abandoned.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
