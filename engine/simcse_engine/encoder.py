@@ -30,6 +30,7 @@ from .inputs import (
 )
 from .machine.cpu import usable_cpus
 from .machine.forks import ForkAware, register
+from .machine.limits import naming_limits
 from .pipeline import Rescued, submit_windows
 from .runner import Runner
 from .schedule import windows
@@ -83,6 +84,7 @@ class Encoder(ForkAware):
             RuntimeMissingError: onnxruntime is not installed, or installed twice.
             ProviderError: ``device`` cannot run here.
             InputValueError: an option has a value that cannot be used.
+            LimitError: this process may have no more open files, memory or threads.
         """
         self._closed = False
         # As the caller passed them: the process that unpickles may have other CPUs.
@@ -94,7 +96,7 @@ class Encoder(ForkAware):
         self._optimize_for = checked_choice("optimize_for", optimize_for, OptimizeFor)
         self._threads = checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact).absolute()
-        with contextlib.ExitStack() as on_failure:
+        with naming_limits, contextlib.ExitStack() as on_failure:
             on_failure.push(_release_frames)
             with loading_artifact(self._folder) as self.manifest:
                 self._device = checked_device(device, self.manifest)
@@ -148,24 +150,26 @@ class Encoder(ForkAware):
             InputValueError: a text holds a lone surrogate.
             TruncationError: a text is too long, with ``truncate="error"``.
             ClosedError: after `close`.
+            LimitError: this process may have no more memory or threads.
         """
         policy = self._policy(truncate)
         texts = checked_sequence(texts)
-        # All of them before the first runs: a bad text at the end must not cost the work before it.
-        check_texts(texts)
-        distinct = Distinct.of(texts)
-        vectors = np.empty((len(texts), self.dimension), np.float32)
-        done = 0
-        submitted = submit_windows([distinct], self._tokenizer, self._runner, policy)
-        with _progress_bar(len(texts), progress) as advance, contextlib.closing(submitted):
-            written = None if advance is None else lambda rows: advance(len(rows))
-            for window in submitted:
-                window.pending.write(vectors[done : done + window.count], written)
-                done += window.count
-            distinct.spread(vectors)
-            if advance is not None:
-                advance(len(texts) - done)
-        return vectors
+        with naming_limits:
+            # All of them before the first runs: a bad text at the end must not cost the work before it.
+            check_texts(texts)
+            distinct = Distinct.of(texts)
+            vectors = np.empty((len(texts), self.dimension), np.float32)
+            done = 0
+            submitted = submit_windows([distinct], self._tokenizer, self._runner, policy)
+            with _progress_bar(len(texts), progress) as advance, contextlib.closing(submitted):
+                written = None if advance is None else lambda rows: advance(len(rows))
+                for window in submitted:
+                    window.pending.write(vectors[done : done + window.count], written)
+                    done += window.count
+                distinct.spread(vectors)
+                if advance is not None:
+                    advance(len(texts) - done)
+            return vectors
 
     def stream(
         self, texts: Iterable[str], *, truncate: Truncate | None = None, progress: Callable[[int], Any] | None = None
@@ -208,7 +212,7 @@ class Encoder(ForkAware):
             if progress is not None:
                 progress(len(rows))
 
-        with contextlib.closing(submitted):
+        with naming_limits, contextlib.closing(submitted):
             for window in submitted:
                 group, count = window.group, window.count
                 vectors = np.empty((len(group.originals), self.dimension), np.float32)

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 from ..errors import CheckpointWarning, IndexWarning, SimCSEError, TruncationWarning, UnverifiedWarning
+from ..machine.limits import naming_limits
 from .signals import Stopped, stopping_on_signals
 from .streams import drop, flush_stdout, message_of, open_streams, print_message, settle
 
@@ -28,7 +29,8 @@ def run_program(program: str, work: Callable[[], int]) -> int:
     try:
         with stopping_on_signals(), _showing_warnings(program):
             try:
-                code = work()
+                with naming_limits:
+                    code = work()
             except SystemExit:
                 flush_stdout()  # such as --help
                 raise

@@ -37,6 +37,17 @@ def unreadable(path: Path, error: OSError, kind: type[SimCSEError]) -> SimCSEErr
 
 
 @contextlib.contextmanager
+def as_unreadable(path: Path, kind: type[SimCSEError]) -> Iterator[None]:
+    """Turn the system's refusals to read ``path`` into errors of a ``kind``; FileNotFoundError passes."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(path, error, kind) from error
+
+
+@contextlib.contextmanager
 def as_output_error(path: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
     """Turn the system's refusals to write ``path``, all or those in ``errors``, into errors of ours."""
     try:
@@ -54,7 +65,9 @@ def read_refusal(path: Path) -> OSError | None:
     """
     try:
         path.stat()
-        os.close(os.open(path.parent, os.O_RDONLY))
+        with contextlib.ExitStack() as opened:
+            for _ in range(3):  # as many as SQLite opens: the database, its log and what is shared
+                opened.callback(os.close, os.open(path.parent, os.O_RDONLY))
         if not os.access(path, os.R_OK):
             return PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:

@@ -25,6 +25,7 @@ from ..files.new_entries import open_entries
 from ..inputs import checked_sequence, part_of
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
+from ..machine.limits import naming_limits
 from ..pipeline import Rescued
 from .ann.saved import SavedGraph
 from .ann.scheme import CANDIDATES_PER_HIT
@@ -61,6 +62,7 @@ class Index(ForkAware):
         read_only: whether it refuses to write.
     """
 
+    @naming_limits
     def __init__(
         self,
         folder: str | os.PathLike[str],
@@ -95,6 +97,7 @@ class Index(ForkAware):
         register("index", self)
 
     @classmethod
+    @naming_limits
     def create(cls, folder: str | os.PathLike[str], artifact: Artifact, *, dtype: str = "f16") -> Self:
         """Make an empty index, and open it for writing.
 
@@ -164,6 +167,7 @@ class Index(ForkAware):
         """What the index is: its artifact, identity, dimension and dtype."""
         return self._store.about
 
+    @naming_limits
     def info(self) -> IndexInfo:
         """What the index is and holds, as of now."""
         with self._store.reading() as reader:
@@ -177,6 +181,7 @@ class Index(ForkAware):
             size_bytes=sum(map(size_of, self.folder.iterdir())),
         )
 
+    @naming_limits
     def add(
         self,
         texts: Sequence[str],
@@ -232,6 +237,7 @@ class Index(ForkAware):
                 rescued.vectors = self._binding.unit(rescued.vectors)
             raise
 
+    @naming_limits
     def add_vectors(
         self,
         vectors: NDArray[np.float32],
@@ -289,6 +295,7 @@ class Index(ForkAware):
                     batch = batch.with_vectors(vanished.positions, encoded)
         return keys
 
+    @naming_limits
     def add_from(
         self,
         path: str | os.PathLike[str],
@@ -348,6 +355,7 @@ class Index(ForkAware):
             progress=progress,
         )
 
+    @naming_limits
     def remove(self, keys: Iterable[int]) -> int:
         """Remove entries, all at once; on a full disk as many at once as there is space for.
 
@@ -359,6 +367,7 @@ class Index(ForkAware):
         """
         return self._writing.writer().remove(list(dict.fromkeys(checked_keys(keys))))
 
+    @naming_limits
     def get(self, keys: Iterable[int]) -> list[Entry | None]:
         """The entries under these keys, in their order; None where there is none."""
         checked = checked_keys(keys)
@@ -369,6 +378,7 @@ class Index(ForkAware):
                 self._views.check_keys(reader)
         return [entries.get(key) for key in checked]
 
+    @naming_limits
     def search(
         self,
         queries: Sequence[str] | NDArray[np.float32],
@@ -400,6 +410,7 @@ class Index(ForkAware):
         options = SearchOptions.checked(k, threshold, where, exact)
         return self._searcher.search(self._binding.queries(queries), options)
 
+    @naming_limits
     def checkpoint(self) -> None:
         """Bring the ANN graph up to date and save it; a damaged one is built again.
 
@@ -407,6 +418,7 @@ class Index(ForkAware):
         """
         self._writing.writer().checkpoint()
 
+    @naming_limits
     def compact(self, *, progress: Progress | None = None) -> None:
         """Drop what was removed or replaced, build the ANN graph anew, and give the space back.
 
@@ -422,6 +434,7 @@ class Index(ForkAware):
         """
         self._writing.writer().compact(progress)
 
+    @naming_limits
     def export(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
         """Write all entries into a file, which appears whole or not at all.
 
@@ -465,6 +478,7 @@ class Index(ForkAware):
         self.close()
         return True
 
+    @naming_limits
     def close(self) -> None:
         """Save the ANN graph if it lacks many entries, and let others write. Closing twice is fine."""
         self._opened.close()

@@ -4,19 +4,28 @@ Each library says in its own way that it got no more. `naming_limits` stands aro
 that in an error and its causes.
 """
 
+import _thread
 import contextlib
 import errno
 import os
 import resource
+import time
+from pathlib import Path
 from types import TracebackType
 
 from ..errors import LimitError, SimCSEError
+from ..wording import Wording
 from .cgroups import least_allowed
+
+Message = tuple[str | Wording, ...]
 
 # What libraries say in the text of an error that has no code: first of those that also mean the second.
 _MEMORY_WORDS = ("cannot allocate memory", "failed to allocate memory", "bad_alloc", "bad allocation", "out of memory")
 _THREAD_WORDS = ("can't start new thread", "pthread_create failed", "resource temporarily unavailable")
 _FILE_WORDS = ("too many open files", f"system error number {errno.EMFILE}")
+_ONE_THREAD = Wording("threads=1", "--threads 1")
+# How long threads that have ended are waited for.
+_MOST_PAUSES, _PAUSE_SECONDS = 200, 0.0001
 # From here on a group's limit of version 1 stands for none.
 _UNLIMITED_BYTES = 1 << 60
 
@@ -46,12 +55,12 @@ def limit_error(error: BaseException) -> LimitError | None:
     while cause is not None:
         message = _message(cause)
         if message is not None:
-            return LimitError(message)
+            return LimitError(*message)
         cause = cause.__cause__
     return None
 
 
-def _message(error: BaseException) -> str | None:
+def _message(error: BaseException) -> Message | None:
     if isinstance(error, SimCSEError):
         return None  # its text may quote a user's
     if isinstance(error, MemoryError):
@@ -73,29 +82,31 @@ def _message(error: BaseException) -> str | None:
     return None
 
 
-def _files_message(name: object = None, *, everywhere: bool = False) -> str:
+def _files_message(name: object = None, *, everywhere: bool = False) -> Message:
     of_what = "" if name is None else f" ({name})"
     if everywhere:
-        return f"no more files can be opened{of_what}: the whole system has as many as it may (sysctl fs.file-max)"
+        return (f"no more files can be opened{of_what}: the whole system has as many as it may (sysctl fs.file-max)",)
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (
-        f"no more files can be opened{of_what}: this process may have {allowed:,} "
-        "open at once (ulimit -n); raise that, or close encoders and indexes that are not in use"
+        f"no more files can be opened{of_what}: this process may have {allowed:,} open at once (ulimit -n); raise "
+        "that, or close encoders and indexes that are not in use",
     )
 
 
-def _threads_message() -> str:
+def _threads_message() -> Message:
     processes, group = _soft(resource.RLIMIT_NPROC), least_allowed("pids", ("pids.max", "pids.max"))
     limits = [f"this user may have {processes:,} processes and threads (ulimit -u)"] if processes is not None else []
     limits += [f"this container {group:,} (pids.max)"] if group is not None else []
+    # Each has a stack.
     limits += _memory_limits() if not limits or _soft(resource.RLIMIT_AS) is not None else []
-    return f"no more threads can be started: {', '.join(limits)}; raise that, or use fewer threads"
+    return (f"no more threads can be started: {', '.join(limits)}; raise that, or use fewer, as with ", _ONE_THREAD)
 
 
-def _memory_message(of_what: str = "") -> str:
+def _memory_message(of_what: str = "") -> Message:
+    limits = ", ".join(_memory_limits())
     return (
-        f"memory ran out{of_what}: {', '.join(_memory_limits())}; raise that, hand over fewer texts at once, or use "
-        "fewer threads"
+        f"memory ran out{of_what}: {limits}; raise that, hand over fewer or shorter texts at once, or use ",
+        _ONE_THREAD,
     )
 
 
@@ -116,3 +127,29 @@ def _soft(which: int) -> int | None:
     """The limit that holds now; None where there is none."""
     limit, _ = resource.getrlimit(which)
     return None if limit == resource.RLIM_INFINITY else limit
+
+
+def check_threads(count: int) -> None:
+    """Raise RuntimeError where so many threads cannot run at once: some libraries hang there, or end the process."""
+    before, end = _running(), _thread.allocate_lock()
+    with end:
+        for _ in range(count - 1):
+            _thread.start_new_thread(_wait, (end,))
+    # They count until the system has seen their end, which is near.
+    for _ in range(_MOST_PAUSES):
+        if _running() <= before:
+            break
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _wait(end: "_thread.LockType") -> None:
+    with end:
+        pass
+
+
+def _running() -> int:
+    """How many threads this process has, as the system counts them; 0 where it does not tell."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir()))
+    except OSError:
+        return 0

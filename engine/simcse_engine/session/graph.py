@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import IntegrityError, ProviderError
+from ..machine.limits import check_threads
 from .feeds import FEEDS
 from .library import CPU, INSTALL, first_line, import_runtime, preload_libraries, probe_provider
 from .maker import make_session
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 def settings(threads: int) -> "onnxruntime.SessionOptions":
     """The settings of every session of ours; on a CPU, so many threads share a run."""
     ort = import_runtime()
+    # Where it gets one of its threads and not the next, the runtime waits for ever.
+    check_threads(threads)
     result = ort.SessionOptions()
     result.intra_op_num_threads = threads
     result.inter_op_num_threads = 1

@@ -90,6 +90,7 @@ def probe_provider(provider: str) -> str | None:
     preload_libraries(ort, provider)
     settings = ort.SessionOptions()
     settings.log_severity_level = 4
+    settings.intra_op_num_threads = 1
     try:
         session = make_session(ort, _PROBE, settings, providers=[provider], enable_fallback=0)
         if session.get_providers()[0] != provider:

@@ -7,6 +7,7 @@ deal with that. So it is saved only from time to time, and dropped whenever a sa
 
 import contextlib
 import errno
+import functools
 import mmap
 import os
 import threading
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError
 from ...files.atomic import whole_file
+from ...machine.limits import check_threads
 from ..storage.regular import open_regular
 from .layout import Layout, LayoutError
 from .saved import SavedGraph, pieces_of
@@ -122,7 +124,7 @@ class AnnGraph:
             with self._turn:
                 alone = threads == 1 or len(self._graph) < _ALONE_ROWS
                 with _translating_errors("the ANN graph"):
-                    self._graph.add(keys, stored, threads=1 if alone else threads)
+                    self._graph.add(keys, stored, threads=1 if alone else _started(threads))
                 if not alone:
                     self.strays = np.concatenate([self.strays, self._unreached(rows[part], stored, threads)])
         with self._turn:
@@ -157,7 +159,7 @@ class AnnGraph:
             if count == 0:
                 return np.empty((len(queries), 0), np.int64), covered
             with _translating_errors("the ANN graph"):
-                matches = self._graph.search(stored, count, threads=min(threads, len(queries)))
+                matches = self._graph.search(stored, count, threads=_started(min(threads, len(queries))))
         if isinstance(matches, BatchMatches):
             rows = matches.keys.astype(np.int64)
             # The rest of a short result is filled with numbers that look like keys.
@@ -208,12 +210,19 @@ def _missed(
     """Which rows are not among the ``count`` that a search for themselves finds: bool [rows]."""
     if not len(rows):
         return np.empty(0, np.bool_)
-    matches = graph.search(stored, count, threads=min(threads, len(rows)))
+    matches = graph.search(stored, count, threads=_started(min(threads, len(rows))))
     keys, distances = matches.keys.reshape(len(rows), -1), matches.distances.reshape(len(rows), -1)
     # If all matches equal the row itself, it counts as reached: it has more equals than fit.
     missed: NDArray[np.bool_] = ~(keys == rows[:, None].astype(np.uint64)).any(axis=1)
     missed &= distances.max(axis=1) > _EQUAL
     return missed
+
+
+@functools.cache
+def _started(threads: int) -> int:
+    """So many threads, after a look whether they can be started: USearch ends the process where they cannot."""
+    check_threads(threads)
+    return threads
 
 
 def _new(scheme: Scheme) -> "_USearch":

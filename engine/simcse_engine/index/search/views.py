@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError, IndexWarning
+from ...machine.limits import limit_error
 from ...wording import Wording
 from ..ann.saved import SavedGraph
 from ..ann.scheme import Scheme
@@ -192,6 +193,8 @@ class Views:
                 )
             return AnnGraph.open(self.store.folder, saved, self.scheme, threads=self.threads)
         except (IndexDamagedError, OSError) as error:
+            if limit_error(error) is not None:
+                raise
             if isinstance(error, FileNotFoundError) and self.store.state().graph != state.graph:
                 raise
             advice = Wording(

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import IndexDamagedError
+from ...errors import IndexDamagedError, SearchIndexError
+from ...files.refusals import as_unreadable
 from .regular import open_regular
 
 _MAGIC = b"SimCSEv1"
@@ -104,11 +105,12 @@ class VectorMap:
 
         Raises:
             FileNotFoundError: it does not exist; a compaction deletes the file of an older state.
+            SearchIndexError: the system lets nobody read it now.
             IndexDamagedError: it is no regular file, no vector file, another index's, or shorter than its rows.
         """
         self.path = path
         self.rows = rows
-        with os.fdopen(open_regular(path), "rb") as file:
+        with as_unreadable(path, SearchIndexError), os.fdopen(open_regular(path), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(_HEADER.size)
             _check_header(path, head, dimension, generation, name)
