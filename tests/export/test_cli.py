@@ -214,6 +214,12 @@ def run(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+def test_stdout_that_is_closed() -> None:
+    line = f"{sys.executable} -m simcse_export.cli --version >&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (1, "simcse-export: error: stdout is closed\n")
+
+
 def test_help_does_not_wait_for_torch() -> None:
     done = run(
         "import sys\n"

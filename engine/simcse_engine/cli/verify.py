@@ -1,10 +1,12 @@
 """The command `verify`: an artifact's vectors on this machine against the reference model's."""
 
 import argparse
+import contextlib
 import warnings
 from typing import TYPE_CHECKING
 
 from .arguments import PROGRAM, Commands, add_artifact, add_command, add_encoder_options
+from .bars import Bar
 from .output import print_result
 from .streams import message_of, print_message
 
@@ -25,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     from ..artifact.hub import locate
     from ..encoder import Encoder
     from ..errors import OutputError, UnverifiedWarning
-    from ..measure.parity import LIMITS, record, verify
+    from ..measure.parity import LIMITS, load_check, record, verify
 
     folder = locate(args.artifact)
     with warnings.catch_warnings():
@@ -33,7 +35,8 @@ def run(args: argparse.Namespace) -> None:
         # The artifact's own limit, and no warnings of cuts: some of its check texts are too long on purpose.
         encoder = Encoder(folder, device=args.device, threads=args.threads)
     with encoder:
-        parity = verify(encoder, folder)
+        with contextlib.closing(Bar("vectors", 2 * len(load_check(folder)[0]))) as bar:
+            parity = verify(encoder, folder, bar.advance)
         manifest = encoder.manifest
         recorded = manifest.verified is None and encoder.device != "cpu"
         if recorded:

@@ -26,8 +26,7 @@ class InputFile(io.BufferedReader):
     def __init__(self, path: Path, handle: int) -> None:
         """Read the file that is open under ``handle``."""
         self._disk = io.FileIO(handle)
-        status = os.fstat(handle)
-        self.total = status.st_size if stat.S_ISREG(status.st_mode) else None
+        self.total = size_of(self._disk)
         try:
             content = decompressed(self._disk, path)
             super().__init__(content or self._disk, _BUFFER_BYTES)
@@ -46,6 +45,15 @@ class InputFile(io.BufferedReader):
         """Close the file."""
         super().close()
         self._disk.close()
+
+
+def size_of(file: io.IOBase | BinaryIO) -> int | None:
+    """The size of an open file; None for what has none, such as a pipe."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:  # a stream that is no file
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def suffix_of(source: str | os.PathLike[str]) -> str:

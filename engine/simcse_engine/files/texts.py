@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import InputValueError
 from .columns import TEXT_COLUMN
 from .lines import plain_lines
-from .opening import STDIN, open_input, open_stdin, open_whole, suffix_of
+from .opening import STDIN, open_input, open_stdin, open_whole, size_of, suffix_of
 from .reading import Reading
 from .tables import TABLES, WHOLE, read_texts
 
@@ -50,7 +50,8 @@ def open_texts(source: str, text_column: str | None = None) -> Iterator[Reading[
 def open_lines(source: str) -> Iterator[Reading[str]]:
     """Open a file of plain lines, whatever its name, or "-" for stdin; errors as for `open_texts`."""
     if source == STDIN:
-        yield Reading(plain_lines(open_stdin(), "stdin"))
+        file = open_stdin()
+        yield Reading(plain_lines(file, "stdin"), size_of(file), file.tell)
         return
     with open_input(Path(source)) as file:
         yield Reading.of(plain_lines(file, source), file)

@@ -5,6 +5,7 @@ publishes nothing that disagrees; `verify` repeats the comparison on any machine
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,10 +134,11 @@ def record(folder: Path, manifest: Manifest, parity: Parity) -> Manifest:
     return verified
 
 
-def verify(encoder: "Encoder", folder: Path) -> Parity:
+def verify(encoder: "Encoder", folder: Path, progress: Callable[[int], object] = lambda _: None) -> Parity:
     """Encode the artifact's check texts with ``encoder`` and require the precision's parity.
 
-    The texts run both in one call and one by one, so that both of the encoder's ways to run are compared.
+    The texts run both in one call and one by one, so that both of the encoder's ways to run are compared. ``progress``
+    is called with a number of vectors whenever so many more are there.
     """
     texts, reference = load_check(folder)
     if not texts or reference.shape != (len(texts), encoder.dimension):
@@ -144,8 +146,11 @@ def verify(encoder: "Encoder", folder: Path) -> Parity:
             f"{folder / CHECK}: {len(texts)} texts and vectors of shape {reference.shape}, where this artifact's "
             f"have {encoder.dimension} floats; export again"
         )
-    together = encoder.encode(texts, truncate="silent")
-    alone = np.concatenate([encoder.encode([text], truncate="silent") for text in texts])
-    parity = compare(np.concatenate([together, alone]), np.concatenate([reference, reference]))
+    vectors = [encoder.encode(texts, truncate="silent")]
+    progress(len(texts))
+    for text in texts:
+        vectors.append(encoder.encode([text], truncate="silent"))
+        progress(1)
+    parity = compare(np.concatenate(vectors), np.concatenate([reference, reference]))
     parity.require(encoder.manifest.precision)
     return parity

@@ -1,6 +1,7 @@
 """Bars on a terminal, and how many texts they say a file has."""
 
 import os
+import re
 import subprocess
 import termios
 from pathlib import Path
@@ -48,6 +49,9 @@ def test_bars(artifact: Path, tmp_path: Path) -> None:
     assert " 3000/3000 [" in on_terminal("index", "add", index, vectors, "--texts", texts)
     assert " 6000/6000 [" in on_terminal("index", "compact", index)
     assert " 6000/6000 [" in on_terminal("index", "export", index, tmp_path / "all.jsonl")
+    assert re.search(r" (\d+)/\1 \[", on_terminal("verify", artifact))
+    with texts.open("rb") as file:
+        assert " 3000/3000 [" in on_terminal("encode", artifact, "-", "-o", vectors, stdin=file.fileno())
     # Nobody knows how much a pipe will bring.
     with texts.open("rb") as file, subprocess.Popen(["cat"], stdin=file, stdout=subprocess.PIPE) as pipe:
         shown = on_terminal("encode", artifact, "-", "-o", vectors, stdin=pipe.stdout.fileno())
