@@ -27,7 +27,7 @@ def run_program(program: str, work: Callable[[], int]) -> int:
     open_streams()
     _escape_unprintable()
     try:
-        with stopping_on_signals(), _showing_warnings(program):
+        with stopping_on_signals(), _showing_warnings(program), naming_limits:
             try:
                 with naming_limits:
                     code = work()

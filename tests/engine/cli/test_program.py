@@ -8,6 +8,15 @@ from simcse_engine.cli.program import run_program
 from simcse_engine.errors import IndexWarning
 
 
+def test_memory_that_runs_out(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise MemoryError
+
+    assert run_program("some-program", work) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("some-program: error: memory ran out: ")
+
+
 def test_warnings_are_a_line_without_a_path(capsys: pytest.CaptureFixture[str]) -> None:
     def work() -> int:
         for _ in range(2):
