@@ -173,10 +173,11 @@ class Index(ForkAware):
         with self._store.reading() as reader:
             self._views.check_counts(reader)
             state = reader.state()
+        saved = SavedGraph.of(state.graph)
         return IndexInfo(
             entries=state.entries,
             dead=state.deaths,
-            in_graph=0 if state.graph is None else SavedGraph.from_json(state.graph).covered,
+            in_graph=0 if saved is None else saved.covered,
             about=self.about,
             size_bytes=sum(map(size_of, self.folder.iterdir())),
         )

@@ -10,10 +10,10 @@ from pathlib import Path
 from .ann.saved import SavedGraph
 from .storage.records import State
 
-# Exactly the names that this engine gives.
-_VECTORS = re.compile(r"vectors-([1-9][0-9]{0,14})\.f32")
-_GRAPH = re.compile(r"graph-([1-9][0-9]{0,14})-[0-9a-f]{8}\.usearch")
-_UNFINISHED = re.compile(rf"\.(?:{_VECTORS.pattern}|{_GRAPH.pattern})\.partial-[a-z0-9_]{{8}}")
+# Exactly the names that this engine gives. Compiled with the first use, as who only searches has none.
+_VECTORS = r"vectors-([1-9][0-9]{0,14})\.f32"
+_GRAPH = r"graph-([1-9][0-9]{0,14})-[0-9a-f]{8}\.usearch"
+_UNFINISHED = rf"\.(?:{_VECTORS}|{_GRAPH})\.partial-[a-z0-9_]{{8}}"
 
 
 def stale_files(folder: Path, state: State, *, begun: int | None = None) -> Iterator[Path]:
@@ -21,21 +21,22 @@ def stale_files(folder: Path, state: State, *, begun: int | None = None) -> Iter
 
     ``begun`` is the generation of a compaction that has ended, well or not.
     """
-    saved = None if state.graph is None else SavedGraph.from_json(state.graph).file
+    saved = SavedGraph.of(state.graph)
     for path in folder.iterdir():
-        if match := _VECTORS.fullmatch(path.name):
+        if match := re.fullmatch(_VECTORS, path.name):
             generation = int(match[1])
             stale = generation < state.generation or (generation == begun != state.generation)
-        elif match := _GRAPH.fullmatch(path.name):
+        elif match := re.fullmatch(_GRAPH, path.name):
             # One of this generation is an earlier save, or one that was interrupted before it counted.
-            stale = (int(match[1]) <= state.generation or int(match[1]) == begun) and path.name != saved
+            stale = int(match[1]) <= state.generation or int(match[1]) == begun
+            stale = stale and not (saved is not None and path.name == saved.file)
         else:
-            stale = _UNFINISHED.fullmatch(path.name) is not None
+            stale = re.fullmatch(_UNFINISHED, path.name) is not None
         if stale:
             yield path
 
 
 def next_generation(folder: Path, state: State) -> int:
     """The number of a compaction's files, later than any that lies there."""
-    found = [int(match[1]) for path in folder.iterdir() if (match := _VECTORS.fullmatch(path.name))]
+    found = [int(match[1]) for path in folder.iterdir() if (match := re.fullmatch(_VECTORS, path.name))]
     return max([state.generation, *found]) + 1

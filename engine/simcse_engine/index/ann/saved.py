@@ -57,6 +57,14 @@ class SavedGraph:
             raise IndexDamagedError(f"the database's record of the graph is damaged ({error})") from error
         return record
 
+    @classmethod
+    def of(cls, text: str | None) -> Self | None:
+        """As `from_json`; None where there is no record, or a damaged one."""
+        try:
+            return None if text is None else cls.from_json(text)
+        except IndexDamagedError:
+            return None
+
     def is_of(self, content: memoryview, threads: int) -> bool:
         """Whether ``content`` is that of the file that was saved."""
         by_crc = bool(self.pieces) and isinstance(self.pieces[0], int)

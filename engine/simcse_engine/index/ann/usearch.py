@@ -22,7 +22,6 @@ from ...errors import IndexDamagedError
 from ...files.atomic import whole_file
 from ...machine.limits import check_threads
 from ..storage.regular import open_regular
-from .layout import Layout, LayoutError
 from .saved import SavedGraph, pieces_of
 from .scheme import Scheme, quantized
 
@@ -86,28 +85,32 @@ class AnnGraph:
         if not saved.is_of(content, threads):
             raise IndexDamagedError(f"{path}: is not the graph that was saved (its digest differs)")
         opened = cls(scheme)
-        try:
-            opened._layout(saved).check(content)
-        except LayoutError as error:
-            raise IndexDamagedError(f"{path}: is no graph of this index ({error})") from error
+        opened._check_layout(path, content, saved)
         with _translating_errors(str(path)):
             opened._graph.view(content)
         opened._content, opened.covered, opened.saved_covered = content, saved.covered, saved.covered
         opened.strays = np.array(saved.strays, np.int64)
         return opened
 
-    def _layout(self, saved: SavedGraph) -> Layout:
+    def _check_layout(self, path: Path, content: memoryview, saved: SavedGraph) -> None:
         from usearch.compiled import ScalarKind
+
+        # Imported lazily: an index without an ANN graph need not.
+        from .layout import Layout, LayoutError
 
         # Any: type checkers take its metric for another's.
         graph: Any = self._graph
         kinds = [kind.value for kind in (graph.metric_kind, graph.dtype, ScalarKind.U64, ScalarKind.U32)]
-        return Layout(
+        layout = Layout(
             head=(*kinds, saved.members, 0, graph.ndim, False),
             vector_bytes=self.scheme.vector_bytes,
             connectivity=self.scheme.connectivity,
             keys=saved.covered,
         )
+        try:
+            layout.check(content)
+        except LayoutError as error:
+            raise IndexDamagedError(f"{path}: is no graph of this index ({error})") from error
 
     def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], *, covered: int, threads: int) -> None:
         """Add rows that are not in it, with their vectors; from then on it covers the rows below ``covered``."""

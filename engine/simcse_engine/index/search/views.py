@@ -210,7 +210,8 @@ class Views:
         with self._lock:
             if self._opened is not None and self._opened[0] == state.generation:
                 return 0 if self.ann is None else self.ann.covered
-        return 0 if state.graph is None else SavedGraph.from_json(state.graph).covered
+        saved = SavedGraph.of(state.graph)
+        return 0 if saved is None else saved.covered
 
     def begin_writing(self) -> None:
         """Keep the ANN graph from now on, as the caller extends it, unless another writer has saved a later one."""

