@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tokenizers
 
-# A piece holds the interpreter's lock for some milliseconds.
-PIECE = 4096
+# The longest text to hand over at once: of CJK, it holds the interpreter's lock for about 10 ms.
+LONGEST = 8192
+_PIECE = 4096
 # Most tokens take fewer characters.
 _CHARS_PER_TOKEN = 8
 # So many neighbouring ends of a text must agree. Few vocabularies have longer entries.
@@ -97,7 +98,7 @@ class Reader:
                 if self._is_settled(tokens, first + missing, held, read):
                     return self._cut(tokens, taken + tokens.ids[first:])
                 squeezed, at = self._squeezed(tokens, held)
-                step = PIECE if len(squeezed) < len(held) else len(held)
+                step = _PIECE if len(squeezed) < len(held) else len(held)
                 held, short = squeezed, max(at, short)
                 continue
             taken += tokens.ids[first:last]
@@ -109,7 +110,7 @@ class Reader:
             start = next((place for _, place in before[1:] if place <= before[0][1] - self._reach), 0)
             seam, held, done, short = tokens.ids[word:last], held[start:], end - start, max(short - start, -1)
             self._unsettled = 0
-            step = min(PIECE, _CHARS_PER_TOKEN * (missing - (last - first)) + 2 * self._reach)
+            step = min(_PIECE, _CHARS_PER_TOKEN * (missing - (last - first)) + 2 * self._reach)
 
     def _by_prefixes(self) -> tuple[list[int], bool]:
         """Read from the start of the text, twice as far each time, until it is settled."""
@@ -123,7 +124,7 @@ class Reader:
 
     @property
     def _first_step(self) -> int:
-        return min(PIECE, _CHARS_PER_TOKEN * self._max_tokens + 3 * self._reach)
+        return min(_PIECE, _CHARS_PER_TOKEN * self._max_tokens + 3 * self._reach)
 
     def _enough(self, tokens: _Tokens) -> int:
         """Tokens that decide: as many as are kept, and one more."""
@@ -187,8 +188,8 @@ class Reader:
             loose |= dict.fromkeys(rest[:first])
             if solid or read >= len(self._text):
                 return "".join(loose) + (rest[first:] + self._text[read : read + self._reach])[: self._reach]
-            rest = self._text[read : read + PIECE]
-            read += PIECE
+            rest = self._text[read : read + _PIECE]
+            read += _PIECE
 
     def _squeezed(self, tokens: _Tokens, held: str) -> tuple[str, int]:
         """A piece with less at its end, if that gives one token or none, and where this token begins, or -1.

@@ -8,7 +8,7 @@ from pathlib import Path
 import tokenizers
 
 from .errors import InputValueError, IntegrityError
-from .pieces import PIECE, Reader
+from .pieces import LONGEST, Reader
 from .wording import argument
 
 # More characters than a subword has.
@@ -57,13 +57,13 @@ class Tokenizer:
     def _kept(self, texts: Sequence[str]) -> Iterator[tuple[list[int], bool]]:
         """Of each text the ids that are kept, and whether there are more."""
         if self._together and len(texts) > 1:
-            short = iter(self._tokenizer.encode_batch_fast([text for text in texts if len(text) <= PIECE]))
-            return (self._cut(next(short)) if len(text) <= PIECE else self._read(text) for text in texts)
+            short = iter(self._tokenizer.encode_batch_fast([text for text in texts if len(text) <= LONGEST]))
+            return (self._cut(next(short)) if len(text) <= LONGEST else self._read(text) for text in texts)
         # One by one: a batch, even of one, starts the library's own thread pool, which heeds neither the encoder's
         # thread count nor a fork. One thread tokenizes far faster than a CPU runs the graph
         # (docs/decisions/009-tokenization.md).
         encode = self._tokenizer.encode
-        return (self._cut(encode(text)) if len(text) <= PIECE else self._read(text) for text in texts)
+        return (self._cut(encode(text)) if len(text) <= LONGEST else self._read(text) for text in texts)
 
     def _cut(self, encoding: tokenizers.Encoding) -> tuple[list[int], bool]:
         ids = encoding.ids
@@ -77,7 +77,7 @@ class Tokenizer:
 
     def _encode(self, piece: str) -> tokenizers.Encoding:
         """Encode a piece. Only a batch lets other threads run meanwhile; one of a single piece stays on this thread."""
-        if len(piece) <= 2 * PIECE:
+        if len(piece) <= LONGEST:
             return self._tokenizer.encode(piece)
         return self._tokenizer.encode_batch([piece])[0]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
-from simcse_engine.pieces import PIECE, Reader
+from simcse_engine.pieces import LONGEST, Reader
 from support.checkpoints import CORPUS
 
 SPECIAL = ["<s>", "</s>", "<unk>", "<mask>"]
@@ -204,7 +204,7 @@ def test_pieces_are_short_and_few(kind: str, unit: str) -> None:
 
     text = unit * (300_000 // len(unit))
     ids, cut = Reader(encode, text, 128, REACH).read()
-    assert max(lengths) <= 2 * PIECE
+    assert max(lengths) <= LONGEST
     # Of one token or none, the text is read to its end, each piece once or twice; of more, as much as it takes.
     assert sum(lengths) <= (200_000 if cut else 2.5 * len(text))
     assert len(ids) == 128 or not cut

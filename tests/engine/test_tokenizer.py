@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcse_engine.errors import InputTypeError, InputValueError, IntegrityError
 from simcse_engine.inputs import check_texts
-from simcse_engine.pieces import PIECE
+from simcse_engine.pieces import LONGEST
 from simcse_engine.tokenizer import Tokenizer
 from support.checkpoints import make_checkpoint
 from support.child import run_script
@@ -167,8 +167,9 @@ def test_together_is_as_one_by_one(path: Path) -> None:
 @given(
     words=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=8),
     max_tokens=st.integers(3, 12),
-    length=st.integers(PIECE - 50, 2 * PIECE),
+    length=st.integers(LONGEST - 50, LONGEST + 1000),
 )
+@settings(max_examples=40)
 def test_very_long_texts_are_cut_as_if_read_whole(path: Path, words: list[str], max_tokens: int, length: int) -> None:
     # Around and far beyond the length from which a text is read in pieces.
     text = "".join(itertools.islice(itertools.cycle(" ".join([*words, ""])), length))
@@ -185,7 +186,7 @@ def test_a_long_text_takes_little_memory(path: Path) -> None:
 
         tokenizer = Tokenizer(Path(sys.argv[1]), 16)
         units = "漢", "\\n", ",", "\\u00a0", "ab", "\\u0301", "Ω", "한"
-        texts = [unit * (1_000_000 // len(unit)) for unit in units]
+        texts = [unit * (500_000 // len(unit)) for unit in units]
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         tokenizer.encode(texts)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
