@@ -2,6 +2,14 @@
 
 A call into the library takes time and memory by the length of its text, and holds the interpreter's lock. So a long
 text is handed over in pieces; each begins with some words of the one before (docs/decisions/009-tokenization.md).
+
+- Words that have ended are taken (`_last_ended`). Proven, unless a pre-tokenizer looks further ahead than `reach`
+  characters; then pieces that do not fit together, or that change with their last character, mostly tell.
+- A word without an end is cut where the text gives the same ids wherever it ends (`_is_settled`). Proven for merges and
+  best paths whose entries have up to `_ENDS` characters; else an agreement of growing prefixes.
+- A stretch that gives one token or none is kept short (`_squeezed`). An agreement: with less of it the ids are the same.
+
+What none of these settles is read whole.
 """
 
 import unicodedata
