@@ -7,7 +7,7 @@ text is handed over in pieces; each begins with some words of the one before (do
   characters; then pieces that do not fit together, or that change with their last character, mostly tell.
 - A word without an end is cut where the text gives the same ids wherever it ends (`_is_settled`). Proven for merges and
   best paths whose entries have up to `_ENDS` characters; else an agreement of growing prefixes.
-- A stretch that gives one token or none is kept short (`_squeezed`). An agreement: with less of it the ids are the same.
+- A stretch that gives one token or none is kept short (`_squeezed`). An agreement: less of it gives the same ids.
 
 What none of these settles is read whole.
 """
