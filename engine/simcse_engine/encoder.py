@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -97,7 +98,7 @@ class Encoder(ForkAware):
         self._threads = checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact).absolute()
         with naming_limits, contextlib.ExitStack() as on_failure:
-            on_failure.push(_release_frames)
+            on_failure.push(_releasing_frames(until=sys.exception()))
             with loading_artifact(self._folder) as self.manifest:
                 self._device = checked_device(device, self.manifest)
                 self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
@@ -300,11 +301,18 @@ class Encoder(ForkAware):
         )
 
 
-def _release_frames(_: object, error: BaseException | None, __: object) -> None:
-    """Let go of what an error's frames hold: a caller who keeps the error must not keep a session with its threads."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__context__
+def _releasing_frames(until: BaseException | None) -> Callable[[object, BaseException | None, object], None]:
+    """Let go of what an error's frames hold: a caller who keeps the error must not keep a session with its threads.
+
+    ``until`` is what the caller was handling before; its frames are the caller's.
+    """
+
+    def release(_: object, error: BaseException | None, __: object) -> None:
+        while error is not None and error is not until:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__context__
+
+    return release
 
 
 @contextlib.contextmanager

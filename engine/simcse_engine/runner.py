@@ -87,7 +87,7 @@ class Runner:
             if self._mixed or self._side_by_side == 1 or len(batches) <= 1:
                 session = self.joint()
                 parts = []
-                # No comprehension: before Python 3.12 a cell of it would keep the session, see `_release_frames`.
+                # No comprehension: before Python 3.12 a cell of it would keep the session, see `_releasing_frames`.
                 for batch in batches:
                     parts.append((batch, _done(session.run(*_end_to_end(ids, batch)))))
                 return Pending(parts)

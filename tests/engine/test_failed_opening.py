@@ -93,6 +93,24 @@ def test_failed_warm_up(artifact: Path, of_another_dimension: Path, tmp_path: Pa
     assert run_script(START + OPENINGS, artifact, of_another_dimension, tmp_path / "index") == ""
 
 
+def test_what_a_caller_handles_keeps_its_frames(artifact: Path, altered: Path) -> None:
+    script = """
+    def fail():
+        local = 7
+        raise ValueError
+
+    try:
+        fail()
+    except ValueError as error:
+        try:
+            Encoder(bad)
+        except IntegrityError:
+            pass
+        assert error.__traceback__.tb_next.tb_frame.f_locals == {"local": 7}
+    """
+    assert run_script(START + script, artifact, altered) == ""
+
+
 def test_interrupted_at_any_point(artifact: Path) -> None:
     script = """
     sys.unraisablehook = lambda unraisable: None  # an interrupt that meets a destructor goes no further

@@ -189,6 +189,7 @@ def test_verify_fails(artifact_copy: Path, change: Callable[[list[str], Vectors]
         lambda texts, vectors: (texts[:-1], vectors),
         lambda texts, vectors: (texts, vectors[:-1]),
         lambda texts, vectors: (texts, vectors[:, :-1]),
+        lambda texts, vectors: (texts, vectors[:, 0]),
         lambda texts, vectors: (texts[:0], vectors[:0]),
     ],
 )
