@@ -28,6 +28,7 @@ from .errors import (
 )
 from .files.atomic import whole_folder
 from .files.opening import open_input
+from .files.refusals import as_output_error
 from .index import Index
 from .inputs import checked_count
 from .measure.cosines import unit_rows
@@ -212,7 +213,8 @@ class SimCSE:
         self._check_device(device)
         sentences = _sentences(sentences_or_file_path)
         # Only an Index searches, saves and grows, so that there is one path. Its files are removed with this object.
-        home = tempfile.mkdtemp(prefix="simcse-engine-")
+        with as_output_error(Path(os.environ.get("TMPDIR", "/tmp"))):
+            home = tempfile.mkdtemp(prefix="simcse-engine-")
         temporary = weakref.finalize(self, _remove_folder, home, os.getpid())
         try:
             folder = Path(home) / "index"

@@ -24,6 +24,7 @@ from simcse_engine.errors import (
     SearchIndexError,
 )
 from simcse_export import ExportOptions, export
+from support.child import run_script
 
 TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "some one is walking"]
 
@@ -284,3 +285,19 @@ def test_no_noise(model: SimCSE, capfd: pytest.CaptureFixture[str]) -> None:
         model.build_index(TEXTS)
         model.search(TEXTS)
     assert capfd.readouterr() == ("", "")
+
+
+def test_nowhere_to_build_an_index(artifact: Path) -> None:
+    script = """
+        import resource, sys
+        from simcse_engine import SimCSE
+        from simcse_engine.errors import OutputError
+        simcse = SimCSE(sys.argv[1])
+        # Python looks for a folder in which it can write a file.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        try:
+            simcse.build_index(["a"])
+        except OutputError as error:
+            print("No usable temporary directory" in str(error))
+    """
+    assert run_script(script, artifact) == "True\n"
