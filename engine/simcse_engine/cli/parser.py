@@ -1,7 +1,6 @@
 """The parser of a command line: without arguments it shows its help, and it says what a typing error meant."""
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
@@ -59,5 +58,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:
+    import difflib  # for those alone who have mistyped
+
     near = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean {near[0]}?" if near else ""

@@ -1,7 +1,6 @@
 """The command `similarity`: cosines between sentences."""
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    import shutil
+
     from ..measure.cosines import unit_rows
 
     sentences = [args.first, *args.others]
