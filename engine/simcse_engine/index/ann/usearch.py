@@ -128,8 +128,8 @@ class AnnGraph:
                 alone = threads == 1 or len(self._graph) < _ALONE_ROWS
                 with _translating_errors("the ANN graph"):
                     self._graph.add(keys, stored, threads=1 if alone else _started(threads))
-                if not alone:
-                    self.strays = np.concatenate([self.strays, self._unreached(rows[part], stored, threads)])
+                    if not alone:
+                        self.strays = np.concatenate([self.strays, self._unreached(rows[part], stored, threads)])
         with self._turn:
             self.covered = covered
 
@@ -200,10 +200,12 @@ def _mapped(path: Path) -> memoryview:
 
 @contextlib.contextmanager
 def _translating_errors(what: str) -> Iterator[None]:
-    """Turn USearch's errors into ours."""
+    """Turn USearch's errors into ours, and that which it makes of Ctrl-C into what it was."""
     try:
         yield
     except RuntimeError as error:
+        if str(error) == "Operation has been terminated":
+            raise KeyboardInterrupt from error
         raise IndexDamagedError(f"{what}: USearch refuses it ({error})") from error
 
 

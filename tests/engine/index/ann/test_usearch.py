@@ -13,6 +13,7 @@ from simcse_engine.errors import IndexDamagedError, OutputError
 from simcse_engine.index.ann.saved import SavedGraph
 from simcse_engine.index.ann.scheme import CANDIDATES_PER_HIT, Scheme
 from simcse_engine.index.ann.usearch import AnnGraph
+from support.child import run_script
 from support.indexes import nearest_keys, unit_vectors
 
 LEAST_RECALL = {"f32": 0.999, "f16": 0.999, "bf16": 0.99, "i8": 0.98, "b1": 0.5}
@@ -200,3 +201,21 @@ def test_threads_take_turns() -> None:
         thread.join()
     assert not errors
     assert len(graph) == graph.covered == 2000
+
+
+def test_an_interruption_is_one() -> None:
+    script = """
+        import os, signal, threading
+        import numpy as np
+        from simcse_engine.index.ann.scheme import Scheme
+        from simcse_engine.index.ann.usearch import AnnGraph
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        vectors = np.random.default_rng(0).standard_normal((200_000, 64), dtype=np.float32)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            AnnGraph(Scheme(dimension=64, dtype="f32")).add(np.arange(200_000), vectors, covered=200_000, threads=2)
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    assert run_script(script) == "interrupted\n"
