@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ArtifactNotFoundError, InputTypeError
+from ..files.refusals import UNWRITABLE, unwritable
 from .checkpoints import CHECKPOINT_FILES, export_command, is_checkpoint, not_exported
 from .manifest import ARTIFACT_FILES, ENGINE_FILES, MANIFEST
 
@@ -91,6 +92,7 @@ def fetch(
     """
     # Imported lazily: it takes 0.1 s that a local artifact need not pay.
     from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
@@ -103,5 +105,7 @@ def fetch(
             f"does not hold {revision or 'it'}{offline_advice}"
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            raise unwritable(Path(error.filename or HF_HUB_CACHE), error) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactNotFoundError(f"{repo}: no such folder here, and as a hub id: {reason}") from error

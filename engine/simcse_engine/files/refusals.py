@@ -13,6 +13,7 @@ from ..machine.limits import limit_error
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 # What the system says of writing, of all that a block may raise: the rest may be about other files.
 NO_ROOM = frozenset({*_FULL, errno.EFBIG})
+UNWRITABLE = NO_ROOM | {errno.EACCES, errno.EPERM, errno.EROFS}
 # As much as SQLite asks for at once.
 _PROBE_BYTES = 32 << 10
 

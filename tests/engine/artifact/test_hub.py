@@ -10,6 +10,7 @@ from simcse_engine import Encoder
 from simcse_engine.artifact.hub import hub_id_of, locate, locate_remembered
 from simcse_engine.errors import ArtifactNotFoundError, InputTypeError
 from support.child import run_script
+from support.disks import fill, small_disk
 from support.hubs import COMMIT, NOWHERE, Hub, fill_cache, hub_of
 
 # Prints what became of Encoder(argv[1]); argv[2] is where it must have been loaded from.
@@ -190,3 +191,13 @@ def test_from_a_hub(artifact: Path, tmp_path: Path, hub: Hub) -> None:
     assert output.startswith("ArtifactNotFoundError: user/other: no such folder here, and as a hub id: 404")
     output = run_script(OPEN, "user/na--me", "", **settings)
     assert output.startswith("ArtifactNotFoundError: user/na--me: no such folder here, and as a hub id: Cannot have --")
+
+
+def test_a_cache_without_room(tmp_path: Path, hub: Hub) -> None:
+    with small_disk(tmp_path / "disk", 64 << 10) as disk:
+        fill(disk / "filler", leave=24 << 10)
+        settings = {"HF_HOME": str(disk / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        environment = {**settings, "PYTHONWARNINGS": "ignore"}
+        output = run_script(OPEN, "user/name", "", **environment)
+    assert output.startswith(f"DiskFullError: {disk}")
+    assert "the disk is full" in output

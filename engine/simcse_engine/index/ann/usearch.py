@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError
 from ...files.atomic import whole_file
+from ...files.refusals import unwritable, write_refusal
 from ...machine.limits import check_threads
 from ..storage.regular import open_regular
 from .saved import SavedGraph, pieces_of
@@ -178,8 +179,9 @@ class AnnGraph:
             try:
                 self._graph.save(path)
             except RuntimeError as error:
-                # USearch says "Failed to write" for a full disk as for everything else; whole_file translates this one.
-                raise OSError(errno.ENOSPC, "No space left on device", str(path)) from error
+                # USearch says "Failed to write" whatever the system answered.
+                refusal = write_refusal(path) or OSError(errno.EIO, os.strerror(errno.EIO))
+                raise unwritable(folder / name, refusal) from error
             content = _mapped(path)
             size_bytes, pieces = len(content), pieces_of(content, threads)
             covered, members = self.covered, len(self._graph)
