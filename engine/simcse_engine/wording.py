@@ -10,6 +10,16 @@ max_tokens=64: the artifact's limit is 32
 from dataclasses import dataclass
 from typing import Any
 
+_JSON_KINDS = {
+    "dict": "an object",
+    "list": "a list",
+    "str": "a string",
+    "bool": "true or false",
+    "int": "a number",
+    "float": "a number",
+    "NoneType": "null",
+}
+
 
 @dataclass(frozen=True)
 class Wording:
@@ -36,6 +46,12 @@ def argument(name: str, value: object) -> Wording:
 def item(name: str, position: int, *, called: str) -> Wording:
     """An item of a caller's list, such as ``texts[0]``, which whoever has a file or words calls "text 1"."""
     return Wording(f"{name}[{position}]", f"{called} {position + 1:,}")
+
+
+def kind_of(value: object) -> Wording:
+    """What a value is: its type in Python, and what JSON calls it, in which the command line has it."""
+    kind = type(value).__name__
+    return Wording(kind, _JSON_KINDS.get(kind, kind))
 
 
 class Worded:

@@ -31,6 +31,13 @@ def test_search_what_metadata_say(index: Path, tmp_path: Path, capsys: pytest.Ca
     assert printed.endswith('  [4]  a\\x1b[31m b c  {"year": 2021}\n')
     assert "not JSON" in wrong_use(capsys, "search", index, "a", "--where", "{")
     assert "no JSON object" in wrong_use(capsys, "search", index, "a", "--where", "3")
+    for where, says in (
+        ('{"year": {}}', 'give an operator, as in {"$gte": 2020}'),
+        ('{"year": {"$gt": true}}', "$gt is given true or false; expected a number or a string"),
+        ('{"year": {"$in": [{}]}}', "$in is given an object; expected a string, number, true, false or null"),
+        ('{"$not": 3}', "a filter is a number; expected an object of fields"),
+    ):
+        assert says in failure(capsys, "search", index, "a", "--where", where)
     assert "-1 to 1" in wrong_use(capsys, "search", index, "a", "--threshold", "2")
     assert "from 1 on" in wrong_use(capsys, "search", index, "a", "-k", "0")
     assert "$near" in failure(capsys, "search", index, "a", "--where", '{"year": {"$near": 3}}')

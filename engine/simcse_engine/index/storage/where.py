@@ -13,12 +13,17 @@ from typing import Any
 
 from ...errors import InputTypeError, InputValueError
 from ...inputs import python_value
+from ...wording import Wording, kind_of
 
 # SQLite's parser has a stack of 100, of which a level of a filter takes up to four.
 _MAX_DEPTH = 16
 _MAX_CONDITIONS = 500
 _MAX_VALUES = 10_000
 _FEW = 3
+# What filters are made of, as Python and as JSON call it.
+_FIELDS = Wording("a dict of fields", "an object of fields")
+_SCALAR = Wording("a str, number, bool or None", "a string, number, true, false or null")
+_ORDERED = Wording("a number or a str", "a number or a string")
 _ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _COLUMN = "metadata"
 # To older releases of SQLite a string ends at a NUL, to newer ones a name does.
@@ -79,7 +84,7 @@ class _Compiler:
 
     def filter(self, where: object, depth: int) -> str:
         if not isinstance(where, Mapping):
-            raise InputTypeError(f"a filter is {type(where).__name__}; expected a dict of fields")
+            raise InputTypeError("a filter is ", kind_of(where), "; expected ", _FIELDS)
         _check_depth(depth)
         return self._joined([self._entry(name, operand, depth) for name, operand in where.items()], " AND ", empty=True)
 
@@ -99,7 +104,7 @@ class _Compiler:
         if not isinstance(operand, Mapping):
             return self._equals(path, "$eq", [operand])
         if not operand:
-            raise InputValueError(f"the filter on {path[2:]} is empty; give an operator, as in {{'$gte': 2020}}")
+            raise InputValueError(f'the filter on {path[2:]} is empty; give an operator, as in {{"$gte": 2020}}')
         _check_depth(depth)
         parts = []
         for operator, value in operand.items():
@@ -145,7 +150,9 @@ class _Compiler:
         sign = _ORDER[operator]
         operand = _checked_scalar(operator, value)
         if operand is None or isinstance(operand, bool):
-            raise InputTypeError(f"{operator} is given {operand!r}; expected a number or a str")
+            raise InputTypeError(
+                f"{operator} is given ", Wording(f"{operand!r}", kind_of(operand).command_line), "; expected ", _ORDERED
+            )
         field, exact = self._bound(path, _as_json(operator, operand))
         kind, found = f"json_type({_COLUMN}, {field})", f"json_extract({_COLUMN}, {field})"
         exactly = f"coalesce(exact_order({_COLUMN}, {field}, {exact}) {sign} 0, 0)"
@@ -184,7 +191,7 @@ def _checked_scalar(operator: str, value: object) -> str | int | float | None:
     value = python_value(value)
     if value is None or isinstance(value, str | int | float):
         return value
-    raise InputTypeError(f"{operator} is given {type(value).__name__}; expected a str, number, bool or None")
+    raise InputTypeError(f"{operator} is given ", kind_of(value), "; expected ", _SCALAR)
 
 
 def _as_json(operator: str, value: object) -> str:
@@ -235,7 +242,7 @@ def _surroundings(number: int | float) -> tuple[float, float, int | float]:
 def _checked_list(operator: str, value: object) -> Sequence[object]:
     if isinstance(value, list | tuple):
         return value
-    raise InputTypeError(f"{operator} is given {type(value).__name__}; expected a list")
+    raise InputTypeError(f"{operator} is given ", kind_of(value), "; expected a list")
 
 
 def _path(name: str) -> str:
