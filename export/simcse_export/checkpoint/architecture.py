@@ -118,6 +118,6 @@ def _count(config: Mapping[str, Any], name: str) -> int:
 
 def _epsilon(config: Mapping[str, Any]) -> float:
     value = config.get("layer_norm_eps", 1e-12)
-    if not isinstance(value, float | int) or isinstance(value, bool) or not value > 0:
+    if not isinstance(value, float | int) or isinstance(value, bool) or not 0 < value < 1:
         raise CheckpointError(f"config.json: layer_norm_eps is {value!r}")
     return float(value)

@@ -33,7 +33,11 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
             tokenizer = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, **tokenizer_settings(stated)
             )
-    except Exception as error:  # whatever transformers' parsers raise
+            # Some faults show with a text's special tokens, or its unknown words.
+            empty, _ = (tokenizer(text)["input_ids"] for text in ("", "\U0010ffff"))
+    except BaseException as error:  # whatever transformers' parsers raise; a panic of tokenizers is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise CheckpointError(_not_loaded(folder, error)) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise CheckpointError(f"{folder}: {type(tokenizer).__name__} has no fast version, which the engine needs")
@@ -43,7 +47,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
             raise CheckpointError(f"{path}: {setting} is {value!r}; the engine supports {supported!r}")
     # transformers compares lengths with anything that the file holds.
     Length.stated(tokenizer.model_max_length, "model_max_length", path)
-    if not tokenizer("")["input_ids"]:
+    if not empty:
         raise CheckpointError(f"{folder}: the tokenizer adds no special tokens; an empty text would have no token")
     if checkpoint.stated is not None and checkpoint.stated.lowercase:
         _lowercase(tokenizer)
@@ -60,7 +64,7 @@ def _lowercase(tokenizer: PreTrainedTokenizerFast) -> None:
         tokenizer._tokenizer = type(backend).from_str(json.dumps(content))
 
 
-def _not_loaded(folder: Path, error: Exception) -> str:
+def _not_loaded(folder: Path, error: BaseException) -> str:
     models = sorted(path.name for path in folder.glob("*.model"))
     if models and not any((folder / name).is_file() for name in _TOKENIZERS):
         # transformers speaks of what failed in its place.

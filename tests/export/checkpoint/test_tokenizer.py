@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,23 @@ def test_other_token_types_than_0_are_refused(tmp_path: Path) -> None:
     write_json(checkpoint / "tokenizer.json", content)
     with pytest.raises(UnsupportedModelError, match="gives tokens another type than 0, which no artifact does"):
         export(checkpoint, tmp_path / "artifact", AVG)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda content: content["post_processor"]["special_tokens"].pop("[CLS]"), "no entry found for key"),
+        (lambda content: content["model"]["vocab"].pop("[UNK]"), r"Missing \[UNK\] token"),
+    ],
+    ids=["special", "unknown"],
+)
+def test_a_token_that_is_not_there(tmp_path: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint")
+    content = json.loads((checkpoint / "tokenizer.json").read_text())
+    change(content)
+    write_json(checkpoint / "tokenizer.json", content)
+    with pytest.raises(CheckpointError, match=f"transformers cannot load its tokenizer .*{says}"):
+        load_tokenizer(open_checkpoint(checkpoint))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("sentencepiece") is not None, reason="sentencepiece is installed")
