@@ -22,7 +22,7 @@ _FIELDS: Mapping[str, Mapping[int, str]] = {
 }
 _KEY, _VALUE = 1, 2  # of ExternalData
 _OP_TYPE, _ATTRIBUTE = 4, 5  # of Node
-_NAME, _INT, _STRING = 1, 3, 4  # of Attribute
+_NAME, _INT, _STRING, _REFERENCE = 1, 3, 4, 21  # of Attribute
 
 # Without either, a message leads to no name: most do not, and are passed over.
 _LOCATION, _PLAN_NODE = b"location", b"EPContext"
@@ -69,6 +69,8 @@ def _files_of_plan(graph: bytes, node: slice) -> list[bytes]:
     attributes: dict[bytes, list[slice]] = {}
     for number, value in _fields(graph, node):
         if number == _ATTRIBUTE and isinstance(value, slice):
+            if any(_strings(graph, value, _REFERENCE)):
+                raise UnreadableGraphError("a node that stands for a compiled graph takes an attribute of its function")
             for name in _strings(graph, value, _NAME):
                 attributes.setdefault(name, []).append(value)
     modes = [[v for number, v in _fields(graph, each) if number == _INT] for each in attributes.get(b"embed_mode", [])]

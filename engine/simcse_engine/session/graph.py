@@ -27,6 +27,8 @@ def settings(threads: int) -> "onnxruntime.SessionOptions":
     result.log_severity_level = 3
     # Export wrote the graph as it runs, so nothing is left to rewrite (docs/decisions/002-no-rewriting-at-load.md).
     result.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # By its name alone, the runtime would take an .ort file for its own format, which nobody has read beforehand.
+    result.add_session_config_entry("session.load_model_format", "ONNX")
     # Threads spin between the steps of a run, for its latency, and sleep as soon as the run is over.
     result.add_session_config_entry("session.force_spinning_stop", "1")
     # A memory pattern of one batch helps no batch of another shape, and keeps the memory of the largest.

@@ -116,6 +116,13 @@ def test_compiled_graph_that_says_twice_whether_it_holds_the_plan() -> None:
     assert files_named(model([made]).SerializeToString()) == {OUTSIDE.encode()}
 
 
+def test_compiled_graph_in_a_function_whose_caller_names_the_file() -> None:
+    made = helper.make_node("EPContext", ["x"], ["y"], embed_mode=0)
+    made.attribute.add(name="ep_cache_context", type=onnx.AttributeProto.STRING, ref_attr_name="path")
+    with pytest.raises(UnreadableGraphError, match="attribute of its function"):
+        files_named(function(node=made).SerializeToString())
+
+
 # Messages by hand: bytes of a field's number and wire type, of a length, of text.
 def field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(content)) + content
