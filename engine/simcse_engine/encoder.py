@@ -213,10 +213,11 @@ class Encoder(ForkAware):
             if progress is not None:
                 progress(len(rows))
 
-        with naming_limits, contextlib.closing(submitted):
+        with contextlib.closing(submitted):
             for window in submitted:
                 group, count = window.group, window.count
-                vectors = np.empty((len(group.originals), self.dimension), np.float32)
+                with naming_limits:
+                    vectors = np.empty((len(group.originals), self.dimension), np.float32)
                 done.clear()
                 try:
                     window.pending.write(vectors[:count], written)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .distinct import Distinct
 from .errors import ClosedError, TruncationError, TruncationWarning
 from .inputs import Truncate, text_item
+from .machine.limits import naming_limits
 from .runner import Pending, Runner
 from .schedule import windows
 from .tokenizer import Tokenizer
@@ -53,7 +54,9 @@ def submit_windows(
             for texts in windows(group.texts, runner.limits):
                 # Before anything else of the runner is touched: the fork may have left its locks held.
                 _refuse_after_fork(runner)
-                tokens = tokenizer.encode(texts)
+                # Around work of ours alone: what the caller's texts raise, whatever it says, is the caller's.
+                with naming_limits:
+                    tokens = tokenizer.encode(texts)
                 too_long = [texts[i] for i in tokens.cut]
                 if too_long and truncate == "error":
                     raise TruncationError(
@@ -65,7 +68,8 @@ def submit_windows(
                     )
                 cut += group.count(too_long)
                 total += group.count(texts)
-                under_way.append(Window(group, len(texts), runner.submit(tokens.ids)))
+                with naming_limits:
+                    under_way.append(Window(group, len(texts), runner.submit(tokens.ids)))
                 # Only their vectors are needed from here on.
                 del tokens, texts
                 if len(under_way) > 1:

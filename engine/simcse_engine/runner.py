@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from .artifact.manifest import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
+from .machine.limits import naming_limits
 from .schedule import Limits, limits_for, make_batches
 from .session.opening import open_session
 from .session.session import Session
@@ -159,7 +160,8 @@ class Pending:
         self._parts.reverse()
         while self._parts:
             positions, future = self._parts.pop()
-            out[positions] = future.result()
+            with naming_limits:
+                out[positions] = future.result()
             if written is not None:
                 written(positions)
         return out

@@ -22,6 +22,8 @@ Message = tuple[str | Wording, ...]
 # What libraries say in the text of an error that has no code: first of those that also mean the second.
 _MEMORY_WORDS = ("cannot allocate memory", "failed to allocate memory", "bad_alloc", "bad allocation", "out of memory")
 _THREAD_WORDS = ("can't start new thread", "pthread_create failed", "resource temporarily unavailable")
+# The loader's reserve for libraries, which is no limit of the process.
+_NO_MEMORY_WORDS = "static tls block"
 _FILE_WORDS = ("too many open files", f"system error number {errno.EMFILE}")
 _ONE_THREAD = Wording("threads=1", "--threads 1")
 # How long threads that have ended are waited for.
@@ -72,7 +74,7 @@ def _message(error: BaseException) -> Message | None:
             return _files_message(error.filename, everywhere=error.errno == errno.ENFILE)
         return None
     text = str(error).lower()
-    if any(words in text for words in _MEMORY_WORDS):
+    if any(words in text for words in _MEMORY_WORDS) and _NO_MEMORY_WORDS not in text:
         # The runtime says the same of both.
         return _memory_message(" (of this process, or of the GPU if it runs on one)")
     if any(words in text for words in _THREAD_WORDS):

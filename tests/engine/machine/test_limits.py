@@ -6,10 +6,12 @@ import resource
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from simcse_engine import Encoder
 from simcse_engine.errors import ArtifactError, IndexLockedError, InputValueError, LimitError
 from simcse_engine.machine.limits import check_threads, limit_error, naming_limits
 from support.child import run_script
@@ -50,10 +52,29 @@ def test_what_libraries_say(error: Exception, beginning: str) -> None:
 def test_other_errors_pass() -> None:
     locked = IndexLockedError("another process has it")
     locked.__cause__ = BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-    for error in (locked, InputValueError("texts[0]: Too many open files"), FileNotFoundError("Too many open files")):
+    late = ImportError("libgomp.so.1: cannot allocate memory in static TLS block")
+    quoting = InputValueError("texts[0]: Too many open files")
+    for error in (locked, late, quoting, FileNotFoundError("Too many open files")):
         assert limit_error(error) is None
         with pytest.raises(type(error)), naming_limits:
             raise error
+
+
+def test_what_a_caller_raises_amid_a_stream_is_the_caller_s(artifact: Path) -> None:
+    mine = RuntimeError("CUDA out of memory")
+
+    def texts() -> Iterator[str]:
+        yield "a man"
+        raise mine
+
+    def progress(count: int) -> None:
+        raise mine
+
+    with Encoder(artifact) as encoder:
+        for stream in (encoder.stream(texts()), encoder.stream(["a man"], progress=progress)):
+            with pytest.raises(RuntimeError) as caught:
+                list(stream)
+            assert caught.value is mine
 
 
 def test_values_are_those_that_hold() -> None:
