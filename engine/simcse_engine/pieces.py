@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tokenizers
 
-# The longest text to hand over at once: of CJK, it holds the interpreter's lock for about 10 ms.
-LONGEST = 8192
 _PIECE = 4096
 # Most tokens take fewer characters.
 _CHARS_PER_TOKEN = 8

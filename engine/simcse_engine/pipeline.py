@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ class Window:
     pending: Pending  # their vectors
 
 
-@dataclass
 class Rescued:
     """What had been encoded of a window of a stream when it was interrupted.
 
@@ -35,8 +34,9 @@ class Rescued:
         vectors: float32 [positions, dimension].
     """
 
-    positions: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
-    vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    def __init__(self) -> None:
+        self.positions: NDArray[np.intp] = np.empty(0, np.intp)
+        self.vectors: NDArray[np.float32] = np.empty((0, 0), np.float32)
 
 
 def submit_windows(

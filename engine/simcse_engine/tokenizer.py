@@ -8,9 +8,10 @@ from pathlib import Path
 import tokenizers
 
 from .errors import InputValueError, IntegrityError
-from .pieces import LONGEST, Reader
 from .wording import argument
 
+# The longest text to hand over at once: of CJK, it holds the interpreter's lock for about 10 ms.
+LONGEST = 8192
 # More characters than a subword has.
 _LEAST_REACH = 127
 
@@ -73,6 +74,8 @@ class Tokenizer:
         return ids[: self.max_tokens - after] + ids[len(ids) - after :], True
 
     def _read(self, text: str) -> tuple[list[int], bool]:
+        from .pieces import Reader  # lazily: few texts are long
+
         return Reader(self._encode, text, self.max_tokens, self._reach).read()
 
     def _encode(self, piece: str) -> tokenizers.Encoding:

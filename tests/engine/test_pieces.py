@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
-from simcse_engine.pieces import LONGEST, Reader
+from simcse_engine.pieces import Reader
+from simcse_engine.tokenizer import LONGEST
 from support.checkpoints import CORPUS
 
 SPECIAL = ["<s>", "</s>", "<unk>", "<mask>"]

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from simcse_engine.errors import InputTypeError, InputValueError, IntegrityError
 from simcse_engine.inputs import check_texts
-from simcse_engine.pieces import LONGEST
-from simcse_engine.tokenizer import Tokenizer
+from simcse_engine.tokenizer import LONGEST, Tokenizer
 from support.checkpoints import make_checkpoint
 from support.child import run_script
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from pathlib import Path
 
 from ..errors import ArtifactNotFoundError
@@ -38,6 +37,8 @@ def export_command(
     Its pooler is ``pooler``, or what SimCSE's own class takes, which goes by the name. sentence-transformers' folders
     state their own.
     """
+    import shlex  # lazily: a command is for who has no artifact
+
     name = Path(checkpoint).resolve().name
     output = next(path for n in range(1, 1000) if not (path := Path(f"{name}-artifact{n if n > 1 else ''}")).exists())
     if pooler is None and (folder is None or not (folder / "modules.json").is_file()):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ArtifactNotFoundError, InputTypeError
-from ..files.refusals import UNWRITABLE, unwritable
 from .checkpoints import CHECKPOINT_FILES, export_command, is_checkpoint, not_exported
 from .manifest import ARTIFACT_FILES, ENGINE_FILES, MANIFEST
 
@@ -94,6 +93,8 @@ def fetch(
     from huggingface_hub import snapshot_download
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    from ..files.refusals import UNWRITABLE, unwritable
 
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files), local_files_only=from_cache))

@@ -61,7 +61,8 @@ def files_named(graph: bytes) -> set[bytes]:
 
 
 def _leads_on(graph: bytes, message: slice) -> bool:
-    return any(graph.find(word, message.start, message.stop) >= 0 for word in (_LOCATION, _PLAN_NODE))
+    start, stop = message.start, message.stop
+    return graph.find(_LOCATION, start, stop) >= 0 or graph.find(_PLAN_NODE, start, stop) >= 0
 
 
 def _files_of_plan(graph: bytes, node: slice) -> list[bytes]:

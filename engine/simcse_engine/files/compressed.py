@@ -1,7 +1,6 @@
 """Compressed files, read as what they hold: gzip, and zstd where Python or the package zstandard has it."""
 
 import contextlib
-import gzip
 import io
 import zlib
 from pathlib import Path
@@ -33,6 +32,8 @@ def decompressed(file: io.RawIOBase, path: Path) -> io.RawIOBase | None:
     """
     suffix = path.suffix.lower()
     if suffix == GZIP:
+        import gzip
+
         return _Content(gzip.GzipFile(fileobj=file), path, "gzip", (gzip.BadGzipFile, zlib.error, EOFError))
     if suffix == ZSTD:
         return _zstd(file, path)

@@ -67,7 +67,7 @@ def test_what_a_caller_raises_amid_a_stream_is_the_caller_s(artifact: Path) -> N
         yield "a man"
         raise mine
 
-    def progress(count: int) -> None:
+    def progress(_: int) -> None:
         raise mine
 
     with Encoder(artifact) as encoder:
