@@ -28,6 +28,8 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
     generic = stated.get("tokenizer_class") == GENERIC_TOKENIZER
     if generic and not (folder / "tokenizer.json").is_file():
         raise CheckpointError(f"{path}: tokenizer_class is {GENERIC_TOKENIZER}, and no tokenizer.json lies beside it")
+    # transformers compares lengths with anything that the file holds.
+    Length.stated(stated.get("model_max_length"), "model_max_length", path)
     try:
         with quiet():
             tokenizer = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(
@@ -45,8 +47,6 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
         value = getattr(tokenizer, setting, supported)
         if value != supported:
             raise CheckpointError(f"{path}: {setting} is {value!r}; the engine supports {supported!r}")
-    # transformers compares lengths with anything that the file holds.
-    Length.stated(tokenizer.model_max_length, "model_max_length", path)
     if not empty:
         raise CheckpointError(f"{folder}: the tokenizer adds no special tokens; an empty text would have no token")
     if checkpoint.stated is not None and checkpoint.stated.lowercase:
