@@ -5,7 +5,7 @@ import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from numbers import Real
-from typing import Any, Literal, SupportsIndex, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -69,11 +69,10 @@ def checked_choice(name: str, value: _T, choices: Any) -> _T:
     return value
 
 
-def checked_whole(name: str, value: object) -> int:
+def checked_whole(name: str, value: Any) -> int:
     """A whole number of any type, NumPy's too; True and False are none."""
     value = python_value(value)
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
-        # An array has the method too.
+    if not isinstance(value, bool):
         with contextlib.suppress(TypeError):
             return operator.index(value)
     raise InputTypeError(argument(name, value), ": expected a whole number")
