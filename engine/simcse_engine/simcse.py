@@ -1,10 +1,8 @@
 """SimCSE: the class of the `simcse` package (0.4), on an exported artifact instead of a checkpoint in torch."""
 
-import contextlib
 import io
 import os
 import shutil
-import stat
 import tempfile
 import weakref
 from pathlib import Path
@@ -26,10 +24,10 @@ from .errors import (
     ProviderError,
     SearchIndexError,
 )
-from .files.atomic import whole_folder
 from .files.opening import open_input
 from .files.refusals import as_output_error
 from .index import Index
+from .index.copying import copy_index
 from .inputs import checked_count
 from .measure.cosines import unit_rows
 
@@ -279,21 +277,14 @@ class SimCSE:
             folder: must not exist, or must be empty. It appears whole or not at all.
 
         Raises:
-            SearchIndexError: there is no index.
+            SearchIndexError: there is no index, or it is open for writing elsewhere (`IndexLockedError`).
             OutputError: the folder exists, or cannot be written.
         """
         source = self._built()
         target = Path(folder).expanduser().absolute()
         if source.folder.resolve() in target.resolve().parents:
             raise OutputError(f"{target}: lies within the index that is saved; name a folder outside of it")
-        # The lock keeps writers off while files are copied. A reader that ends may still move SQLite's log into the
-        # database; so the log is copied first, and is either whole or not needed.
-        with whole_folder(target) as staging, Index.open(source.folder, read_only=False, artifact=self._encoder):
-            for path in sorted(source.folder.iterdir(), reverse=True):
-                with contextlib.suppress(FileNotFoundError):
-                    # Nothing else is the index's.
-                    if stat.S_ISREG(path.lstat().st_mode):
-                        shutil.copyfile(path, staging / path.name)
+        copy_index(source.folder, target, self._encoder)
         self._use(Index.open(target, read_only=True, artifact=self._encoder), None)
 
     def load_index(self, folder: str | os.PathLike[str]) -> None:

@@ -14,7 +14,6 @@ from simcse_engine import Encoder, Index, SimCSE, TruncationWarning
 from simcse_engine.errors import (
     ArtifactNotFoundError,
     ClosedError,
-    IndexLockedError,
     IndexMismatchError,
     IndexNotFoundError,
     InputTypeError,
@@ -27,23 +26,6 @@ from simcse_export import ExportOptions, export
 from support.child import run_script
 
 TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "some one is walking"]
-
-
-def test_nobody_writes_while_an_index_is_saved(model: SimCSE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model.build_index(TEXTS)
-    model.save_index(tmp_path / "first")
-    copy, refused = shutil.copyfile, []
-
-    def beside_a_writer(source: Path, target: Path) -> None:
-        with pytest.raises(IndexLockedError):
-            Index.open(tmp_path / "first", read_only=False)
-        refused.append(source.name)
-        copy(source, target)
-
-    monkeypatch.setattr(shutil, "copyfile", beside_a_writer)
-    model.save_index(tmp_path / "second")
-    assert {"index.db", "vectors-1.f32"} <= {*refused}
-    assert model.search("the cat is on the mat")[0][0] == "the cat is on the mat"
 
 
 @pytest.fixture
@@ -201,18 +183,6 @@ def test_saved_and_loaded(model: SimCSE, artifact: Path, tmp_path: Path) -> None
             other.load_index(tmp_path / "none")
     with Index.open(tmp_path / "again", read_only=True) as index:
         assert len(index) == 5
-
-
-def test_only_files_are_saved(model: SimCSE, tmp_path: Path) -> None:
-    """Whatever else lies in the folder; a pipe would be waited for."""
-    model.build_index(TEXTS)
-    model.save_index(tmp_path / "index")
-    os.mkfifo(tmp_path / "index/pipe")
-    (tmp_path / "index/folder").mkdir()
-    (tmp_path / "index/link").symlink_to(tmp_path)
-    model.save_index(tmp_path / "again")
-    assert not {"pipe", "folder", "link"} & {path.name for path in (tmp_path / "again").iterdir()}
-    assert model.search("one man", threshold=-1)
 
 
 def test_an_index_of_another_artifact(model: SimCSE, raw_artifact: Path, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 `Index`, `IndexInfo` and `Hit` are public, everything else is private. `index` is the class itself and `writer` what
 changes it, from `writing` on, with `batches` that are committed and the `upkeep` of the files, which are `stale` at
 last; `binding` ties an index to its artifact. `storage` holds what is on disk, `ann` the approximate nearest
-neighbours, and `search` leads from a query to its hits. `filling` adds what a file holds, for the command line.
+neighbours, and `search` leads from a query to its hits. `filling` adds what a file holds, for the command line, and
+`copying` makes a copy.
 """
 
 from importlib import import_module

@@ -1,5 +1,6 @@
 """Transactions: the statements that read and change an index's database."""
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError
+from .faults import translating_faults
 from .records import About, Record, State, key_of, record_checksum, state_checksum, stored_key
 from .schema import check_tables, replace_entries
 from .where import Condition
@@ -116,6 +118,14 @@ class Reader:
         """By how many bytes the database will grow when it takes in what the log holds."""
         page, pages = (self._one(f"PRAGMA {fact}")[0] for fact in ("page_size", "page_count"))
         return max(0, int(page * pages) - self.path.stat().st_size)
+
+    def copy_database(self, path: Path, place: Path) -> None:
+        """Write what this transaction sees into a database at ``path``; errors speak of ``place``.
+
+        SQLite copies: were its file opened and closed here, the system would drop this process's locks on it.
+        """
+        with translating_faults(path, place), contextlib.closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
 
     def live_rows(self) -> NDArray[np.int64]:
         """The rows of all entries, rising."""
