@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,34 +114,38 @@ class Upkeep:
         self, view: View, rows: NDArray[np.int64], generation: int, progress: Progress | None, *, with_graph: bool
     ) -> None:
         """Make copies of ``rows``, in the vector file of another generation and a graph of its own, the index."""
+        folder, threads = self._store.folder, self._views.threads
         ann = AnnGraph(self._views.scheme) if with_graph and len(rows) > self._limits.exact_rows else None
-        with as_output_error(self._store.folder):
-            for new_rows, vectors in self._copy(view, rows, generation):
-                if ann is not None:
-                    ann.add(new_rows, vectors, covered=int(new_rows[-1]) + 1, threads=self._views.threads)
-                if progress is not None:
-                    progress(len(new_rows))
-        record = None
-        if ann is not None:
-            record = ann.save(self._store.folder, _graph_file_name(generation), threads=self._views.threads).to_json()
-        with self._store.writing() as change:
-            change.renumber(view.state, generation, record)
-            state = change.state()
+        with contextlib.ExitStack() as files:
+            path = files.enter_context(whole_file(folder / vector_file_name(generation)))
+            with as_output_error(folder):
+                for new_rows, vectors in self._copy(view, rows, generation, path):
+                    if ann is not None:
+                        ann.add(new_rows, vectors, covered=int(new_rows[-1]) + 1, threads=threads)
+                    if progress is not None:
+                        progress(len(new_rows))
+            record = None
+            if ann is not None:
+                saving = ann.saving(folder, _graph_file_name(generation), threads=threads)
+                record = files.enter_context(saving).to_json()
+            with self._store.writing() as change:
+                change.renumber(view.state, generation, record)
+                state = change.state()
+                # No sooner: unfinished names tell the next writer what a killed compaction has left.
+                files.close()
         self._views.adopt(ann, state)
 
     def _copy(
-        self, view: View, rows: NDArray[np.int64], generation: int
+        self, view: View, rows: NDArray[np.int64], generation: int, path: Path
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Copy rows into the vector file of another generation, and yield them under their new numbers."""
+        """Copy rows into a vector file of another generation, and yield them under their new numbers."""
         about = self._store.about
-        # Until it is whole, it has a name by which the next writer knows what a killed one has left.
-        with whole_file(self._store.folder / vector_file_name(generation)) as path:
-            create_vector_file(path, dimension=about.dimension, generation=generation, name=bytes.fromhex(about.name))
-            with contextlib.closing(VectorWriter(path, about.dimension)) as file:
-                for first, last in blocks(0, len(rows), self._limits.window_texts):
-                    vectors = view.vectors.take(rows[first:last])
-                    file.write(first, vectors)
-                    yield np.arange(first, last), vectors
+        create_vector_file(path, dimension=about.dimension, generation=generation, name=bytes.fromhex(about.name))
+        with contextlib.closing(VectorWriter(path, about.dimension)) as file:
+            for first, last in blocks(0, len(rows), self._limits.window_texts):
+                vectors = view.vectors.take(rows[first:last])
+                file.write(first, vectors)
+                yield np.arange(first, last), vectors
 
     def delete_stale_files(self, *, begun: int | None = None) -> None:
         """Delete `stale_files`; whoever has one mapped keeps the mapping."""

@@ -10,6 +10,7 @@ from simcse_engine.errors import DiskFullError, IndexDamagedError
 from simcse_engine.index.ann.saved import SavedGraph
 from simcse_engine.index.stale import next_generation, stale_files
 from simcse_engine.index.storage.records import State
+from support.child import run_script
 from support.indexes import SMALL, filled, names, unit_vectors
 
 ROWS = 120
@@ -122,6 +123,28 @@ def test_what_a_killed_compaction_left(folder: Path) -> None:
     Index.open(folder, read_only=False).close()
     left = {path.name for path in folder.iterdir()}
     assert before - left == {".vectors-2.f32.partial-0123abcd", "graph-1-00000000.usearch"}
+
+
+@pytest.mark.parametrize(
+    "end", ["upkeep.create_vector_file", "upkeep.VectorWriter.close", "storage.transactions.Change.renumber"]
+)
+def test_a_killed_compaction_leaves_nothing_for_long(folder: Path, end: str) -> None:
+    script = """
+        import os, sys
+        from unittest import mock
+        from simcse_engine import Index
+        from simcse_engine.index.limits import SearchLimits
+        mock.patch(f"simcse_engine.index.{sys.argv[2]}", lambda *_, **__: os._exit(0)).start()
+        Index(sys.argv[1], limits=SearchLimits(exact_rows=50)).compact()
+        raise AssertionError("it went on")
+    """
+    before = {path.name for path in folder.iterdir()}
+    assert run_script(script, folder, end) == ""
+    Index.open(folder, read_only=False).close()
+    assert {path.name for path in folder.iterdir()} == before
+    with Index(folder, limits=SMALL) as index:
+        index.compact()
+        assert len(index.search(unit_vectors(ROWS), k=1, threshold=0.999)) == ROWS
 
 
 def test_a_compaction_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

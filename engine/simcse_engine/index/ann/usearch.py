@@ -175,21 +175,31 @@ class AnnGraph:
 
     def save(self, folder: Path, name: str, *, threads: int) -> SavedGraph:
         """Write the graph into ``folder``; the file is there whole or not at all."""
-        with self._turn, whole_file(folder / name) as path:
-            try:
-                self._graph.save(path)
-            except RuntimeError as error:
-                # USearch says "Failed to write" whatever the system answered.
-                refusal = write_refusal(path) or OSError(errno.EIO, os.strerror(errno.EIO))
-                raise unwritable(folder / name, refusal) from error
+        with self.saving(folder, name, threads=threads) as saved:
+            return saved
+
+    @contextlib.contextmanager
+    def saving(self, folder: Path, name: str, *, threads: int) -> Iterator[SavedGraph]:
+        """Write the graph into ``folder`` and yield its record; the file is there when the block ends."""
+        with whole_file(folder / name) as path:
+            with self._turn:
+                try:
+                    self._graph.save(path)
+                except RuntimeError as error:
+                    # USearch says "Failed to write" whatever the system answered.
+                    refusal = write_refusal(path) or OSError(errno.EIO, os.strerror(errno.EIO))
+                    raise unwritable(folder / name, refusal) from error
+                covered, members, strays = self.covered, len(self._graph), tuple(self.strays.tolist())
+                self.saved_covered = covered
             content = _mapped(path)
-            size_bytes, pieces = len(content), pieces_of(content, threads)
-            covered, members = self.covered, len(self._graph)
-            self.saved_covered = covered
-            strays = tuple(self.strays.tolist())
-        return SavedGraph(
-            file=name, size_bytes=size_bytes, pieces=pieces, covered=covered, members=members, strays=strays
-        )
+            yield SavedGraph(
+                file=name,
+                size_bytes=len(content),
+                pieces=pieces_of(content, threads),
+                covered=covered,
+                members=members,
+                strays=strays,
+            )
 
 
 def _mapped(path: Path) -> memoryview:
