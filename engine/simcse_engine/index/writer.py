@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DiskFullError, IndexWarning, InputValueError, SearchIndexError
+from ..errors import ClosedError, DiskFullError, IndexWarning, InputValueError, SearchIndexError
 from ..files.refusals import as_output_error
 from .batches import Batch, VanishedError
 from .checks import MAX_KEY
@@ -34,6 +34,7 @@ class IndexWriter:
         self._limits = limits
         self._upkeep = Upkeep(views, limits)
         self._turn = threading.RLock()
+        self._closed = False
         self._reserve = Reserve(self._store.folder)
         self._lock = WriterLock(self._store.folder / LOCK)
         try:
@@ -50,6 +51,8 @@ class IndexWriter:
     @contextlib.contextmanager
     def _taking_turn(self) -> Iterator[None]:
         with self._turn:
+            if self._closed:
+                raise ClosedError("this index is closed; open it again")
             if not self._lock.held:
                 raise SearchIndexError(
                     f"{self._store.folder}: open for writing in the parent process; open it here to write"
@@ -185,21 +188,24 @@ class IndexWriter:
                     self._upkeep.compact_on_full_disk()
 
     def close(self) -> None:
-        """Save the ANN graph if it lacks much, and let others write."""
-        try:
-            if self._lock.held:
-                self._store.settle()
-                self._keep_reserve()
-                self.checkpoint(least=self._limits.extend_rows)
-        except DiskFullError as error:
-            message = f"{error}; until there is room, searches compare what the saved graph lacks one by one"
-            warnings.warn(IndexWarning(message), stacklevel=2)
-        finally:
-            self.release()
+        """Save the ANN graph if it lacks much, and let others write, once other threads have finished their turns."""
+        with self._turn:
+            try:
+                if self._lock.held:
+                    self._store.settle()
+                    self._keep_reserve()
+                    self.checkpoint(least=self._limits.extend_rows)
+            except DiskFullError as error:
+                message = f"{error}; until there is room, searches compare what the saved graph lacks one by one"
+                warnings.warn(IndexWarning(message), stacklevel=2)
+            finally:
+                self.release()
 
     def release(self) -> None:
-        """Let others write."""
-        self._lock.release()
+        """Let others write, once other threads have finished their turns."""
+        with self._turn:
+            self._closed = True
+            self._lock.release()
 
     def after_fork(self) -> None:
         """In a forked child: another thread may have held the turn."""

@@ -137,6 +137,48 @@ def test_closed_before_anything_is_written(folder: Path) -> None:
         index.remove([1])
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_closing_lets_other_threads_finish_what_they_write(folder: Path, interrupted: bool) -> None:
+    """What they have begun is committed under the lock, and what comes later is refused."""
+    script = """
+        import sys, threading
+        import numpy as np
+        from simcse_engine import Index
+        from simcse_engine.errors import ClosedError
+        from simcse_engine.index.limits import SearchLimits
+        limits = SearchLimits(exact_rows=50, extend_rows=20, window_texts=16)
+        vectors = np.random.default_rng(0).standard_normal((8, 32))
+        count = 120
+        for _ in range(15):
+            index = Index(sys.argv[1], limits=limits)
+            added, refused, begun = [], [], threading.Semaphore(0)
+
+            def write(index=index, added=added, refused=refused, begun=begun):
+                try:
+                    while True:
+                        added.extend(index.add_vectors(vectors, ["x"] * 8))
+                        begun.release()
+                except Exception as error:
+                    refused.append(type(error))
+
+            threads = [threading.Thread(target=write) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for _ in range(4):
+                begun.acquire()
+            index.__exit__(KeyboardInterrupt if sys.argv[2] == "True" else None, None, None)
+            # Nobody writes any more.
+            with Index(sys.argv[1], limits=limits, read_only=False) as next_one:
+                entries = len(next_one)
+                for thread in threads:
+                    thread.join()
+                assert refused == [ClosedError] * 3, refused
+                count += len(added)
+                assert len(next_one) == entries == count, (len(next_one), entries, count)
+    """
+    assert run_script(script, folder, interrupted) == ""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_writes_what_its_parent_does_not(folder: Path) -> None:
     script = """

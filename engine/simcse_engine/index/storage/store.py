@@ -126,11 +126,20 @@ class Store(ForkAware):
     def _write_connection(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection that writes, outside of a transaction."""
         with translating_faults(self._path), self._in_use():
-            if self._writer is None:
-                self._writer = connect(self._path)
+            # Taken out, so that another thread that closes the index leaves it open.
+            connection, self._writer = self._writer, None
+            if connection is None:
+                connection = connect(self._path)
                 # At the end of a commit it is on disk, not only whole.
-                self._writer.execute("PRAGMA synchronous = FULL")
-            yield self._writer
+                connection.execute("PRAGMA synchronous = FULL")
+            try:
+                yield connection
+            finally:
+                with self._lock:
+                    if not self._closed:
+                        self._writer, connection = connection, None
+                if connection is not None:
+                    connection.close()
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
