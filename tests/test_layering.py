@@ -101,7 +101,7 @@ ORDER = {
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": (
         "checks limits < storage < ann made < search < batches binding info stale < upkeep < writer < "
-        "writing < index < copying filling"
+        "writing < adding < index < copying filling"
     ),
     ENGINE / "files": (
         "cells columns compressed kinds refusals < arrow atomic lines opening < delimited reading < tables vectors < "

@@ -1,7 +1,7 @@
 """Index: sentences, metadata and vectors in one folder, and the search in them.
 
-`Index`, `IndexInfo` and `Hit` are public, everything else is private. `index` is the class itself and `writer` what
-changes it, from `writing` on, with `batches` that are committed and the `upkeep` of the files, which are `stale` at
+`Index`, `IndexInfo` and `Hit` are public, everything else is private. `index` is the class itself. `adding` and
+`writing` lead to the `writer`, with `batches` that are committed and the `upkeep` of the files, which are `stale` at
 last; `binding` ties an index to its artifact. `storage` holds what is on disk, `ann` the approximate nearest
 neighbours, and `search` leads from a query to its hits. `filling` adds what a file holds, for the command line, and
 `copying` makes a copy.

@@ -120,7 +120,7 @@ class Filling:
         self._has_vectors = block.vectors is not None
         self._block = (self.added, list(zip(keys, block.texts, strict=True)))
         with part_of(self._source.file, self.added, len(block.texts)):
-            self._index._add_block(block, keys, self._count, self._progress)
+            self._index._adding.block(block, keys, self._count, self._progress)
 
     def safe(self) -> int:
         """How many entries are committed, counted or not: Ctrl-C may have come between a commit and its count."""

@@ -7,32 +7,26 @@ and commits one transaction that makes them count (docs/decisions/017-index-comm
 """
 
 import contextlib
-import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoder import Encoder
-from ..errors import IndexDamagedError, InputValueError
+from ..errors import IndexDamagedError, IndexLockedError, InputValueError
 from ..files.atomic import whole_folder
-from ..files.blocks import Block
 from ..files.entries import create_entries
-from ..files.new_entries import open_entries
-from ..inputs import checked_sequence, part_of
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
 from ..machine.limits import naming_limits
-from ..pipeline import Rescued
-from .ann.saved import SavedGraph
+from .adding import Adding
 from .ann.scheme import CANDIDATES_PER_HIT
-from .batches import Additions, VanishedError
+from .batches import Additions
 from .binding import Artifact, Binding, about_of
-from .checks import checked_folder, checked_keys, checked_vectors
-from .info import IndexInfo, size_of
+from .checks import checked_folder, checked_keys
+from .info import IndexInfo, info_of
 from .limits import Progress, SearchLimits
 from .made import Made
 from .search.searcher import Hit, Searcher, SearchOptions
@@ -93,6 +87,7 @@ class Index(ForkAware):
                 pass
             self._writing = Writing(self._views, self._limits, read_only=read_only)
             opened.callback(self._writing.close)
+            self._adding = Adding(self._binding, self._writing, self._limits, about.dimension)
             self._opened = opened.pop_all()
         register("index", self)
 
@@ -123,6 +118,8 @@ class Index(ForkAware):
             create_store(staging, about, target)
         try:
             index = cls(target, read_only=False, artifact=artifact)
+        except IndexLockedError:  # by whoever was quicker, and has filled it perhaps
+            raise
         except BaseException:
             made.remove()
             raise
@@ -172,15 +169,7 @@ class Index(ForkAware):
         """What the index is and holds, as of now."""
         with self._store.reading() as reader:
             self._views.check_counts(reader)
-            state = reader.state()
-        saved = SavedGraph.of(state.graph)
-        return IndexInfo(
-            entries=state.entries,
-            dead=state.deaths,
-            in_graph=0 if saved is None else saved.covered,
-            about=self.about,
-            size_bytes=sum(map(size_of, self.folder.iterdir())),
-        )
+            return info_of(self.folder, self.about, reader.state())
 
     @naming_limits
     def add(
@@ -215,28 +204,7 @@ class Index(ForkAware):
             OutputError: the disk is full. What was committed stays.
             SearchIndexError: the index was opened only for reading.
         """
-        additions = Additions.checked(texts, keys, metadata)
-        writer = self._writing.writer()
-        if not additions.texts:
-            return []
-        encoder = self._binding.encoder()
-        known = writer.known(additions.texts, additions.keys)
-        new_texts = (additions.texts[i] for i in np.flatnonzero(~known).tolist())
-        if encoded is not None and known.any():
-            encoded(int(known.sum()))
-        rescued = Rescued()
-        vectors = self._encoded(encoder, new_texts, encoded, rescued)
-        return self._commit(additions, vectors, known=known, rescued=rescued, progress=progress)
-
-    def _encoded(
-        self, encoder: Encoder, texts: Iterator[str], progress: Progress | None, rescued: Rescued
-    ) -> Iterator[NDArray[np.float32]]:
-        try:
-            yield from map(self._binding.unit, encoder.stream_or_rescue(texts, progress, rescued))
-        except KeyboardInterrupt:
-            if len(rescued.positions):
-                rescued.vectors = self._binding.unit(rescued.vectors)
-            raise
+        return self._adding.texts(Additions.checked(texts, keys, metadata), progress, encoded)
 
     @naming_limits
     def add_vectors(
@@ -268,33 +236,7 @@ class Index(ForkAware):
             InputTypeError, InputValueError: as for `add`; also vectors with NaN, or of length zero.
         """
         additions = Additions.checked(texts, keys, metadata)
-        self._binding.check_identity(identity)
-        unit = checked_vectors(vectors, self.about.dimension, count=len(additions.texts))
-        self._writing.writer()
-        return self._commit(additions, iter([unit]), progress=progress)
-
-    def _commit(
-        self,
-        additions: Additions,
-        vectors: Iterator[NDArray[np.float32]],
-        *,
-        known: NDArray[np.bool_] | None = None,
-        rescued: Rescued | None = None,
-        progress: Progress | None,
-    ) -> list[int]:
-        keys: list[int] = []
-        sizes = {"dimension": self.about.dimension, "size": self._limits.window_texts}
-        for batch in additions.batches(vectors, known=known, rescued=rescued, **sizes):
-            while True:
-                try:
-                    keys += self._writing.writer().add(batch, progress)
-                    break
-                except VanishedError as vanished:
-                    # Removed or replaced since they were looked for: encoded after all.
-                    texts = [batch.texts[i] for i in vanished.positions]
-                    encoded = self._binding.unit(self._binding.encoder().encode(texts))
-                    batch = batch.with_vectors(vanished.positions, encoded)
-        return keys
+        return self._adding.vectors(additions, vectors, identity, progress)
 
     @naming_limits
     def add_from(
@@ -326,35 +268,7 @@ class Index(ForkAware):
             IndexMismatchError: the file states another artifact, or its vectors have another dimension.
             InputValueError: the file cannot be read, or lacks something. What was committed before stays.
         """
-        self._writing.writer()
-        if texts is not None:
-            texts = list(checked_sequence(texts))
-        given = None
-        if keys is not None:
-            if texts is None:
-                raise InputValueError(f"{path}: keys=… is for .npy; other files bring theirs themselves")
-            given = iter(checked_keys(keys, len(texts)))
-        added: list[int] = []
-        with open_entries(os.fspath(path), texts=texts, text_column=text_column) as blocks:
-            for block in blocks:
-                block_keys = block.keys if given is None else list(itertools.islice(given, len(block.texts)))
-                with part_of(path, len(added), len(block.texts)):
-                    added += self._add_block(block, block_keys, progress)
-        return added
-
-    def _add_block(
-        self, block: Block, keys: list[int] | None, progress: Progress | None, encoded: Progress | None = None
-    ) -> list[int]:
-        if block.vectors is None:
-            return self.add(block.texts, keys=keys, metadata=block.metadata, progress=progress, encoded=encoded)
-        return self.add_vectors(
-            block.vectors,
-            block.texts,
-            keys=keys,
-            metadata=block.metadata,
-            identity=block.identity,
-            progress=progress,
-        )
+        return self._adding.file(os.fspath(path), texts, keys, text_column, progress)
 
     @naming_limits
     def remove(self, keys: Iterable[int]) -> int:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .storage.records import About
+from .ann.saved import SavedGraph
+from .storage.records import About, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,19 @@ class IndexInfo:
     size_bytes: int
 
 
-def size_of(path: Path) -> int:
+def info_of(folder: Path, about: About, state: State) -> IndexInfo:
+    """What the index in ``folder`` is and holds."""
+    saved = SavedGraph.of(state.graph)
+    return IndexInfo(
+        entries=state.entries,
+        dead=state.deaths,
+        in_graph=0 if saved is None else saved.covered,
+        about=about,
+        size_bytes=sum(map(_size_of, folder.iterdir())),
+    )
+
+
+def _size_of(path: Path) -> int:
     """A file's size; 0 if a compaction has deleted it meanwhile."""
     try:
         return path.lstat().st_size

@@ -1,11 +1,13 @@
 """An index whose making came to nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simcse_engine import Index, SimCSE
-from simcse_engine.errors import OutputError
+from simcse_engine.errors import IndexLockedError, OutputError
+from simcse_engine.index.writing import Writing
 
 
 def test_a_making_that_fails_leaves_nothing(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,6 +23,27 @@ def test_a_making_that_fails_leaves_nothing(artifact: Path, tmp_path: Path, monk
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
     assert not any((tmp_path / "empty").iterdir())
     Index.create(tmp_path / "empty", artifact).close()
+
+
+def test_whoever_opens_a_new_index_first_keeps_it(
+    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its appearance and its maker's own opening."""
+    quicker = []
+
+    def writing(*arguments: Any, **options: Any) -> Writing:
+        if not quicker:
+            quicker.append(None)
+            quicker[0] = Index.open(tmp_path / "index", read_only=False)
+        return Writing(*arguments, **options)
+
+    monkeypatch.setattr("simcse_engine.index.index.Writing", writing)
+    with pytest.raises(IndexLockedError):
+        Index.create(tmp_path / "index", artifact)
+    with quicker[0] as index:
+        index.add(["a"])
+    with Index.open(tmp_path / "index") as index:
+        assert len(index) == 1
 
 
 def test_only_a_new_index_without_entries_is_taken_back(artifact: Path, tmp_path: Path) -> None:
