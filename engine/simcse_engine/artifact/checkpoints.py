@@ -35,13 +35,13 @@ def export_command(
     """The command that exports a checkpoint, as it can be pasted into a shell.
 
     Its pooler is ``pooler``, or what SimCSE's own class takes, which goes by the name. sentence-transformers' folders
-    state their own.
+    state their own; where the files cannot be seen (``folder`` is None), only a name of SimCSE says that there is none.
     """
     import shlex  # lazily: a command is for who has no artifact
 
     name = Path(checkpoint).resolve().name
     output = next(path for n in range(1, 1000) if not (path := Path(f"{name}-artifact{n if n > 1 else ''}")).exists())
-    if pooler is None and (folder is None or not (folder / "modules.json").is_file()):
+    if pooler is None and ("simcse" in name.lower() if folder is None else not (folder / "modules.json").is_file()):
         headless = folder is not None and _lacks_head(folder)
         pooler = "cls_before_pooler" if "unsup" in checkpoint or headless else "cls"
     command = ["simcse-export", _word(checkpoint), "-o", _word(str(output))]

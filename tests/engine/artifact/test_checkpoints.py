@@ -41,6 +41,13 @@ def test_it_works_as_it_stands(
 def test_the_output_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_checkpoint(tmp_path / "model")
     monkeypatch.chdir(tmp_path / "model")
-    assert export_command(".") == "simcse-export . -o model-artifact --pooler cls"
+    assert export_command(".", Path()) == "simcse-export . -o model-artifact --pooler cls"
     Path("model-artifact").mkdir()
-    assert export_command(".") == "simcse-export . -o model-artifact2 --pooler cls"
+    assert export_command(".", Path()) == "simcse-export . -o model-artifact2 --pooler cls"
+
+
+def test_a_pooler_is_told_of_names_of_simcse_alone_where_no_file_can_be_seen() -> None:
+    assert export_command("princeton-nlp/sup-SimCSE-x").endswith(" -o sup-SimCSE-x-artifact --pooler cls")
+    assert export_command("princeton-nlp/unsup-simcse-x").endswith(" --pooler cls_before_pooler")
+    # Its own files state another.
+    assert export_command("sentence-transformers/all-MiniLM-L6-v2").endswith(" -o all-MiniLM-L6-v2-artifact")

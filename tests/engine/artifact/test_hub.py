@@ -115,7 +115,7 @@ def test_from_the_cache_offline(artifact: Path, tmp_path: Path) -> None:
         # Perhaps a checkpoint: how to export it is told without seeing it.
         repository, _, revision = where.partition("@")
         command = f"simcse-export {repository} -o {repository.partition('/')[2]}-artifact"
-        assert f": {command}{' --revision v2' if revision else ''} --pooler cls\n" in output
+        assert f": {command}{' --revision v2' if revision else ''}\n" in output
 
 
 def test_a_checkpoint_in_the_cache_offline(checkpoint: Path, tmp_path: Path) -> None:
