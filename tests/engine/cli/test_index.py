@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import json
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -32,6 +33,14 @@ def test_create(artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.Capt
     assert filled == {"index": str(tmp_path / "full"), "added": 4, "entries": 4, "truncated": 0}
     assert entries(tmp_path / "full") == dict(enumerate(TEXTS))
     assert "is an index already" in failure(capsys, "index", "create", tmp_path / "full", artifact)
+    other = tmp_path / "other texts.txt"
+    other.write_text("another\n")
+    message = failure(capsys, "index", "create", tmp_path / "full", artifact, other)
+    adds, goes_on = [line.strip().partition(" ")[2] for line in message.splitlines() if line.startswith("  ")]
+    assert goes_on == f"index add {tmp_path / 'full'} '{other}' --first-key 0"
+    # The first that is proposed replaces nothing.
+    assert run(*shlex.split(adds)) == 0
+    assert entries(tmp_path / "full") == dict(enumerate([*TEXTS, "another"]))
     assert "exists" in failure(capsys, "index", "create", tmp_path, artifact)
     # No index is made for a file that does not exist.
     assert "no such file" in failure(capsys, "index", "create", tmp_path / "new", artifact, tmp_path / "none.txt")

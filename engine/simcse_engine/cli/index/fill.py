@@ -89,10 +89,7 @@ def _create(args: argparse.Namespace) -> None:
         # The keys of a new index count up from 0: known beforehand, so that an interrupted filling can go on.
         source = replace(source, first_key=0)
     if Path(args.index, DATABASE).exists():
-        # Perhaps what a killed `index create` has filled so far.
-        if source is None:
-            raise OutputError(f"{args.index}: is an index already; `{PROGRAM} index add` adds to it")
-        raise OutputError(f"{args.index}: is an index already. {_resuming(args.index, source.resumed_by)}")
+        raise OutputError(f"{args.index}: is an index already; {_adding(args.index, source)}")
     with Index.create(args.index, args.artifact, dtype=args.dtype) as index:
         if source is not None:
             try:
@@ -149,13 +146,27 @@ def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: S
     )
 
 
+def _adding(index: str, source: "Source | None") -> str:
+    """How a file comes into an index that is there already; perhaps a killed `index create` has filled it so far."""
+    if source is None:
+        return f"`{PROGRAM} index add` adds to it"
+    adds = f"this adds the file to it:\n  {_command(index, replace(source, first_key=None))}"
+    if source.keys is not None:
+        return adds
+    return f"{adds}\nor, if it was made from this very file and interrupted, this goes on:\n  {_command(index, source)}"
+
+
 def _resuming(index: str, source: "Source | None", options: Sequence[str] = ()) -> str:
     """How an interrupted filling goes on."""
     if source is None:
         return "Added again, entries with keys replace themselves, and others are added twice."
+    return f"What is safe is not encoded again by\n  {_command(index, source, options)}"
+
+
+def _command(index: str, source: "Source", options: Sequence[str] = ()) -> str:
     command = [PROGRAM, "index", "add", index, source.file]
     command += ["--texts", source.texts] if source.texts is not None else []
     command += ["--keys", source.keys] if source.keys is not None else []
     command += ["--text-column", source.text_column] if source.text_column is not None else []
     command += ["--first-key", str(source.first_key)] if source.first_key is not None else []
-    return f"What is safe is not encoded again by\n  {shlex.join([*command, *options])}"
+    return shlex.join([*command, *options])
