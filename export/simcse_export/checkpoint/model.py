@@ -78,7 +78,9 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     if quantized:
         raise UnsupportedModelError(
             f"{files.id}: its weights are quantized, as quantization_config of config.json says; export the model that "
-            "was quantized, with --precision int8 for a small artifact"
+            "was quantized, with ",
+            argument("precision", "int8"),
+            " for a small artifact",
         )
     weights = load_weights(files.folder)
     pooler = choose_pooler(files, options.pooler, has_head=weights.keys() >= set(HEAD))
