@@ -2,9 +2,9 @@
 
 `Index`, `IndexInfo` and `Hit` are public, everything else is private. `index` is the class itself. `adding` and
 `writing` lead to the `writer`, with `batches` that are committed and the `upkeep` of the files, which are `stale` at
-last; `binding` ties an index to its artifact. `storage` holds what is on disk, `ann` the approximate nearest
-neighbours, and `search` leads from a query to its hits. `filling` adds what a file holds, for the command line, and
-`copying` makes a copy.
+last; `made` takes a new index back, and `binding` ties one to its artifact. `storage` holds what is on disk, `ann` the
+approximate nearest neighbours, and `search` leads from a query to its hits. `filling` adds what a file holds, for the
+command line, and `copying` makes a copy.
 """
 
 from importlib import import_module
