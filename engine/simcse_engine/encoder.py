@@ -97,9 +97,9 @@ class Encoder(ForkAware):
         self._optimize_for = checked_choice("optimize_for", optimize_for, OptimizeFor)
         self._threads = checked_count("threads", threads, usable_cpus())
         self._folder = locate(artifact).absolute()
-        with naming_limits, contextlib.ExitStack() as on_failure:
+        with contextlib.ExitStack() as on_failure:
             on_failure.push(_releasing_frames(until=sys.exception()))
-            with loading_artifact(self._folder) as self.manifest:
+            with naming_limits, loading_artifact(self._folder) as self.manifest:
                 self._device = checked_device(device, self.manifest)
                 self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
                 self._tokenizer = self._new_tokenizer()

@@ -120,6 +120,9 @@ def test_interrupted_at_any_point(artifact: Path) -> None:
 
         def interrupt(frame, event, argument):
             nonlocal calls
+            if frame.f_code.co_name == "pop_all" and frame.f_back.f_code.co_qualname == "Encoder.__init__":
+                sys.setprofile(None)  # from here on it is open
+                return
             calls += event == "call"
             if event == "call" and calls == call:
                 signal.raise_signal(signal.SIGINT)
