@@ -54,7 +54,7 @@ class Columnar:
             for batch in self._batches(rows, list(columns)):
                 yield batch.select(columns)
                 read += batch.num_rows
-        except (arrow.ArrowException, OSError) as error:
+        except (arrow.ArrowException, OSError, ValueError) as error:
             raise InputValueError(f"{self.name}, row {read + 1}: cannot be read ({error})") from error
 
 
@@ -75,10 +75,12 @@ def open_columnar(file: BinaryIO, name: str, suffix: str) -> Columnar:
             def batches(size: int, names: list[str]) -> Iterator[Any]:  # noqa: ARG001  (all columns are read)
                 for number in range(table.num_record_batches):
                     batch = table.get_batch(number)
+                    # What it says of lengths and places is trusted later on.
+                    batch.validate(full=True)
                     yield from (batch.slice(start, size) for start in range(0, batch.num_rows, size))
 
         columns = dict(zip(schema.names, schema.types, strict=True))
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError) as error:  # ValueError: of a column's name
         raise InputValueError(f"{name}: not a readable {suffix[1:].title()} file ({error})") from error
     if len(columns) < len(schema.names):
         raise InputValueError(f"{name}: two columns have one name; each needs a name of its own")
@@ -149,12 +151,12 @@ def _batch_rows(
                 try:
                     value = cell.as_py()
                     fields[column] = None if value is None else convert(value)
-                except ValueError as error:  # such as bytes that are not UTF-8
+                except (ValueError, OverflowError) as error:  # such as bytes that are not UTF-8, or the year 10,000
                     raise _unreadable(table, row, column, error) from error
             yield f"{table.name}, row {row}", fields
 
 
-def _unreadable(table: Columnar, row: int, column: str, error: ValueError) -> InputValueError:
+def _unreadable(table: Columnar, row: int, column: str, error: Exception) -> InputValueError:
     return InputValueError(f'{table.name}, row {row}: column "{column}" cannot be read ({error})')
 
 

@@ -40,7 +40,7 @@ def open_entries(
     check_texts_given(source, texts is not None)
     with contextlib.ExitStack() as files:
         if suffix == NPY:
-            check_regular(source)
+            check_seekable(source)
             blocks = npy_blocks(source, texts or ())
         elif suffix in WHOLE:
             table = open_columnar(files.enter_context(open_whole(Path(source), WHOLE[suffix])), source, suffix)
@@ -67,7 +67,7 @@ def check_texts_given(source: str, given: bool) -> None:
         raise InputValueError(f"{source}: has texts of its own; ", texts, f" is for {NPY}")
 
 
-def check_regular(source: str) -> None:
+def check_seekable(source: str) -> None:
     """Raise InputValueError for a pipe or a device in the place of a file that is read at any place."""
     suffix = suffix_of(source)
     if suffix in _WHOLE:
@@ -103,7 +103,7 @@ def read_keys(source: str) -> list[int]:
     if suffix_of(source) != NPY:
         with open_lines(source) as lines:
             return [_key(line, f"{source}, line {number}") for number, line in enumerate(lines, 1)]
-    check_regular(source)
+    check_seekable(source)
     array = load_npy(source)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InputValueError(f"{source}: {array.dtype} of shape {list(array.shape)}; expected a list of whole numbers")

@@ -5,7 +5,6 @@ A file appears whole or not at all (see `simcse_engine.files.atomic`), and memor
 
 import contextlib
 import json
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -46,7 +45,9 @@ def load_npy(source: str) -> NDArray[Any]:
         array = np.load(source, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise InputValueError(f"{source}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # its header is parsed as Python's source, which fails in many ways
         raise InputValueError(f"{source}: is no .npy file of numbers ({error})") from error
     if not isinstance(array, np.ndarray):
         raise InputValueError(f"{source}: is an .npz archive; expected an .npy file")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import InputValueError
 from ..files.blocks import Block
-from ..files.new_entries import NPY, check_regular, open_entries, read_keys
+from ..files.new_entries import NPY, check_seekable, check_texts_given, open_entries, read_keys
 from ..files.opening import STDIN, suffix_of
 from ..files.reading import Reading
 from ..files.texts import open_texts
@@ -36,10 +36,6 @@ class Source:
     text_column: str | None = None
 
     @property
-    def _is_npy(self) -> bool:
-        return suffix_of(self.file) == NPY
-
-    @property
     def resumed_by(self) -> "Source | None":
         """What an interrupted filling goes on from, as far as the options tell the keys."""
         if self.keys is not None:
@@ -51,10 +47,8 @@ class Source:
 
         A file may be a pipe, unless it is `.npy`, `.parquet` or `.arrow`.
         """
-        if self._is_npy != (self.texts is not None):
-            advice = "give its texts with --texts FILE" if self._is_npy else "--texts is for .npy"
-            raise InputValueError(f"{self.file}: {advice}")
-        if self.keys is not None and not self._is_npy:
+        check_texts_given(self.file, self.texts is not None)
+        if self.keys is not None and suffix_of(self.file) != NPY:
             raise InputValueError(f"{self.file}: --keys is for .npy; other files bring their keys themselves")
         if self.keys is not None and self.first_key is not None:
             raise InputValueError("--keys and --first-key exclude each other")
@@ -63,7 +57,7 @@ class Source:
                 continue
             if not Path(name).exists():
                 raise InputValueError(f"{name}: no such file")
-            check_regular(name)
+            check_seekable(name)
 
 
 class Filling:

@@ -122,6 +122,10 @@ def test_refused(tmp_path: Path, artifact: Path) -> None:
     with (tmp_path / "archive.npy").open("wb") as file:
         np.savez(file, a=np.ones(5))
     np.save(tmp_path / "objects.npy", np.array([None]), allow_pickle=True)
+    content = (tmp_path / "v.npy").read_bytes()
+    # A header is Python's source.
+    (tmp_path / "open.npy").write_bytes(content.replace(b", }", b"[  "))
+    (tmp_path / "indent.npy").write_bytes(content.replace(b"{'descr'", b"\n  \n {'d"))
     for name in ("x.npy", "x.parquet", "x.arrow", "x.jsonl"):
         (tmp_path / name).write_bytes(b"garbage\n")
     (tmp_path / "y.jsonl").write_text('{"text": "a", "vector": [1]}\n{"text": "a"}\n')
@@ -136,6 +140,8 @@ def test_refused(tmp_path: Path, artifact: Path) -> None:
         ("archive.npy", {"texts": ["a"]}, "npz archive"),
         ("objects.npy", {"texts": ["a"]}, "no .npy file"),
         ("x.npy", {"texts": ["a"]}, "no .npy file"),
+        ("open.npy", {"texts": ["a"]}, "no .npy file"),
+        ("indent.npy", {"texts": ["a"]}, "no .npy file"),
         ("x.jsonl", {}, "line 1: not JSON"),
         ("y.jsonl", {}, 'line 2: expected an object with "text" and "vector"'),
         ("z.jsonl", {}, "of one length"),

@@ -187,8 +187,8 @@ def test_sources_refused(lines: str, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", unit_vectors(2))
     npy = str(tmp_path / "v.npy")
     for source, message in (
-        (Source(file=npy), "give its texts"),
-        (Source(file=lines, texts=lines), "--texts is for .npy"),
+        (Source(file=npy), "holds no texts; give "),
+        (Source(file=lines, texts=lines), "has texts of its own"),
         (Source(file=lines, keys=lines), "--keys is for .npy"),
         (Source(file=npy, texts=lines, keys=lines, first_key=0), "exclude each other"),
         (Source(file="nowhere.txt"), "no such file"),
