@@ -66,8 +66,11 @@ def message_of(error: object) -> str:
 
 def write_out(content: bytes) -> None:
     """Write to stdout at once; OutputError if it cannot be written."""
+    left = memoryview(content)
     with writing_stdout():
-        sys.stdout.buffer.write(content)
+        while left:
+            # With PYTHONUNBUFFERED nothing is in between, and the system may take a part.
+            left = left[sys.stdout.buffer.write(left) or 0 :]
         sys.stdout.buffer.flush()
 
 

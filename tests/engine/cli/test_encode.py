@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -242,6 +243,18 @@ def test_a_pipe_gets_each_block_at_once(artifact: Path) -> None:
         # Its reader has seen enough.
         process.stdout.close()
         process.stdin.close()
+        assert process.wait(60) == 1
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_amid_a_block(artifact: Path, tmp_path: Path, unbuffered: str) -> None:
+    (tmp_path / "texts.txt").write_text("the cat is on the mat\n" * 1000)  # more than a pipe holds
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    settings = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with start("encode", artifact, tmp_path / "texts.txt", "-o", "-", env=settings, **pipes) as process:
+        process.stdout.readline()
+        process.stdout.close()
         assert process.wait(60) == 1
         assert process.stderr.read() == b""
 
