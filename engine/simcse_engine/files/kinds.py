@@ -11,7 +11,7 @@ _KINDS = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is a document of an old Office", "save the sheet as .csv"),
     (b"PAR1\x15", "is a Parquet file", "let its name end with .parquet"),
     (b"ARROW1\0\0", "is an Arrow file", "let its name end with .arrow"),
-    (b"\x93NUMPY", "is an .npy file", "let its name end with .npy"),
+    (b"\x93NUMPY", "is an .npy file", "expected texts; vectors need a name that ends with .npy"),
     (b"SQLite format 3\0", "is a SQLite database", "write the texts into a file"),
     (b"\xff\xfe", "is UTF-16", "convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"),
     (b"\xfe\xff", "is UTF-16", "convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"),
