@@ -6,6 +6,7 @@ Whoever alters a manifest can give it a digest that fits it. So nothing that sta
 
 import re
 import reprlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,7 +18,6 @@ Rule = Callable[[str, Any], None]
 # Beyond any model; so no library is asked for what it cannot count.
 _MOST = 1_000_000
 _MOST_BYTES = (1 << 63) - 1
-_MOST_NUMBER = 1e18
 _MOST_NESTED = 20
 
 
@@ -88,7 +88,7 @@ def _is_text(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     # Two comparisons that NaN fails, and that whole numbers of any size survive.
-    return type(value) in (int, float) and -_MOST_NUMBER <= value <= _MOST_NUMBER
+    return type(value) in (int, float) and -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:

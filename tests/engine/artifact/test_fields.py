@@ -140,6 +140,12 @@ def test_odd_value_of_a_compiled_artifact(artifact_copy: Path, path: str, value:
         Manifest.read(artifact_copy)
 
 
+def test_any_finite_number_of_an_architecture_is_taken(artifact_copy: Path) -> None:
+    numbers = {"mask": -3.4028234663852886e38, "most": 10**300, "least": 5e-324}
+    seal(artifact_copy, content_of(artifact_copy, architecture=numbers))
+    assert Manifest.read(artifact_copy).architecture == numbers
+
+
 def test_what_a_newer_export_adds_is_left_alone(artifact_copy: Path) -> None:
     seal(artifact_copy, {**content_of(artifact_copy), "made_on": {"a": [1]}})
     assert open_artifact(artifact_copy).dimension == 32
