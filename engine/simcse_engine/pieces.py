@@ -14,6 +14,7 @@ What none of these settles is read whole.
 
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,26 @@ class _Tokens:
         first = special.index(0) if 0 in special else len(ids)
         last = len(ids) - (special[::-1].index(0) if 0 in special else 0)
         self.before, self.ids, self.after = ids[:first], ids[first:last], ids[last:]
-        self.words = encoding.word_ids[first:last]
-        offsets = encoding.offsets[first:last]
-        self.starts, self.ends = [start for start, _ in offsets], [end for _, end in offsets]
+        self._encoding, self._others = encoding, slice(first, last)
+
+    # Made when they are asked for: many pieces, and the longest, are read for their ids alone.
+    @cached_property
+    def words(self) -> list[int | None]:
+        words: list[int | None] = self._encoding.word_ids
+        return words[self._others]
+
+    @cached_property
+    def _offsets(self) -> list[tuple[int, int]]:
+        offsets: list[tuple[int, int]] = self._encoding.offsets
+        return offsets[self._others]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        return [start for start, _ in self._offsets]
+
+    @cached_property
+    def ends(self) -> list[int]:
+        return [end for _, end in self._offsets]
 
     def index(self, position: int) -> int:
         """The first token from this character on; -1 if one lies across it."""
@@ -216,6 +234,13 @@ class Reader:
         return (squeezed, at) if _Tokens(self._encode(squeezed + behind)).ids == ids else (held, -1)
 
 
+@lru_cache(1024)
 def _is_loose(char: str) -> bool:
-    """White space, which an added token behind it may swallow, or an accent, which a normalizer may move forward."""
-    return char.isspace() or unicodedata.combining(char) != 0
+    """White space, which an added token behind it may swallow, or an accent, which a normalizer may move forward.
+
+    Also what a normalizer may make one of them, or drop: control and format characters, such as zero-width spaces.
+    """
+    return char == "\ufffd" or all(
+        each.isspace() or unicodedata.combining(each) != 0 or unicodedata.category(each) in ("Cc", "Cf")
+        for each in unicodedata.normalize("NFKD", char)
+    )

@@ -48,6 +48,14 @@ def with_added_tokens() -> tokenizers.Tokenizer:
     return tokenizer
 
 
+def with_white_space_of_other_characters() -> tokenizers.Tokenizer:
+    spaces = [normalizers.Replace(char, " ") for char in "\u200b\ufffd"]
+    drops = [normalizers.Replace("\x00", ""), normalizers.NFKD(), normalizers.StripAccents()]
+    tokenizer = _trained("Unigram", normalizers.Sequence([*spaces, *drops]), pre_tokenizers.Metaspace())
+    tokenizer.add_tokens([AddedToken("guitar", lstrip=True)])
+    return tokenizer
+
+
 KINDS: dict[str, Callable[[], tokenizers.Tokenizer]] = {
     "WordPiece": bert,
     "WordPiece, cased": lambda: bert(lowercase=False, strip_accents=False),
@@ -66,6 +74,7 @@ KINDS: dict[str, Callable[[], tokenizers.Tokenizer]] = {
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]),
     ),
     "Unigram, white space": lambda: _trained("Unigram", normalizers.Strip(), pre_tokenizers.UnicodeScripts()),
+    "Unigram, other spaces": with_white_space_of_other_characters,
     "WordLevel": lambda: _trained("WordLevel", normalizers.Lowercase(), pre_tokenizers.Whitespace()),
 }
 
@@ -165,6 +174,8 @@ texts = st.lists(runs, min_size=1, max_size=8).map("".join)
 # Two paths are equally good, but for the rounding of sums that begin with the score of what is unknown.
 @example(text="Ω" * 1502 + "a" + "=" * 2419, max_tokens=40)
 @example(text="the" + "\u0301" * 2000 + "\u0323", max_tokens=8)
+@example(text="\u200b" * 9000 + "guitar", max_tokens=3)
+@example(text="\x00 \ufffd´" * 2000 + "guitar", max_tokens=3)
 @example(text="1" * 3001, max_tokens=8)
 @example(text=("ab" * 400 + " ") * 5, max_tokens=40)
 @settings(max_examples=25)
@@ -187,7 +198,7 @@ def test_a_long_text_of_one_unit(kind: str, unit: str) -> None:
 
 
 # Of a run of one letter, the best path's start depends on the run's length, so the whole is read.
-ENDLESS = {(kind, "a") for kind in KINDS if kind.startswith("Unigram")}
+ENDLESS = {("Unigram, other spaces", "\n"), *((kind, "a") for kind in KINDS if kind.startswith("Unigram"))}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "byte-level BPE, digits"])
