@@ -183,7 +183,7 @@ def test_add_vectors(
         np.save(tmp_path / "vectors.npy", encoder.encode(TEXTS))
     file = tmp_path / "vectors.npy"
     assert "--texts" in failure(capsys, "index", "add", index, file)
-    assert "--texts is for" in failure(capsys, "index", "add", index, lines, "--texts", lines)
+    assert "--texts FILE is for .npy" in failure(capsys, "index", "add", index, lines, "--texts", lines)
     assert answer(capsys, "index", "add", index, file, "--texts", lines, "--first-key", "50")["entries"] == 8
     assert sorted(entries(index)) == [0, 1, 2, 3, 50, 51, 52, 53]
 

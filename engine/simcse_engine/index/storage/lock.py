@@ -35,16 +35,19 @@ class WriterLock(ForkAware):
             handle = open_regular(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror}); reading needs no lock") from error
+        self._handle: int | None = handle
+        # Before the lock is taken, so that no child keeps it.
+        register("lock", self)
         try:
             _lock(handle)
         except BlockingIOError as error:
             holder = _holder(handle)
-            os.close(handle)
+            self._close()
             raise IndexLockedError(
                 f"{path}: {holder}; close it there first; readers need no lock, and see what it adds"
             ) from error
         except OSError as error:
-            os.close(handle)
+            self._close()
             raise OutputError(f"{path}: cannot be locked ({error.strerror}); use a file system with locks") from error
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
@@ -52,8 +55,6 @@ class WriterLock(ForkAware):
         with contextlib.suppress(OSError):
             os.ftruncate(handle, 0)
             os.pwrite(handle, holder.encode(), 0)
-        self._handle: int | None = handle
-        register("lock", self)
 
     @property
     def held(self) -> bool:
