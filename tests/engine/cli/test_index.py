@@ -215,7 +215,7 @@ def test_create_where_an_index_is(index: Path, artifact: Path, lines: Path, caps
     before = entries(index)
     assert "`simcse-engine index add` adds to it" in failure(capsys, "index", "create", index, artifact)
     message = failure(capsys, "index", "create", index, artifact, lines)
-    assert message.endswith(f"encoded again by\n  simcse-engine index add {index} {lines} --first-key 0\n")
+    assert message.endswith(f"this goes on:\n  simcse-engine index add {index} {lines} --first-key 0\n")
     assert entries(index) == before
 
 
