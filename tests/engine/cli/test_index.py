@@ -233,8 +233,10 @@ def test_what_adds_nothing_makes_no_index(
     assert "[4, dimension]" in failure(capsys, *create, tmp_path / "three.npy", "--texts", lines)
     assert "line 1" in failure(capsys, *create, tmp_path / "bad.jsonl")
     assert "line 1: not UTF-8" in failure(capsys, *create, tmp_path / "latin.txt")
+    (tmp_path / "nothing.txt").touch()
+    assert "nothing.txt: holds no texts; no index was made" in failure(capsys, *create, tmp_path / "nothing.txt")
     assert "is a folder" in failure(capsys, *create, tmp_path / "empty")
-    for name in ("three.npy", "bad.jsonl", "latin.txt"):
+    for name in ("three.npy", "bad.jsonl", "latin.txt", "nothing.txt"):
         (tmp_path / name).unlink()
     graph = (artifact_copy / "model.onnx").read_bytes()
     (artifact_copy / "model.onnx").write_bytes(bytes(len(graph)))

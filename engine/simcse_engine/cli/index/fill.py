@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import SimCSEError
+from ...errors import InputValueError, SimCSEError
 from ..arguments import (
     PROGRAM,
     Commands,
@@ -93,11 +93,14 @@ def _create(args: argparse.Namespace) -> None:
     with Index.create(args.index, args.artifact, dtype=args.dtype) as index:
         if source is not None:
             try:
-                _fill(index, source, args)
+                filled = _fill(index, source, args)
+                if not len(index):
+                    raise InputValueError(f"{args.file}: holds no texts; no index was made")
             except BaseException:
                 with contextlib.suppress(SimCSEError):
                     index.take_back()
                 raise
+            _report(index, args, filled)
             return
         identity = index.about.identity
     print_report(args, {"index": args.index, "entries": 0, "identity": identity}, f"{args.index}: made; it is empty")
@@ -114,11 +117,14 @@ def _add(args: argparse.Namespace) -> None:
     options = ["--artifact", args.artifact] if args.artifact is not None else []
     options += ["--same-model"] if args.same_model else []
     with Index.open(args.index, read_only=False, artifact=args.artifact, same_model=args.same_model) as index:
-        _fill(index, source, args, options)
+        _report(index, args, _fill(index, source, args, options))
 
 
-def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: Sequence[str] = ()) -> None:
-    """Fill an index; ``options`` are those of `index add` with which it goes on after Ctrl-C."""
+def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: Sequence[str] = ()) -> tuple[int, int]:
+    """Fill an index: how many texts were added, and how many were cut.
+
+    ``options`` are those of `index add` with which it goes on after Ctrl-C.
+    """
     from ...index.filling import Filling
 
     with counted_cuts() as cuts, contextlib.closing(Bar("texts")) as bar:
@@ -138,11 +144,15 @@ def _fill(index: "Index", source: "Source", args: argparse.Namespace, options: S
             elif end == "interrupted":
                 print_message(f"{PROGRAM}: interrupted; nothing was added")
             raise
-    entries = len(index)
+    return filling.added, sum(cuts)
+
+
+def _report(index: "Index", args: argparse.Namespace, filled: tuple[int, int]) -> None:
+    (added, cut), entries = filled, len(index)
     print_report(
         args,
-        {"index": args.index, "added": filling.added, "entries": entries, "truncated": sum(cuts)},
-        f"{args.index}: {filling.added:,} texts added; it has {entries:,}",
+        {"index": args.index, "added": added, "entries": entries, "truncated": cut},
+        f"{args.index}: {added:,} texts added; it has {entries:,}",
     )
 
 
