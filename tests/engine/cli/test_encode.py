@@ -214,7 +214,8 @@ def test_a_signal_leaves_nothing(artifact: Path, tmp_path: Path, number: signal.
         else:
             pytest.fail("no rows were written")
         # More of them do not cut off the cleaning up; the very last may meet an interpreter that has done all.
-        while process.poll() is None:
+        latest = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < latest:
             process.send_signal(number)
         assert process.wait(60) in (128 + number, -number)
         assert process.stderr.read() == f"simcse-engine: interrupted; {output} was not written\n".encode()
