@@ -12,6 +12,8 @@ from simcse_engine.index.search.matches import Matches
 from simcse_engine.index.storage.vectors import VectorMap, VectorWriter, create_vector_file
 
 DIMENSION = 32
+# Of the index that tests copy, see tests/engine/index/conftest.py.
+ROWS = 120
 
 # With these, a few hundred vectors take every path that a million do.
 SMALL = SearchLimits(

@@ -1,7 +1,6 @@
 """An index is copied whole, and whoever has it open keeps it."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,27 +11,13 @@ from simcse_engine.errors import DiskFullError, IndexLockedError, OutputError
 from simcse_engine.index.copying import copy_index
 from support.child import run_script
 from support.disks import small_disk
-from support.indexes import SMALL, filled, names, unit_vectors
-
-ROWS = 120
+from support.indexes import ROWS, SMALL, names, unit_vectors
 
 
 @pytest.fixture(scope="module")
 def encoder(artifact: Path) -> Iterator[Encoder]:
     with Encoder(artifact) as encoder:
         yield encoder
-
-
-@pytest.fixture(scope="module")
-def whole(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole") / "index"
-    filled(folder, artifact, ROWS)
-    return folder
-
-
-@pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "index"))
 
 
 def test_all_of_it_and_nothing_else(folder: Path, encoder: Encoder, tmp_path: Path) -> None:

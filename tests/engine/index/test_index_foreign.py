@@ -9,17 +9,7 @@ import pytest
 
 from simcse_engine import Index
 from support.child import run_script
-from support.indexes import SMALL, filled
-
-ROWS = 120
-
-
-@pytest.fixture(scope="module")
-def whole(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole") / "index"
-    filled(folder, artifact, ROWS)
-    return folder
-
+from support.indexes import ROWS, SMALL
 
 # In a process of its own, as opening a pipe could wait for ever.
 OPEN = """

@@ -11,9 +11,8 @@ from simcse_engine.index.ann.saved import SavedGraph
 from simcse_engine.index.stale import next_generation, stale_files
 from simcse_engine.index.storage.records import State
 from support.child import run_script
-from support.indexes import SMALL, filled, names, unit_vectors
+from support.indexes import ROWS, SMALL, names, unit_vectors
 
-ROWS = 120
 GRAPH = SavedGraph(file="graph-3-0123abcd.usearch", size_bytes=1, pieces=("x",), covered=1, members=1, strays=())
 STATE = State(generation=3, rows=1, deaths=0, next_key=1, graph=GRAPH.to_json())
 
@@ -56,18 +55,6 @@ def test_the_files_of_a_compaction_that_counts_are_not_stale(tmp_path: Path) -> 
         (tmp_path / name).touch()
     assert list(stale_files(tmp_path, STATE, begun=3)) == []
     assert next_generation(tmp_path, STATE) == 4
-
-
-@pytest.fixture(scope="module")
-def whole(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole") / "index"
-    filled(folder, artifact, ROWS)
-    return folder
-
-
-@pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "index"))
 
 
 def test_a_writer_leaves_others_files_alone(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """An index is only read until its first change: then it takes the lock, and goes on from what others have written."""
 
 import os
-import shutil
 import threading
 from pathlib import Path
 
@@ -10,21 +9,7 @@ import pytest
 from simcse_engine import Index
 from simcse_engine.errors import ClosedError, IndexDamagedError, IndexLockedError
 from support.child import run_script
-from support.indexes import SMALL, filled, names, unit_vectors
-
-ROWS = 120
-
-
-@pytest.fixture(scope="module")
-def whole(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole") / "index"
-    filled(folder, artifact, ROWS)
-    return folder
-
-
-@pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "index"))
+from support.indexes import ROWS, SMALL, names, unit_vectors
 
 
 def facts_of(folder: Path) -> dict[str, tuple[bytes, int]]:
