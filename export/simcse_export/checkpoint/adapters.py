@@ -23,17 +23,21 @@ def refuse_adapters(folder: Path) -> None:
     if not names:
         return
     stated = read_json(folder / _CONFIG) if _CONFIG in names else {}
-    kind, base = stated.get("peft_type"), stated.get("base_model_name_or_path") or "BASE"
+    kind, base = stated.get("peft_type"), stated.get("base_model_name_or_path")
     if kind is None and not names[0].startswith("adapter_model"):
         raise UnsupportedModelError(
             f"{folder / names[0]}: an adapter or a head of AdapterHub, which an export leaves out; merge it with its "
             "own library (merge_adapter), save the whole model into another folder, and export that"
         )
+    where = ""
+    # transformers would apply an adapter that lies beside the base by itself, and peft once more.
+    if not isinstance(base, str) or not base or Path(base).resolve() == folder.resolve():
+        base, where = "BASE", ", where BASE is the model's folder without the adapter's files"
     merge = f"PeftModel.from_pretrained(AutoModel.from_pretrained({base!r}), {str(folder)!r}).merge_and_unload()"
     raise UnsupportedModelError(
         f"{folder / names[0]}: {f'a {kind}' if kind else 'an'} adapter, which an export leaves out; "
         f"merge it in Python: {merge}.save_pretrained('merged'), then AutoTokenizer.from_pretrained({base!r})"
-        ".save_pretrained('merged'), and export 'merged'"
+        f".save_pretrained('merged'), and export 'merged'{where}"
     )
 
 

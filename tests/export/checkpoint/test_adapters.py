@@ -41,6 +41,13 @@ def test_a_lora_adapter(tmp_path: Path, transformer: str | None, alone: bool) ->
     refused(root, r"adapter_config\.json: a LORA adapter.*AutoModel\.from_pretrained\('someone/bert'\).*merge_and_unl")
 
 
+def test_an_adapter_whose_base_is_its_own_folder(tmp_path: Path) -> None:
+    """The advice must not lead to a base that has the adapter applied already."""
+    folder = make_checkpoint(tmp_path / "model")
+    write_json(folder / "adapter_config.json", LORA | {"base_model_name_or_path": str(folder)})
+    refused(folder, r"from_pretrained\('BASE'\), .*, where BASE is the model's folder without the adapter's files$")
+
+
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_model.bin"])
 def test_an_adapter_without_its_config(tmp_path: Path, name: str) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint")
