@@ -97,7 +97,7 @@ ORDER = {
     ENGINE / "session": "feeds maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
     ENGINE / "session/tensorrt": "libraries plans < rtx < session",
-    ENGINE / "artifact": "checkpoints kinds references < fields < manifest < hub opening output",
+    ENGINE / "artifact": "checkpoints kinds protobuf < fields operators references < manifest < hub opening output",
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": (
         "checks limits < storage < ann made < search < batches binding info stale < upkeep < writer < "

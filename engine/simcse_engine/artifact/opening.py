@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..errors import ArtifactError, IntegrityError
 from .manifest import GRAPH, WEIGHTS, Manifest
-from .references import UnreadableGraphError, files_named
+from .protobuf import UnreadableGraphError
+from .references import files_named
 
 
 def open_artifact(folder: Path) -> Manifest:

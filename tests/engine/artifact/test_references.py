@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
-from simcse_engine.artifact.references import UnreadableGraphError, files_named
+from simcse_engine.artifact.protobuf import UnreadableGraphError
+from simcse_engine.artifact.references import files_named
 
 OUTSIDE = "../../etc/passwd"
 
