@@ -94,7 +94,7 @@ ORDER = {
         "_version pieces wording < errors < machine < files < artifact < inputs session tokenizer < distinct "
         "schedule < runner < pipeline < encoder < index measure < compiling doctor simcse < cli"
     ),
-    ENGINE / "session": "feeds maker session < library < graph < cpu cuda tensorrt < opening",
+    ENGINE / "session": "feeds kernels maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
     ENGINE / "session/tensorrt": "libraries plans < rtx < session",
     ENGINE / "artifact": "checkpoints kinds protobuf < fields operators references < manifest < hub opening output",

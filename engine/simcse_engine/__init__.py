@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 from .artifact.manifest import Manifest
 from .encoder import Encoder
-from .errors import IndexWarning, SimCSEError, TruncationWarning, UnverifiedWarning
+from .errors import IndexWarning, KernelsWarning, SimCSEError, TruncationWarning, UnverifiedWarning
 
 if TYPE_CHECKING:
     from .index import Hit, Index
@@ -21,6 +21,7 @@ __all__ = [
     "Hit",
     "Index",
     "IndexWarning",
+    "KernelsWarning",
     "Manifest",
     "SimCSE",
     "SimCSEError",

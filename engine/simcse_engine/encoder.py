@@ -17,7 +17,7 @@ from .artifact.hub import locate
 from .artifact.manifest import TOKENIZER, Manifest
 from .artifact.opening import loading_artifact
 from .distinct import Distinct
-from .errors import ClosedError, InputValueError, IntegrityError, UnverifiedWarning
+from .errors import ClosedError, InputValueError, IntegrityError, KernelsWarning, UnverifiedWarning
 from .inputs import (
     OptimizeFor,
     Truncate,
@@ -35,6 +35,7 @@ from .machine.limits import naming_limits
 from .pipeline import Rescued, submit_windows
 from .runner import Runner
 from .schedule import windows
+from .session.kernels import kernels_for
 from .tokenizer import Tokenizer
 
 
@@ -75,16 +76,16 @@ class Encoder(ForkAware):
             truncate: what to do with texts longer than ``max_tokens``: "warn" (cut, and count them in a
                 `TruncationWarning`), "error" (raise `TruncationError`) or "silent" (cut).
             max_tokens: a lower limit than the artifact's.
-            optimize_for: what memory is spent on. "both": few sentences run on all threads jointly, many run side by
-                side on one thread each; from the first bulk call on, the weights are packed in memory in both layouts.
-                "latency": packed once, for all threads; bulk work takes a little longer. "throughput": packed once,
-                for one thread each; one sentence takes as long as on one core.
+            optimize_for: how threads share the work. "both": few sentences run on all threads jointly, many run side by
+                side on one thread each. "latency": all run on all threads jointly; bulk work takes a little longer.
+                "throughput": all run on one thread each; one sentence takes as long as on one core. Without our
+                kernels "both" packs the weights in memory once more with the first bulk call; the others save that.
 
         Raises:
             ArtifactError: the artifact is missing, damaged or newer than this engine.
             RuntimeMissingError: onnxruntime is not installed, or installed twice.
             ProviderError: ``device`` cannot run here.
-            InputValueError: an option has a value that cannot be used.
+            InputValueError: an option, or the environment's SIMCSE_KERNELS, has a value that cannot be used.
             LimitError: this process may have no more open files, memory or threads.
         """
         self._closed = False
@@ -102,6 +103,7 @@ class Encoder(ForkAware):
             with naming_limits, loading_artifact(self._folder) as self.manifest:
                 self._device = checked_device(device, self.manifest)
                 self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
+                self._kernels = kernels_for(self._folder, self._device)
                 self._tokenizer = self._new_tokenizer()
                 self._runner = self._new_runner()
                 on_failure.callback(self.close)
@@ -112,6 +114,14 @@ class Encoder(ForkAware):
                     UnverifiedWarning(
                         f"{self._folder}: its vectors were compared with the reference model's only on a CPU; "
                         "simcse-engine verify compares them here, and records it in the manifest"
+                    ),
+                    stacklevel=2,
+                )
+            if self._kernels.avoidable:
+                warnings.warn(
+                    KernelsWarning(
+                        f"{self._folder}: runs without our kernels, more slowly than this CPU could: "
+                        f"{self._kernels.reason}"
                     ),
                     stacklevel=2,
                 )
@@ -126,6 +136,11 @@ class Encoder(ForkAware):
     def device(self) -> str:
         """The device that it runs on: "cpu", "cuda" or "cuda:N"."""
         return self._device
+
+    @property
+    def kernels(self) -> str | None:
+        """The variant of our kernels that run it, such as "avx2"; None where the runtime's own operators do."""
+        return self._kernels.variant
 
     @property
     def dimension(self) -> int:
@@ -269,6 +284,7 @@ class Encoder(ForkAware):
             device=self._device,
             threads=self._threads,
             optimize_for=self._optimize_for,
+            kernels=self._kernels,
         )
 
     def _policy(self, truncate: Truncate | None) -> Truncate:
@@ -296,8 +312,9 @@ class Encoder(ForkAware):
 
     def __repr__(self) -> str:
         m = self.manifest
+        device = f"{self._device} with {self.kernels} kernels" if self.kernels else self._device
         return (
-            f"<Encoder {str(self._folder)!r}: {m.source.id}, pooler {m.pooler}, {m.precision} on {self._device}, "
+            f"<Encoder {str(self._folder)!r}: {m.source.id}, pooler {m.pooler}, {m.precision} on {device}, "
             f"dimension {m.dimension}, max_tokens {self.max_tokens}>"
         )
 

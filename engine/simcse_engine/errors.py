@@ -30,8 +30,8 @@ SimCSEError
     └── QualityError             the precision costs more quality than was allowed
 
 Warnings are not errors: TruncationWarning counts the texts that were cut where truncate="warn", IndexWarning says that
-an index answers more slowly than it should, UnverifiedWarning that an artifact was never verified on its device, and
-CheckpointWarning (simcse_export) that a checkpoint states what no artifact heeds.
+an index answers more slowly than it should, KernelsWarning that an artifact does, UnverifiedWarning that it was never
+verified on its device, and CheckpointWarning (simcse_export) that a checkpoint states what no artifact heeds.
 """
 
 from .wording import Worded, Wording
@@ -165,6 +165,10 @@ class TruncationWarning(Worded, UserWarning):
 
 class IndexWarning(Worded, UserWarning):
     """An index answers more slowly than it should: its ANN graph is damaged, and vectors are compared one by one."""
+
+
+class KernelsWarning(UserWarning):
+    """An artifact runs without our kernels, more slowly than this CPU could; the message says why and what to do."""
 
 
 class UnverifiedWarning(UserWarning):

@@ -1,10 +1,10 @@
 """Tokenized sentences → vectors on the machine's cores: few sentences on all cores jointly, many one batch per core.
 
-The joint session, whose threads share each run, answers a few sentences soonest. Runs side by side on a one-thread
-session finish many sentences soonest, since nothing is divided or waited for
-(docs/decisions/008-two-ways-to-run.md). Each session is opened at its first use: the joint one when an encoder warms
-up, the other with its first bulk work. From then on the process holds the weights as each session packs them, unless
-``optimize_for`` leaves one session for both.
+Runs whose work all threads share answer a few sentences soonest. Runs side by side, on one thread each, finish many
+sentences soonest, since nothing is divided or waited for (docs/decisions/008-two-ways-to-run.md). Our kernels run both
+ways in one session. In the runtime's operators each way has a session of its own, opened at its first use: the joint
+one when an encoder warms up, the other with its first bulk work. From then on the process holds the weights as each
+session packs them, unless ``optimize_for`` leaves one session for both.
 
 A GPU has one session for all work; its workers lay out the next runs while one computes.
 """
@@ -25,6 +25,7 @@ from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .machine.limits import naming_limits
 from .schedule import Limits, limits_for, make_batches
+from .session.kernels import NO_KERNELS, Kernels
 from .session.opening import open_session
 from .session.session import Session
 
@@ -48,13 +49,14 @@ class Runner:
         device: str,
         threads: int,
         optimize_for: OptimizeFor = "both",
+        kernels: Kernels = NO_KERNELS,
         limits: Limits | None = None,
     ) -> None:
         """Prepare to keep so many threads busy with the graph in ``artifact``; nothing is opened yet.
 
         "latency" has only the joint session, which runs batches in turn; "throughput" only the one-thread session. If
         another manifest than ``manifest`` lies there when a session is opened, that raises. The usual limits of
-        batches are those of the artifact's graph.
+        batches are those of the artifact's graph in ``kernels``.
         """
         self.abandoned = False
         self._artifact = artifact
@@ -68,8 +70,9 @@ class Runner:
         else:
             self._joint_threads = self._single_threads = 1
             self._side_by_side = _GPU_RUNS
-        self.limits = limits or limits_for(manifest, device)
-        self._mixed = manifest.layout != "even"
+        self._kernels = kernels
+        self.limits = limits or limits_for(manifest, device, kernels=kernels.variant is not None)
+        self._mixed = manifest.layout != "even" or kernels.variant is not None
         self._lock = threading.Lock()
         self._closed = False
         self._sessions: dict[int, Session] = {}  # by their threads
@@ -119,12 +122,17 @@ class Runner:
         with self._lock:
             self._refuse_if_closed()
             if threads not in self._sessions:
-                session = open_session(self._artifact, self._manifest, self._device, threads=threads)
-                # Read after the graph: so a replacement before or while it was read shows.
-                if Manifest.read(self._artifact).identity != self._manifest.identity:
-                    raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
-                self._sessions[threads] = session
+                opened = next(iter(self._sessions.values()), None)
+                shared = None if opened is None else opened.shared_by(threads)
+                self._sessions[threads] = self._open(threads) if shared is None else shared
             return self._sessions[threads]
+
+    def _open(self, threads: int) -> Session:
+        session = open_session(self._artifact, self._manifest, self._device, threads=threads, kernels=self._kernels)
+        # Read after the graph: so a replacement before or while it was read shows.
+        if Manifest.read(self._artifact).identity != self._manifest.identity:
+            raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
+        return session
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

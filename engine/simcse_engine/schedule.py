@@ -5,7 +5,8 @@ fastest, and needs no mask, where all lengths are equal. So bulk work is cut int
 of tokens; the rest of each length, too little to fill a run, is joined with its neighbours in length. A graph whose
 runs take only one length gets nothing joined.
 
-On a GPU batches are larger, and fused attention takes any lengths. A graph on a padded grid gets neighbours in length.
+To our kernels the lengths of a run are all one. On a GPU batches are larger, and fused attention takes any lengths. A
+graph on a padded grid gets neighbours in length.
 """
 
 import itertools
@@ -26,7 +27,7 @@ class Limits:
             since such a run reads the weights for too few rows.
         mixed_padding: most scores of attention that padding adds to a mixed batch, for each of its tokens (only
             attention is padded, to sentences x longest²). So short texts of any lengths run together, and long texts
-            among themselves.
+            among themselves. None where nothing is padded, and a batch of one length gains nothing.
         window_texts: texts in memory at once (twice: one window is tokenized while the last one runs).
         window_chars: the same in characters, for long texts.
         padded: whether a run is a grid, all of whose places count as tokens.
@@ -35,12 +36,15 @@ class Limits:
 
     batch_tokens: int = 512
     full_batch_tokens: int = 192
-    mixed_padding: int = 128
+    mixed_padding: int | None = 128
     window_texts: int = 2048
     window_chars: int = 2_000_000
     padded: bool = False
     batch_sentences: int | None = None
 
+
+# Our kernels cut a run into tiles of whole sentences themselves, and each wants several of them.
+KERNEL_LIMITS = Limits(mixed_padding=None)
 
 # A GPU needs thousands of rows per product, and no batch waits for another of its length. Attention without padding
 # pays for mixed lengths with idle blocks. Predicted; `python -m benchmarks.gpu` measures other sizes.
@@ -52,8 +56,10 @@ GPU_LIMITS = Limits(
 _GPU_FP32_LIMITS = replace(GPU_LIMITS, mixed_padding=512)
 
 
-def limits_for(manifest: Manifest, device: str) -> Limits:
-    """The sizes for an artifact's graph on "cpu" or a "cuda" device."""
+def limits_for(manifest: Manifest, device: str, *, kernels: bool = False) -> Limits:
+    """The sizes for an artifact's graph on "cpu", in our kernels or without them, or on a "cuda" device."""
+    if kernels:
+        return KERNEL_LIMITS
     if manifest.layout == "grid":
         if device == "cpu" or manifest.max_batch is None:
             return Limits(padded=True)
@@ -70,13 +76,15 @@ def make_batches(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) 
     No batch but a single sentence holds more than ``limits.batch_tokens``. The longest sentences come first, or without
     mixing the batches of most tokens, so that no long run is left for one worker at the end.
 
-    Not ``mixed``, a batch holds one length. An int8 graph rounds activations, and another attention kernel changes last
-    bits, which can flip a rounding. Runs of one length all take the same kernel, so that a sentence's vector is the
-    same to the bit, whatever it is encoded with.
+    Not ``mixed``, a batch holds one length. An int8 graph rounds activations, and in the runtime's operators another
+    attention kernel changes last bits, which can flip a rounding. Runs of one length all take the same kernel, so that
+    a sentence's vector is the same to the bit, whatever it is encoded with. Our kernels see to that by themselves.
     """
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     if limits.padded:
         return _on_grid(by_length, lengths, limits)
+    if limits.mixed_padding is None:
+        return _join(by_length, lengths, limits)
     batches, rest = [], []
     for length, group in itertools.groupby(by_length, key=lengths.__getitem__):
         positions = list(group)
@@ -114,7 +122,8 @@ def _join(positions: list[int], lengths: Sequence[int], limits: Limits) -> list[
         if batches:
             batch = batches[-1]
             padding = (len(batch) + 1) * lengths[batch[0]] ** 2 - (scores + length**2)
-            if tokens + length <= limits.batch_tokens and padding <= limits.mixed_padding * (tokens + length):
+            fits = limits.mixed_padding is None or padding <= limits.mixed_padding * (tokens + length)
+            if tokens + length <= limits.batch_tokens and fits:
                 batch.append(position)
                 tokens, scores = tokens + length, scores + length**2
                 continue

@@ -41,7 +41,9 @@ def test_every_class_is_drawn_where_it_hangs() -> None:
 
 def test_warnings_are_named() -> None:
     found = [n for n, c in vars(errors).items() if inspect.isclass(c) and issubclass(c, Warning)]
-    assert found == ["TruncationWarning", "IndexWarning", "UnverifiedWarning", "CheckpointWarning"]
+    assert found == [
+        *("TruncationWarning", "IndexWarning", "KernelsWarning", "UnverifiedWarning", "CheckpointWarning"),
+    ]
     assert all(name in (errors.__doc__ or "") for name in found)
 
 

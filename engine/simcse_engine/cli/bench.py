@@ -59,7 +59,7 @@ def bench_table(bench: "Bench") -> str:
     cut = f", {bench.texts_cut:,} of them cut" if bench.texts_cut else ""
     lines = [
         f"{a['path']}: {a['source']}, pooler {a['pooler']}, {a['precision']} for {a['target']}",
-        f"{m['cpu']}, {threads}, onnxruntime {m['onnxruntime']}",
+        f"{m['cpu']}, {threads}, onnxruntime {m['onnxruntime']}, {m['kernels'] or 'no'} kernels",
         "",
         f"{'':<16}{'sentences/s':>12}{'(min - max)':>20}{'tokens/s':>12}",
         *(_row(f"{entry.tokens_per_sentence:.0f} tokens", entry) for entry in bench.lengths),

@@ -1,4 +1,4 @@
-"""The command `info`: an artifact's manifest for people."""
+"""The command `info`: an artifact's manifest for people, and which kernels run it here."""
 
 import argparse
 from collections.abc import Mapping
@@ -10,25 +10,29 @@ from .output import one_line, print_result
 
 if TYPE_CHECKING:
     from ..artifact.manifest import Manifest
+    from ..session.kernels import Kernels
 
 
 def add_parser(commands: Commands) -> None:
     """Declare the command."""
-    add_artifact(add_command(commands, "info", "say what an artifact is, from its manifest", run))
+    add_artifact(add_command(commands, "info", "say what an artifact is, and which kernels run it here", run))
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from ..artifact.hub import locate
-    from ..artifact.manifest import MANIFEST, Manifest
+    from ..artifact.manifest import GRAPH, MANIFEST, Manifest
+    from ..session.kernels import kernels_for
 
-    folder = locate(args.artifact, files=[MANIFEST])
+    folder = locate(args.artifact, files=[MANIFEST, GRAPH])
     manifest = Manifest.read(folder)
-    print_result(args, manifest.to_json(), lambda: manifest_lines(folder, manifest))
+    kernels = kernels_for(folder, "cpu") if manifest.target == "cpu" else None
+    here = None if kernels is None else {"variant": kernels.variant, "reason": kernels.reason}
+    print_result(args, {**manifest.to_json(), "kernels": here}, lambda: manifest_lines(folder, manifest, kernels))
 
 
-def manifest_lines(folder: Path, manifest: "Manifest") -> str:
-    """All that matters of a manifest, one fact per line."""
+def manifest_lines(folder: Path, manifest: "Manifest", kernels: "Kernels | None" = None) -> str:
+    """All that matters of a manifest and, if told, which kernels run its graph here, one fact per line."""
     m = manifest
     total = sum(entry.size_bytes for entry in m.files.values())
     facts = {
@@ -38,6 +42,7 @@ def manifest_lines(folder: Path, manifest: "Manifest") -> str:
         "vectors": f"{m.dimension} floats, {'unit length' if m.normalized else 'not normalized'}",
         "max tokens": f"{m.max_tokens} ({m.max_tokens_source})" if m.max_tokens_source else str(m.max_tokens),
         "precision": f"{m.precision} for {m.target}",
+        **({"kernels": f"{kernels.variant or 'none'} here{_because(kernels)}"} if kernels else {}),
         **({"engines": _plans(m)} if m.max_batch else {}),
         "parity": _parity(m),
         **({"quality": quality_line(m.quality)} if m.quality else {}),
@@ -61,6 +66,10 @@ def quality_line(quality: Mapping[str, Any]) -> str:
         tasks = len(quality["sts"]["tasks"])
         parts.append(f"STS Spearman {quality['sts']['average']:.2f}{before} (average of {tasks} tasks)")
     return "; ".join(parts)
+
+
+def _because(kernels: "Kernels") -> str:
+    return f": {kernels.reason}" if kernels.reason else ""
 
 
 def _plans(manifest: "Manifest") -> str:

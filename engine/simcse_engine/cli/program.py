@@ -11,12 +11,19 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 
-from ..errors import CheckpointWarning, IndexWarning, SimCSEError, TruncationWarning, UnverifiedWarning
+from ..errors import (
+    CheckpointWarning,
+    IndexWarning,
+    KernelsWarning,
+    SimCSEError,
+    TruncationWarning,
+    UnverifiedWarning,
+)
 from ..machine.limits import naming_limits
 from .signals import Stopped, stopping_on_signals
 from .streams import drop, flush_stdout, message_of, open_streams, print_message, settle
 
-_WARNINGS = (TruncationWarning, IndexWarning, UnverifiedWarning, CheckpointWarning)
+_WARNINGS = (TruncationWarning, IndexWarning, KernelsWarning, UnverifiedWarning, CheckpointWarning)
 
 
 def run_program(program: str, work: Callable[[], int]) -> int:

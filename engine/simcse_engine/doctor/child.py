@@ -9,14 +9,17 @@ from dataclasses import asdict
 from typing import Any
 
 from ..machine import nvidia
-from ..session import library
+from ..session import kernels, library
 from ..session.tensorrt.libraries import TENSORRT, load_tensorrt
 
 _TIMEOUT_S = 120
 
 
 def ask_child(*question: str) -> dict[str, Any]:
-    """Let a child process answer "runtime", "driver", "provider" NAME or "compiler" NAME; its death is an ``error``."""
+    """Let a child process answer "runtime", "kernels", "driver", "provider" NAME or "compiler" NAME.
+
+    Its death is an ``error``.
+    """
     # The child finds what this process finds, however its path came about.
     code = f"import sys; sys.path[:] = {sys.path!r}; from simcse_engine.doctor import child; child.answer()"
     try:
@@ -54,6 +57,12 @@ def answer() -> None:
             ort = library.import_runtime()
             reply = {"version": ort.__version__, "providers": ort.get_available_providers()}
             reply["cuda"] = getattr(ort, "cuda_version", None)
+        elif question == "kernels":
+            library_here = kernels.load_library()
+            if isinstance(library_here, str):
+                reply = {"error": library_here}
+            else:
+                reply = {"variants": library_here.variants, "runs": kernels.chosen_variant(library_here)}
         elif question == "driver":
             reply = asdict(nvidia.driver())
         elif question == "compiler":

@@ -60,6 +60,10 @@ class Facts:
     cpu: str = ""  # its name
     architecture: str = ""  # such as "x86_64" or "arm64"
     features: Sequence[str] = ()  # the CPU's instruction sets that matter here
+    # The variants of our kernels that this CPU has, best first, and the one that runs; or why there are none.
+    kernels: Sequence[str] = ()
+    kernels_run: str | None = None
+    kernels_error: str = ""
     affinity: int = 1  # number of CPUs that the scheduler lets this process run on
     quota: float | None = None  # number of CPUs that its cgroups allow; None where unlimited
     threads: int = 1  # those of an encoder by default
@@ -87,6 +91,7 @@ def collect_facts() -> Facts:
         for name in compiled_in
         if name in RUNS_ON
     }
+    our_kernels: dict[str, Any] = ask({"error": "could not be tried"}, ask_child, "kernels")
     driver: dict[str, Any] = ask({"error": "could not be asked"}, ask_child, "driver")
     installed = {name: ask(None, _version, name) for name in _NVIDIA}
     compilers: dict[str, dict[str, Any]] = {
@@ -114,6 +119,9 @@ def collect_facts() -> Facts:
         cpu=ask("unknown", cpu.model_name),
         architecture=platform.machine(),
         features=tuple(ask([], cpu.features)),
+        kernels=tuple(our_kernels.get("variants", ())),
+        kernels_run=our_kernels.get("runs"),
+        kernels_error=our_kernels.get("error", ""),
         affinity=ask(1, cpu.affinity),
         quota=ask(None, cpu.cgroup_quota),
         threads=ask(1, cpu.usable_cpus),

@@ -46,6 +46,7 @@ class Report:
             ("NVIDIA", _listed(facts.nvidia) if facts.nvidia else ""),
             *((name, version or "does not load") for name, version in facts.compilers.items()),
             ("CPU", f"{facts.cpu} ({facts.architecture}): {', '.join(facts.features) or 'features unknown'}"),
+            ("kernels", _kernels(facts)),
             ("threads", f"{facts.threads}, from {facts.affinity} CPUs by affinity and {quota}"),
         ]
         lines = [f"{name:<14}{text}" for name, text in rows if text]
@@ -61,6 +62,12 @@ def examine() -> Report:
     """Look at this machine and installation, and judge. Never raises: what fails becomes a finding."""
     facts = collect_facts()
     return Report(facts=facts, findings=judge(facts))
+
+
+def _kernels(facts: Facts) -> str:
+    if not facts.kernels:
+        return f"none: {facts.kernels_error or 'there are none for this CPU'}"
+    return f"{facts.kernels_run or 'none'} runs; this CPU can run {', '.join(facts.kernels)}"
 
 
 def _driver(facts: Facts) -> str:

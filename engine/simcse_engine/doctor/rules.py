@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ..session.kernels import LEAST_FEATURES, REINSTALL, UNTRIED, VARIABLE
 from ..session.tensorrt.libraries import INSTALL_RTX, INSTALL_TENSORRT, TENSORRT
 from ..session.tensorrt.plans import runs_rtx
 from .facts import OPTIONAL, Facts
@@ -34,7 +35,7 @@ class Finding:
 
 def judge(facts: Facts) -> tuple[Finding, ...]:
     """Derive the findings from the facts alone, the worst first."""
-    rules = (_packages, _runtime, _driver, _cuda, _tensorrt, _rtx, _cpu, _threads, _unknown)
+    rules = (_packages, _runtime, _driver, _cuda, _tensorrt, _rtx, _cpu, _kernels, _threads, _unknown)
     findings = [finding for rule in rules for finding in rule(facts)]
     order: list[Level] = ["problem", "advice", "ok"]
     return tuple(sorted(findings, key=lambda finding: order.index(finding.level)))
@@ -151,6 +152,24 @@ def _cpu(facts: Facts) -> Iterator[Finding]:
         lacks = "dotprod" if "neon" in facts.features else "VNNI" if "avx512" in facts.features else "VNNI and AVX512"
         found = f"the CPU has no {lacks}: int8 artifacts are slower here than elsewhere, perhaps slower than fp32"
         yield Finding("advice", found, "use fp32, which is right everywhere, or measure both")
+
+
+def _kernels(facts: Facts) -> Iterator[Finding]:
+    if not facts.kernels and LEAST_FEATURES.isdisjoint(facts.features):
+        yield Finding("ok", "our kernels are not for this CPU: onnxruntime's own operators run")
+    elif not facts.kernels:
+        found = f"our kernels do not run, and onnxruntime's operators are slower: {facts.kernels_error}"
+        yield Finding("advice", found, REINSTALL)
+    elif facts.kernels_run is not None:
+        yield Finding("ok", f"our kernels for {facts.kernels_run} run graphs that are written for them")
+    elif set(facts.kernels) <= UNTRIED:
+        untried = " or ".join(facts.kernels)
+        found = f"our kernels for this CPU ({untried}) were not tried on one yet, and do not run by default"
+        yield Finding(
+            "advice", found, f"{VARIABLE}={untried} runs them; simcse-engine verify says whether they are right"
+        )
+    else:
+        yield Finding("advice", f"{VARIABLE} is none: onnxruntime's operators run, more slowly", f"unset {VARIABLE}")
 
 
 def _threads(facts: Facts) -> Iterator[Finding]:

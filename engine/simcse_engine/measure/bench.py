@@ -20,6 +20,7 @@ from ..files.texts import open_texts
 from ..inputs import checked_count, checked_number
 from ..machine.cpu import affinity, cgroup_quota, features, model_name, usable_cpus
 from ..runner import Runner
+from ..session.kernels import kernels_for
 from ..session.library import import_runtime
 from ..tokenizer import Tokenizer
 from .results import Bench, Latency, Round, Throughput
@@ -82,7 +83,8 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
         say("texts")
         (text_rounds,) = _take_turns([_text_work(encoder, texts, tokens.ids, threads)], seconds)
     # The encoder's sessions are closed before the runner opens its own, so that memory holds the weights once.
-    with contextlib.closing(Runner(folder, manifest, device=device, threads=threads)) as runner:
+    kernels = kernels_for(folder, device)
+    with contextlib.closing(Runner(folder, manifest, device=device, threads=threads, kernels=kernels)) as runner:
         stream = list(itertools.chain.from_iterable(tokens.ids))
         portion_tokens = threads * runner.limits.batch_tokens
         works = [
@@ -104,6 +106,7 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
             "affinity": affinity(),
             "quota": cgroup_quota(),
             "onnxruntime": import_runtime().__version__,
+            "kernels": kernels.variant,
         },
         seconds=seconds,
         texts_source=options.file or "generated",

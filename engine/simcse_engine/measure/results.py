@@ -77,7 +77,7 @@ class Bench:
 
     Attributes:
         artifact: its path, and facts of its manifest.
-        machine: the CPU, the threads, and the runtime.
+        machine: the CPU, the threads, the runtime, and the variant of our kernels that ran, if any did.
         seconds: per section, as in `BenchOptions`.
         texts_source: "generated" or the file's name.
         texts_cut: number of texts that were longer than the artifact's limit and were cut.

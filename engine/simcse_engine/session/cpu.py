@@ -1,6 +1,8 @@
-"""A session on the CPU."""
+"""A session on the CPU, in our kernels or in the runtime's operators."""
 
+import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from ..artifact.manifest import GRAPH
 from ..errors import IntegrityError
 from .feeds import FEEDS
 from .graph import check_interface, open_graph, settings
+from .kernels import KernelLibrary, load_library
 from .library import CPU, first_line
 from .session import Session
 
@@ -17,17 +20,44 @@ class CpuSession(Session):
     """One graph on the CPU."""
 
     def __init__(
-        self, artifact: Path, *, threads: int = 1, layout: str = "ragged", padding_id: int | None = None
+        self,
+        artifact: Path,
+        *,
+        threads: int = 1,
+        layout: str = "ragged",
+        padding_id: int | None = None,
+        variant: str | None = None,
     ) -> None:
-        """Open the graph of the artifact in ``artifact``; ``layout`` and ``padding_id`` are its manifest's."""
+        """Open the graph of the artifact in ``artifact``; ``layout`` and ``padding_id`` are its manifest's.
+
+        ``variant`` of our kernels runs it. They bring threads of their own, one team for all sessions of the process.
+        """
         self._graph = artifact / GRAPH
-        super().__init__(open_graph(self._graph, settings(threads), CPU, device="cpu"))
+        self._threads = threads
+        self._kernels: KernelLibrary | None = None
+        session_settings = settings(threads if variant is None else 1)
+        if variant is not None:
+            library = load_library()
+            assert not isinstance(library, str), library  # whoever chose the variant has loaded it
+            library.register(variant, session_settings)
+            self._kernels = library
+        super().__init__(open_graph(self._graph, session_settings, CPU, device="cpu"))
         check_interface(self._session, self._graph, layout)
         self._feed = FEEDS[layout]
         self._padding_id = padding_id
 
+    def shared_by(self, threads: int) -> Self | None:
+        """See `Session`."""
+        if self._kernels is None:
+            return None
+        other = copy.copy(self)
+        other._threads = threads
+        return other
+
     def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Session`."""
+        if self._kernels is not None:
+            self._kernels.share_among(self._threads)
         try:
             vectors: NDArray[np.float32] = self._session.run(None, self._feed(input_ids, lengths, self._padding_id))[0]
         except Exception as error:  # onnxruntime's exceptions have no common base of their own

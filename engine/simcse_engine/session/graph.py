@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def settings(threads: int) -> "onnxruntime.SessionOptions":
-    """The settings of every session of ours; on a CPU, so many threads share a run."""
+    """The settings of every session of ours; on a CPU, so many of the runtime's threads share a run."""
     ort = import_runtime()
     # Where it gets one of its threads and not the next, the runtime waits for ever.
     check_threads(threads)

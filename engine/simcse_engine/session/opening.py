@@ -4,13 +4,22 @@ from pathlib import Path
 
 from ..artifact.manifest import Manifest
 from .cpu import CpuSession
+from .kernels import NO_KERNELS, Kernels
 from .session import Session
 
 
-def open_session(artifact: Path, manifest: Manifest, device: str, *, threads: int) -> Session:
+def open_session(
+    artifact: Path, manifest: Manifest, device: str, *, threads: int, kernels: Kernels = NO_KERNELS
+) -> Session:
     """Open the graph of the artifact in ``artifact``; on a CPU, so many threads share each run's work."""
     if device == "cpu":
-        return CpuSession(artifact, threads=threads, layout=manifest.layout, padding_id=manifest.padding_id)
+        return CpuSession(
+            artifact,
+            threads=threads,
+            layout=manifest.layout,
+            padding_id=manifest.padding_id,
+            variant=kernels.variant,
+        )
     # Imported lazily: a process that encodes one sentence on a CPU starts sooner.
     if manifest.target == "cuda":
         from .cuda.session import open_cuda

@@ -23,6 +23,10 @@ class Session(ProcessBound, ABC):
         """Floats per vector, as the graph states it."""
         return int(self._session.get_outputs()[0].shape[1])
 
+    def shared_by(self, threads: int) -> "Session | None":  # noqa: ARG002 - as others
+        """The same graph, its runs shared by so many threads; None where that takes a session of its own."""
+        return None
+
     @abstractmethod
     def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """Run the graph on sentences laid end to end.

@@ -26,7 +26,7 @@ def entry(tokens: float) -> Throughput:
 def test_table() -> None:
     measured = Bench(
         artifact={"path": "a", "source": "tiny", "pooler": "cls", "precision": "fp32", "target": "cpu"},
-        machine={"cpu": "A CPU", "threads": 2, "onnxruntime": "1.22.0"},
+        machine={"cpu": "A CPU", "threads": 2, "onnxruntime": "1.22.0", "kernels": "avx2"},
         seconds=1,
         texts_source="generated",
         texts_cut=0,
@@ -36,7 +36,7 @@ def test_table() -> None:
     )
     assert bench_table(measured).splitlines() == [
         "a: tiny, pooler cls, fp32 for cpu",
-        "A CPU, 2 threads, onnxruntime 1.22.0",
+        "A CPU, 2 threads, onnxruntime 1.22.0, avx2 kernels",
         "",
         "                 sentences/s         (min - max)    tokens/s",
         "8 tokens               2,000     (1,900 - 2,100)      16,000",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,9 +43,9 @@ def test_encode_packs_the_weights_once(
 ) -> None:
     opened = []
 
-    def watched(folder: Path, manifest: Manifest, device: str, *, threads: int) -> Session:
+    def watched(folder: Path, manifest: Manifest, device: str, *, threads: int, **others: Any) -> Session:
         opened.append(threads)
-        return open_session(folder, manifest, device, threads=threads)
+        return open_session(folder, manifest, device, threads=threads, **others)
 
     monkeypatch.setattr(runner, "open_session", watched)
     assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", "--threads", "2") == 0

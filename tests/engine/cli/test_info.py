@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simcse_engine import Manifest
+from simcse_engine import Encoder, Manifest
 from support.commands import run
 
 
@@ -31,6 +31,20 @@ def test_no_terminal_obeys_a_manifest(artifact_copy: Path, capsys: pytest.Captur
     assert any("m\\x1b]0;title\\x07\\x1b[2J\\u202e parity verified" in line for line in lines)
 
 
-def test_info_json_is_the_manifest(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_json_is_the_manifest_and_which_kernels_run(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", artifact, "--json") == 0
-    assert json.loads(capsys.readouterr().out) == json.loads((artifact / "manifest.json").read_bytes())
+    document = json.loads(capsys.readouterr().out)
+    kernels = document.pop("kernels")
+    assert document == json.loads((artifact / "manifest.json").read_bytes())
+    with Encoder(artifact) as encoder:
+        assert kernels["variant"] == encoder.kernels
+    assert (kernels["variant"] is None) == (kernels["reason"] != "")
+
+
+def test_info_of_an_artifact_for_gpus_has_no_kernels(artifact_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = {"target": "cuda", "layout": "packed"}
+    dataclasses.replace(Manifest.read(artifact_copy), **changes).write(artifact_copy)
+    assert run("info", artifact_copy, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["kernels"] is None
+    assert run("info", artifact_copy) == 0
+    assert "kernels" not in capsys.readouterr().out

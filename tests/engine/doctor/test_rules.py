@@ -18,9 +18,12 @@ HEALTHY = {
     "other_providers": ("AzureExecutionProvider",),
     "architecture": "x86_64",
     "features": ("avx2", "avx512", "avx512_vnni"),
+    "kernels": ("avx512vnni", "avx2"),
+    "kernels_run": "avx512vnni",
     "affinity": 4,
     "threads": 4,
 }
+NO_KERNELS = {"kernels": (), "kernels_run": None}
 GPU = {"builds": {"onnxruntime-gpu": "1.22.0"}, "other_providers": ()}
 H100 = {"runtime_cuda": "13.0", "cuda": "13.0", "gpus": (Gpu(name="NVIDIA H100", compute_capability=90),)}
 L4 = {**H100, "gpus": (Gpu(name="NVIDIA L4", compute_capability=89),)}
@@ -57,6 +60,7 @@ def not_ok(**differences: Any) -> list[Finding]:
         ),
         pytest.param({"architecture": "arm64", "features": ("neon", "dotprod")}, id="Arm"),
         pytest.param({"features": ("avx2", "avx_vnni")}, id="VNNI without AVX512"),
+        pytest.param({**NO_KERNELS, "features": ("neon", "avx_vnni")}, id="a CPU that no kernels are for"),
         pytest.param({"quota": 4.0}, id="a quota that takes nothing away"),
         pytest.param({"builds": {}}, id="a runtime that no package manager knows"),
     ],
@@ -203,6 +207,27 @@ def test_what_is_fine_is_said_without_advice(differences: dict[str, Any]) -> Non
             ["quota (0.5 CPUs)"],
             ["to 1 at least"],
             id="quota below the only CPU",
+        ),
+        pytest.param(
+            {**NO_KERNELS, "kernels_error": "they were not built"},
+            "advice",
+            ["our kernels do not run", "they were not built"],
+            ["pip install --force-reinstall --no-deps simcse-engine"],
+            id="installed without kernels",
+        ),
+        pytest.param(
+            {"kernels_run": None},
+            "advice",
+            ["SIMCSE_KERNELS is none"],
+            ["unset SIMCSE_KERNELS"],
+            id="kernels turned off",
+        ),
+        pytest.param(
+            {"kernels": ("i8mm", "dotprod"), "kernels_run": None, "features": ("neon", "dotprod", "i8mm")},
+            "advice",
+            ["i8mm or dotprod", "not tried"],
+            ["SIMCSE_KERNELS=i8mm or dotprod", "simcse-engine verify"],
+            id="kernels that no CPU has tried",
         ),
         pytest.param({"unknown": ("CPU: OSError: x",)}, "advice", ["CPU: OSError: x"], ["report"], id="unknown"),
     ],

@@ -45,7 +45,7 @@ def cut_of_generated(artifact: Path) -> int:
 def test_json(measured: Bench) -> None:
     document = json.loads(json.dumps(measured.to_json(), allow_nan=False))
     assert set(document) == {field.name for field in dataclasses.fields(Bench)}
-    assert set(document["machine"]) == {"cpu", "features", "threads", "affinity", "quota", "onnxruntime"}
+    assert set(document["machine"]) == {"cpu", "features", "threads", "affinity", "quota", "onnxruntime", "kernels"}
     assert set(document["texts"]["sentences_per_s"]) == {"median", "min", "max"}
     assert set(document["latency"]) == {"calls", "p50_ms", "p90_ms", "p99_ms", "p99_9_ms"}
 
