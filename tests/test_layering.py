@@ -112,7 +112,7 @@ ORDER = {
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
-    ENGINE / "measure": "cosines pairs parity results samples < senteval < sts < bench quality < plot",
+    ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
         "bars streams widths < parser signals < arguments < output program < info < "

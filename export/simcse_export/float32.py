@@ -17,6 +17,7 @@ from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
 from simcse_engine.errors import CheckpointError
 from simcse_engine.measure import parity
+from simcse_engine.measure.ways import both_ways
 from simcse_engine.session.library import save_optimized
 
 from .checkpoint.architecture import Weights
@@ -132,7 +133,8 @@ def verify_float32(model: Model, architecture: Mapping[str, Any], digest: str, f
         versions={name: version(name) for name in _STATED_VERSIONS},
     )
     manifest.write(folder)
-    with Encoder(folder) as encoder:
-        manifest = replace(manifest, parity=parity.verify(encoder, folder).to_json(), verified=True)
+    with both_ways(lambda: Encoder(folder)) as encoders:
+        agreement = parity.worst([parity.verify(encoder, folder) for encoder in encoders])
+        manifest = replace(manifest, parity=agreement.to_json(), verified=True)
     manifest.write(folder)
     return manifest

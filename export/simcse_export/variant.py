@@ -10,6 +10,7 @@ from pathlib import Path
 from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import CHECK, TOKENIZER, Manifest
 from simcse_engine.measure import parity
+from simcse_engine.measure.ways import both_ways
 
 from .checkpoint.model import Model
 from .float32 import write_graph
@@ -46,12 +47,12 @@ def judge_variant(
     model: Model, spelling: Spelling, manifest: Manifest, options: ExportOptions, gate: Gate, folder: Path
 ) -> Manifest:
     """Measure what the precision costs, and compare with the reference model; the manifest with both."""
-    with _on_cpu(model, spelling, manifest, folder) as cheap, Encoder(folder / TWIN) as exact:
+    with both_ways(lambda: _on_cpu(model, spelling, manifest, folder)) as cheap, Encoder(folder / TWIN) as exact:
         if options.precision != "fp32":
             corpus = "built-in" if options.calibration is None else options.calibration.name
             calibration = {"calibration": corpus} if options.precision == "int8" else {}
             manifest = replace(manifest, quality={**calibration, **gate.measure(cheap, exact)})
-        agreement = parity.verify(cheap, folder)
+        agreement = parity.worst([parity.verify(encoder, folder) for encoder in cheap])
     return replace(manifest, parity=agreement.to_json(), verified=True if options.target == "cpu" else None)
 
 

@@ -61,8 +61,8 @@ def names(folder: Path) -> set[str]:
 class Fake:
     """An encoder that gives each text a direction of its own, turned aside by ``angle``."""
 
-    def __init__(self, angle: float, length: float = 1.0) -> None:
-        self.angle, self.length = angle, length
+    def __init__(self, angle: float, length: float = 1.0, kernels: str | None = None) -> None:
+        self.angle, self.length, self.kernels = angle, length, kernels
 
     def encode(self, texts: Sequence[str], *, truncate: str) -> NDArray[np.float32]:
         # Gold scores are reached through it too: text i lies at i degrees, and by so much more turned aside.
@@ -72,7 +72,7 @@ class Fake:
 
 
 def judged(gate: Gate, cheap: Fake, exact: Fake) -> dict[str, Any]:
-    return dict(gate.measure(cast(Encoder, cheap), cast(Encoder, exact)))
+    return dict(gate.measure([cast(Encoder, cheap)], cast(Encoder, exact)))
 
 
 def test_mean_cosine() -> None:
@@ -128,6 +128,22 @@ def test_a_fall_is_refused(tasks: list[Any]) -> None:
     assert cost["average_drop"] == pytest.approx(200)
     # To be better than float32 is no fault.
     assert judged(Gate(texts=["1"], tasks=tasks), Fake(0), worse)["average_drop"] == pytest.approx(-200)
+
+
+def test_the_worst_of_several_ways_counts(tasks: list[Any]) -> None:
+    texts = [str(i) for i in range(20)]
+    ways = cast(list[Encoder], [Fake(0.02, kernels="avx2"), Fake(0.05)])
+    cost = dict(Gate(texts=texts).measure(ways, cast(Encoder, Fake(0))))
+    assert cost["mean_cosine"] == pytest.approx(math.cos(0.05), abs=1e-6)
+    assert cost["by_kernels"].keys() == {"avx2", "none"}
+    assert cost["by_kernels"]["avx2"]["mean_cosine"] == pytest.approx(math.cos(0.02), abs=1e-6)
+    for bad in (ways, ways[::-1]):
+        with pytest.raises(QualityError, match="mean cosine"):
+            Gate(texts=texts).measure([*bad, cast(Encoder, Fake(1, kernels="amx"))], cast(Encoder, Fake(0)))
+    mirrored = cast(list[Encoder], [Fake(0, kernels="avx2"), Backwards(0)])
+    cost = dict(Gate(texts=texts, tasks=tasks, max_quality_drop=201).measure(mirrored, cast(Encoder, Fake(0))))
+    assert cost["average_drop"] == pytest.approx(200)
+    assert [each["average_drop"] for each in cost["by_kernels"].values()] == [pytest.approx(0), pytest.approx(200)]
 
 
 def test_what_it_measures_on(sts: Path) -> None:

@@ -5,7 +5,7 @@ publishes nothing that disagrees; `verify` repeats the comparison on any machine
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +37,8 @@ class Limit:
     max_norm_error: float
 
 
-# Export measures the quality of int8 (`Manifest.quality`). Its limit here only finds what is broken, such as a CPU
-# that sums wrongly, on odd texts.
+# Export measures the quality of cheaper precisions (`Manifest.quality`). int8's limit here only finds what is broken,
+# such as a CPU that sums wrongly, on odd texts.
 LIMITS = {
     "fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999, max_norm_error=1e-4),
     "fp16": Limit(max_abs_difference=5e-3, min_cosine=0.9999, max_norm_error=5e-3),
@@ -100,6 +100,17 @@ def compare(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Par
         min_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
         max_norm_error=float(np.max(norm_errors)),
+    )
+
+
+def worst(measured: Sequence[Parity]) -> Parity:
+    """The worst figures of several measurements."""
+    return Parity(
+        vectors=sum(each.vectors for each in measured),
+        max_abs_difference=max(each.max_abs_difference for each in measured),
+        min_cosine=min(each.min_cosine for each in measured),
+        mean_cosine=min(each.mean_cosine for each in measured),
+        max_norm_error=max(each.max_norm_error for each in measured),
     )
 
 
