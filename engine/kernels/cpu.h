@@ -1,0 +1,11 @@
+// Which variants this CPU can run, and which one sessions get.
+#pragma once
+
+#include "variant.h"
+
+namespace simcse {
+
+// The variant that sessions opened from now on use; null if this CPU can run none.
+const Variant* selected_variant();
+
+}  // namespace simcse

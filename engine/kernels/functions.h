@@ -1,0 +1,99 @@
+// Elementwise functions on sixteen lanes: 2^x, tanh, and the activations of feed-forward layers.
+#pragma once
+
+#include "kinds.h"
+#include "lanes.h"
+
+namespace simcse {
+namespace SIMCSE_VARIANT {
+
+// Adding this rounds a float of less than 2^22 to the nearest even integer, which the low bits then hold.
+constexpr float kRounder = 12582912.f;  // 1.5 x 2^23
+constexpr int32_t kRounderBits = 0x4B400000;
+
+// 2^x for x <= 126, with a relative error of 2e-7; below -125 it stays at 2^-125. Minimax on [-1/2, 1/2].
+SIMCSE_INLINE Floats exp2(Floats x) {
+  x = larger(x, all(-125.f));
+  Floats shifted = x + all(kRounder);
+  Ints whole = bits(shifted) - all(kRounderBits);
+  Floats part = x - (shifted - all(kRounder));
+  Floats p = all(1.54035304e-04f);
+  p = fma(p, part, all(1.33335581e-03f));
+  p = fma(p, part, all(9.61812911e-03f));
+  p = fma(p, part, all(5.55041087e-02f));
+  p = fma(p, part, all(2.40226507e-01f));
+  p = fma(p, part, all(6.93147181e-01f));
+  p = fma(p, part, all(1.f));
+  return from_bits(bits(p) + (whole << 23));
+}
+
+constexpr float kLog2E = 1.44269504f;
+
+// 1 / (1 + e^-x).
+SIMCSE_INLINE Floats sigmoid(Floats x) {
+  x = smaller(larger(x, all(-86.f)), all(86.f));
+  return all(1.f) / (all(1.f) + exp2(x * all(-kLog2E)));
+}
+
+SIMCSE_INLINE Floats tanh(Floats x) { return fma(all(2.f), sigmoid(x + x), all(-1.f)); }
+
+// The error function, by a rational minimax approximation on [-4, 4], where it is 1 in float32; error below 4e-7.
+SIMCSE_INLINE Floats erf(Floats x) {
+  x = smaller(larger(x, all(-4.f)), all(4.f));
+  Floats s = x * x;
+  Floats p = all(-2.72614225801306e-10f);
+  p = fma(p, s, all(2.77068142495902e-08f));
+  p = fma(p, s, all(-2.10102402082508e-06f));
+  p = fma(p, s, all(-5.69250639462346e-05f));
+  p = fma(p, s, all(-7.34990630326855e-04f));
+  p = fma(p, s, all(-2.95459980854025e-03f));
+  p = fma(p, s, all(-1.60960333262415e-02f));
+  Floats q = all(-1.45660718464996e-05f);
+  q = fma(q, s, all(-2.13374055278905e-04f));
+  q = fma(q, s, all(-1.68282697438203e-03f));
+  q = fma(q, s, all(-7.37332916720468e-03f));
+  q = fma(q, s, all(-1.42647390514189e-02f));
+  return x * p / q;
+}
+
+// GELU to an error of 1.8e-4 |x|, enough where the result is rounded to 8 bits: Φ as an odd polynomial on [-4, 4].
+SIMCSE_INLINE Floats rough_gelu(Floats x) {
+  Floats t = smaller(larger(x, all(-4.f)), all(4.f));
+  Floats s = t * t;
+  Floats p = all(2.27811188e-08f);
+  p = fma(p, s, all(-1.59858473e-06f));
+  p = fma(p, s, all(4.79551429e-05f));
+  p = fma(p, s, all(-0.000814011514f));
+  p = fma(p, s, all(0.00877236726f));
+  p = fma(p, s, all(-0.0645730593f));
+  p = fma(p, s, all(0.397883307f));
+  return x * fma(p, t, all(0.5f));
+}
+
+SIMCSE_INLINE Floats gelu(Floats x) {
+  Floats half = all(0.5f) * x;
+  return fma(half, erf(x * all(0.70710678f)), half);
+}
+
+// `rough` allows an error that vanishes where the result is rounded to 8 bits.
+template <Activation kind, bool rough>
+SIMCSE_INLINE Floats activate(Floats x) {
+  if constexpr (kind == Activation::gelu) {
+    if constexpr (rough) return rough_gelu(x);
+    else return gelu(x);
+  } else if constexpr (kind == Activation::gelu_tanh) {
+    Floats cube = x * x * x;
+    return x * sigmoid(all(1.59576912f) * fma(all(0.044715f), cube, x));
+  } else if constexpr (kind == Activation::quick_gelu) {
+    return x * sigmoid(all(1.702f) * x);
+  } else if constexpr (kind == Activation::silu) {
+    return x * sigmoid(x);
+  } else if constexpr (kind == Activation::relu) {
+    return larger(x, all(0.f));
+  } else {
+    return tanh(x);
+  }
+}
+
+}  // namespace SIMCSE_VARIANT
+}  // namespace simcse

@@ -1,0 +1,77 @@
+#include "memory.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+namespace simcse {
+
+void* allocate(size_t bytes) {
+  void* memory = nullptr;
+  if (posix_memalign(&memory, kLine, round_up(bytes + 1, kLine))) return nullptr;
+  return memset(memory, 0, bytes);
+}
+
+void release(void* memory) { free(memory); }
+
+struct Block {
+  Block* next;
+  size_t bytes;
+  void* memory;
+};
+
+namespace {
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+Block* idle = nullptr;
+
+void destroy(Block* block) {
+  free(block->memory);
+  free(block);
+}
+
+// A fork may happen while a thread that the child lacks holds the lock.
+struct AtFork {
+  AtFork() {
+    pthread_atfork([] { pthread_mutex_lock(&lock); }, [] { pthread_mutex_unlock(&lock); },
+                   [] { pthread_mutex_unlock(&lock); });
+  }
+} at_fork;
+}  // namespace
+
+Space::Space(size_t bytes) {
+  pthread_mutex_lock(&lock);
+  block_ = idle;
+  if (block_) idle = block_->next;
+  pthread_mutex_unlock(&lock);
+  if (!block_) block_ = (Block*)calloc(1, sizeof(Block));
+  if (!block_ || block_->bytes >= bytes) return;
+  free(block_->memory);
+  block_->bytes = round_up(bytes, 4096);
+  // What lies between rows is read by some products, times zero; sanitizers want it written once.
+  block_->memory = allocate(block_->bytes);
+  if (!block_->memory) block_->bytes = 0;
+}
+
+Space::~Space() {
+  if (!block_) return;
+  pthread_mutex_lock(&lock);
+  block_->next = idle;
+  idle = block_;
+  pthread_mutex_unlock(&lock);
+}
+
+void* Space::memory() const { return block_ ? block_->memory : nullptr; }
+
+void release_spaces() {
+  pthread_mutex_lock(&lock);
+  Block* block = idle;
+  idle = nullptr;
+  pthread_mutex_unlock(&lock);
+  while (block) {
+    Block* next = block->next;
+    destroy(block);
+    block = next;
+  }
+}
+
+}  // namespace simcse

@@ -1,0 +1,411 @@
+// The operators of the domain "simcse", as ONNX Runtime sees them: their inputs, attributes and kernels.
+//
+// Weights are constant inputs, packed when a kernel is made. Between our operators, states are rows padded to whole
+// panels, sentences end to end. Where nothing is registered, the graph's own functions run instead.
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "runtime.h"
+#include "variant.h"
+
+namespace simcse {
+
+namespace {
+
+const Api* api;
+// Threads that share a run which starts on this thread.
+thread_local int threads_here = 1;
+
+#define SIMCSE_TRY(call)                       \
+  do {                                         \
+    if (OrtStatus* status = (call)) return status; \
+  } while (0)
+
+OrtStatus* refuse(const char* reason) { return api->CreateStatus(kInvalidArgument, reason); }
+
+struct Tensor {
+  void* data = nullptr;
+  int type = 0;
+  size_t rank = 0;
+  int64_t shape[2] = {1, 1};
+};
+
+OrtStatus* read(const OrtValue* value, Tensor& tensor) {
+  OrtTensorTypeAndShapeInfo* info;
+  SIMCSE_TRY(api->GetTensorTypeAndShape(value, &info));
+  OrtStatus* status = api->GetDimensionsCount(info, &tensor.rank);
+  if (!status) status = api->GetTensorElementType(info, &tensor.type);
+  if (!status && tensor.rank > 2) status = refuse("simcse: an input of more than two dimensions");
+  if (!status && tensor.rank) status = api->GetDimensions(info, tensor.shape + (tensor.rank == 1), tensor.rank);
+  api->ReleaseTensorTypeAndShapeInfo(info);
+  if (!status) status = api->GetTensorMutableData(value, &tensor.data);
+  return status;
+}
+
+// Reads a kernel's constants, in the order of the operator's inputs.
+struct Constants {
+  const OrtKernelInfo* info;
+  size_t next;
+
+  OrtStatus* read(Constant& to, int type) {
+    int constant = 0;
+    const OrtValue* value = nullptr;
+    SIMCSE_TRY(api->KernelInfoGetConstantInput_tensor(info, next++, &constant, &value));
+    if (!constant || !value) return refuse("simcse: weights must be constants of the graph");
+    Tensor tensor;
+    SIMCSE_TRY(simcse::read(value, tensor));
+    if (type != kUndefined && tensor.type != type) return refuse("simcse: a weight of another type than its operator's");
+    to = {tensor.data, tensor.type, tensor.shape[0], tensor.shape[1]};
+    return nullptr;
+  }
+
+  OrtStatus* linear(LinearSource& to, int type) {
+    SIMCSE_TRY(read(to.weight, type));
+    if (type == kInt8) SIMCSE_TRY(read(to.scale, kFloat));
+    return read(to.bias, kFloat);
+  }
+
+  OrtStatus* norm(NormSource& to) {
+    SIMCSE_TRY(read(to.gamma, kFloat));
+    return read(to.beta, kFloat);
+  }
+
+  OrtStatus* input(InputSource& to, bool smooth) {
+    if (smooth) SIMCSE_TRY(read(to.smooth, kFloat));
+    SIMCSE_TRY(read(to.scale, kFloat));
+    SIMCSE_TRY(read(to.zero, kUint8));
+    if (to.scale.rows * to.scale.columns != 1 || to.zero.rows * to.zero.columns != 1)
+      return refuse("simcse: one scale and one zero per input");
+    return nullptr;
+  }
+};
+
+OrtStatus* text(const OrtKernelInfo* info, const char* name, char (&to)[32]) {
+  size_t size = sizeof to;
+  return api->KernelInfoGetAttribute_string(info, name, to, &size);
+}
+
+OrtStatus* integer(const OrtKernelInfo* info, const char* name, int64_t least, int64_t most, int64_t& to) {
+  SIMCSE_TRY(api->KernelInfoGetAttribute_int64(info, name, &to));
+  return to < least || to > most ? refuse("simcse: an attribute out of range") : nullptr;
+}
+
+// A kernel: its variant and what that made of the constants.
+struct Kernel {
+  const Variant* variant;
+  void* made;
+};
+
+OrtStatus* keep(const Variant* variant, void* made, const char* reason, void** kernel) {
+  if (!made) return refuse(reason ? reason : "simcse: no kernel");
+  auto* result = (Kernel*)malloc(sizeof(Kernel));
+  if (!result) return api->CreateStatus(kFail, "out of memory");
+  *result = {variant, made};
+  *kernel = result;
+  return nullptr;
+}
+
+// The constants' and attributes' part that all layers share.
+OrtStatus* layer_attributes(const OrtKernelInfo* info, LayerSource& source) {
+  int64_t heads;
+  SIMCSE_TRY(integer(info, "heads", 1, 1 << 20, heads));
+  source.heads = (int)heads;
+  SIMCSE_TRY(api->KernelInfoGetAttribute_float(info, "epsilon", &source.epsilon));
+  char name[32] = "";
+  SIMCSE_TRY(text(info, "activation", name));
+  for (int i = 0; i < (int)Activation::count; i++)
+    if (!strcmp(name, kActivationNames[i])) {
+      source.activation = (Activation)i;
+      return nullptr;
+    }
+  return refuse("simcse: an activation that is not known");
+}
+
+constexpr int kStates = 2;  // states and lengths come before the constants
+
+OrtStatus* make_quantized(const OrtKernelInfo* info, bool first_only, void** kernel) {
+  LayerSource source = {};
+  source.precision = Precision::int8;
+  source.first_only = first_only;
+  SIMCSE_TRY(layer_attributes(info, source));
+  Constants constants = {info, kStates};
+  SIMCSE_TRY(constants.input(source.attention_input, true));
+  SIMCSE_TRY(constants.linear(source.query, kInt8));
+  SIMCSE_TRY(constants.linear(source.key, kInt8));
+  SIMCSE_TRY(constants.linear(source.value, kInt8));
+  if (!first_only) SIMCSE_TRY(constants.input(source.output_input, false));
+  SIMCSE_TRY(constants.linear(source.output, first_only ? kFloat : kInt8));
+  SIMCSE_TRY(constants.norm(source.attention_norm));
+  SIMCSE_TRY(constants.input(source.up_input, true));
+  SIMCSE_TRY(constants.linear(source.up, kInt8));
+  if (!first_only) SIMCSE_TRY(constants.input(source.down_input, false));
+  SIMCSE_TRY(constants.linear(source.down, first_only ? kFloat : kInt8));
+  SIMCSE_TRY(constants.norm(source.norm));
+  const char* reason = nullptr;
+  const Variant* variant = selected_variant();
+  return keep(variant, variant->make_layer(source, &reason), reason, kernel);
+}
+
+OrtStatus* make_float(const OrtKernelInfo* info, bool first_only, void** kernel) {
+  LayerSource source = {};
+  source.first_only = first_only;
+  SIMCSE_TRY(layer_attributes(info, source));
+  Constants constants = {info, kStates};
+  LinearSource* layers[] = {&source.query, &source.key, &source.value, &source.output, &source.up, &source.down};
+  Constant kind;
+  Constants first = {info, kStates};
+  SIMCSE_TRY(first.read(kind, kUndefined));
+  if (kind.type != kFloat && kind.type != kBfloat16) return refuse("simcse: weights are float32 or bfloat16");
+  source.precision = kind.type == kFloat ? Precision::fp32 : Precision::bf16;
+  for (LinearSource* layer : layers) {
+    SIMCSE_TRY(constants.linear(*layer, kind.type));
+    if (layer == &source.output) SIMCSE_TRY(constants.norm(source.attention_norm));
+    if (layer == &source.down) SIMCSE_TRY(constants.norm(source.norm));
+  }
+  const char* reason = nullptr;
+  const Variant* variant = selected_variant();
+  return keep(variant, variant->make_layer(source, &reason), reason, kernel);
+}
+
+OrtStatus* make_tables(const OrtKernelInfo* info, bool quantized, void** kernel) {
+  EmbeddingsSource source = {};
+  Constants constants = {info, kStates};
+  const int type = quantized ? kInt8 : kUndefined;
+  SIMCSE_TRY(constants.read(source.words, type));
+  if (quantized) SIMCSE_TRY(constants.read(source.word_scale, kFloat));
+  SIMCSE_TRY(constants.read(source.positions, type));
+  if (quantized) SIMCSE_TRY(constants.read(source.position_scale, kFloat));
+  SIMCSE_TRY(constants.norm(source.norm));
+  SIMCSE_TRY(api->KernelInfoGetAttribute_float(info, "epsilon", &source.epsilon));
+  SIMCSE_TRY(integer(info, "padding_id", -1, INT32_MAX, source.padding_id));
+  const char* reason = nullptr;
+  const Variant* variant = selected_variant();
+  return keep(variant, variant->make_embeddings(source, &reason), reason, kernel);
+}
+
+// The inputs of a run that every operator has.
+struct Inputs {
+  Tensor first;  // ids or states
+  Sentences run;
+
+  OrtStatus* read(OrtKernelContext* context, int type, bool by_sentence) {
+    const OrtValue* value;
+    SIMCSE_TRY(api->KernelContext_GetInput(context, 0, &value));
+    SIMCSE_TRY(simcse::read(value, first));
+    SIMCSE_TRY(api->KernelContext_GetInput(context, 1, &value));
+    Tensor lengths;
+    SIMCSE_TRY(simcse::read(value, lengths));
+    if (first.type != type || lengths.type != kInt64 || lengths.rank != 1 || first.rank != (type == kInt64 ? 1 : 2))
+      return refuse("simcse: an input of another type or shape than the operator takes");
+    int64_t tokens = type == kInt64 ? first.shape[1] : first.shape[0];
+    if (by_sentence) {
+      if (tokens != lengths.shape[1]) return refuse("simcse: one row of states per sentence");
+      tokens = 0;
+      for (int64_t s = 0; s < lengths.shape[1]; s++) tokens += ((const int64_t*)lengths.data)[s];
+    }
+    if (!run.set((const int64_t*)lengths.data, lengths.shape[1], tokens))
+      return refuse("simcse: lengths are positive and add up to the tokens");
+    return nullptr;
+  }
+
+  // Rows of states of this hidden size.
+  bool has_width(int hidden) const { return first.shape[1] == states_width(hidden); }
+};
+
+OrtStatus* output(OrtKernelContext* context, int64_t rows, int64_t columns, float*& to) {
+  const int64_t shape[] = {rows, columns};
+  OrtValue* value;
+  SIMCSE_TRY(api->KernelContext_GetOutput(context, 0, shape, 2, &value));
+  return api->GetTensorMutableData(value, (void**)&to);
+}
+
+template <bool first_only>
+OrtStatus* compute_layer(void* pointer, OrtKernelContext* context) {
+  const Kernel& kernel = *(const Kernel*)pointer;
+  Inputs inputs;
+  SIMCSE_TRY(inputs.read(context, kFloat, false));
+  if (!inputs.has_width(kernel.variant->layer_hidden(kernel.made)))
+    return refuse("simcse: states of another width than the layer's");
+  float* to;
+  SIMCSE_TRY(output(context, first_only ? inputs.run.count : inputs.run.tokens, inputs.first.shape[1], to));
+  if (!kernel.variant->run_layer(kernel.made, inputs.run, (const float*)inputs.first.data, to, threads_here))
+    return api->CreateStatus(kFail, "out of memory");
+  return nullptr;
+}
+
+OrtStatus* compute_tables(void* pointer, OrtKernelContext* context) {
+  const Kernel& kernel = *(const Kernel*)pointer;
+  Inputs inputs;
+  SIMCSE_TRY(inputs.read(context, kInt64, false));
+  float* to;
+  SIMCSE_TRY(output(context, inputs.run.tokens, states_width(kernel.variant->embeddings_hidden(kernel.made)), to));
+  if (!kernel.variant->run_embeddings(kernel.made, inputs.run, (const int64_t*)inputs.first.data, to, threads_here))
+    return refuse("simcse: a token id or a position is out of range");
+  return nullptr;
+}
+
+// A pooler's kernel also knows what it needs of each run.
+struct PoolingKernel {
+  Kernel kernel;
+  bool first;
+  int hidden, dimension;
+};
+
+OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
+  PoolingSource source = {};
+  char name[32] = "";
+  int64_t dimension, normalize;
+  SIMCSE_TRY(text(info, "pooler", name));
+  if (strcmp(name, "first") && strcmp(name, "mean")) return refuse("simcse: a pooler that is not known");
+  SIMCSE_TRY(integer(info, "dimension", 1, 1 << 20, dimension));
+  SIMCSE_TRY(integer(info, "normalize", 0, 1, normalize));
+  source.first = !strcmp(name, "first");
+  source.dimension = (int)dimension;
+  source.normalize = normalize;
+  constexpr size_t kHead = 3;
+  int constant = 0;
+  const OrtValue* value = nullptr;
+  // Absent, it is no constant; older runtimes answer that with an error.
+  if (OrtStatus* status = api->KernelInfoGetConstantInput_tensor(info, kHead, &constant, &value)) {
+    api->ReleaseStatus(status);
+  } else if (constant && value) {
+    Constants constants = {info, kHead};
+    SIMCSE_TRY(constants.linear(source.head, kFloat));
+  }
+  const char* reason = nullptr;
+  const Variant* variant = selected_variant();
+  void* made = variant->make_pooling(source, &reason);
+  if (!made) return refuse(reason);
+  auto* result = (PoolingKernel*)malloc(sizeof(PoolingKernel));
+  if (!result) return api->CreateStatus(kFail, "out of memory");
+  const int hidden = source.head.weight.data ? (int)source.head.weight.rows : source.dimension;
+  *result = {{variant, made}, source.first, hidden, source.dimension};
+  *kernel = result;
+  return nullptr;
+}
+
+OrtStatus* compute_pooler(void* pointer, OrtKernelContext* context) {
+  const PoolingKernel& pooler = *(const PoolingKernel*)pointer;
+  Inputs inputs;
+  SIMCSE_TRY(inputs.read(context, kFloat, pooler.first));
+  Tensor other;
+  size_t count;
+  SIMCSE_TRY(api->KernelContext_GetInputCount(context, &count));
+  if (count > kStates) {
+    const OrtValue* value = nullptr;
+    SIMCSE_TRY(api->KernelContext_GetInput(context, kStates, &value));
+    if (value) SIMCSE_TRY(read(value, other));
+  }
+  const int64_t width = inputs.first.shape[1];
+  if (pooler.hidden > width || pooler.dimension > pooler.hidden ||
+      (other.data && (other.shape[0] != inputs.first.shape[0] || other.shape[1] != width || other.type != kFloat)))
+    return refuse("simcse: states of another shape than the pooler's");
+  float* to;
+  SIMCSE_TRY(output(context, inputs.run.count, pooler.dimension, to));
+  if (!pooler.kernel.variant->run_pooling(pooler.kernel.made, inputs.run, (const float*)inputs.first.data,
+                                          (const float*)other.data, (int)width, pooler.hidden, to, pooler.dimension))
+    return api->CreateStatus(kFail, "out of memory");
+  return nullptr;
+}
+
+// An operator: the runtime's structure, and what ours differ in. A letter of `types` per input: i int64, f float32,
+// s int8, u uint8, w any weight; upper case may be absent.
+struct Operator : CustomOp {
+  const char* name;
+  const char* types;
+
+  using Make = OrtStatus* (*)(const CustomOp*, const Api*, const OrtKernelInfo*, void**);
+
+  Operator(const char* its_name, const char* its_types, Make make, OrtStatus* (*compute)(void*, OrtKernelContext*),
+           void (*destroy)(void*))
+      : CustomOp{}, name(its_name), types(its_types) {
+    version = kInterface;
+    GetName = [](const CustomOp* op) { return ((const Operator*)op)->name; };
+    GetExecutionProviderType = [](const CustomOp*) { return "CPUExecutionProvider"; };
+    GetInputTypeCount = [](const CustomOp* op) { return strlen(((const Operator*)op)->types); };
+    GetInputType = [](const CustomOp* op, size_t i) -> int {
+      switch (((const Operator*)op)->types[i]) {
+        case 'i': return kInt64;
+        case 's': return kInt8;
+        case 'u': return kUint8;
+        case 'w': return kUndefined;
+        default: return kFloat;
+      }
+    };
+    GetInputCharacteristic = [](const CustomOp* op, size_t i) -> int {
+      const char type = ((const Operator*)op)->types[i];
+      return type >= 'A' && type <= 'Z' ? kOptional : kRequired;
+    };
+    GetInputMemoryType = [](const CustomOp*, size_t) { return 0; };
+    GetOutputTypeCount = [](const CustomOp*) { return (size_t)1; };
+    GetOutputType = [](const CustomOp*, size_t) -> int { return kFloat; };
+    GetOutputCharacteristic = [](const CustomOp*, size_t) -> int { return kRequired; };
+    GetVariadicInputMinArity = GetVariadicInputHomogeneity = GetVariadicOutputMinArity = GetVariadicOutputHomogeneity =
+        [](const CustomOp*) { return 1; };
+    CreateKernelV2 = make;
+    KernelComputeV2 = compute;
+    KernelDestroy = destroy;
+    GetStartVersion = [](const CustomOp*) { return 1; };
+    GetEndVersion = [](const CustomOp*) { return INT32_MAX; };
+  }
+};
+
+// Kernels that are alive: without any, nothing needs working space.
+int alive = 0;
+
+// Makes a kernel and counts it.
+template <OrtStatus* (*make)(const OrtKernelInfo*, void**)>
+OrtStatus* create(const CustomOp*, const Api*, const OrtKernelInfo* info, void** kernel) {
+  SIMCSE_TRY(make(info, kernel));
+  __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
+  return nullptr;
+}
+
+template <void (*Variant::*release)(void*)>
+void destroy(void* pointer) {
+  auto* kernel = (Kernel*)pointer;
+  (kernel->variant->*release)(kernel->made);
+  free(kernel);
+  if (__atomic_sub_fetch(&alive, 1, __ATOMIC_ACQ_REL) == 0) release_spaces();
+}
+
+OrtStatus* quantized_embeddings(const OrtKernelInfo* info, void** kernel) { return make_tables(info, true, kernel); }
+OrtStatus* float_embeddings(const OrtKernelInfo* info, void** kernel) { return make_tables(info, false, kernel); }
+OrtStatus* quantized_layer(const OrtKernelInfo* info, void** kernel) { return make_quantized(info, false, kernel); }
+OrtStatus* quantized_first(const OrtKernelInfo* info, void** kernel) { return make_quantized(info, true, kernel); }
+OrtStatus* float_layer(const OrtKernelInfo* info, void** kernel) { return make_float(info, false, kernel); }
+OrtStatus* float_first(const OrtKernelInfo* info, void** kernel) { return make_float(info, true, kernel); }
+
+const Operator operators[] = {
+    {"QuantizedEmbeddings", "ii" "sf" "sf" "ff", create<quantized_embeddings>, compute_tables,
+     destroy<&Variant::free_embeddings>},
+    {"QuantizedLayer", "fi" "ffu" "sff" "sff" "sff" "fu" "sff" "ff" "ffu" "sff" "fu" "sff" "ff",
+     create<quantized_layer>, compute_layer<false>, destroy<&Variant::free_layer>},
+    {"QuantizedFirstLayer", "fi" "ffu" "sff" "sff" "sff" "ff" "ff" "ffu" "sff" "ff" "ff", create<quantized_first>,
+     compute_layer<true>, destroy<&Variant::free_layer>},
+    {"Embeddings", "ii" "w" "w" "ff", create<float_embeddings>, compute_tables, destroy<&Variant::free_embeddings>},
+    {"Layer", "fi" "wf" "wf" "wf" "wf" "ff" "wf" "wf" "ff", create<float_layer>, compute_layer<false>,
+     destroy<&Variant::free_layer>},
+    {"FirstLayer", "fi" "wf" "wf" "wf" "wf" "ff" "wf" "wf" "ff", create<float_first>, compute_layer<true>,
+     destroy<&Variant::free_layer>},
+    {"Pooling", "fi" "F" "F" "F", create<make_pooler>, compute_pooler, destroy<&Variant::free_pooling>},
+};
+
+}  // namespace
+
+extern "C" {
+
+__attribute__((visibility("default"))) void simcse_kernels_threads(int count) { threads_here = count > 1 ? count : 1; }
+
+__attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const ApiBase* base) {
+  api = base->GetApi(kInterface);
+  if (!api || !selected_variant()) return nullptr;
+  OrtCustomOpDomain* domain;
+  SIMCSE_TRY(api->CreateCustomOpDomain("simcse", &domain));
+  for (const Operator& each : operators) SIMCSE_TRY(api->CustomOpDomain_Add(domain, &each));
+  return api->AddCustomOpDomain(options, domain);
+}
+}
+
+}  // namespace simcse
