@@ -124,7 +124,7 @@ ORDER = {
         "checkpoint weights < tokenizer < reference < model"
     ),
     EXPORT / "int8": "calibration rounding steps < quantize",
-    EXPORT / "graph": "nodes < layouts pooling < dialects < bert optimum",
+    EXPORT / "graph": "nodes operators < functions layouts pooling < dialects < bert optimum",
     EXPORT / "graph/layouts": "layout < end_to_end grid packed < even ragged",
     EXPORT / "graph/dialects": "dialect < gpu int8 < cuda tensorrt",
     BENCHMARKS: (

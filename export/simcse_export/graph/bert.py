@@ -3,11 +3,15 @@
 Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019 (arXiv:1907.11692); poolers: Gao et al. 2021 (arXiv:2104.08821).
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import onnx
 
 from ..checkpoint.architecture import ACTIVATIONS, TOKEN_TYPES, Architecture, Weights
 from .dialects.dialect import Dialect, Heads, Linear, Norm
-from .layouts.layout import View
+from .functions import Function
+from .layouts.layout import Layout, View
 from .nodes import INT64, Graph, output
 from .pooling import AVERAGED, first_floats, unit
 
@@ -36,50 +40,64 @@ class _Author:
         self.dialect = dialect
         self.graph = Graph()
         self.layout = dialect.layout(self.graph)
+        self.activation = ACTIVATIONS[architecture.activation]
 
     def write(self, pooler: str, truncate_dim: int | None, normalize: bool) -> onnx.ModelProto:
-        graph = self.graph
+        numbers = self.architecture
         first_only = pooler not in AVERAGED
-        with graph.scope("embeddings"):
-            states = [self.embeddings()]
-        for i in range(self.architecture.layers):
-            last = i == self.architecture.layers - 1
-            with graph.scope(f"layer.{i}"):
-                states.append(self.layer(states[-1], f"encoder.layer.{i}", first_only=first_only and last))
-        with graph.scope("pooler"):
-            if pooler == "cls":
-                head = self.weights_of("pooler.dense")
-                vectors = self.dialect.vectors(graph, self.dialect.activated(graph, states[-1], head, "tanh"))
-            elif first_only:
-                vectors = self.dialect.vectors(graph, states[-1])
-            else:
-                averaged = [states[i] for i in AVERAGED[pooler]]
-                vectors = self.dialect.mean(self.layout, averaged, self.architecture.hidden)
-            if truncate_dim is not None:
-                vectors = first_floats(graph, vectors, truncate_dim)
-            if normalize:
-                vectors = unit(graph, vectors)
-        graph.rename(vectors, "sentence_embedding")
-        return graph.model(
-            self.layout.inputs(), output(truncate_dim or self.architecture.hidden), opset=self.dialect.opset
+        padding_id = -1 if numbers.family == "bert" else numbers.padding_id
+        epsilon = numbers.epsilon
+        states = [self.part("embeddings", "embeddings", self.embeddings, epsilon=epsilon, padding_id=padding_id)]
+        for i in range(numbers.layers):
+            last = first_only and i == numbers.layers - 1
+            kind, name = "first layer" if last else "layer", f"encoder.layer.{i}"
+            write = partial(self.layer, name=name, first_only=last)
+            attributes = {"heads": numbers.heads, "epsilon": epsilon, "activation": self.activation}
+            states.append(self.part(kind, name, write, states[-1], **attributes))
+        vectors = self.part(
+            "pooling",
+            "pooler",
+            partial(self.pooled, pooler=pooler, truncate_dim=truncate_dim, normalize=normalize),
+            *(states[i] for i in AVERAGED.get(pooler, (-1,))),
+            pooler="first" if first_only else "mean",
+            dimension=truncate_dim or numbers.hidden,
+            normalize=int(normalize),
         )
+        self.graph.rename(vectors, "sentence_embedding")
+        return self.graph.model(self.layout.inputs(), output(truncate_dim or numbers.hidden), opset=self.dialect.opset)
 
-    def embeddings(self) -> str:
-        graph = self.graph
+    def part(self, kind: str, place: str, write: Callable[..., str], *states: str, **attributes: float | str) -> str:
+        """A part of the model: an operator of ours where the dialect has one for it, else what ``write`` spells out.
+
+        ``write`` takes a layout and the part's ``states``, one or two; the part's weights are named ``place`` and more.
+        ``attributes`` say to the node's kernel what the function itself was written for.
+        """
+        operator = self.dialect.operators.get(kind)
+        with self.graph.scope(place):
+            if operator is None:
+                return write(self.layout, *states)
+            function = Function(self.graph, operator, place)
+            names = "states", "other"
+            result = write(self.dialect.layout(function, "ids"), *names[: len(states)])
+            tensors = {"ids": "input_ids", "lengths": "lengths", **dict(zip(names, states, strict=False))}
+            return function.call(result, tensors, **attributes)
+
+    def embeddings(self, layout: Layout) -> str:
+        graph = layout.graph
         names = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
         # Every token is of type 0, so that type's row goes into the position table.
         words, positions = (self.weights[name] for name in names)
         types = self.weights.get(TOKEN_TYPES)
         positions = positions if types is None else positions + types[0]
-        word = self.dialect.embedding(graph, self.layout.ids, names[0], words)
-        rows = self.layout.positions or self.layout.on_grid(self.positions, INT64)
+        word = self.dialect.embedding(graph, layout.ids, names[0], words)
+        rows = layout.positions or layout.on_grid(partial(self.positions, layout.ids), INT64)
         position = self.dialect.embedding(graph, rows, names[1], positions)
-        return self.add_norm(word, position, "embeddings.LayerNorm")
+        return self.add_norm(graph, word, position, "embeddings.LayerNorm")
 
-    def positions(self, view: View) -> str:
+    def positions(self, ids: str, view: View) -> str:
         """int64 [tokens], each token's row of the position table."""
         graph = view.graph
-        ids = view.grid(self.layout.ids)
+        ids = view.grid(ids)
         if self.architecture.family == "bert":
             return view.flat(graph.op("CumSum", graph.filled_like(ids, 1), graph.scalar(view.axis), exclusive=1))
         # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps position padding_id.
@@ -88,29 +106,45 @@ class _Author:
         counted = graph.op("Mul", graph.op("CumSum", real, graph.scalar(view.axis)), real)
         return view.flat(graph.op("Add", counted, padding))
 
-    def layer(self, x: str, name: str, *, first_only: bool) -> str:
+    def layer(self, layout: Layout, x: str, *, name: str, first_only: bool) -> str:
         """One transformer layer; with ``first_only`` its output is [sentences, hidden], the first tokens' alone.
 
         Nothing reads the other tokens' output then, so their queries, projections and feed-forward are left out; their
         keys and values are not.
         """
-        key, value = (self.linear(x, f"{name}.attention.self.{part}") for part in ("key", "value"))
-        firsts = self.layout.first_tokens(x) if first_only else x
-        query = self.linear(firsts if self.layout.takes_first_queries else x, f"{name}.attention.self.query")
+        graph = layout.graph
+        key, value = (self.linear(graph, x, f"{name}.attention.self.{part}") for part in ("key", "value"))
+        firsts = layout.first_tokens(x) if first_only else x
+        query = self.linear(graph, firsts if layout.takes_first_queries else x, f"{name}.attention.self.query")
         heads = Heads(count=self.architecture.heads, hidden=self.architecture.hidden, first_only=first_only)
-        y = self.dialect.attention(self.layout, query, key, value, heads)
-        x = self.add_norm(y, firsts, f"{name}.attention.output.LayerNorm", after=f"{name}.attention.output.dense")
+        y = self.dialect.attention(layout, query, key, value, heads)
+        after = f"{name}.attention.output.dense"
+        x = self.add_norm(graph, y, firsts, f"{name}.attention.output.LayerNorm", after=after)
         up = self.weights_of(f"{name}.intermediate.dense")
-        y = self.dialect.activated(self.graph, x, up, ACTIVATIONS[self.architecture.activation])
-        return self.add_norm(y, x, f"{name}.output.LayerNorm", after=f"{name}.output.dense")
+        y = self.dialect.activated(graph, x, up, self.activation)
+        return self.add_norm(graph, y, x, f"{name}.output.LayerNorm", after=f"{name}.output.dense")
 
-    def linear(self, x: str, name: str) -> str:
-        return self.dialect.linear(self.graph, x, self.weights_of(name))
+    def pooled(self, layout: Layout, *states: str, pooler: str, truncate_dim: int | None, normalize: bool) -> str:
+        """From a layer's states, or two layers' to average over, to the sentences' vectors."""
+        graph = layout.graph
+        if pooler in AVERAGED:
+            vectors = self.dialect.mean(layout, states, self.architecture.hidden)
+        elif pooler == "cls":
+            head = self.weights_of("pooler.dense")
+            vectors = self.dialect.vectors(graph, self.dialect.activated(graph, *states, head, "tanh"))
+        else:
+            vectors = self.dialect.vectors(graph, *states)
+        if truncate_dim is not None:
+            vectors = first_floats(graph, vectors, truncate_dim)
+        return unit(graph, vectors) if normalize else vectors
 
-    def add_norm(self, x: str, skip: str, name: str, *, after: str | None = None) -> str:
+    def linear(self, graph: Graph, x: str, name: str) -> str:
+        return self.dialect.linear(graph, x, self.weights_of(name))
+
+    def add_norm(self, graph: Graph, x: str, skip: str, name: str, *, after: str | None = None) -> str:
         gamma, beta = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         norm = Norm(name=name, gamma=gamma, beta=beta, epsilon=self.architecture.epsilon)
-        return self.dialect.add_norm(self.graph, x, skip, norm, after=self.weights_of(after) if after else None)
+        return self.dialect.add_norm(graph, x, skip, norm, after=self.weights_of(after) if after else None)
 
     def weights_of(self, name: str) -> Linear:
         return Linear(name=name, weight=self.weights[f"{name}.weight"], bias=self.weights[f"{name}.bias"])

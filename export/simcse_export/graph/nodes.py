@@ -25,6 +25,7 @@ class Graph:
         self._root: Graph = parent._root if parent else self
         if parent is None:
             self.initializers: dict[str, onnx.TensorProto] = {}
+            self.functions: dict[str, onnx.FunctionProto] = {}
             self._counts: dict[str, int] = {}
             self._scopes: list[str] = []
 
@@ -50,8 +51,17 @@ class Graph:
 
     def weight(self, name: str, array: NDArray[np.generic]) -> str:
         """Add a named constant; weights keep the checkpoint's names."""
-        self._root.initializers[name] = numpy_helper.from_array(np.require(array, requirements="C"), name)
-        return name
+        return self._root.constant(numpy_helper.from_array(np.require(array, requirements="C"), name))
+
+    def constant(self, tensor: onnx.TensorProto) -> str:
+        """Add a constant to a graph that is no branch; the name to read it by."""
+        self.initializers[tensor.name] = tensor
+        return tensor.name
+
+    def add_function(self, function: onnx.FunctionProto) -> None:
+        """Add a function that nodes may call; several may share one, and none may need another of its name."""
+        if self._root.functions.setdefault(function.name, function) != function:
+            raise ValueError(f"two functions are named {function.name}")
 
     def ints(self, *values: int) -> str:
         """The int64 constant [values], one per graph."""
@@ -98,9 +108,12 @@ class Graph:
     ) -> onnx.ModelProto:
         """The finished model, in this version of ONNX's operators."""
         graph = helper.make_graph(self.nodes, "simcse", inputs, outputs, list(self.initializers.values()))
-        versions = {**OPSETS, "": opset}
+        functions = list(self.functions.values())
+        versions = {**OPSETS, "": opset, **{function.domain: 1 for function in functions}}
         opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="simcse-engine")
+        return helper.make_model(
+            graph, functions=functions, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="simcse-engine"
+        )
 
     def _unique(self, op_type: str) -> str:
         root = self._root
@@ -109,7 +122,8 @@ class Graph:
         return name if count == 1 else f"{name}.{count}"
 
 
-INT64, INT32, FLOAT, FLOAT16 = TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT, TensorProto.FLOAT16
+INT64, INT32 = TensorProto.INT64, TensorProto.INT32
+FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
 
 
 def output(dimension: int) -> list[onnx.ValueInfoProto]:

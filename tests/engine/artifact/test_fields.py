@@ -229,11 +229,14 @@ def test_layout_of_other_inputs(artifact_copy: Path) -> None:
         Encoder(altered(artifact_copy, layout="packed"))
 
 
-@pytest.mark.parametrize("shape", [["sentences"], [None, 32, 1]])
-def test_graph_that_gives_no_vectors(artifact_copy: Path, shape: list[Any]) -> None:
+@pytest.mark.parametrize(("operator", "shape"), [("Squeeze", ["sentences"]), ("Unsqueeze", [None, 32, 1])])
+def test_graph_that_gives_no_vectors(artifact_copy: Path, operator: str, shape: list[Any]) -> None:
     graph = onnx.load(artifact_copy / GRAPH, load_external_data=False)
     output = graph.graph.output[0]
     output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, shape))
+    graph.graph.initializer.append(onnx.helper.make_tensor("axis", onnx.TensorProto.INT64, [1], [len(shape) - 1]))
+    graph.graph.node[-1].op_type = operator
+    graph.graph.node[-1].input.append("axis")
     onnx.save_model(graph, artifact_copy / GRAPH)
     altered(artifact_copy, files=Manifest.files_in(artifact_copy))
     with pytest.raises(IntegrityError, match=r"model.onnx: (gives tensor\(float\) .*, expected|onnxruntime)"):

@@ -1,6 +1,6 @@
 """What a dialect is: how a target spells the parts of the model. `graph.bert` says what the model is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..layouts.layout import Layout, View, mean
 from ..layouts.ragged import Ragged
 from ..nodes import MICROSOFT, OPSETS, Graph
+from ..operators import FLOAT_OPERATORS, Operator
 from ..pooling import mean_of
 
 Array = NDArray[np.float32]
@@ -70,10 +71,13 @@ class Dialect:
     Attributes:
         layout: how a run's tokens lie.
         opset: the version of ONNX's operators.
+        operators: parts of the model → those of our own operators that stand for them; none for a target that is to
+            see every node.
     """
 
     layout: type[Layout] = Ragged
     opset = OPSETS[""]
+    operators: Mapping[str, Operator] = FLOAT_OPERATORS
 
     def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
         """The ``rows`` of ``table`` [entries, hidden]."""

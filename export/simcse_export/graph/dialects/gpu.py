@@ -1,6 +1,7 @@
 """What the dialects of GPUs share: one float type for all tensors, except those that it is too narrow for."""
 
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ class Gpu(Dialect):
     In float16, products accumulate in float32 (the libraries' default), and norms compute in float32. Linear layers
     whose results float16 cannot hold (`simcse_export.checkpoint.ranges.wide_layers`) stay in float32, results included.
     """
+
+    operators: ClassVar = {}
 
     def __init__(self, precision: str, wide: Collection[str] = ()) -> None:
         """Spell the graph in "fp16" or "fp32", and the linear layers named in ``wide`` in float32."""

@@ -9,6 +9,7 @@ from ...int8.rounding import quantized_rows
 from ..layouts.even import Even
 from ..layouts.layout import Layout
 from ..nodes import FLOAT, MICROSOFT, Graph
+from ..operators import QUANTIZED_OPERATORS
 from .dialect import Array, Dialect, Heads, Linear
 
 
@@ -20,11 +21,16 @@ class CpuInt8(Dialect):
     """
 
     layout = Even
+    operators = QUANTIZED_OPERATORS
 
     def __init__(self, layers: Mapping[str, QuantizedLinear]) -> None:
         """Spell the linear layers with these names in integers, and all others in float32."""
         self._layers = layers
-        self._quantized: dict[str, str] = {}
+        self._quantized: dict[tuple[Graph, str], str] = {}
+        # Layers that share a rounding take its constants, too; the first one names them.
+        self._names: dict[int, str] = {}
+        for name, layer in layers.items():
+            self._names.setdefault(id(layer.input), f"{name}.input")
 
     def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
         """See `Dialect`: int8 with one scale per row, a quarter of the size."""
@@ -36,25 +42,22 @@ class CpuInt8(Dialect):
         integers = self._layers.get(layer.name)
         if integers is None:
             return super().linear(graph, x, layer)
-        constants = {
-            "weight": integers.weight.T,
-            "scale": integers.scale,
-            "bias": integers.bias,
-            "input.scale": np.array(integers.input.scale, np.float32),
-            "input.zero": np.array(integers.input.zero, np.uint8),
-        }
-        w, w_scale, b, scale, zero = (graph.weight(f"{layer.name}.{part}", array) for part, array in constants.items())
-        rows = self._quantize(graph, x, f"{layer.name}.input", integers.input, scale, zero)
+        constants = {"weight": integers.weight.T, "scale": integers.scale, "bias": integers.bias}
+        w, w_scale, b = (graph.weight(f"{layer.name}.{part}", array) for part, array in constants.items())
+        name = self._names[id(integers.input)]
+        scale = graph.weight(f"{name}.scale", np.array(integers.input.scale, np.float32))
+        zero = graph.weight(f"{name}.zero", np.array(integers.input.zero, np.uint8))
+        rows = self._quantize(graph, x, name, integers.input, scale, zero)
         return graph.op("MatMulIntegerToFloat", rows, w, scale, w_scale, zero, "", b, domain=MICROSOFT)
 
     def _quantize(self, graph: Graph, x: str, name: str, quantized: QuantizedInput, scale: str, zero: str) -> str:
         """``x`` as uint8, computed once for all layers that read it."""
-        if x not in self._quantized:
+        if (graph, x) not in self._quantized:
             smoothed = (
                 x if quantized.smooth is None else graph.op("Mul", x, graph.weight(f"{name}.smooth", quantized.smooth))
             )
-            self._quantized[x] = graph.op("QuantizeLinear", smoothed, scale, zero)
-        return self._quantized[x]
+            self._quantized[graph, x] = graph.op("QuantizeLinear", smoothed, scale, zero)
+        return self._quantized[graph, x]
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """See `Dialect`: plain products that read the heads where they lie in the even layout."""

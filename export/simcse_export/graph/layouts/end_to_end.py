@@ -22,13 +22,12 @@ class ReshapedView(View):
     def __init__(self, graph: Graph, shape: str, *, axis: int) -> None:
         """Lay rows out on ``shape``, int64 [2]."""
         super().__init__(graph, axis=axis)
-        self._shape = shape
+        self._shapes: dict[tuple[int, ...], str] = {(): shape}
 
     def grid(self, flat: str, *trailing: int) -> str:
-        shape = self._shape
-        if trailing:
-            shape = self.graph.op("Concat", shape, self.graph.ints(*trailing), axis=0)
-        return self.graph.op("Reshape", flat, shape)
+        if trailing not in self._shapes:
+            self._shapes[trailing] = self.graph.op("Concat", self._shapes[()], self.graph.ints(*trailing), axis=0)
+        return self.graph.op("Reshape", flat, self._shapes[trailing])
 
     def flat(self, grid: str, *trailing: int) -> str:
         return self.graph.op("Reshape", grid, self.graph.ints(-1, *trailing))

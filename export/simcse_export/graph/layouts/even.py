@@ -11,14 +11,15 @@ rounding boundary falls to the other side, and the vector moves by far more than
 """
 
 from collections.abc import Callable
+from functools import cached_property
 
-from ..nodes import FLOAT, Graph
+from ..nodes import FLOAT
 from .end_to_end import EndToEnd, ReshapedView
 from .layout import View
 
 
 class Even(EndToEnd):
-    """The layout of one run.
+    """The layout of one run; its nodes are written where the first part of the graph needs them.
 
     Attributes:
         ids: int64 [tokens], position by position.
@@ -27,15 +28,24 @@ class Even(EndToEnd):
 
     name = "even"
 
-    def __init__(self, graph: Graph) -> None:
-        super().__init__(graph)
-        with graph.scope("layout"):
-            self._sentences = graph.op("Shape", "lengths")
-            self.length = graph.op("ReduceMax", "lengths", keepdims=1)
-            # A run of several lengths is refused by this reshape, unless they happen to fill the grid.
-            by_sentence = graph.op("Reshape", "input_ids", graph.op("Concat", self._sentences, self.length, axis=0))
-            self.ids = graph.op("Reshape", graph.op("Transpose", by_sentence, perm=[1, 0]), graph.ints(-1))
-            self._shape = graph.op("Concat", self.length, self._sentences, axis=0)
+    @cached_property
+    def length(self) -> str:
+        return self.graph.op("ReduceMax", "lengths", keepdims=1)
+
+    @cached_property
+    def ids(self) -> str:
+        graph = self.graph
+        # A run of several lengths is refused by this reshape, unless they happen to fill the grid.
+        by_sentence = graph.op("Reshape", self._ids, graph.op("Concat", self._sentences, self.length, axis=0))
+        return graph.op("Reshape", graph.op("Transpose", by_sentence, perm=[1, 0]), graph.ints(-1))
+
+    @cached_property
+    def _sentences(self) -> str:
+        return self.graph.op("Shape", "lengths")
+
+    @cached_property
+    def _shape(self) -> str:
+        return self.graph.op("Concat", self.length, self._sentences, axis=0)
 
     def first_tokens(self, states: str) -> str:
         return self.graph.op("Slice", states, self.graph.ints(0), self._sentences, self.graph.ints(0))

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import onnx
 from onnx import helper
@@ -40,7 +41,7 @@ class Layout(ABC):
         axes: the graph's inputs, each with its axes; see `simcse_engine.session.feeds`.
         integers: the type of the inputs.
         graph: the graph that its inputs belong to.
-        ids: int64 or int32 [tokens].
+        ids: int64 or int32 [tokens], in the order of the graph's rows.
         positions: each token's row of the position table, where that is an input; "" where the graph computes it.
         takes_first_queries: whether attention takes queries of the first tokens alone.
     """
@@ -48,12 +49,17 @@ class Layout(ABC):
     name: str
     axes: Mapping[str, Sequence[str]]
     integers: int
-    ids = "input_ids"
     positions = ""
     takes_first_queries = True
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, ids: str = "input_ids") -> None:
+        """The layout of what is written into ``graph``, where the tokens' input is named ``ids``."""
         self.graph = graph
+        self._ids = ids
+
+    @cached_property
+    def ids(self) -> str:
+        return self._ids
 
     def inputs(self) -> Sequence[onnx.ValueInfoProto]:
         """The graph's inputs."""

@@ -30,8 +30,8 @@ class Packed(Layout):
     positions = "position_ids"
     takes_first_queries = False
 
-    def __init__(self, graph: Graph) -> None:
-        super().__init__(graph)
+    def __init__(self, graph: Graph, ids: str = "input_ids") -> None:
+        super().__init__(graph, ids)
         with graph.scope("layout"):
             self._starts = graph.op("Slice", CUMULATIVE_LENGTHS, graph.ints(0), graph.ints(-1), graph.ints(0))
 
