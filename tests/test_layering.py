@@ -126,7 +126,7 @@ ORDER = {
     EXPORT / "int8": "calibration rounding steps < quantize",
     EXPORT / "graph": "nodes operators < functions layouts pooling < dialects < bert optimum",
     EXPORT / "graph/layouts": "layout < end_to_end grid packed < even ragged",
-    EXPORT / "graph/dialects": "dialect < gpu int8 < cuda tensorrt",
+    EXPORT / "graph/dialects": "dialect < bf16 gpu int8 < cuda tensorrt",
     BENCHMARKS: (
         "flops peak record statistics tether turns < inputs kept < contest report search < choices gpu < __main__"
     ),

@@ -139,7 +139,10 @@ def parser() -> Parser:
         help="int8: sentences like those that will be encoded, one per line (default: built-in ones)",
     )
     top.add_argument(
-        "--sts", metavar="PATH", type=Path, help="STS tasks to score on, and to judge int8 by, as evaluate takes them"
+        "--sts",
+        metavar="PATH",
+        type=Path,
+        help="STS tasks to score on, and to judge a cheaper precision by, as evaluate takes them",
     )
     top.add_argument(
         "--max-quality-drop",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from .checkpoint.architecture import Weights
 from .checkpoint.model import Model
 from .checkpoint.ranges import wide_layers
+from .graph.dialects.bf16 import CpuBf16
 from .graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from .graph.dialects.dialect import Dialect
 from .graph.dialects.int8 import CpuInt8
@@ -50,7 +51,8 @@ def spell(
         return quantize(model.architecture, weights, calibration(), first_only=first_only, **scheme)
 
     if options.target == "cpu":
-        return Spelling(dialect=CpuInt8(integers()), weights=weights)
+        dialect = CpuBf16() if precision == "bf16" else CpuInt8(integers())
+        return Spelling(dialect=dialect, weights=weights)
     if options.target == "cuda":
         weights = folded(model.architecture, weights)
         return Spelling(dialect=Cuda(precision, wide), weights=weights, on_cpu=CudaOnCpu(precision, wide))

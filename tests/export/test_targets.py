@@ -8,6 +8,7 @@ import pytest
 from simcse_engine.artifact.kinds import TARGETS
 from simcse_export import ExportOptions
 from simcse_export.checkpoint.model import Model, read_model
+from simcse_export.graph.dialects.bf16 import CpuBf16
 from simcse_export.graph.dialects.cuda import Cuda, CudaOnCpu
 from simcse_export.graph.dialects.int8 import CpuInt8
 from simcse_export.graph.dialects.tensorrt import TensorRt, TensorRtInt8
@@ -19,7 +20,7 @@ VARIANTS = [
     for precision in kind.precisions
     if (target, precision) != ("cpu", "fp32")
 ]
-DIALECTS = {("cpu", "int8"): CpuInt8, ("cuda", "fp32"): Cuda, ("cuda", "fp16"): Cuda}
+DIALECTS = {("cpu", "bf16"): CpuBf16, ("cpu", "int8"): CpuInt8, ("cuda", "fp32"): Cuda, ("cuda", "fp16"): Cuda}
 BIAS = "encoder.layer.0.attention.self.value.bias"
 
 

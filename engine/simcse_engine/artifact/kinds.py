@@ -7,7 +7,10 @@ from dataclasses import dataclass
 POOLERS = ("cls", "cls_before_pooler", "avg", "avg_top2", "avg_first_last")
 
 # What the weights and products of a graph are.
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+
+# Those that TensorRT compiles graphs of.
+_COMPILED = ("fp32", "fp16", "int8")
 
 # How a graph takes the sentences of a run, see `simcse_engine.session.feeds`:
 # "ragged", end to end; "even", the same, and all of one length; "packed", end to end with positions and where each
@@ -27,8 +30,8 @@ class Target:
 
 TARGETS: Mapping[str, Target] = {
     # "packed" where export checks a graph for "cuda".
-    "cpu": Target(precisions=("fp32", "int8"), layouts=("ragged", "even", "packed"), devices=("cpu",)),
+    "cpu": Target(precisions=("fp32", "bf16", "int8"), layouts=("ragged", "even", "packed"), devices=("cpu",)),
     "cuda": Target(precisions=("fp32", "fp16"), layouts=("packed",), devices=("cuda",)),
-    "tensorrt": Target(precisions=PRECISIONS, layouts=("grid",), devices=("cuda", "cpu"), compiled=True),
-    "tensorrt-rtx": Target(precisions=PRECISIONS, layouts=("grid",), devices=("cuda", "cpu"), compiled=True),
+    "tensorrt": Target(precisions=_COMPILED, layouts=("grid",), devices=("cuda", "cpu"), compiled=True),
+    "tensorrt-rtx": Target(precisions=_COMPILED, layouts=("grid",), devices=("cuda", "cpu"), compiled=True),
 }

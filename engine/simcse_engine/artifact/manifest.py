@@ -96,7 +96,7 @@ class Manifest:
         architecture: the model's type and numbers, and which writer made the graph.
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
         normalized: whether the graph gives unit vectors.
-        precision: "fp32", "fp16" or "int8".
+        precision: one of `simcse_engine.artifact.kinds.PRECISIONS`.
         target: one of `simcse_engine.artifact.kinds.TARGETS`.
         dimension: floats per vector.
         max_tokens: tokens of the longest text, special tokens included; longer texts are cut.

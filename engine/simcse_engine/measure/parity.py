@@ -42,6 +42,7 @@ class Limit:
 LIMITS = {
     "fp32": Limit(max_abs_difference=2e-6, min_cosine=0.999999, max_norm_error=1e-4),
     "fp16": Limit(max_abs_difference=5e-3, min_cosine=0.9999, max_norm_error=5e-3),
+    "bf16": Limit(max_abs_difference=2e-2, min_cosine=0.999, max_norm_error=2e-2),
     "int8": Limit(max_abs_difference=0.1, min_cosine=0.97, max_norm_error=0.2),
 }
 

@@ -53,6 +53,11 @@ class Graph:
         """Add a named constant; weights keep the checkpoint's names."""
         return self._root.constant(numpy_helper.from_array(np.require(array, requirements="C"), name))
 
+    def bfloat16(self, name: str, bits: NDArray[np.uint16]) -> str:
+        """Add a named constant of bfloat16, a type that NumPy lacks, given as its bits."""
+        raw = bits.astype("<u2").tobytes()
+        return self._root.constant(helper.make_tensor(name, BFLOAT16, bits.shape, raw, raw=True))
+
     def constant(self, tensor: onnx.TensorProto) -> str:
         """Add a constant to a graph that is no branch; the name to read it by."""
         self.initializers[tensor.name] = tensor
@@ -123,7 +128,7 @@ class Graph:
 
 
 INT64, INT32 = TensorProto.INT64, TensorProto.INT32
-FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
+FLOAT, FLOAT16, BFLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 
 
 def output(dimension: int) -> list[onnx.ValueInfoProto]:

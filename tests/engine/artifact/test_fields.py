@@ -70,7 +70,7 @@ def put(content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     ("path", "value", "says"),
     [
         ("pooler", "evil", "pooler is 'evil', expected one of cls, cls_before_pooler, avg, avg_top2, avg_first_last"),
-        ("precision", "fp64", "precision is 'fp64', expected one of fp32, fp16, int8"),
+        ("precision", "fp64", "precision is 'fp64', expected one of fp32, fp16, bf16, int8"),
         ("precision", ["fp32"], r"precision is \['fp32'\], expected one of"),
         ("target", "tpu", "target is 'tpu', expected one of cpu, cuda, tensorrt, tensorrt-rtx"),
         ("target", "cuda", "layout for cuda is 'ragged', expected one of packed"),

@@ -10,12 +10,14 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from simcse_engine.artifact.kinds import POOLERS
 from simcse_export.checkpoint.architecture import ACTIVATIONS, TOKEN_TYPES, Architecture, Weights
 from simcse_export.checkpoint.checkpoint import open_checkpoint
 from simcse_export.checkpoint.weights import load_weights, select
 from simcse_export.graph.bert import author
+from simcse_export.graph.dialects.bf16 import CpuBf16
 from simcse_export.graph.dialects.dialect import Dialect
 from simcse_export.graph.dialects.int8 import CpuInt8
 from simcse_export.graph.functions import Function
@@ -28,7 +30,7 @@ from support.child import run_script
 from support.environments import overlay
 
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL")
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "bf16", "int8")
 KINDS = list(itertools.product(("bert", "roberta"), POOLERS))
 LAYERS = 3
 
@@ -89,6 +91,12 @@ class PlainInt8(CpuInt8):
     operators: ClassVar = {}
 
 
+class PlainBf16(CpuBf16):
+    """Without operators of ours."""
+
+    operators: ClassVar = {}
+
+
 class Written:
     """A checkpoint's numbers and weights, to be written in any precision."""
 
@@ -106,8 +114,8 @@ class Written:
     ) -> tuple[onnx.ModelProto, onnx.ModelProto]:
         """The graph with operators of ours, and the one that spells everything out."""
         weights = self.weights(pooler)
-        ours: Dialect = Dialect()
-        plain: Dialect = PlainFloat()
+        ours: Dialect = Dialect() if precision == "fp32" else CpuBf16()
+        plain: Dialect = PlainFloat() if precision == "fp32" else PlainBf16()
         if precision == "int8":
             random = np.random.default_rng(0)
             sentences = [random.integers(5, 40, 2 + i % 15).tolist() for i in range(64)]
@@ -284,6 +292,16 @@ def test_weights_lie_in_the_graph_that_calls(written: Callable[[str], Written]) 
         assert held == wanted
         constants = [a.t for function in model.functions for node in function.node for a in node.attribute]
         assert all(len(tensor.raw_data) <= 64 for tensor in constants)
+
+
+def test_a_bf16_graph_holds_bfloat16(written: Callable[[str], Written]) -> None:
+    model, _ = written("bert").models("bf16", "cls")
+    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    halves = {name for name, kind in kinds.items() if kind == TensorProto.BFLOAT16}
+    linear = {name for name in kinds if name.startswith("encoder.") and "LayerNorm" not in name}
+    assert halves == {"embeddings.word_embeddings.weight", *(name for name in linear if name.endswith(".weight"))}
+    assert len(halves) == 1 + 6 * LAYERS
+    assert {kinds[name] for name in kinds.keys() - halves} == {TensorProto.FLOAT}
 
 
 def test_a_function_is_one_function() -> None:
