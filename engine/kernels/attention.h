@@ -50,7 +50,7 @@ struct Operands {
 };
 
 template <class Number>
-SIMCSE_INLINE Operands lay_out(const float* q, size_t q_stride, int queries, const float* k, const float* v,
+Operands lay_out(const float* q, size_t q_stride, int queries, const float* k, const float* v,
                                size_t stride, int tokens, int head, const AttentionSpace& space) {
   constexpr bool pairs = Number::kPerFour == 2;
   const int padded = round_up(tokens, kLanes), fours = head / Number::kPerFour;
@@ -107,7 +107,7 @@ SIMCSE_INLINE float weigh(float* scores, int tokens, int padded, float alpha, ui
   for (int j = 0; j < padded; j += kLanes) {
     Floats w[1] = {exp2(fma(load(scores + j), a, -top))};
     s = s + w[0];
-    Number::template store<1>(weights + (size_t)j * Number::kBytes, w, Step{});
+    Number::template store<1>(weights + (size_t)j * Number::kSize, w, Step{});
   }
   return sum(s);
 }
@@ -118,7 +118,7 @@ void attend(const float* q, size_t q_stride, int queries, const float* k, const 
             int head, float alpha, const AttentionSpace& space, uint8_t* to, size_t to_bytes, Step step) {
   const Operands operands = lay_out<Number>(q, q_stride, queries, k, v, stride, tokens, head, space);
   const int padded = round_up(tokens, kLanes), groups = padded / kLanes, vectors = head / kLanes;
-  const size_t weight_bytes = (size_t)padded * Number::kBytes;
+  const size_t weight_bytes = (size_t)padded * Number::kSize;
   const Floats zeros[4] = {};
   for (int i = 0; i < queries; i += kTileRows) {
     const int rows = queries - i < kTileRows ? queries - i : kTileRows;
@@ -137,7 +137,7 @@ void attend(const float* q, size_t q_stride, int queries, const float* k, const 
       const Floats share = all(1.f / sums[r]);
       for (int d = 0; d < vectors; d++) {
         Floats y[1] = {((const Floats*)space.context)[r * vectors + d] * share};
-        Result::template store<1>(to + (i + r) * to_bytes + (size_t)d * kLanes * Result::kBytes, y, step);
+        Result::template store<1>(to + (i + r) * to_bytes + (size_t)d * kLanes * Result::kSize, y, step);
       }
     }
   }

@@ -3,9 +3,15 @@
 
 namespace simcse {
 
+// What a layer's weights and products are.
+enum class Precision { int8, bf16, fp32 };
+
 enum class Activation { gelu, gelu_tanh, quick_gelu, silu, relu, tanh, count };
 
 // By the names in the operators' attribute.
 constexpr const char* kActivationNames[] = {"gelu", "gelu_tanh", "quick_gelu", "silu", "relu", "tanh"};
+
+// The types of ONNX's tensors that are used here.
+enum ElementType { kUndefined = 0, kFloat = 1, kUint8 = 2, kInt8 = 3, kInt64 = 7, kBfloat16 = 16 };
 
 }  // namespace simcse

@@ -9,12 +9,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "layer.h"
+
 #define SIMCSE_INLINE inline __attribute__((always_inline))
 
 namespace simcse {
 namespace SIMCSE_VARIANT {
-
-constexpr int kLanes = 16;
 
 typedef float Floats __attribute__((ext_vector_type(16)));
 typedef int32_t Ints __attribute__((ext_vector_type(16)));

@@ -1,295 +1,97 @@
-// One transformer layer (Devlin et al. 2018, arXiv:1810.04805): attention, feed-forward, and a norm after each.
-//
-// A tile of sentences goes through the layer's steps while its rows are in cache. With fewer tiles than threads, threads
-// share each step instead: by rows, by groups of heads, by panels of columns. How work is shared changes no bit.
+// The constants of a transformer layer as kernels read them: packed once, the same for every variant.
 #pragma once
 
-#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "attention.h"
-#include "heads.h"
-#include "norm.h"
-#include "product.h"
-#include "team.h"
-#include "variant.h"
+#include "kinds.h"
+#include "memory.h"
 
 namespace simcse {
-namespace SIMCSE_VARIANT {
 
-// Rows that go through the feed-forward at a time, so that what lies between its products stays in cache.
-constexpr int kChunkRows = 64;
+constexpr int kLanes = 16;  // floats of a vector, see lanes.h
+constexpr int kPanel = 64;  // columns of a panel
 
-// `Number` is what rows are multiplied as, and `Late` what the attention's and the feed-forward's results are: the same,
-// or single floats where a CLS pooler's last layer of bytes keeps them.
-template <class Number, class Late>
+// A linear layer y = x W + b, laid out for tiles: panels of 64 columns, [inputs / four bytes][64 columns][four bytes].
+// Columns are padded to whole panels and inputs to sixteen fours, all with zeros.
+struct Linear {
+  int inputs;
+  int outputs;
+  size_t fours;        // steps of a product
+  size_t panel_bytes;
+  uint8_t* panels;
+  int32_t* start;      // of each column's sum: four bytes, int32 or float32
+  float* scale;        // bytes only: of a sum
+  float* bias;         // bytes only; else it is the start
+
+  int panel_count() const { return (outputs + kPanel - 1) / kPanel; }
+  int vectors() const { return (outputs + kLanes - 1) / kLanes; }
+};
+
+// How floats become bytes: round(x * factor) + zero, clipped to 0 … 255.
+struct Step {
+  float factor;
+  float zero;
+};
+
+// The same with a factor for each channel: round(x * factor[c] + offset[c]), clipped.
+struct Channels {
+  float* factor;
+  float* offset;
+};
+
+struct Norm {
+  int size;
+  float epsilon;
+  float* gamma;  // padded to whole panels with zeros, as beta
+  float* beta;
+};
+
+// How a layer's heads lie: padded to whole vectors, and joined in groups that fill a panel.
+struct Heads {
+  int count;   // of the layer
+  int size;    // features of one
+  int padded;  // the same in whole vectors
+  int group;   // heads whose products run together
+  int groups;
+
+  Heads(int heads, int hidden) : count(heads), size(hidden / heads) {
+    padded = (int)round_up(size, kLanes);
+    group = padded < kPanel ? kPanel / padded : 1;
+    groups = (count + group - 1) / group;
+  }
+
+  int group_width() const { return group * padded; }  // features of a group, padding included
+  int width() const { return groups * group_width(); }
+
+  // The feature that lies at place `at` of the padded ones; -1 for padding.
+  int feature(int at) const {
+    const int head = at / padded, within = at % padded;
+    return head < count && within < size ? head * size + within : -1;
+  }
+};
+
 struct Layer {
+  Precision precision;
+  bool first_only;  // output for the sentences' first tokens alone; of bytes, with late products in float32
   Heads heads;
   int hidden, features;
-  bool first_only;
   Activation activation;
-  float alpha;  // of scores, to base 2
+  float alpha;        // of scores, to base 2
   Linear* query;      // one a group of heads
   Linear* key_value;  // the same, keys and then values
   Linear output, up, down;
   Norm attention_norm, norm;
-  Channels attention_input, up_input;
+  Channels attention_input, up_input;  // bytes only, as the steps
   Step output_step, down_step;
 
-  explicit Layer(const Heads& h) : heads(h) {}
-
-  size_t width() const { return states_width(hidden); }
-  size_t row_bytes() const { return width() * Number::kBytes; }
-  size_t context_bytes() const { return round_up(heads.width(), kPanel) * Late::kBytes; }
-  size_t between_bytes() const { return round_up(features, kPanel) * Late::kBytes; }
+  size_t width() const { return round_up(hidden, kPanel); }  // floats of a row of states
 };
 
-// Attention's numbers: bytes attend in pairs of bfloat16.
-template <class Number>
-struct AttentionOf {
-  using Type = Number;
-};
-template <>
-struct AttentionOf<Bytes> {
-  using Type = Pairs;
+struct Pooling {
+  bool first, normalize;
+  int hidden;  // of the head; 0 without one
+  Linear head;
 };
 
-// What each thread needs for a group of heads.
-struct GroupSpace {
-  float* queries;
-  float* keys_values;
-  size_t query_stride, key_value_stride;
-  AttentionSpace attention;
-
-  GroupSpace(Pieces& pieces, const Heads& heads, size_t tokens, size_t longest)
-      : query_stride(round_up(heads.group_width(), kPanel)),
-        key_value_stride(round_up(2 * heads.group_width(), kPanel)),
-        attention((queries = pieces.take<float>(tokens * query_stride),
-                   keys_values = pieces.take<float>(tokens * key_value_stride), pieces),
-                  longest, heads.padded) {}
-};
-
-// One pass through the layer: a tile's rows, or those of a whole run, and the space for what lies between the steps.
-template <class Number, class Late>
-struct Pass {
-  const Layer<Number, Late>& layer;
-  const int64_t* lengths;
-  int sentences, tokens;
-  const float* states;  // [tokens, width]
-  float* output;        // [rows, width]
-  uint8_t* numbers;     // [tokens] as numbers; then the rows for the feed-forward
-  uint8_t* firsts;      // [sentences] of them, where only first tokens have queries
-  int* starts;          // [sentences], each one's first token
-  uint8_t* context;     // [rows]
-  uint8_t* between;     // [rows], the feed-forward's middle
-
-  Pass(const Layer<Number, Late>& l, Pieces& pieces, size_t most_tokens, size_t most_sentences) : layer(l) {
-    const size_t rows = most_tokens + kSlack;
-    numbers = pieces.take<uint8_t>(rows * l.row_bytes());
-    firsts = pieces.take<uint8_t>(l.first_only ? (most_sentences + kSlack) * l.row_bytes() : 0);
-    starts = pieces.take<int>(most_sentences);
-    context = pieces.take<uint8_t>(rows * l.context_bytes());
-    between = pieces.take<uint8_t>(rows * l.between_bytes());
-  }
-
-  // Tiles of some variants read so many rows past the last, and use nothing of them.
-  static constexpr int kSlack = 16;
-
-  void set(const int64_t* from, int count, int total, const float* in, float* out) {
-    lengths = from;
-    sentences = count;
-    tokens = total;
-    states = in;
-    output = out;
-    for (int s = 0, start = 0; s < count; start += (int)lengths[s++]) starts[s] = start;
-  }
-
-  // Rows of the output.
-  int rows() const { return layer.first_only ? sentences : tokens; }
-
-  void round_input(int first, int last) {
-    for (int r = first; r < last; r++)
-      to_numbers<Number>(states + r * layer.width(), layer.hidden, layer.attention_input, numbers + r * layer.row_bytes());
-  }
-
-  void gather_firsts() {
-    if (!layer.first_only) return;
-    for (int s = 0; s < sentences; s++)
-      memcpy(firsts + s * layer.row_bytes(), numbers + starts[s] * layer.row_bytes(), layer.row_bytes());
-  }
-
-  void attend_group(int g, int first, int last, const GroupSpace& space) {
-    const Heads& heads = layer.heads;
-    const int token = starts[first], end = last < sentences ? starts[last] : tokens;
-    const size_t bytes = layer.row_bytes();
-    const Rows all_rows = {numbers + token * bytes, bytes, end - token};
-    const Rows queries = layer.first_only ? Rows{firsts + first * bytes, bytes, last - first} : all_rows;
-    const Linear &query = layer.query[g], &key_value = layer.key_value[g];
-    multiply<Number>(queries, query, 0, query.panel_count(), ToFloats{space.queries, space.query_stride});
-    multiply<Number>(all_rows, key_value, 0, key_value.panel_count(), ToFloats{space.keys_values, space.key_value_stride});
-    for (int s = first; s < last; s++) {
-      const int row = layer.first_only ? s - first : starts[s] - token;
-      const int out = layer.first_only ? s : starts[s];
-      const float* q = space.queries + row * space.query_stride;
-      const float* k = space.keys_values + (starts[s] - token) * space.key_value_stride;
-      for (int h = 0; h < heads.group && g * heads.group + h < heads.count; h++) {
-        const int at = h * heads.padded;
-        uint8_t* to = context + out * layer.context_bytes() + (size_t)(g * heads.group_width() + at) * Late::kBytes;
-        attend<typename AttentionOf<Number>::Type, Late>(
-            q + at, space.query_stride, layer.first_only ? 1 : (int)lengths[s], k + at, k + heads.group_width() + at,
-            space.key_value_stride, (int)lengths[s], heads.padded, layer.alpha, space.attention, to,
-            layer.context_bytes(), layer.output_step);
-      }
-    }
-  }
-
-  void project(int row, int count, int first, int last) {
-    const size_t width = layer.width();
-    const int* from_rows = layer.first_only ? starts + row : nullptr;
-    const float* residual = layer.first_only ? states : states + row * width;
-    multiply<Late>({context + row * layer.context_bytes(), layer.context_bytes(), count}, layer.output, first, last,
-                   ToSum{residual, from_rows, width, output + row * width});
-  }
-
-  void norm_attention(int first, int last) {
-    for (int r = first; r < last; r++) {
-      float* x = output + r * layer.width();
-      normalize(x, layer.attention_norm);
-      to_numbers<Number>(x, layer.hidden, layer.up_input, numbers + r * layer.row_bytes());
-    }
-  }
-
-  template <Activation kind>
-  void raise(const Rows& rows, uint8_t* to, int first, int last) {
-    multiply<Number>(rows, layer.up, first, last, ToActivated<kind, Late>{to, layer.between_bytes(), layer.down_step});
-  }
-
-  void feed_up(int row, int count, int first, int last) {
-    const Rows rows = {numbers + row * layer.row_bytes(), layer.row_bytes(), count};
-    uint8_t* to = between + row * layer.between_bytes();
-    switch (layer.activation) {
-      case Activation::gelu: return raise<Activation::gelu>(rows, to, first, last);
-      case Activation::gelu_tanh: return raise<Activation::gelu_tanh>(rows, to, first, last);
-      case Activation::quick_gelu: return raise<Activation::quick_gelu>(rows, to, first, last);
-      case Activation::silu: return raise<Activation::silu>(rows, to, first, last);
-      case Activation::relu: return raise<Activation::relu>(rows, to, first, last);
-      default: return raise<Activation::tanh>(rows, to, first, last);
-    }
-  }
-
-  void feed_down(int row, int count, int first, int last) {
-    float* to = output + row * layer.width();
-    multiply<Late>({between + row * layer.between_bytes(), layer.between_bytes(), count}, layer.down, first, last,
-                   ToSum{to, nullptr, layer.width(), to});
-  }
-
-  void norm_output(int first, int last) {
-    for (int r = first; r < last; r++) normalize(output + r * layer.width(), layer.norm);
-  }
-
-  // All steps on this thread.
-  void alone(const GroupSpace& space) {
-    round_input(0, tokens);
-    gather_firsts();
-    for (int g = 0; g < layer.heads.groups; g++) attend_group(g, 0, sentences, space);
-    for (int row = 0; row < rows(); row += kChunkRows) {
-      const int count = rows() - row < kChunkRows ? rows() - row : kChunkRows;
-      project(row, count, 0, layer.output.panel_count());
-      norm_attention(row, row + count);
-      feed_up(row, count, 0, layer.up.panel_count());
-      feed_down(row, count, 0, layer.down.panel_count());
-      norm_output(row, row + count);
-    }
-  }
-
-  // Each step by all threads of the team; `spaces` has one for each.
-  void together(Team& team, const GroupSpace* spaces) {
-    const int threads = team.threads();
-    auto by_rows = [&](int count, auto&& work) {
-      team.each(threads, [&](int part, int) {
-        work((int)((int64_t)count * part / threads), (int)((int64_t)count * (part + 1) / threads));
-      });
-    };
-    auto by_panels = [&](const Linear& linear, auto&& work) {
-      const int panels = linear.panel_count(), parts = panels < threads ? panels : threads;
-      team.each(parts, [&](int part, int) { work(panels * part / parts, panels * (part + 1) / parts); });
-    };
-    by_rows(tokens, [&](int first, int last) { round_input(first, last); });
-    gather_firsts();
-    // Groups of heads; where there are too few for the threads, each for some of the sentences.
-    const int groups = layer.heads.groups;
-    int shares = groups % threads ? threads : 1;
-    if (shares > sentences) shares = sentences;
-    team.each(groups * shares, [&](int part, int thread) {
-      const int g = part / shares, share = part % shares;
-      const int first = (int)((int64_t)sentences * share / shares), last = (int)((int64_t)sentences * (share + 1) / shares);
-      attend_group(g, first, last, spaces[thread]);
-    });
-    const int count = rows();
-    by_panels(layer.output, [&](int first, int last) { project(0, count, first, last); });
-    by_rows(count, [&](int first, int last) { norm_attention(first, last); });
-    by_panels(layer.up, [&](int first, int last) { feed_up(0, count, first, last); });
-    by_panels(layer.down, [&](int first, int last) { feed_down(0, count, first, last); });
-    by_rows(count, [&](int first, int last) { norm_output(first, last); });
-  }
-};
-
-// Groups' spaces for so many threads.
-template <class Number, class Late>
-GroupSpace* group_spaces(Pieces& pieces, const Layer<Number, Late>& layer, int threads, size_t tokens, size_t longest) {
-  GroupSpace* spaces = pieces.take<GroupSpace>(threads);
-  for (int t = 0; t < threads; t++) {
-    GroupSpace space(pieces, layer.heads, tokens, longest);
-    if (spaces) spaces[t] = space;
-  }
-  return spaces;
-}
-
-template <class Number, class Late>
-bool run_layer(const void* pointer, const Sentences& run, const float* states, float* output, int threads) {
-  using P = Pass<Number, Late>;
-  const Layer<Number, Late>& layer = *(const Layer<Number, Late>*)pointer;
-  const size_t width = layer.width();
-  Team team(threads);
-  const int tiles = cut(run, kTileTokens, nullptr);
-  // Threads take tiles where these suffice for an even share, and share each step where they do not.
-  const bool by_tiles = team.threads() == 1 || tiles >= 4 * team.threads();
-  const int workers = by_tiles ? team.threads() : 1;
-  const size_t most = by_tiles ? (run.longest > kTileTokens ? run.longest : kTileTokens) : run.tokens;
-  const size_t sentences = by_tiles ? kTileTokens : run.count;
-
-  Tile* list = nullptr;
-  P* passes[256];
-  GroupSpace* spaces = nullptr;
-  auto lay_out = [&](Pieces& pieces, bool real) {
-    list = pieces.take<Tile>(tiles);
-    for (int w = 0; w < workers; w++) {
-      P pass(layer, pieces, most, sentences);
-      P* place = pieces.take<P>(1);
-      if (real) memcpy((void*)(passes[w] = place), &pass, sizeof pass);
-    }
-    spaces = group_spaces(pieces, layer, team.threads(), most, run.longest);
-  };
-  Pieces sizes(nullptr);
-  lay_out(sizes, false);
-  Space space(sizes.used());
-  if (!space.memory()) return false;
-  Pieces pieces(space.memory());
-  lay_out(pieces, true);
-  if (!by_tiles) {
-    passes[0]->set(run.lengths, run.count, run.tokens, states, output);
-    passes[0]->together(team, spaces);
-    return true;
-  }
-  cut(run, kTileTokens, list);
-  team.each(tiles, [&](int part, int thread) {
-    const Tile& tile = list[part];
-    const int row = layer.first_only ? tile.sentence : tile.token;
-    passes[thread]->set(run.lengths + tile.sentence, tile.sentences, tile.tokens, states + tile.token * width,
-                        output + row * width);
-    passes[thread]->alone(spaces[thread]);
-  });
-  return true;
-}
-
-}  // namespace SIMCSE_VARIANT
 }  // namespace simcse

@@ -7,19 +7,6 @@
 namespace simcse {
 namespace SIMCSE_VARIANT {
 
-struct Norm {
-  int size = 0;
-  float epsilon = 0;
-  float* gamma = nullptr;  // padded to whole vectors with zeros, as beta
-  float* beta = nullptr;
-};
-
-// How each channel of a row of floats becomes a byte: round(x * factor[c] + offset[c]), clipped.
-struct Channels {
-  float* factor = nullptr;
-  float* offset = nullptr;
-};
-
 // Four sums take turns, which hides the latency of additions; they are added in one order.
 template <class Term>
 SIMCSE_INLINE float total(int size, const Term& term) {
@@ -71,7 +58,7 @@ SIMCSE_INLINE void to_numbers(const float* x, int size, const Channels& channels
   } else {
     for (int i = 0; i < size; i += kLanes) {
       Floats y[1] = {load(x + i)};
-      Number::template store<1>(to + (size_t)i * Number::kBytes, y, Step{});
+      Number::template store<1>(to + (size_t)i * Number::kSize, y, Step{});
     }
   }
 }

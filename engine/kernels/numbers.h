@@ -30,13 +30,7 @@ SIMCSE_INLINE uint32_t four_bytes(const uint8_t* from) {
   return result;
 }
 
-// How floats become bytes: round(x * factor) + zero, clipped to 0 … 255.
-struct Step {
-  float factor;
-  float zero;
-};
-
-// Vectors of floats, already in steps, to bytes: rounded to even, clipped.
+// Vectors of floats, already in steps, to bytes: rounded to even, clipped; on ARM less 128, as signed bytes.
 template <int count>
 SIMCSE_INLINE void store_bytes(uint8_t* to, const Floats* x) {
 #if defined(__AVX512F__)
@@ -77,7 +71,8 @@ SIMCSE_INLINE void store_bytes(uint8_t* to, const Floats* x) {
       int32x4_t high = vcvtnq_s32_f32(half_of<float32x4_t>(clipped, 2 * h + 1));
       words[h] = vcombine_s16(vqmovn_s32(low), vqmovn_s32(high));
     }
-    vst1q_u8(to + 16 * i, vcombine_u8(vqmovun_s16(words[0]), vqmovun_s16(words[1])));
+    uint8x16_t bytes = vcombine_u8(vqmovun_s16(words[0]), vqmovun_s16(words[1]));
+    vst1q_u8(to + 16 * i, veorq_u8(bytes, vdupq_n_u8(128)));
   }
 #endif
 }
@@ -85,7 +80,7 @@ SIMCSE_INLINE void store_bytes(uint8_t* to, const Floats* x) {
 struct Bytes {
   using Sum = Ints;
   static constexpr int kPerFour = 4;  // inputs in four bytes
-  static constexpr int kBytes = 1;
+  static constexpr int kSize = 1;
   static constexpr bool kInteger = true;
 
   SIMCSE_INLINE static Ints step(Ints sum, uint32_t four, Ints columns) {
@@ -109,16 +104,11 @@ struct Bytes {
     return sum;
 #elif defined(__aarch64__)
     int32x4_t s[4];
-    const uint8x16_t a = vreinterpretq_u8_u32(vdupq_n_u32(four));
+    const int8x16_t a = vreinterpretq_s8_u32(vdupq_n_u32(four));
 #pragma clang loop unroll(full)
     for (int q = 0; q < 4; q++) {
       int8x16_t b = half_of<int8x16_t>(columns, q);
-#if defined(__ARM_FEATURE_MATMUL_INT8)
-      s[q] = vusdotq_s32(half_of<int32x4_t>(sum, q), a, b);
-#else
-      // Signed by signed only: x - 128, which packing makes up for in the sum's start.
-      s[q] = vdotq_s32(half_of<int32x4_t>(sum, q), vreinterpretq_s8_u8(veorq_u8(a, vdupq_n_u8(128))), b);
-#endif
+      s[q] = vdotq_s32(half_of<int32x4_t>(sum, q), a, b);
     }
     memcpy(&sum, s, sizeof sum);
     return sum;
@@ -133,13 +123,6 @@ struct Bytes {
     store_bytes<count>(to, steps);
   }
 };
-
-// Whether the step takes x - 128 for x.
-#if defined(__aarch64__) && !defined(__ARM_FEATURE_MATMUL_INT8)
-constexpr int kByteShift = 128;
-#else
-constexpr int kByteShift = 0;
-#endif
 
 // The upper halves of floats, rounded to even: bfloat16, two lanes of `low` and `high` side by side.
 SIMCSE_INLINE Ints rounded_upper(Floats x) {
@@ -157,7 +140,7 @@ SIMCSE_INLINE Ints pairs_of(Floats low, Floats high) {
 struct Pairs {
   using Sum = Floats;
   static constexpr int kPerFour = 2;
-  static constexpr int kBytes = 2;
+  static constexpr int kSize = 2;
   static constexpr bool kInteger = false;
 
   SIMCSE_INLINE static Floats step(Floats sum, uint32_t four, Ints columns) {
@@ -189,7 +172,7 @@ struct Pairs {
 struct Singles {
   using Sum = Floats;
   static constexpr int kPerFour = 1;
-  static constexpr int kBytes = 4;
+  static constexpr int kSize = 4;
   static constexpr bool kInteger = false;
 
   SIMCSE_INLINE static Floats step(Floats sum, uint32_t four, Ints columns) {

@@ -91,17 +91,23 @@ OrtStatus* integer(const OrtKernelInfo* info, const char* name, int64_t least, i
   return to < least || to > most ? refuse("simcse: an attribute out of range") : nullptr;
 }
 
-// A kernel: its variant and what that made of the constants.
+// A kernel: the variant that runs it, and what was made of the constants.
+template <class Made>
 struct Kernel {
   const Variant* variant;
-  void* made;
+  Made* made;
+  int dimension;  // of a pooler
 };
 
-OrtStatus* keep(const Variant* variant, void* made, const char* reason, void** kernel) {
-  if (!made) return refuse(reason ? reason : "simcse: no kernel");
-  auto* result = (Kernel*)malloc(sizeof(Kernel));
-  if (!result) return api->CreateStatus(kFail, "out of memory");
-  *result = {variant, made};
+template <class Made>
+OrtStatus* keep(Made* made, const char* reason, void** kernel, int dimension = 0) {
+  if (!made) return refuse(reason);
+  auto* result = (Kernel<Made>*)malloc(sizeof(Kernel<Made>));
+  if (!result) {
+    release(made);
+    return api->CreateStatus(kFail, "out of memory");
+  }
+  *result = {selected_variant(), made, dimension};
   *kernel = result;
   return nullptr;
 }
@@ -143,8 +149,8 @@ OrtStatus* make_quantized(const OrtKernelInfo* info, bool first_only, void** ker
   SIMCSE_TRY(constants.linear(source.down, first_only ? kFloat : kInt8));
   SIMCSE_TRY(constants.norm(source.norm));
   const char* reason = nullptr;
-  const Variant* variant = selected_variant();
-  return keep(variant, variant->make_layer(source, &reason), reason, kernel);
+  Layer* made = make_layer(source, &reason);
+  return keep(made, reason, kernel);
 }
 
 OrtStatus* make_float(const OrtKernelInfo* info, bool first_only, void** kernel) {
@@ -164,8 +170,8 @@ OrtStatus* make_float(const OrtKernelInfo* info, bool first_only, void** kernel)
     if (layer == &source.down) SIMCSE_TRY(constants.norm(source.norm));
   }
   const char* reason = nullptr;
-  const Variant* variant = selected_variant();
-  return keep(variant, variant->make_layer(source, &reason), reason, kernel);
+  Layer* made = make_layer(source, &reason);
+  return keep(made, reason, kernel);
 }
 
 OrtStatus* make_tables(const OrtKernelInfo* info, bool quantized, void** kernel) {
@@ -180,8 +186,8 @@ OrtStatus* make_tables(const OrtKernelInfo* info, bool quantized, void** kernel)
   SIMCSE_TRY(api->KernelInfoGetAttribute_float(info, "epsilon", &source.epsilon));
   SIMCSE_TRY(integer(info, "padding_id", -1, INT32_MAX, source.padding_id));
   const char* reason = nullptr;
-  const Variant* variant = selected_variant();
-  return keep(variant, variant->make_embeddings(source, &reason), reason, kernel);
+  Embeddings* made = make_embeddings(source, &reason);
+  return keep(made, reason, kernel);
 }
 
 // The inputs of a run that every operator has.
@@ -209,8 +215,6 @@ struct Inputs {
     return nullptr;
   }
 
-  // Rows of states of this hidden size.
-  bool has_width(int hidden) const { return first.shape[1] == states_width(hidden); }
 };
 
 OrtStatus* output(OrtKernelContext* context, int64_t rows, int64_t columns, float*& to) {
@@ -222,35 +226,28 @@ OrtStatus* output(OrtKernelContext* context, int64_t rows, int64_t columns, floa
 
 template <bool first_only>
 OrtStatus* compute_layer(void* pointer, OrtKernelContext* context) {
-  const Kernel& kernel = *(const Kernel*)pointer;
+  const auto& kernel = *(const Kernel<Layer>*)pointer;
   Inputs inputs;
   SIMCSE_TRY(inputs.read(context, kFloat, false));
-  if (!inputs.has_width(kernel.variant->layer_hidden(kernel.made)))
+  if (inputs.first.shape[1] != (int64_t)kernel.made->width())
     return refuse("simcse: states of another width than the layer's");
   float* to;
   SIMCSE_TRY(output(context, first_only ? inputs.run.count : inputs.run.tokens, inputs.first.shape[1], to));
-  if (!kernel.variant->run_layer(kernel.made, inputs.run, (const float*)inputs.first.data, to, threads_here))
+  if (!kernel.variant->run_layer(*kernel.made, inputs.run, (const float*)inputs.first.data, to, threads_here))
     return api->CreateStatus(kFail, "out of memory");
   return nullptr;
 }
 
 OrtStatus* compute_tables(void* pointer, OrtKernelContext* context) {
-  const Kernel& kernel = *(const Kernel*)pointer;
+  const auto& kernel = *(const Kernel<Embeddings>*)pointer;
   Inputs inputs;
   SIMCSE_TRY(inputs.read(context, kInt64, false));
   float* to;
-  SIMCSE_TRY(output(context, inputs.run.tokens, states_width(kernel.variant->embeddings_hidden(kernel.made)), to));
-  if (!kernel.variant->run_embeddings(kernel.made, inputs.run, (const int64_t*)inputs.first.data, to, threads_here))
+  SIMCSE_TRY(output(context, inputs.run.tokens, round_up(kernel.made->hidden, kPanel), to));
+  if (!kernel.variant->run_embeddings(*kernel.made, inputs.run, (const int64_t*)inputs.first.data, to))
     return refuse("simcse: a token id or a position is out of range");
   return nullptr;
 }
-
-// A pooler's kernel also knows what it needs of each run.
-struct PoolingKernel {
-  Kernel kernel;
-  bool first;
-  int hidden, dimension;
-};
 
 OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
   PoolingSource source = {};
@@ -261,7 +258,6 @@ OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
   SIMCSE_TRY(integer(info, "dimension", 1, 1 << 20, dimension));
   SIMCSE_TRY(integer(info, "normalize", 0, 1, normalize));
   source.first = !strcmp(name, "first");
-  source.dimension = (int)dimension;
   source.normalize = normalize;
   constexpr size_t kHead = 3;
   int constant = 0;
@@ -274,21 +270,16 @@ OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
     SIMCSE_TRY(constants.linear(source.head, kFloat));
   }
   const char* reason = nullptr;
-  const Variant* variant = selected_variant();
-  void* made = variant->make_pooling(source, &reason);
-  if (!made) return refuse(reason);
-  auto* result = (PoolingKernel*)malloc(sizeof(PoolingKernel));
-  if (!result) return api->CreateStatus(kFail, "out of memory");
-  const int hidden = source.head.weight.data ? (int)source.head.weight.rows : source.dimension;
-  *result = {{variant, made}, source.first, hidden, source.dimension};
-  *kernel = result;
-  return nullptr;
+  Pooling* made = make_pooling(source, &reason);
+  return keep(made, reason, kernel, (int)dimension);
 }
 
 OrtStatus* compute_pooler(void* pointer, OrtKernelContext* context) {
-  const PoolingKernel& pooler = *(const PoolingKernel*)pointer;
+  const auto& kernel = *(const Kernel<Pooling>*)pointer;
+  const Pooling& pooling = *kernel.made;
+  const int hidden = pooling.hidden ? pooling.hidden : kernel.dimension;
   Inputs inputs;
-  SIMCSE_TRY(inputs.read(context, kFloat, pooler.first));
+  SIMCSE_TRY(inputs.read(context, kFloat, pooling.first));
   Tensor other;
   size_t count;
   SIMCSE_TRY(api->KernelContext_GetInputCount(context, &count));
@@ -298,13 +289,13 @@ OrtStatus* compute_pooler(void* pointer, OrtKernelContext* context) {
     if (value) SIMCSE_TRY(read(value, other));
   }
   const int64_t width = inputs.first.shape[1];
-  if (pooler.hidden > width || pooler.dimension > pooler.hidden ||
+  if (hidden > width || kernel.dimension > hidden ||
       (other.data && (other.shape[0] != inputs.first.shape[0] || other.shape[1] != width || other.type != kFloat)))
     return refuse("simcse: states of another shape than the pooler's");
   float* to;
-  SIMCSE_TRY(output(context, inputs.run.count, pooler.dimension, to));
-  if (!pooler.kernel.variant->run_pooling(pooler.kernel.made, inputs.run, (const float*)inputs.first.data,
-                                          (const float*)other.data, (int)width, pooler.hidden, to, pooler.dimension))
+  SIMCSE_TRY(output(context, inputs.run.count, kernel.dimension, to));
+  if (!kernel.variant->run_pooling(pooling, inputs.run, (const float*)inputs.first.data, (const float*)other.data,
+                                   (size_t)width, hidden, to, kernel.dimension))
     return api->CreateStatus(kFail, "out of memory");
   return nullptr;
 }
@@ -362,10 +353,10 @@ OrtStatus* create(const CustomOp*, const Api*, const OrtKernelInfo* info, void**
   return nullptr;
 }
 
-template <void (*Variant::*release)(void*)>
+template <class Made>
 void destroy(void* pointer) {
-  auto* kernel = (Kernel*)pointer;
-  (kernel->variant->*release)(kernel->made);
+  auto* kernel = (Kernel<Made>*)pointer;
+  release(kernel->made);
   free(kernel);
   if (__atomic_sub_fetch(&alive, 1, __ATOMIC_ACQ_REL) == 0) release_spaces();
 }
@@ -379,17 +370,17 @@ OrtStatus* float_first(const OrtKernelInfo* info, void** kernel) { return make_f
 
 const Operator operators[] = {
     {"QuantizedEmbeddings", "ii" "sf" "sf" "ff", create<quantized_embeddings>, compute_tables,
-     destroy<&Variant::free_embeddings>},
+     destroy<Embeddings>},
     {"QuantizedLayer", "fi" "ffu" "sff" "sff" "sff" "fu" "sff" "ff" "ffu" "sff" "fu" "sff" "ff",
-     create<quantized_layer>, compute_layer<false>, destroy<&Variant::free_layer>},
+     create<quantized_layer>, compute_layer<false>, destroy<Layer>},
     {"QuantizedFirstLayer", "fi" "ffu" "sff" "sff" "sff" "ff" "ff" "ffu" "sff" "ff" "ff", create<quantized_first>,
-     compute_layer<true>, destroy<&Variant::free_layer>},
-    {"Embeddings", "ii" "w" "w" "ff", create<float_embeddings>, compute_tables, destroy<&Variant::free_embeddings>},
+     compute_layer<true>, destroy<Layer>},
+    {"Embeddings", "ii" "w" "w" "ff", create<float_embeddings>, compute_tables, destroy<Embeddings>},
     {"Layer", "fi" "wf" "wf" "wf" "wf" "ff" "wf" "wf" "ff", create<float_layer>, compute_layer<false>,
-     destroy<&Variant::free_layer>},
+     destroy<Layer>},
     {"FirstLayer", "fi" "wf" "wf" "wf" "wf" "ff" "wf" "wf" "ff", create<float_first>, compute_layer<true>,
-     destroy<&Variant::free_layer>},
-    {"Pooling", "fi" "F" "F" "F", create<make_pooler>, compute_pooler, destroy<&Variant::free_pooling>},
+     destroy<Layer>},
+    {"Pooling", "fi" "F" "F" "F", create<make_pooler>, compute_pooler, destroy<Pooling>},
 };
 
 }  // namespace

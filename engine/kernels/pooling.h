@@ -1,48 +1,15 @@
 // The last states to sentences' vectors: the first token's or an average, a head, a cut, unit length.
 #pragma once
 
-#include "making.h"
+#include "norm.h"
+#include "product.h"
+#include "sentences.h"
 
 namespace simcse {
 namespace SIMCSE_VARIANT {
 
-struct Pooling {
-  bool first, normalize;
-  int hidden;     // of the head; 0 without one
-  Linear head;
-};
-
 // torch.nn.functional.normalize divides by at least this much, so that a zero vector stays zero.
 constexpr float kLeastNorm = 1e-12f;
-
-inline void free_pooling(void* pointer) {
-  release(((Pooling*)pointer)->head);
-  simcse::release(pointer);
-}
-
-inline void* make_pooling(const PoolingSource& source, const char** reason) {
-  Maker maker;
-  auto* pooling = (Pooling*)allocate(sizeof(Pooling));
-  if (!pooling) {
-    *reason = "out of memory";
-    return nullptr;
-  }
-  pooling->first = source.first;
-  pooling->normalize = source.normalize;
-  if (source.head.weight.data) {
-    const int64_t hidden = source.head.weight.rows;
-    if (hidden > 0 && hidden <= 1 << 20 && maker.fits(source.head, hidden, hidden, false)) {
-      const LinearSource* head[] = {&source.head};
-      pooling->hidden = (int)hidden;
-      maker.linear<Singles>(pooling->head, head, (int)hidden, (int)hidden, (int)hidden, nullptr, InputSource{},
-                            [](int n) { return n; });
-    }
-  }
-  if (!maker.reason) return pooling;
-  *reason = maker.reason;
-  free_pooling(pooling);
-  return nullptr;
-}
 
 // The average of a sentence's rows; of two tensors, of their mean.
 inline void average(const float* states, const float* other, int tokens, size_t width, int size, float* to) {
@@ -58,9 +25,10 @@ inline void average(const float* states, const float* other, int tokens, size_t 
   }
 }
 
-inline bool run_pooling(const void* pointer, const Sentences& run, const float* states, const float* other, int width,
-                        int hidden, float* vectors, int dimension) {
-  const Pooling& pooling = *(const Pooling*)pointer;
+// states and, unless null, other [rows, width] → vectors [sentences, dimension]; `hidden` floats of a row count. False if
+// there is no memory.
+inline bool run_pooling(const Pooling& pooling, const Sentences& run, const float* states, const float* other,
+                        size_t width, int hidden, float* vectors, int dimension) {
   Space space((size_t)run.count * width * 2 * sizeof(float) + 2 * kLine);
   if (!space.memory()) return false;
   Pieces pieces(space.memory());
@@ -75,7 +43,7 @@ inline bool run_pooling(const void* pointer, const Sentences& run, const float* 
     const size_t row_bytes = width * sizeof(float);
     const Rows rows = {(const uint8_t*)pooled, row_bytes, run.count};
     multiply<Singles>(rows, pooling.head, 0, pooling.head.panel_count(),
-                      ToActivated<Activation::tanh, Singles>{(uint8_t*)activated, row_bytes, Step{}});
+                      ToActivated<Singles>{Activation::tanh, (uint8_t*)activated, row_bytes, Step{}});
     pooled = activated;
   }
   for (int s = 0; s < run.count; s++) {

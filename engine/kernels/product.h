@@ -2,7 +2,7 @@
 #pragma once
 
 #include "functions.h"
-#include "packing.h"
+#include "tile.h"
 
 namespace simcse {
 namespace SIMCSE_VARIANT {
@@ -13,11 +13,11 @@ struct Rows {
   int count;
 };
 
-// The layer's value, of a sum.
-template <class Number, int vectors>
+// Four vectors of the layer's values, of their sums.
+template <class Number>
 SIMCSE_INLINE void values(const Linear& linear, int column, const typename Number::Sum* sums, Floats* x) {
 #pragma clang loop unroll(full)
-  for (int v = 0; v < vectors; v++) {
+  for (int v = 0; v < 4; v++) {
     if constexpr (Number::kInteger) {
       const int at = column + kLanes * v;
       x[v] = fma(to_floats(sums[v]), load(linear.scale + at), load(linear.bias + at));
@@ -27,17 +27,17 @@ SIMCSE_INLINE void values(const Linear& linear, int column, const typename Numbe
   }
 }
 
-// What follows a product, row by row: `row<n>` takes n vectors of values from `column` on.
+// What follows a product: `row` takes 64 values of a row, from `column` on, in four vectors. Rows are padded to whole
+// panels, and nothing reads what lies beyond the layer's outputs.
 
 // Into floats.
 struct ToFloats {
   float* to;
   size_t stride;
 
-  template <int n>
   SIMCSE_INLINE void row(int row, int column, const Floats* x) const {
 #pragma clang loop unroll(full)
-    for (int v = 0; v < n; v++) store(to + row * stride + column + kLanes * v, x[v]);
+    for (int v = 0; v < 4; v++) store(to + row * stride + column + kLanes * v, x[v]);
   }
 };
 
@@ -48,53 +48,62 @@ struct ToSum {
   size_t stride;         // of both
   float* to;
 
-  template <int n>
   SIMCSE_INLINE void row(int row, int column, const Floats* x) const {
     const float* other = from + (from_rows ? from_rows[row] : row) * stride + column;
     float* sum = to + row * stride + column;
 #pragma clang loop unroll(full)
-    for (int v = 0; v < n; v++) store(sum + kLanes * v, x[v] + load(other + kLanes * v));
+    for (int v = 0; v < 4; v++) store(sum + kLanes * v, x[v] + load(other + kLanes * v));
   }
 };
 
-// Through an activation, into numbers of the next product.
-template <Activation kind, class Number>
-struct ToActivated {
+// Through GELU, into numbers of the next product.
+template <class Number>
+struct ToGelu {
   uint8_t* to;
   size_t row_bytes;
   Step step;
 
-  template <int n>
   SIMCSE_INLINE void row(int row, int column, const Floats* x) const {
-    Floats y[n];
+    Floats y[4];
 #pragma clang loop unroll(full)
-    for (int v = 0; v < n; v++) y[v] = activate<kind, Number::kInteger>(x[v]);
-    Number::template store<n>(to + row * row_bytes + (size_t)column * Number::kBytes, y, step);
+    for (int v = 0; v < 4; v++) y[v] = Number::kInteger ? rough_gelu(x[v]) : gelu(x[v]);
+    Number::template store<4>(to + row * row_bytes + (size_t)column * Number::kSize, y, step);
+  }
+};
+
+// The same through an activation that few models have.
+template <class Number>
+struct ToActivated {
+  Activation kind;
+  uint8_t* to;
+  size_t row_bytes;
+  Step step;
+
+  SIMCSE_INLINE void row(int row, int column, const Floats* x) const {
+    Floats y[4];
+    activate(kind, x, y);
+    Number::template store<4>(to + row * row_bytes + (size_t)column * Number::kSize, y, step);
   }
 };
 
 template <class Number, class Next>
-__attribute__((noinline)) void hand_on(const Linear& linear, const Next& next, const typename Number::Sum* sums,
-                                       int row, int rows, int column, int vectors) {
+__attribute__((noinline)) void hand_on(const Linear& linear, const void* next, const void* pointer, int row, int rows,
+                                       int column) {
+  auto* sums = (const typename Number::Sum*)pointer;
+  const Next follow = *(const Next*)next;
   for (int i = 0; i < rows; i++, sums += kPanel / kLanes) {
     Floats x[4];
-    if (vectors == 4) {
-      values<Number, 4>(linear, column, sums, x);
-      next.template row<4>(row + i, column, x);
-      continue;
-    }
-    for (int v = 0; v < vectors; v++) {
-      values<Number, 1>(linear, column + kLanes * v, sums + v, x);
-      next.template row<1>(row + i, column + kLanes * v, x);
-    }
+    values<Number>(linear, column, sums, x);
+    follow.row(row + i, column, x);
   }
 }
 
-// Multiply all rows by the layer's panels first … last - 1.
-template <class Number, class Next>
-void multiply(const Rows& rows, const Linear& linear, int first, int last, const Next& next) {
+using HandOn = void (*)(const Linear&, const void*, const void*, int, int, int);
+
+template <class Number>
+void multiply(const Rows& rows, const Linear& linear, int first, int last, HandOn hand, const void* next) {
   using Sum = typename Number::Sum;
-  alignas(kLine) Sum sums[kTileRows * (kPanel / kLanes)];
+  alignas(kLine) Sum sums[kTileRows * (kPanel / kLanes)] = {};
   for (int p = first; p < last; p++) {
     const uint8_t* panel = linear.panels + p * linear.panel_bytes;
     const Sum* start = (const Sum*)(linear.start + p * kPanel);
@@ -104,9 +113,15 @@ void multiply(const Rows& rows, const Linear& linear, int first, int last, const
       const int count = rows.count - r < kTileRows ? rows.count - r : kTileRows;
       wide_tile<Number>(count, vectors, rows.data + r * rows.bytes, rows.bytes, panel, kPanel * 4, linear.fours, start,
                         sums, kPanel / kLanes);
-      hand_on<Number>(linear, next, sums, r, count, p * kPanel, vectors);
+      hand(linear, next, sums, r, count, p * kPanel);
     }
   }
+}
+
+// Multiply all rows by the layer's panels first … last - 1, each tile handed on to `next` while it is hot.
+template <class Number, class Next>
+SIMCSE_INLINE void multiply(const Rows& rows, const Linear& linear, int first, int last, const Next& next) {
+  multiply<Number>(rows, linear, first, last, hand_on<Number, Next>, &next);
 }
 
 }  // namespace SIMCSE_VARIANT

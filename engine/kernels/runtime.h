@@ -20,7 +20,6 @@ namespace simcse {
 
 constexpr uint32_t kInterface = 17;
 
-enum ElementType { kUndefined = 0, kFloat = 1, kUint8 = 2, kInt8 = 3, kInt64 = 7, kBfloat16 = 16 };
 enum ErrorCode { kFail = 1, kInvalidArgument = 2 };
 enum Characteristic { kRequired = 0, kOptional = 1 };
 

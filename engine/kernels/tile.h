@@ -10,8 +10,6 @@
 namespace simcse {
 namespace SIMCSE_VARIANT {
 
-constexpr int kPanel = 64;  // columns
-
 // The shape of a tile: as many sums as there are registers for.
 #if defined(__AVX512F__)
 constexpr int kTileRows = 6, kTileVectors = 4;
