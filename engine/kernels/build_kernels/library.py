@@ -23,9 +23,10 @@ _VARIANT, _TESTING = "variant.cc", "testing.cc"
 
 # Without the C++ library; products and sums are fused where the sources say so, and nowhere else.
 _COMMON = ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-ffp-contract=off"]
-_COMMON += ["-fvisibility=hidden", "-fPIC", "-Wall", "-Wextra"]
-# zig turns -O3 into -O2, and adds a stack protector and frame pointers.
+_COMMON += ["-fvisibility=hidden", "-fPIC", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-psabi"]
+# zig turns -O3 into -O2, and adds a stack protector and frame pointers. Nothing is thrown, so nothing needs unwinding.
 _FAST = ["-O3", "-Xclang", "-O3", "-fno-stack-protector", "-fomit-frame-pointer", "-U_FORTIFY_SOURCE"]
+_FAST += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 _CHECKED = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
 _DAYS_KEPT = 14
 

@@ -64,12 +64,14 @@ class Platform:
 
 _AVX2 = ("avx2", "fma", "f16c")
 _AVX512 = (*_AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni")
+_AVX512BF16 = (*_AVX512, "avx512bf16")
 
 _X86 = (
     Variant("avx2", _AVX2),
     Variant("avxvnni", (*_AVX2, "avxvnni")),
     Variant("avx512vnni", _AVX512),
-    Variant("amx", (*_AVX512, "avx512bf16", "amx-tile", "amx-int8", "amx-bf16")),
+    Variant("avx512bf16", _AVX512BF16),
+    Variant("amx", (*_AVX512BF16, "amx-tile", "amx-int8", "amx-bf16")),
 )
 _ARM = (Variant("dotprod", ("dotprod",)), Variant("i8mm", ("dotprod", "i8mm")))
 
