@@ -1,67 +1,26 @@
 """The slim proof: the wheel with `[cpu]`, alone in a fresh environment, encodes; nothing heavy is there."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-import venv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from build_kernels.compilers import find_compiler
+from build_kernels.platforms import PLATFORMS, native
 from simcse_engine import Encoder
+from support.wheels import Environment, build_wheel, native_library
 
-ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "transformers", "optimum", "optimum-onnx", "onnx", "safetensors", "scipy", "pandas", "scikit-learn"}
 TEXTS = ["A man plays a guitar.", "", "一个男人在弹吉他。"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-# Run inside the environment: what is installed, what each distribution asks for, and how large its files are.
-_LIST = """
-import importlib.metadata, json
-found = {}
-for d in importlib.metadata.distributions():
-    size = sum(p.stat().st_size for f in d.files or [] if (p := d.locate_file(f)).is_file())
-    found[d.name.lower().replace("_", "-")] = {"size": size, "requires": d.requires or []}
-print(json.dumps(found))
-"""
-
-
-class Environment:
-    """A virtual environment without anything of ours, nor of this process's."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        venv.create(folder, with_pip=True)
-
-    def run(self, command: str, *arguments: str | Path, ok: bool = True) -> subprocess.CompletedProcess[str]:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        done = subprocess.run(
-            [self.folder / "bin" / command, *arguments], capture_output=True, text=True, env=clean, cwd=self.folder
-        )
-        assert (done.returncode == 0) == ok, done.stdout + done.stderr
-        return done
-
-    def install(self, what: str) -> None:
-        self.run("python", "-m", "pip", "install", "--quiet", what)
-
-    def packages(self) -> dict[str, dict[str, Any]]:
-        found = json.loads(self.run("python", "-c", _LIST).stdout)
-        return {name: facts for name, facts in found.items() if name not in ("pip", "setuptools")}
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +56,37 @@ def test_nothing_but_the_runtime_and_what_it_brings(
     assert set(packages) == reached, "something is here that none of ours asked for"
 
     sizes = {name: facts["size"] for name, facts in packages.items()}
-    assert sizes["simcse-engine"] < 2_400_000
+    assert sizes["simcse-engine"] < 2_900_000  # with the native library
     assert sum(sizes.values()) < 270_000_000
     with capsys.disabled():
         listed = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sorted(sizes.items(), key=lambda s: -s[1]))
         print(f"\nslim environment: {sum(sizes.values()) / 1e6:.0f} MB ({listed})")
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_the_wheel_of_every_platform_is_small(name: str, tmp_path: Path) -> None:
+    if find_compiler(PLATFORMS[name]) is None:
+        pytest.skip(f"no compiler for {name}")
+    wheel = build_wheel(tmp_path, name)
+    library = native_library(wheel)
+    assert library is not None
+    assert library[0] == f"simcse_engine/kernels/{PLATFORMS[name].library}"
+    assert library[1] <= 500_000
+    assert wheel.stat().st_size <= 1_500_000
+    assert "-py3-none-" in wheel.name
+
+
+def test_without_the_native_library_the_wheel_is_for_every_platform(tmp_path: Path) -> None:
+    wheel = build_wheel(tmp_path, "0")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert native_library(wheel) is None
+
+
+def test_the_native_library_is_there(environment: Environment) -> None:
+    platform = native()
+    if platform is None or find_compiler(platform) is None:
+        pytest.skip("no native library for this machine")
+    assert set(environment.variants()) <= {variant.name for variant in platform.variants}
 
 
 def test_it_encodes_as_here(environment: Environment, artifact: Path, tmp_path: Path) -> None:
