@@ -27,16 +27,20 @@ class CpuSession(Session):
         layout: str = "ragged",
         padding_id: int | None = None,
         variant: str | None = None,
+        folding: bool = False,
     ) -> None:
         """Open the graph of the artifact in ``artifact``; ``layout`` and ``padding_id`` are its manifest's.
 
         ``variant`` of our kernels runs it. They bring threads of their own, one team for all sessions of the process.
+        Without one, ``folding`` is as in `settings`.
         """
         self._graph = artifact / GRAPH
         self._threads = threads
         self._kernels: KernelLibrary | None = None
-        session_settings = settings(threads if variant is None else 1)
-        if variant is not None:
+        if variant is None:
+            session_settings = settings(threads, folding=folding)
+        else:
+            session_settings = settings(threads=1)
             library = load_library()
             assert not isinstance(library, str), library  # whoever chose the variant has loaded it
             library.register(variant, session_settings)

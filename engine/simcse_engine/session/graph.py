@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def settings(threads: int) -> "onnxruntime.SessionOptions":
-    """The settings of every session of ours; on a CPU, so many of the runtime's threads share a run."""
+def settings(threads: int, *, folding: bool = False) -> "onnxruntime.SessionOptions":
+    """The settings of every session of ours; on a CPU, so many of the runtime's threads share a run.
+
+    ``folding``: what depends on weights alone, such as their conversion, is computed once, as the graph is opened.
+    """
     ort = import_runtime()
     # Where it gets one of its threads and not the next, the runtime waits for ever.
     check_threads(threads)
@@ -26,7 +29,8 @@ def settings(threads: int) -> "onnxruntime.SessionOptions":
     result.inter_op_num_threads = 1
     result.log_severity_level = 3
     # Export wrote the graph as it runs, so nothing is left to rewrite (docs/decisions/002-no-rewriting-at-load.md).
-    result.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    levels = ort.GraphOptimizationLevel
+    result.graph_optimization_level = levels.ORT_ENABLE_BASIC if folding else levels.ORT_DISABLE_ALL
     # By its name alone, the runtime would take an .ort file for its own format, which nobody has read beforehand.
     result.add_session_config_entry("session.load_model_format", "ONNX")
     # Threads spin between the steps of a run, for its latency, and sleep as soon as the run is over.

@@ -19,6 +19,8 @@ def open_session(
             layout=manifest.layout,
             padding_id=manifest.padding_id,
             variant=kernels.variant,
+            # The runtime's operators compute in float32.
+            folding=manifest.precision == "bf16",
         )
     # Imported lazily: a process that encodes one sentence on a CPU starts sooner.
     if manifest.target == "cuda":
