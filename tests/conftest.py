@@ -9,8 +9,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from simcse_engine.session.kernels import VARIABLE
 from simcse_export import ExportOptions, export
 from support.checkpoints import make_checkpoint
+from support.ways import WAYS
 
 # No test measures time, so none fails for being slow on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,6 +51,22 @@ def artifact(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("artifact") / "tiny-cls"
     export(checkpoint, folder, ExportOptions(pooler="cls", max_tokens=32))
     return folder
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each way in turn in which an artifact can run here: what an encoder is opened in, in children too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, request.param)
+        yield request.param
+
+
+@pytest.fixture(scope="module", params=dict.fromkeys((WAYS[0], WAYS[-1])))
+def with_and_without(request: pytest.FixtureRequest) -> Iterator[str]:
+    """As `way`, for what costs more: our best kernels, and none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, request.param)
+        yield request.param
 
 
 @pytest.fixture

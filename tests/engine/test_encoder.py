@@ -1,4 +1,4 @@
-"""`encode` and `stream`: order, errors by position, truncation told, closing, many threads."""
+"""`encode` and `stream`, in all kernels: order, errors by position, truncation told, closing, many threads."""
 
 import gc
 import itertools
@@ -31,6 +31,8 @@ from simcse_engine.schedule import Limits
 from simcse_export import ExportOptions, export
 from support.checkpoints import make_checkpoint
 
+pytestmark = pytest.mark.usefixtures("way")
+
 LONG = "the man plays guitar " * 20
 
 # 400 texts of all lengths up to the limit, more than one joint run takes; those of two words or more are distinct.
@@ -41,13 +43,13 @@ MANY = [
 
 
 @pytest.fixture(scope="module")
-def encoder(artifact: Path) -> Iterator[Encoder]:
+def encoder(artifact: Path, way: str) -> Iterator[Encoder]:  # noqa: ARG001 - set before it is opened
     with Encoder(artifact) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def small(request: pytest.FixtureRequest, artifact: Path) -> Iterator[Encoder]:
+def small(request: pytest.FixtureRequest, artifact: Path, way: str) -> Iterator[Encoder]:  # noqa: ARG001 - likewise
     """An encoder that works in small batches and windows."""
     with shrunk(Encoder(artifact, threads=request.param)) as opened:
         yield opened
@@ -301,6 +303,9 @@ def test_an_artifact_that_is_replaced_under_an_encoder(artifact_copy: Path, chec
         for path in other.iterdir():
             path.replace(artifact_copy / path.name)
         assert_same(encoder.encode(["a man"]), before)
+        if encoder.kernels is not None:
+            assert_same(encoder.encode(["a man", *MANY])[:1], before)
+            return
         # Bulk work opens a session of its own, which must not be the other model's.
         with pytest.raises(ArtifactError, match="was replaced since it was opened"):
             encoder.encode(MANY)
@@ -489,8 +494,14 @@ def test_eight_threads_at_once(small: Encoder) -> None:
         list(pool.map(work, range(8), timeout=60))
 
 
-def test_repr(encoder: Encoder, artifact: Path) -> None:
-    assert repr(encoder) == (f"<Encoder '{artifact}': tiny-bert, pooler cls, fp32 on cpu, dimension 32, max_tokens 32>")
+def test_repr(encoder: Encoder, artifact: Path, way: str) -> None:
+    device = "cpu" if way == "none" else f"cpu with {way} kernels"
+    said = f"<Encoder '{artifact}': tiny-bert, pooler cls, fp32 on {device}, dimension 32, max_tokens 32>"
+    assert repr(encoder) == said
+
+
+def test_kernels(encoder: Encoder, way: str) -> None:
+    assert encoder.kernels == (None if way == "none" else way)
 
 
 def test_relative_path(artifact: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from support.child import run_script
 
 TEXTS = [" ".join(["the", "man", "plays", "guitar"][(i * j) % 4] for j in range(i % 30)) for i in range(300)]
 
+pytestmark = pytest.mark.usefixtures("with_and_without")
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
 
