@@ -60,6 +60,9 @@ SIMCSE_INLINE void to_numbers(const float* x, int size, const Channels& channels
       Floats y[1] = {load(x + i)};
       Number::template store<1>(to + (size_t)i * Number::kSize, y, Step{});
     }
+    // Matrix tiles read whole 64 bytes.
+    for (size_t i = round_up(size, kLanes) * Number::kSize; i % kLine; i += kLanes * Number::kSize)
+      memset(to + i, 0, kLanes * Number::kSize);
   }
 }
 

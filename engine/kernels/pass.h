@@ -106,6 +106,7 @@ struct Pass {
     const Linear &query = layer.query[g], &key_value = layer.key_value[g];
     multiply<Number>(queries, query, 0, query.panel_count(), ToFloats{space.queries, space.query_stride});
     multiply<Number>(all_rows, key_value, 0, key_value.panel_count(), ToFloats{space.keys_values, space.key_value_stride});
+    if (g == heads.groups - 1) clear_context_ends(first, last);
     for (int s = first; s < last; s++) {
       const int row = layer.first_only ? s - first : starts[s] - token;
       const int out = layer.first_only ? s : starts[s];
@@ -120,6 +121,15 @@ struct Pass {
             context_bytes(), layer.output_step);
       }
     }
+  }
+
+  // Some products read whole panels of a row.
+  void clear_context_ends(int first, int last) {
+    const size_t end = (size_t)layer.heads.width() * Late::kSize;
+    if (end == context_bytes()) return;
+    const int from = layer.first_only ? first : starts[first];
+    const int to = layer.first_only ? last : last < sentences ? starts[last] : tokens;
+    for (int r = from; r < to; r++) memset(context + r * context_bytes() + end, 0, context_bytes() - end);
   }
 
   void project(int row, int count, int first, int last) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "functions.h"
+#include "matrix_tile.h"
 #include "tile.h"
 
 namespace simcse {
@@ -103,16 +104,23 @@ using HandOn = void (*)(const Linear&, const void*, const void*, int, int, int);
 template <class Number>
 void multiply(const Rows& rows, const Linear& linear, int first, int last, HandOn hand, const void* next) {
   using Sum = typename Number::Sum;
-  alignas(kLine) Sum sums[kTileRows * (kPanel / kLanes)] = {};
+  constexpr int most = kHasMatrixTile<Number> ? kMatrixRows : kTileRows;
+  alignas(kLine) Sum sums[most * (kPanel / kLanes)] = {};
+#if defined(__AMX_TILE__)
+  const MatrixRegisters registers;
+#endif
   for (int p = first; p < last; p++) {
     const uint8_t* panel = linear.panels + p * linear.panel_bytes;
     const Sum* start = (const Sum*)(linear.start + p * kPanel);
     const int left = linear.vectors() - p * (kPanel / kLanes);
     const int vectors = left < kPanel / kLanes ? left : kPanel / kLanes;
-    for (int r = 0; r < rows.count; r += kTileRows) {
-      const int count = rows.count - r < kTileRows ? rows.count - r : kTileRows;
-      wide_tile<Number>(count, vectors, rows.data + r * rows.bytes, rows.bytes, panel, kPanel * 4, linear.fours, start,
-                        sums, kPanel / kLanes);
+    for (int r = 0; r < rows.count; r += most) {
+      const int count = rows.count - r < most ? rows.count - r : most;
+      const uint8_t* a = rows.data + r * rows.bytes;
+      if constexpr (kHasMatrixTile<Number>)
+        matrix_tile<Number>(a, rows.bytes, panel, linear.fours, start, sums);
+      else
+        wide_tile<Number>(count, vectors, a, rows.bytes, panel, kPanel * 4, linear.fours, start, sums, kPanel / kLanes);
       hand(linear, next, sums, r, count, p * kPanel);
     }
   }
