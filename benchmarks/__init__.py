@@ -7,6 +7,6 @@
 - `report`: tables and plots from results; `results/` has the published ones
 
 All share `inputs` (models and sentences), `turns` (contestants in alternation), `statistics`, `record` (files of
-results), `kept` (what an interrupted run keeps), `peak` and `flops` (products that a machine does and a model needs)
-and `tether` (commands that end with the process that runs them).
+results), `kept` (what an interrupted run keeps), `peak` and `flops` (products that a machine does and a model needs),
+`libraries` (builds of the native library) and `tether` (commands that end with the process that runs them).
 """

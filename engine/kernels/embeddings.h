@@ -4,6 +4,7 @@
 #include "making.h"
 #include "norm.h"
 #include "sentences.h"
+#include "timing.h"
 
 namespace simcse {
 namespace SIMCSE_VARIANT {
@@ -34,6 +35,7 @@ SIMCSE_INLINE void add_row(float* x, const Constant& table, const Constant& scal
 
 // states [tokens, width]. False if an id or a position is out of range.
 inline bool run_embeddings(const Embeddings& embeddings, const Sentences& run, const int64_t* ids, float* states) {
+  SIMCSE_TIMED(embeddings);
   const EmbeddingsSource& source = embeddings.source;
   const int hidden = embeddings.hidden;
   const size_t width = round_up(hidden, kPanel);

@@ -9,6 +9,7 @@
 #include "product.h"
 #include "sentences.h"
 #include "team.h"
+#include "timing.h"
 
 namespace simcse {
 namespace SIMCSE_VARIANT {
@@ -87,6 +88,7 @@ struct Pass {
   int rows() const { return layer.first_only ? sentences : tokens; }
 
   void round_input(int first, int last) {
+    SIMCSE_TIMED(rounding);
     for (int r = first; r < last; r++)
       to_numbers<Number>(states + r * layer.width(), layer.hidden, layer.attention_input, numbers + r * row_bytes());
   }
@@ -98,6 +100,7 @@ struct Pass {
   }
 
   void attend_group(int g, int first, int last, const GroupSpace& space) {
+    SIMCSE_TIMED(queries_keys_values);
     const Heads& heads = layer.heads;
     const int token = starts[first], end = last < sentences ? starts[last] : tokens;
     const size_t bytes = row_bytes();
@@ -107,6 +110,7 @@ struct Pass {
     multiply<Number>(queries, query, 0, query.panel_count(), ToFloats{space.queries, space.query_stride});
     multiply<Number>(all_rows, key_value, 0, key_value.panel_count(), ToFloats{space.keys_values, space.key_value_stride});
     if (g == heads.groups - 1) clear_context_ends(first, last);
+    SIMCSE_TIMED(attention);
     for (int s = first; s < last; s++) {
       const int row = layer.first_only ? s - first : starts[s] - token;
       const int out = layer.first_only ? s : starts[s];
@@ -133,6 +137,7 @@ struct Pass {
   }
 
   void project(int row, int count, int first, int last) {
+    SIMCSE_TIMED(output);
     const size_t width = layer.width();
     const int* from_rows = layer.first_only ? starts + row : nullptr;
     const float* residual = layer.first_only ? states : states + row * width;
@@ -141,6 +146,7 @@ struct Pass {
   }
 
   void norm_attention(int first, int last) {
+    SIMCSE_TIMED(norms);
     for (int r = first; r < last; r++) {
       float* x = output + r * layer.width();
       normalize(x, layer.attention_norm);
@@ -149,6 +155,7 @@ struct Pass {
   }
 
   void feed_up(int row, int count, int first, int last) {
+    SIMCSE_TIMED(up);
     const Rows rows = {numbers + row * row_bytes(), row_bytes(), count};
     uint8_t* to = between + row * between_bytes();
     if (layer.activation == Activation::gelu)
@@ -159,12 +166,14 @@ struct Pass {
   }
 
   void feed_down(int row, int count, int first, int last) {
+    SIMCSE_TIMED(down);
     float* to = output + row * layer.width();
     multiply<Late>({between + row * between_bytes(), between_bytes(), count}, layer.down, first, last,
                    ToSum{to, nullptr, layer.width(), to});
   }
 
   void norm_output(int first, int last) {
+    SIMCSE_TIMED(norms);
     for (int r = first; r < last; r++) normalize(output + r * layer.width(), layer.norm);
   }
 
@@ -217,6 +226,7 @@ struct Pass {
 
 template <class Number, class Late>
 bool run_layer(const Layer& layer, const Sentences& run, const float* states, float* output, int threads) {
+  SIMCSE_TIMED(layer);
   using P = Pass<Number, Late>;
   Team team(threads);
   const int tiles = cut(run, kTileTokens, nullptr);

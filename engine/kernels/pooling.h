@@ -4,6 +4,7 @@
 #include "norm.h"
 #include "product.h"
 #include "sentences.h"
+#include "timing.h"
 
 namespace simcse {
 namespace SIMCSE_VARIANT {
@@ -29,6 +30,7 @@ inline void average(const float* states, const float* other, int tokens, size_t 
 // there is no memory.
 inline bool run_pooling(const Pooling& pooling, const Sentences& run, const float* states, const float* other,
                         size_t width, int hidden, float* vectors, int dimension) {
+  SIMCSE_TIMED(pooling);
   Space space((size_t)run.count * width * 2 * sizeof(float) + 2 * kLine);
   if (!space.memory()) return false;
   Pieces pieces(space.memory());

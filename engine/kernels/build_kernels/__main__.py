@@ -15,6 +15,7 @@ def main() -> int:
     parser.add_argument("--platform", choices=PLATFORMS, help="default: this machine's")
     parser.add_argument("--into", type=Path, default=PACKAGE, metavar="FOLDER", help="default: the engine's package")
     parser.add_argument("--testing", action="store_true", help="with the exports for tests, not stripped")
+    parser.add_argument("--timing", action="store_true", help="with counters of each step's time")
     parser.add_argument(
         "--sanitize", action="append", default=[], choices=["address", "undefined"], help="may be given twice"
     )
@@ -28,7 +29,9 @@ def main() -> int:
     if compiler is None:
         print(f"no compiler for {platform.name}; pip install ziglang, or clang 18 or newer", file=sys.stderr)
         return 1
-    build = Build(platform, compiler, testing=options.testing, sanitizers=tuple(options.sanitize))
+    build = Build(
+        platform, compiler, testing=options.testing, timing=options.timing, sanitizers=tuple(options.sanitize)
+    )
     try:
         made = build.into(options.into)
     except CompileError as error:

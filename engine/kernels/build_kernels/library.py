@@ -18,8 +18,8 @@ ROOT = SOURCES.parents[1]
 PACKAGE = ROOT / "engine/simcse_engine/kernels"
 KEPT = ROOT / "build/kernels"
 
-# Compiled once for each variant; testing.cc is in the testing build alone; all others are compiled once.
-_VARIANT, _TESTING = "variant.cc", "testing.cc"
+# Compiled once for each variant; all others are compiled once, some of them in certain builds alone.
+_VARIANT, _TESTING, _TIMING = "variant.cc", "testing.cc", "timing.cc"
 
 # Without the C++ library; products and sums are fused where the sources say so, and nowhere else.
 _COMMON = ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-ffp-contract=off"]
@@ -44,6 +44,7 @@ class Build:
         compiler: what compiles and links it.
         sources: the folder of the C++ files.
         testing: with ``testing.cc`` and ``SIMCSE_TESTING``, and not stripped.
+        timing: with ``timing.cc`` and ``SIMCSE_TIMING``, which count the time of each step.
         sanitizers: of "address" and "undefined". The first one's runtime is nowhere in the library: a process loads it
             before everything else.
     """
@@ -52,6 +53,7 @@ class Build:
     compiler: Compiler
     sources: Path = SOURCES
     testing: bool = False
+    timing: bool = False
     sanitizers: tuple[str, ...] = ()
 
     def into(self, folder: Path) -> Path:
@@ -91,7 +93,7 @@ class Build:
         for source in sorted(self.sources.glob("*.cc")):
             if source.name == _VARIANT:
                 jobs.extend((source.name, variant) for variant in self.platform.variants)
-            elif self.testing or source.name != _TESTING:
+            elif {_TESTING: self.testing, _TIMING: self.timing}.get(source.name, True):
                 jobs.append((source.name, None))
         if not jobs:
             raise CompileError(f"{self.sources}: no C++ files")
@@ -110,6 +112,8 @@ class Build:
     def _flags(self, variant: Variant | None) -> list[str]:
         flags = [*self.platform.flags(variant, zig=self.compiler.zig), *_COMMON]
         flags += [*_CHECKED, *self._sanitizing()] if self.sanitizers else _FAST
+        if self.timing:
+            flags.append("-DSIMCSE_TIMING")
         # A newer compiler's warnings are no reason to leave a user without the library.
         return [*flags, "-DSIMCSE_TESTING", "-Werror"] if self.testing else flags
 
