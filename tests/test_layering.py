@@ -128,7 +128,8 @@ ORDER = {
     EXPORT / "graph/layouts": "layout < end_to_end grid packed < even ragged",
     EXPORT / "graph/dialects": "dialect < bf16 gpu int8 < cuda tensorrt",
     BENCHMARKS: (
-        "flops peak record statistics tether turns < inputs kept libraries < contest report search < choices gpu < __main__"
+        "flops peak record statistics tether turns < inputs kept libraries < contest report search < choices gpu < "
+        "__main__"
     ),
     BENCHMARKS / "contest": (
         "peers < settings < contestant < field < cold_start latency lengths memory quality size threads versus"

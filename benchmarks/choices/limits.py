@@ -13,7 +13,8 @@ import numpy as np
 from simcse_engine.artifact.manifest import TOKENIZER, Manifest
 from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.runner import Runner
-from simcse_engine.schedule import Limits
+from simcse_engine.schedule import KERNEL_LIMITS, Limits
+from simcse_engine.session.kernels import NO_KERNELS, Kernels, kernels_for
 from simcse_engine.tokenizer import Tokenizer
 
 from ..inputs import MINILM, sentences
@@ -26,6 +27,8 @@ MIXED_PADDING = (0, 32, 512, 100_000)
 IN_BULK, ROUNDS_IN_BULK = 2_000, 5
 SHORT_TEXTS, LONG_TOKENS, CALLS = 16, 120, 32
 
+RAGGED = Limits()
+
 Ids = Sequence[list[int]]
 
 
@@ -34,12 +37,18 @@ def main() -> None:
     texts = sentences()
     artifact = MINILM.artifact()
     ids = Tokenizer(artifact / TOKENIZER, 128).encode(texts.texts).ids
-    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=usable_cpus())
-    dimension = runner.joint().dimension
+    dimension = Manifest.read(artifact).dimension
 
-    def run(limits: Limits, batch: Ids) -> None:
-        runner.limits = limits  # one runner for all, so that they share memory and caches
-        runner.submit(batch).write(np.empty((len(batch), dimension), np.float32))
+    def runner(kernels: Kernels) -> Callable[[Limits, Ids], None]:
+        made = Runner(artifact, Manifest.read(artifact), device="cpu", threads=usable_cpus(), kernels=kernels)
+
+        def run(limits: Limits, batch: Ids) -> None:
+            made.limits = limits  # one runner for all, so that they share memory and caches
+            made.submit(batch).write(np.empty((len(batch), dimension), np.float32))
+
+        return run
+
+    run, in_kernels = runner(NO_KERNELS), runner(kernels_for(artifact, "cpu"))
 
     chosen = random.Random(2)
     bulk = [chosen.sample(ids, IN_BULK) for _ in range(ROUNDS_IN_BULK)]
@@ -48,21 +57,25 @@ def main() -> None:
     write_result(
         "limits",
         {
-            "question": "seconds by the scheduler's limits, over those with the defaults; MiniLM, fp32, ids to vectors",
+            "question": "seconds by the scheduler's limits, over those with the defaults; MiniLM, fp32, ids to "
+            "vectors, in the runtime's operators and, for tokens in bulk, in our kernels",
             "sentences": texts.source,
             "defaults": Limits(),
         },
         {
             "batch_tokens_in_bulk": compare("batch_tokens", BATCH_TOKENS, bulk, run),
+            "batch_tokens_in_bulk_in_kernels": compare("batch_tokens", BATCH_TOKENS, bulk, in_kernels, KERNEL_LIMITS),
             "mixed_padding_beside_a_long_text": compare("mixed_padding", MIXED_PADDING, skewed, run),
             "mixed_padding_of_short_texts": compare("mixed_padding", MIXED_PADDING, mixed, run),
         },
     )
 
 
-def compare(name: str, values: Sequence[int], calls: list[Ids], run: Callable[[Limits, Ids], None]) -> dict:
-    usual = getattr(Limits(), name)
-    ways = {value: timed(partial(run, replace(Limits(), **{name: value}))) for value in (usual, *values)}
+def compare(
+    name: str, values: Sequence[int], calls: list[Ids], run: Callable[[Limits, Ids], None], defaults: Limits = RAGGED
+) -> dict:
+    usual = getattr(defaults, name)
+    ways = {value: timed(partial(run, replace(defaults, **{name: value}))) for value in (usual, *values)}
     seconds = alternate(ways, calls)
     return {"seconds": spreads(seconds), "over_default": over(seconds, usual)}
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from simcse_engine.inputs import OptimizeFor
 from simcse_engine.runner import Runner
 from simcse_engine.schedule import Limits
 from simcse_engine.session.cpu import CpuSession
+from simcse_engine.session.kernels import kernels_for
 from simcse_engine.session.session import Session
+from support.ways import variants
 
 SMALL = Limits(batch_tokens=40, full_batch_tokens=15, window_texts=16, window_chars=500)
 
@@ -27,8 +30,10 @@ SENTENCES = st.lists(st.lists(st.integers(5, 150), max_size=30).map(lambda ids: 
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])
-def runner(request: pytest.FixtureRequest, artifact: Path) -> Iterator[Runner]:
-    made = Runner(artifact, Manifest.read(artifact), device="cpu", threads=request.param, limits=SMALL)
+def runner(request: pytest.FixtureRequest, artifact: Path, with_and_without: str) -> Iterator[Runner]:  # noqa: ARG001
+    kernels = kernels_for(artifact, "cpu")
+    manifest = Manifest.read(artifact)
+    made = Runner(artifact, manifest, device="cpu", threads=request.param, limits=SMALL, kernels=kernels)
     yield made
     made.close()
 
@@ -97,6 +102,44 @@ def unmixed(artifact_copy: Path) -> Path:
     """An artifact whose manifest says that its runs take one length."""
     dataclasses.replace(open_artifact(artifact_copy), layout="even").write(artifact_copy)
     return artifact_copy
+
+
+needs_kernels = pytest.mark.skipif(not variants(), reason="no kernels run here")
+
+
+@needs_kernels
+@pytest.mark.parametrize(("optimize_for", "ways"), [("both", [3, 1]), ("latency", [3]), ("throughput", [1])])
+def test_kernels_share_one_session(unmixed: Path, optimize_for: OptimizeFor, ways: list[int]) -> None:
+    kernels = kernels_for(unmixed, "cpu")
+    options: dict[str, Any] = {"device": "cpu", "threads": 3, "optimize_for": optimize_for}
+    runner = Runner(unmixed, Manifest.read(unmixed), kernels=kernels, **options)
+    few, many = of_lengths(5, 9, 4), of_lengths(*(3 + i % 7 for i in range(300)))
+    run(runner, few)
+    run(runner, many)
+    assert list(runner._sessions) == ways
+    assert len({id(session._session) for session in runner._sessions.values()}) == 1  # type: ignore[attr-defined]
+    runner.close()
+    with pytest.raises(ClosedError):
+        runner.submit(few)
+
+
+@needs_kernels
+def test_kernels_mix_lengths_whatever_the_layout(unmixed: Path, runs: "Runs") -> None:
+    kernels = kernels_for(unmixed, "cpu")
+    runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=2, kernels=kernels)
+    run(runner, of_lengths(9, 5, 4))
+    # At once, on all threads.
+    assert [(on, by, lengths) for on, by, lengths in runs] == [
+        (runner.joint(), threading.current_thread(), [9, 5, 4]),
+    ]
+    runs.clear()
+    run(runner, of_lengths(*(3 + i % 7 for i in range(300))))
+    assert {on for on, _, _ in runs} == {runner.single()}
+    tokens = [sum(lengths) for _, _, lengths in runs]
+    assert max(tokens) <= 512
+    assert sorted(tokens)[1] > 480
+    assert any(len(set(lengths)) > 1 for _, _, lengths in runs)
+    runner.close()
 
 
 Runs = list[tuple[Session, threading.Thread, list[int]]]

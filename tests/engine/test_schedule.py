@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simcse_engine.artifact.opening import open_artifact
-from simcse_engine.schedule import GPU_LIMITS, Limits, limits_for, make_batches, windows
+from simcse_engine.schedule import GPU_LIMITS, KERNEL_LIMITS, Limits, limits_for, make_batches, windows
 
 LIMITS = st.builds(
     lambda batch, share, padding: Limits(
@@ -88,6 +88,18 @@ def test_without_mixing_each_length_takes_as_few_runs_as_it_can(lengths: list[in
     assert tokens == sorted(tokens, reverse=True)
 
 
+@given(lengths=LENGTHS, batch=st.integers(1, 600))
+def test_where_nothing_is_padded_batches_are_full(lengths: list[int], batch: int) -> None:
+    batches = make_batches(lengths, replace(KERNEL_LIMITS, batch_tokens=batch))
+    assert sorted(itertools.chain.from_iterable(batches)) == list(range(len(lengths)))
+    sizes = [[lengths[i] for i in each] for each in batches]
+    assert all(len(each) == 1 or sum(each) <= batch for each in sizes)
+    # Each is as full as the next one's longest sentence lets it be; in all, the longest come first.
+    assert all(sum(each) + after[0] > batch for each, after in itertools.pairwise(sizes))
+    flat = list(itertools.chain.from_iterable(sizes))
+    assert flat == sorted(flat, reverse=True)
+
+
 def test_by_hand() -> None:
     # 5, 4 and 3 tokens in one batch: 75 scores, 25 of them padding's, for 12 tokens.
     limits = Limits(batch_tokens=12, full_batch_tokens=9, mixed_padding=3)
@@ -140,6 +152,7 @@ def test_windows_pass_on_an_error() -> None:
 def test_limits(artifact: Path) -> None:
     manifest = open_artifact(artifact)
     assert limits_for(manifest, "cpu") == Limits()
+    assert limits_for(manifest, "cpu", kernels=True) == KERNEL_LIMITS
     packed = replace(manifest, layout="packed", target="cuda", precision="fp16")
     assert limits_for(packed, "cuda:1") == GPU_LIMITS
     assert limits_for(replace(packed, precision="fp32"), "cuda") == replace(GPU_LIMITS, mixed_padding=512)
