@@ -15,6 +15,8 @@ from types import ModuleType
 from . import tether
 from .record import BENCH, ROOT
 
+# The peers' workers have the same limit (`contest/peers/workers/grid.py`).
+MAX_TOKENS = 256
 SHARED = ROOT.parent / "shared"
 STS = SHARED / "sts" if (SHARED / "sts").is_dir() else None
 
@@ -68,6 +70,7 @@ class Model:
         if not manifest.is_file() or manifest.stat().st_mtime < code:
             export = Path(sys.executable).with_name("simcse-export")
             options = ["--pooler", self.pooler, "--precision", precision, "--target", target, "--force"]
+            options += ["--max-tokens", str(MAX_TOKENS)]
             tether.run([export, self.checkpoint(), "-o", artifact, *options]).check_returncode()
         return artifact
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from simcse_engine.machine import cpu
+from simcse_engine.session.kernels import chosen_variant, load_library
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / ".bench"
@@ -97,6 +98,7 @@ def _machine() -> dict[str, Any]:
         "affinity": cpu.affinity(),
         "cgroup_quota": cpu.cgroup_quota(),
         "usable_cpus": cpu.usable_cpus(),
+        "kernels": chosen_variant(load_library()),
         "governor": governor.read_text().strip() if governor.is_file() else None,
         "memory_gb": memory / 1e9,
         "load_average_at_start": list(_LOAD_AT_START),

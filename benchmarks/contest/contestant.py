@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcse_engine.artifact.manifest import Manifest
+from simcse_engine.session.kernels import kernels_for
 
 from ..inputs import Model
-from .peers.catalog import FP32, PEERS
+from .peers.catalog import BF16, FP32, PEERS
 from .peers.environment import PeerError
 from .peers.models import optimum_graph
 from .peers.process import WORKERS, Process
@@ -69,8 +70,12 @@ class Entry:
         """
         process = Process(Path(sys.executable), f"{WORKERS}.ours")
         load = self._load(str(artifact), str(artifact), None)
-        difference = self._difference(process, load, FP32 if precision == "fp32" else None)
-        facts = {"identity": Manifest.read(artifact).identity, "largest_cosine_difference": difference}
+        difference = self._difference(process, load, {"fp32": FP32, "bf16": BF16}.get(precision))
+        facts = {
+            "identity": Manifest.read(artifact).identity,
+            "kernels": kernels_for(artifact, "cpu").variant,
+            "largest_cosine_difference": difference,
+        }
         return Contestant(process=process, bulk=load, one=load, arithmetic=precision, facts=facts)
 
     def start(self, name: str) -> tuple[Process, dict[str, str]]:
@@ -86,6 +91,12 @@ class Entry:
         process = Process(peer.environment.python, f"{WORKERS}.{peer.worker}")
         process.start()
         return process, packages
+
+    @staticmethod
+    def without_kernels(ours: Contestant) -> Contestant:
+        """The same in the runtime's operators, as where there is no library of ours."""
+        process = Process(Path(sys.executable), f"{WORKERS}.without_kernels")
+        return replace(ours, process=process, facts={**ours.facts, "kernels": None})
 
     def peer(self, name: str, process: Process, packages: dict[str, str]) -> Contestant:
         """A peer at its best settings, which are searched unless they are known.

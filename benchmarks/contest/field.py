@@ -21,8 +21,11 @@ from .peers.reference import reference_vectors
 from .peers.workers.grid import MAX_TOKENS
 
 CHECK_SENTENCES = 100
+LONG_CHARS = 800  # about 180 tokens
 SINGLES = 50
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "bf16", "int8")
+# Those that the runtime has a product of.
+PEAKS = ("fp32", "int8")
 
 PEAK_SECONDS = 0.4
 
@@ -57,6 +60,8 @@ class Field:
         self.sentences = sentences or self.model.round_sentences
         draw = random.Random(0)
         checked = draw.sample(self.texts, CHECK_SENTENCES)
+        # A long one too: a library that cuts it would do less than the others.
+        checked.append(" ".join(checked)[:LONG_CHARS])
         entry = Entry(
             model=self.model,
             threads=self.threads,
@@ -141,26 +146,32 @@ class Field:
         )
 
     def bulk(
-        self, rounds: Sequence[Sequence[str]], *, warm_up: Sequence[str], tokens: int
+        self,
+        rounds: Sequence[Sequence[str]],
+        *,
+        warm_up: Sequence[str],
+        tokens: int,
+        beside: Mapping[str, Contestant] | None = None,
     ) -> tuple[dict[str, list[float]], dict[str, Any]]:
         """Time bulk work of so many tokens per round; the seconds, and the shares of the machine's peak.
 
         The peaks are the runtime's own matrix products in the same rounds.
         """
-        products = {precision: Peak(precision, self.threads) for precision in PRECISIONS}
-        peaks: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
+        products = {precision: Peak(precision, self.threads) for precision in PEAKS}
+        peaks: dict[str, list[float]] = {precision: [] for precision in PEAKS}
 
         def measure_peaks() -> None:
             for precision, product in products.items():
                 peaks[precision].append(product.measure(PEAK_SECONDS))
 
-        seconds = self.encode(rounds, warm_up=warm_up, before_round=measure_peaks)
+        seconds = self.encode(rounds, warm_up=warm_up, before_round=measure_peaks, beside=beside)
+        contestants = {**self.contestants, **(beside or {})}
         work = tokens * self.flops.per_token
         shares = {}
         for name, each in seconds.items():
             # Bfloat16 has no product of its own in the runtime, and a library's default may be that: held against
             # float32, a share may exceed 1.
-            against = "int8" if self.contestants[name].arithmetic == "int8" else "fp32"
+            against = "int8" if contestants[name].arithmetic == "int8" else "fp32"
             of_peak = [work / s / peak for s, peak in zip(each, peaks[against], strict=True)]
             shares[name] = {"of_peak": against, "share": Spread.of(of_peak)}
         return seconds, {"peak_operations_per_s": spreads(peaks), "share_of_peak": shares}

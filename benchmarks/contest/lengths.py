@@ -16,7 +16,7 @@ from .field import Field
 from .peers.workers.protocol import Load
 
 QUESTION = "tokens a second in bulk, texts to vectors, by the tokens of each text"
-LENGTHS = (8, 16, 32, 64, 128)
+LENGTHS = (8, 16, 32, 64, 128, 256)
 SPECIAL_TOKENS = 2
 # In a round, at least: fewer would leave workers of some peers without a batch.
 LEAST_TEXTS = 64

@@ -11,7 +11,7 @@ Results = Mapping[str, Any]
 
 DASH = "–"
 MISSING = "*Not measured yet; `make bench` does it.*"
-_README_ROWS = ("ours-int8", "ctranslate2-int8", "openvino-int8", "sentence-transformers-fp32")
+_README_ROWS = ("ours-int8", "ours-bf16", "ctranslate2-int8", "openvino-int8", "sentence-transformers-fp32")
 
 
 def readme(results: Results) -> str:
@@ -35,7 +35,8 @@ def speed(results: Results, model: str) -> str:
     bulk, latency = results[f"versus-{model}"], results.get(f"latency-{model}", {})
     rates, shares = bulk["bulk_sentences_per_second"], bulk["share_of_peak"]
     waits = latency.get("one_sentence_ms", {})
-    ratios = bulk["bulk_ours_over_peer"].get("ours-int8", {})
+    without = bulk.get("bulk_without_kernels_over_ours", {}).get("ours-int8")
+    ratios = {**bulk["bulk_ours_over_peer"].get("ours-int8", {}), "ours-int8-without-kernels": without}
     ratios_of_one = latency.get("p50_peer_over_ours", {}).get("ours-int8", {})
     rows = [
         (
@@ -121,9 +122,10 @@ def machine(results: Results) -> str:
         for precision, peak in result["peak_operations_per_s"].items()
     )
     quota = "no quota" if on["cgroup_quota"] is None else f"a quota of {on['cgroup_quota']:g}"
+    kernels = f"kernels {on['kernels']}; " if on.get("kernels") else ""
     return (
         f"{on['cpu']}, {on['usable_cpus']} CPUs ({', '.join(on['features'])}; {quota}; "
-        f"governor {on['governor'] or 'not told'}), {on['os']}, {packages}; "
+        f"governor {on['governor'] or 'not told'}), {on['os']}, {packages}; {kernels}"
         f"load at the start {on['load_average_at_start'][0]:.1f}; GEMM peaks {peaks}; {result['measured']}."
     )
 

@@ -43,6 +43,7 @@ PEERS: dict[str, Peer] = {
     "openvino-fp32": _openvino(precision="f32"),
     "openvino-int8": _openvino(model=lambda m: openvino_int8(m) / "model.xml", **_int8),
     "ctranslate2-fp32": _ctranslate2(precision="float32"),
+    "ctranslate2-bf16": _ctranslate2(precision="bfloat16", least_cosine=BF16, arithmetic="bf16"),
     "ctranslate2-int8": _ctranslate2(precision="int8", **_int8),
     "sentence-transformers-fp32": _torch(precision="float32"),
     "sentence-transformers-bf16": _torch(precision="bfloat16", least_cosine=BF16, arithmetic="bf16"),

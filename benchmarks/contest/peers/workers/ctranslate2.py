@@ -14,6 +14,9 @@ class CTranslate2:
     """A loaded encoder."""
 
     def __init__(self, load: Load) -> None:
+        if load.precision not in ctranslate2.get_supported_compute_types("cpu"):
+            # It would take another one and say nothing.
+            raise ValueError(f"it does not compute in {load.precision} on this CPU")
         self._load = load
         self._encoder = ctranslate2.Encoder(
             load.model,

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from .protocol import Encode, Load
 
-MAX_TOKENS = 128
+MAX_TOKENS = 256
 
 
 class Texts:
