@@ -11,7 +11,7 @@ from ..artifact.manifest import GRAPH
 from ..errors import IntegrityError
 from .feeds import FEEDS
 from .graph import check_interface, open_graph, settings
-from .kernels import KernelLibrary, load_library
+from .kernels import VARIABLE, KernelLibrary, load_library
 from .library import CPU, first_line
 from .session import Session
 
@@ -45,7 +45,12 @@ class CpuSession(Session):
             assert not isinstance(library, str), library  # whoever chose the variant has loaded it
             library.register(variant, session_settings)
             self._kernels = library
-        super().__init__(open_graph(self._graph, session_settings, CPU, device="cpu"))
+        try:
+            super().__init__(open_graph(self._graph, session_settings, CPU, device="cpu"))
+        except IntegrityError as error:
+            if variant is None:
+                raise
+            raise IntegrityError(f"{error}; {VARIABLE}=none opens it without our kernels") from error
         check_interface(self._session, self._graph, layout)
         self._feed = FEEDS[layout]
         self._padding_id = padding_id

@@ -28,6 +28,7 @@ from simcse_engine.session.kernels import (
     load_library,
     without_kernels,
 )
+from support.ways import variants
 
 
 def import_operators(folder: Path, *versions: int) -> Path:
@@ -198,6 +199,22 @@ def test_a_library_that_the_runtime_refuses() -> None:
     ):
         with pytest.raises(ProviderError, match=re.escape(words) + ".*; SIMCSE_KERNELS=none runs without any"):
             Refused(answer).register("avx2", Settings())  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not variants(), reason="no kernels run here")
+def test_a_graph_that_the_kernels_refuse(artifact_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights are not of the shapes that its operators take: an error, and no crash."""
+    model = onnx.load(str(artifact_copy / GRAPH), load_external_data=False)
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "heads":
+                attribute.i = 5
+    onnx.save(model, str(artifact_copy / GRAPH))
+    manifest = Manifest.read(artifact_copy)
+    dataclasses.replace(manifest, files=Manifest.files_in(artifact_copy)).write(artifact_copy)
+    monkeypatch.setenv(VARIABLE, variants()[0])
+    with pytest.raises(IntegrityError, match=r"cannot open it: .*; SIMCSE_KERNELS=none opens it without our kernels"):
+        Encoder(artifact_copy)
 
 
 def test_no_warning_where_nothing_is_lost(artifact_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
