@@ -100,7 +100,8 @@ QUESTIONS = [
     Question(name="benchmarks.search.recall", minutes=30, model=None, arguments=("real", "100k", "1m"), always=False),
     Question(name="benchmarks.choices.limits", minutes=3, model=None, always=False),
     Question(name="benchmarks.choices.spellings", minutes=3, model=None, always=False),
-    Question(name="benchmarks.choices.operators", minutes=3, model=None, always=False),
+    Question(name="benchmarks.choices.operators", minutes=2, model=None, always=False),
+    Question(name="benchmarks.choices.kernels", minutes=8, model=None, always=False),
 ]
 
 

@@ -3,6 +3,7 @@
 - `limits`: the scheduler's sizes
 - `spellings`: ways to write the int8 graph, or any two artifacts
 - `operators`: where a run's time goes inside our kernels, and what bounds it
+- `kernels`: the kernels' constants, and their variants
 - `exact`: from how many vectors on the ANN graph is faster than comparing all
 - `long_texts`: what one long text costs to tokenize, in pieces and whole
 - `graph`: what an ANN graph costs to build

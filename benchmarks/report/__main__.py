@@ -16,7 +16,8 @@ from ..record import RESULTS, ROOT
 from .pages import check, draw, filled, read_results
 
 PUBLISHED, ASSETS = ROOT / "benchmarks/results", ROOT / "docs/assets"
-PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md")
+DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
+PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md", *DECISIONS)
 # Mappings whose names are no contestants, tasks or the like.
 _ABOUT = {"machine", "absent", "not_made"}
 
