@@ -1,6 +1,7 @@
 #include "team.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <time.h>
@@ -17,15 +18,18 @@ namespace {
 constexpr int kMost = 256;
 // How long helpers spin before they sleep: longer than what lies between two operators of a run.
 constexpr int64_t kSpinNanoseconds = 100000;
-// A helper looks at the clock once in so many spins.
-constexpr int kSpins = 256;
+// A thread that waits spins so often before it lets others have its core, and then between one such time and the next.
+// A helper then looks at the clock, too.
+constexpr int kSpins = 256, kSpinsBetweenYields = 32;
 
-void pause() {
+// Waits a moment; where that has been going on, lets others have the core, such as the thread that is waited for.
+void pause(int spins) {
 #if defined(__x86_64__)
   _mm_pause();
 #else
   __asm__ volatile("yield");
 #endif
+  if (spins >= kSpins && spins % kSpinsBetweenYields == 0) sched_yield();
 }
 
 int64_t now() {
@@ -81,8 +85,8 @@ void* help(void* number) {
       last = now();
       spins = 0;
     }
-    pause();
-    if (spins % kSpins || now() - last < kSpinNanoseconds) continue;
+    pause(spins);
+    if (spins < kSpins || spins % kSpinsBetweenYields || now() - last < kSpinNanoseconds) continue;
     pthread_mutex_lock(&lock);
     __atomic_fetch_add(&board.sleepers, 1, __ATOMIC_SEQ_CST);
     while (!(has_parts(__atomic_load_n(&board.ticket, __ATOMIC_SEQ_CST)) &&
@@ -91,6 +95,7 @@ void* help(void* number) {
     __atomic_fetch_sub(&board.sleepers, 1, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&lock);
     last = now();
+    spins = 0;
   }
   return nullptr;
 }
@@ -166,7 +171,7 @@ void Team::share(int parts, void (*work)(void*, int, int), void* context) {
     pthread_mutex_unlock(&lock);
   }
   take_part(0);
-  while (__atomic_load_n(&board.done, __ATOMIC_ACQUIRE) < (uint32_t)parts) pause();
+  for (int spins = 0; __atomic_load_n(&board.done, __ATOMIC_ACQUIRE) < (uint32_t)parts; spins++) pause(spins);
 }
 
 }  // namespace simcse
