@@ -27,7 +27,8 @@ from .checkpoint.weights import digest, select
 from .graph.bert import author
 from .graph.dialects.dialect import Dialect
 from .graph.layouts.ragged import Ragged
-from .graph.nodes import save_model
+from .graph.nodes import drop_import, save_model
+from .graph.operators import DOMAIN
 from .graph.optimum import author_through_optimum
 from .texts.check import check_texts
 
@@ -85,6 +86,8 @@ def _write_through_optimum(model: Model, folder: Path) -> tuple[Weights, dict[st
     with tempfile.TemporaryDirectory(dir=folder) as raw:
         save_model(graph, Path(raw) / GRAPH, WEIGHTS)
         save_optimized(Path(raw) / GRAPH, folder / GRAPH, WEIGHTS)
+    # The runtime writes down every domain that this process has given it: ours, once an artifact ran in our kernels.
+    drop_import(folder / GRAPH, DOMAIN)
     # A head that the pooler leaves out is no part of the model.
     weights = {name: array for name, array in model.weights.items() if model.head or not name.startswith("pooler.")}
     return weights, {key: value for key, value in sorted(model.checkpoint.config.items()) if key not in _INCIDENTAL}

@@ -136,6 +136,16 @@ def output(dimension: int) -> list[onnx.ValueInfoProto]:
     return [helper.make_tensor_value_info("sentence_embedding", FLOAT, ["sentences", dimension])]
 
 
+def drop_import(path: Path, domain: str) -> None:
+    """Let an ONNX file no longer import operators that no node of it is of; its weights stay where they are."""
+    model = onnx.load(path, load_external_data=False)
+    kept = [each for each in model.opset_import if each.domain != domain]
+    if len(kept) < len(model.opset_import):
+        del model.opset_import[:]
+        model.opset_import.extend(kept)
+        path.write_bytes(model.SerializeToString())
+
+
 def save_model(model: onnx.ModelProto, path: Path, weights: str) -> None:
     """Write the graph to ``path``, and its larger tensors to the file ``weights`` beside it, which can be mapped."""
     onnx.save_model(

@@ -12,7 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from simcse_engine import Encoder
 from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.manifest import GRAPH
+from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.architecture import ACTIVATIONS, TOKEN_TYPES, Architecture, Weights
 from simcse_export.checkpoint.checkpoint import open_checkpoint
 from simcse_export.checkpoint.weights import load_weights, select
@@ -324,3 +327,17 @@ def test_a_weight_has_an_input() -> None:
     assert function.weight("encoder.layer.0.output.dense.weight", weight) == "down.weight"
     with pytest.raises(ValueError, match=r"^Layer has no input for encoder\.layer\.1\.output\.dense\.weight"):
         function.weight("encoder.layer.1.output.dense.weight", weight)
+
+
+def test_a_graph_without_operators_of_ours_imports_none(artifact: Path, tmp_path: Path) -> None:
+    # Where there are kernels, they make the runtime write their domain into what it saves from here on.
+    with Encoder(artifact) as encoder:
+        encoder.encode(["a man plays"])
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", hidden_act="mish", num_hidden_layers=1)
+    assert export(checkpoint, tmp_path / "mish", ExportOptions(pooler="avg")).architecture["graph"] == "optimum"
+    imports = {}
+    for folder in (artifact, tmp_path / "mish"):
+        model = onnx.load(folder / GRAPH, load_external_data=False)
+        imports[folder] = {each.domain for each in model.opset_import}
+    assert DOMAIN in imports[artifact]
+    assert DOMAIN not in imports[tmp_path / "mish"]
