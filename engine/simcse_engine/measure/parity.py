@@ -105,9 +105,9 @@ def compare(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Par
 
 
 def worst(measured: Sequence[Parity]) -> Parity:
-    """The worst figures of several measurements."""
+    """The worst figures of several measurements of the same vectors."""
     return Parity(
-        vectors=sum(each.vectors for each in measured),
+        vectors=max(each.vectors for each in measured),
         max_abs_difference=max(each.max_abs_difference for each in measured),
         min_cosine=min(each.min_cosine for each in measured),
         mean_cosine=min(each.mean_cosine for each in measured),

@@ -73,7 +73,7 @@ def test_what_is_published(make: Make, family: str, pooler: str) -> None:
     assert (manifest.verified, manifest.model == twin.model, manifest.identity == twin.identity) == (True, True, False)
     # It is judged as int8 is, and has nothing to calibrate.
     assert manifest.quality is not None
-    assert manifest.quality.keys() == {"sentences", "mean_cosine", "min_cosine"}
+    assert manifest.quality.keys() - {"by_kernels"} == {"sentences", "mean_cosine", "min_cosine"}
     assert manifest.quality["mean_cosine"] >= 0.9999
 
 

@@ -16,6 +16,7 @@ from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.artifact.manifest import ARTIFACT_FILES, GRAPH, WEIGHTS, Manifest
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.measure import parity
+from simcse_engine.measure.ways import both_ways
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.architecture import ACTIVATIONS
 from simcse_export.texts.corpora import built_in
@@ -61,7 +62,7 @@ def test_what_is_published(make: Make, kind: tuple[str, str]) -> None:
     manifest, twin = open_artifact(folder), open_artifact(make(*kind, "fp32"))
     assert (manifest.precision, manifest.layout, manifest.verified) == ("int8", "even", True)
     assert manifest.quality is not None
-    assert manifest.quality.keys() == {"calibration", "sentences", "mean_cosine", "min_cosine"}
+    assert manifest.quality.keys() - {"by_kernels"} == {"calibration", "sentences", "mean_cosine", "min_cosine"}
     assert manifest.quality["mean_cosine"] >= 0.995
     assert manifest.parity is not None
     assert manifest.parity["vectors"] == 76
@@ -77,9 +78,9 @@ def test_what_is_published(make: Make, kind: tuple[str, str]) -> None:
 def test_vectors_are_near_those_of_transformers(make: Make, kind: tuple[str, str]) -> None:
     _, pooler = kind
     expected = forward(make(*kind).parent / "checkpoint", pooler)
-    with Encoder(make(*kind), truncate="silent") as encoder:
-        agreement = parity.compare(encoder.encode(TEXTS), expected)
-        again = parity.verify(encoder, make(*kind))
+    with both_ways(lambda: Encoder(make(*kind), truncate="silent")) as encoders:
+        agreement = parity.worst([parity.compare(encoder.encode(TEXTS), expected) for encoder in encoders])
+        again = parity.worst([parity.verify(encoder, make(*kind)) for encoder in encoders])
     assert agreement.mean_cosine > 0.995
     assert agreement.min_cosine > 0.97
     assert agreement.max_norm_error < 1e-5
