@@ -41,7 +41,12 @@ def measure(peers: Sequence[str]) -> dict[str, Any]:
             environments[environment.name] = size(environment.folder, environment.pinned)
         except PeerError as error:
             absent[environment.name] = str(error)
-    return {"environments": environments, "absent": absent}
+    libraries = ours.glob("lib/python*/site-packages/simcse_engine/kernels/libsimcse_kernels.*")
+    return {
+        "environments": environments,
+        "native_library_kb": next((path.stat().st_size / 1e3 for path in libraries), None),
+        "absent": absent,
+    }
 
 
 def size(folder: Path, requirements: Sequence[str]) -> dict[str, Any]:
