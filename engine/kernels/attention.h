@@ -102,10 +102,10 @@ SIMCSE_INLINE float weigh(float* scores, int tokens, int padded, float alpha, ui
   }
   Floats most = load(scores);
   for (int j = kLanes; j < padded; j += kLanes) most = larger(most, load(scores + j));
-  const Floats a = all(alpha), top = all(largest(most)) * a;
+  const Floats a = all(alpha), top = all(largest(most)), least = all(-125.f / alpha);
   Floats s = all(0.f);
   for (int j = 0; j < padded; j += kLanes) {
-    Floats w[1] = {exp2(fma(load(scores + j), a, -top))};
+    Floats w[1] = {exp2(larger(load(scores + j) - top, least), a)};
     s = s + w[0];
     Number::template store<1>(weights + (size_t)j * Number::kSize, w, Step{});
   }
