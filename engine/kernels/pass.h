@@ -127,9 +127,9 @@ struct Pass {
     }
   }
 
-  // Some products read whole panels of a row.
+  // Products read the places of heads that the last group lacks, and some read whole panels of a row.
   void clear_context_ends(int first, int last) {
-    const size_t end = (size_t)layer.heads.width() * Late::kSize;
+    const size_t end = (size_t)layer.heads.count * layer.heads.padded * Late::kSize;
     if (end == context_bytes()) return;
     const int from = layer.first_only ? first : starts[first];
     const int to = layer.first_only ? last : last < sentences ? starts[last] : tokens;
