@@ -6,13 +6,28 @@
 
 namespace simcse {
 
+#ifdef SIMCSE_TESTING
+int64_t allocations_left = INT64_MAX, allocations_alive = 0;
+#endif
+
 void* allocate(size_t bytes) {
   void* memory = nullptr;
+#ifdef SIMCSE_TESTING
+  if (__atomic_fetch_sub(&allocations_left, 1, __ATOMIC_RELAXED) <= 0) return nullptr;
+#endif
   if (posix_memalign(&memory, kLine, round_up(bytes + 1, kLine))) return nullptr;
+#ifdef SIMCSE_TESTING
+  __atomic_fetch_add(&allocations_alive, 1, __ATOMIC_RELAXED);
+#endif
   return memset(memory, 0, bytes);
 }
 
-void release(void* memory) { free(memory); }
+void release(void* memory) {
+#ifdef SIMCSE_TESTING
+  if (memory) __atomic_fetch_sub(&allocations_alive, 1, __ATOMIC_RELAXED);
+#endif
+  free(memory);
+}
 
 struct Block {
   Block* next;
@@ -25,7 +40,7 @@ pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 Block* idle = nullptr;
 
 void destroy(Block* block) {
-  free(block->memory);
+  release(block->memory);
   free(block);
 }
 
@@ -44,12 +59,18 @@ Space::Space(size_t bytes) {
   if (block_) idle = block_->next;
   pthread_mutex_unlock(&lock);
   if (!block_) block_ = (Block*)calloc(1, sizeof(Block));
-  if (!block_ || block_->bytes >= bytes) return;
-  free(block_->memory);
-  block_->bytes = round_up(bytes, 4096);
-  // What lies between rows is read by some products, times zero; sanitizers want it written once.
-  block_->memory = allocate(block_->bytes);
-  if (!block_->memory) block_->bytes = 0;
+  if (!block_) return;
+  if (block_->bytes < bytes) {
+    release(block_->memory);
+    block_->bytes = round_up(bytes, 4096);
+    // What lies between rows is read by some products, times zero; sanitizers want it written once.
+    block_->memory = allocate(block_->bytes);
+    if (!block_->memory) block_->bytes = 0;
+  }
+#ifdef SIMCSE_TESTING
+  // What earlier runs left is all NaN, so that no result can come of it unseen.
+  if (block_->memory) memset(block_->memory, 0xff, block_->bytes);
+#endif
 }
 
 Space::~Space() {

@@ -14,6 +14,11 @@ constexpr size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit 
 void* allocate(size_t bytes);
 void release(void* memory);
 
+#ifdef SIMCSE_TESTING
+// How many more allocations succeed, and how many are alive.
+extern int64_t allocations_left, allocations_alive;
+#endif
+
 // Pieces of one block, cut one after the other. A first pass over a null block adds up the size that is needed.
 class Pieces {
  public:

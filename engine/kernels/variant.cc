@@ -4,6 +4,9 @@
 #include "embeddings.h"
 #include "pass.h"
 #include "pooling.h"
+#ifdef SIMCSE_TESTING
+#include "trials.h"
+#endif
 
 #define SIMCSE_TEXT(x) #x
 #define SIMCSE_NAME(x) SIMCSE_TEXT(x)
@@ -26,7 +29,11 @@ bool run(const Layer& layer, const Sentences& run, const float* states, float* o
 }  // namespace
 
 extern const Variant variant;
-const Variant variant = {SIMCSE_NAME(SIMCSE_VARIANT), run, run_embeddings, run_pooling};
+const Variant variant = {SIMCSE_NAME(SIMCSE_VARIANT), run, run_embeddings, run_pooling
+#ifdef SIMCSE_TESTING
+                         , &trials
+#endif
+};
 
 }  // namespace SIMCSE_VARIANT
 }  // namespace simcse

@@ -16,6 +16,9 @@ struct Variant {
   // if there is no memory.
   bool (*run_pooling)(const Pooling& pooling, const Sentences& run, const float* states, const float* other,
                       size_t width, int hidden, float* vectors, int dimension);
+#ifdef SIMCSE_TESTING
+  const struct Trials* trials;
+#endif
 };
 
 }  // namespace simcse

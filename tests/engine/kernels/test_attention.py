@@ -1,0 +1,87 @@
+"""Attention of one head, against NumPy: to the bit, and within what its numbers' roundings allow."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support import lanes
+from support.kernels import Kernels
+from support.lanes import BYTES, KINDS, PAIRS, SINGLES, TYPES
+from support.layers import attended
+
+ALPHA = np.float32(0.18)
+STEP = np.array([20, 117], np.float32)
+
+
+def operands(queries: int, tokens: int, size: int, scale: float = 1) -> list[np.ndarray]:
+    """Queries, keys and values [n, size]."""
+    rng = np.random.default_rng([queries, tokens, size])
+    return [(rng.normal(size=(n, size)) * scale).astype(np.float32) for n in (queries, tokens, tokens)]
+
+
+def attend(
+    kernels: Kernels, kind: int, result: int, operands: list[np.ndarray], alpha: np.float32 = ALPHA
+) -> np.ndarray:
+    """The kernels' attention, [queries, size], on every variant."""
+    q, k, v = (np.ascontiguousarray(lanes.padded(x)) for x in operands)
+    head = q.shape[1]
+
+    def run() -> np.ndarray:
+        to = np.zeros((len(q), head), TYPES[result])
+        arguments = (kind, result, q, len(q), k, v, len(k), head, np.array([alpha], np.float32), STEP, to)
+        assert kernels.call("simcse_testing_attend", *arguments) == 0
+        return np.ascontiguousarray(to[:, : operands[0].shape[1]])
+
+    return lanes.on_every_variant(kernels, run)
+
+
+@pytest.mark.parametrize(("kind", "result"), [(PAIRS, BYTES), (PAIRS, PAIRS), (PAIRS, SINGLES), (SINGLES, SINGLES)])
+@pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 80])
+def test_heads_of_every_size(kernels: Kernels, kind: int, result: int, size: int) -> None:
+    for tokens, queries in ((1, 1), (2, 2), (7, 7), (16, 16), (17, 1), (33, 13)):
+        given = operands(queries, tokens, size)
+        expected = lanes.numbers(result, attended(kernels, kind, *given, ALPHA), *STEP)
+        found = attend(kernels, kind, result, given)
+        np.testing.assert_array_equal(found, lanes.as_in_memory(kernels, expected), f"{tokens} tokens")
+
+
+@given(
+    kind=st.sampled_from(KINDS),
+    queries=st.integers(1, 20),
+    tokens=st.integers(1, 150),
+    size=st.integers(1, 100),
+    scale=st.sampled_from([0, 1e-3, 1, 30]),
+)
+def test_heads_and_sentences_of_any_length(
+    kernels: Kernels, kind: int, queries: int, tokens: int, size: int, scale: float
+) -> None:
+    given = operands(queries, tokens, size, scale)
+    expected = attended(kernels, kind, *given, ALPHA)
+    np.testing.assert_array_equal(attend(kernels, max(kind, PAIRS), SINGLES, given), expected)
+
+
+@pytest.mark.parametrize(("kind", "bound"), [(PAIRS, 0.03), (SINGLES, 3e-6)])
+def test_attention_is_what_the_formula_says(kernels: Kernels, kind: int, bound: float) -> None:
+    for tokens in (1, 5, 64, 300):
+        q, k, v = operands(9, tokens, 64)
+        scores = (q.astype(np.float64) @ k.T) * ALPHA
+        weights = np.exp2(scores - scores.max(axis=1, keepdims=True))
+        exact = weights @ v.astype(np.float64) / weights.sum(axis=1, keepdims=True)
+        assert np.abs(attend(kernels, kind, SINGLES, [q, k, v]) - exact).max() < bound
+
+
+def test_scores_that_are_far_apart_or_huge_choose_one_token(kernels: Kernels) -> None:
+    q, k, v = operands(3, 20, 32)
+    q[...], k[...] = 1e3, -1e3
+    k[7] = 1e3
+    for kind in (PAIRS, SINGLES):
+        found = attend(kernels, kind, SINGLES, [q, k, v])
+        chosen = lanes.widened(lanes.bfloat16(v[7])) if kind == PAIRS else v[7]
+        np.testing.assert_allclose(found, np.tile(chosen, (3, 1)), rtol=1e-4)
+
+
+def test_scores_beyond_floats_end_nothing(kernels: Kernels) -> None:
+    q, k, v = operands(3, 20, 32, 1e25)
+    for kind in (PAIRS, SINGLES):
+        assert attend(kernels, kind, BYTES if kind == PAIRS else SINGLES, [q, k, v]).shape == (3, 32)
