@@ -11,6 +11,14 @@ namespace simcse {
 
 constexpr int kLanes = 16;  // floats of a vector, see lanes.h
 constexpr int kPanel = 64;  // columns of a panel
+constexpr int kMostHead = 4096;  // features of a head
+
+// ARM's dot product of signed bytes takes x - 128 for x; the sums' start makes up for that.
+#if defined(__aarch64__)
+constexpr int kByteShift = 128;
+#else
+constexpr int kByteShift = 0;
+#endif
 
 // A linear layer y = x W + b, laid out for tiles: panels of 64 columns, [inputs / four bytes][64 columns][four bytes].
 // Columns are padded to whole panels and inputs to sixteen fours, all with zeros.

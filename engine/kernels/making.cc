@@ -137,7 +137,7 @@ Layer* make_layer(const LayerSource& source, const char** reason) {
   Maker maker;
   const int64_t hidden = source.query.weight.rows, features = source.up.weight.columns;
   maker.require(hidden > 0 && hidden <= kMostHidden && features > 0 && features <= kMostFeatures &&
-                    source.heads > 0 && hidden % source.heads == 0,
+                    source.heads > 0 && hidden % source.heads == 0 && hidden / source.heads <= kMostHead,
                 "hidden size and heads do not fit each other");
   const Number number = source.precision == Precision::int8 ? kBytes
                         : source.precision == Precision::bf16 ? kPairs

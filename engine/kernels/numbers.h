@@ -124,6 +124,26 @@ struct Bytes {
   }
 };
 
+// Bytes of any value by bytes of any value but -128: exact without limits for neighbours, which activations do not keep.
+struct AnyBytes : Bytes {
+#if defined(__AVX2__) && !defined(__AVXVNNI__) && !defined(__AVX512VNNI__)
+  SIMCSE_INLINE static Ints step(Ints sum, uint32_t four, Ints columns) {
+    const __m256i a = _mm256_set1_epi32(four), low = _mm256_set1_epi16(0xff);
+    const __m256i a_even = _mm256_and_si256(a, low), a_odd = _mm256_srli_epi16(a, 8);
+    __m256i s[2];
+#pragma clang loop unroll(full)
+    for (int h = 0; h < 2; h++) {
+      const __m256i b = half_of<__m256i>(columns, h);
+      const __m256i b_even = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8), b_odd = _mm256_srai_epi16(b, 8);
+      const __m256i pairs = _mm256_add_epi32(_mm256_madd_epi16(a_even, b_even), _mm256_madd_epi16(a_odd, b_odd));
+      s[h] = _mm256_add_epi32(half_of<__m256i>(sum, h), pairs);
+    }
+    memcpy(&sum, s, sizeof sum);
+    return sum;
+  }
+#endif
+};
+
 // The upper halves of floats, rounded to even: bfloat16, two lanes of `low` and `high` side by side.
 SIMCSE_INLINE Ints rounded_upper(Floats x) {
   Ints b = bits(x);

@@ -9,13 +9,6 @@ namespace {
 // CPUs without VNNI add two neighbours' products in 16 bits (docs/decisions/004-int8-exact-on-every-cpu.md).
 bool pair_fits(int a, int b) { return a * b <= 0 || (a + b <= 128 && a + b >= -128); }
 
-// ARM's dot product of signed bytes takes x - 128 for x; the sums' start makes up for that.
-#if defined(__aarch64__)
-constexpr int kByteShift = 128;
-#else
-constexpr int kByteShift = 0;
-#endif
-
 }  // namespace
 
 const char* pack(Linear& linear, Number number, int inputs, int outputs, const Origin& origin) {

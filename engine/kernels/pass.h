@@ -5,6 +5,7 @@
 #pragma once
 
 #include "attention.h"
+#include "byte_attention.h"
 #include "norm.h"
 #include "product.h"
 #include "sentences.h"
@@ -17,22 +18,22 @@ namespace SIMCSE_VARIANT {
 // Rows that go through the feed-forward at a time, so that what lies between its products stays in cache.
 constexpr int kChunkRows = 64;
 
-// Attention's numbers: bytes attend in pairs of bfloat16.
 template <class Number>
 struct AttentionOf {
-  using Type = Number;
+  using Space = AttentionSpace;
 };
 template <>
 struct AttentionOf<Bytes> {
-  using Type = Pairs;
+  using Space = ByteAttentionSpace;
 };
 
 // What each thread needs for a group of heads.
+template <class Number>
 struct GroupSpace {
   float* queries;
   float* keys_values;
   size_t query_stride, key_value_stride;
-  AttentionSpace attention;
+  typename AttentionOf<Number>::Space attention;
 
   GroupSpace(Pieces& pieces, const Heads& heads, size_t tokens, size_t longest)
       : query_stride(round_up(heads.group_width(), kPanel)),
@@ -99,7 +100,7 @@ struct Pass {
       memcpy(firsts + s * row_bytes(), numbers + starts[s] * row_bytes(), row_bytes());
   }
 
-  void attend_group(int g, int first, int last, const GroupSpace& space) {
+  void attend_group(int g, int first, int last, const GroupSpace<Number>& space) {
     SIMCSE_TIMED(queries_keys_values);
     const Heads& heads = layer.heads;
     const int token = starts[first], end = last < sentences ? starts[last] : tokens;
@@ -119,7 +120,7 @@ struct Pass {
       for (int h = 0; h < heads.group && g * heads.group + h < heads.count; h++) {
         const int at = h * heads.padded;
         uint8_t* to = context + out * context_bytes() + (size_t)(g * heads.group_width() + at) * Late::kSize;
-        attend<typename AttentionOf<Number>::Type, Late>(
+        attend<Number, Late>(
             q + at, space.query_stride, layer.first_only ? 1 : (int)lengths[s], k + at, k + heads.group_width() + at,
             space.key_value_stride, (int)lengths[s], heads.padded, layer.alpha, space.attention, to,
             context_bytes(), layer.output_step);
@@ -178,7 +179,7 @@ struct Pass {
   }
 
   // All steps on this thread.
-  void alone(const GroupSpace& space) {
+  void alone(const GroupSpace<Number>& space) {
     round_input(0, tokens);
     gather_firsts();
     for (int g = 0; g < layer.heads.groups; g++) attend_group(g, 0, sentences, space);
@@ -193,7 +194,7 @@ struct Pass {
   }
 
   // Each step by all threads of the team; `spaces` has one for each.
-  void together(Team& team, const GroupSpace* spaces) {
+  void together(Team& team, const GroupSpace<Number>* spaces) {
     const int threads = team.threads();
     auto by_rows = [&](int count, auto&& work) {
       team.each(threads, [&](int part, int) {
@@ -238,17 +239,17 @@ bool run_layer(const Layer& layer, const Sentences& run, const float* states, fl
 
   Tile* list = nullptr;
   P* passes = nullptr;
-  GroupSpace* spaces = nullptr;
+  GroupSpace<Number>* spaces = nullptr;
   auto lay_out = [&](Pieces& pieces) {
     list = pieces.take<Tile>(tiles);
     passes = pieces.take<P>(workers);
-    spaces = pieces.take<GroupSpace>(team.threads());
+    spaces = pieces.take<GroupSpace<Number>>(team.threads());
     for (int w = 0; w < workers; w++) {
       const P pass(layer, pieces, most, sentences);
       if (passes) memcpy((void*)(passes + w), &pass, sizeof pass);
     }
     for (int t = 0; t < team.threads(); t++) {
-      const GroupSpace space(pieces, layer.heads, most, run.longest);
+      const GroupSpace<Number> space(pieces, layer.heads, most, run.longest);
       if (spaces) memcpy((void*)(spaces + t), &space, sizeof space);
     }
   };

@@ -1,0 +1,190 @@
+// Attention in bytes, for layers of bytes: softmax(Q Kᵀ / √d) V of one sentence and one head, with exact products.
+//
+// Each query and each key has a step of its own, each feature of the values one for the sentence, each weight is in 255ths
+// of the row's largest. So a sentence's result depends on nothing beside it, and its bits on no CPU
+// (docs/decisions/032-byte-attention.md).
+#pragma once
+
+#include "functions.h"
+#include "memory.h"
+#include "tile.h"
+
+namespace simcse {
+namespace SIMCSE_VARIANT {
+
+// The working space of one sentence and head.
+struct ByteAttentionSpace {
+  uint8_t* queries;       // [tokens][whole panels of a head], plus 128
+  float* query_scales;    // [tokens], times alpha
+  int32_t* keys;          // [fours of a head][padded tokens]
+  float* key_scales;      // [padded tokens]
+  int32_t* key_starts;    // [padded tokens], of the sums of scores
+  int32_t* values;        // [fours of tokens][head]
+  float* value_scales;    // [head]
+  int32_t* value_starts;  // [head], of the sums of the context
+  int32_t* scores;        // [rows of a tile][padded tokens]
+  uint8_t* weights;       // the same
+  int32_t* context;       // [rows of a tile][head]
+
+  ByteAttentionSpace(Pieces& pieces, size_t tokens, size_t head) {
+    const size_t padded = round_up(tokens, kLanes);
+    queries = pieces.take<uint8_t>(tokens * round_up(head, kPanel));
+    query_scales = pieces.take<float>(padded);
+    keys = pieces.take<int32_t>(round_up(head / 4, kLanes) * padded);
+    key_scales = pieces.take<float>(padded);
+    key_starts = pieces.take<int32_t>(padded);
+    values = pieces.take<int32_t>(padded / 4 * head);
+    value_scales = pieces.take<float>(head);
+    value_starts = pieces.take<int32_t>(head);
+    scores = pieces.take<int32_t>(kTileRows * padded);
+    weights = pieces.take<uint8_t>(kTileRows * padded);
+    context = pieces.take<int32_t>(kTileRows * head);
+  }
+};
+
+SIMCSE_INLINE Floats magnitude(Floats x) { return from_bits(bits(x) & all(0x7fffffff)); }
+
+// The step of values of which the largest magnitude is `most`, and its inverse; zeros stay zero.
+SIMCSE_INLINE float step_of(float most, float& inverse) {
+  inverse = most > 1e-30f ? 127.f / most : 0.f;
+  return most * (1.f / 127.f);
+}
+
+// A row of a head as bytes around 128, [whole panels of a head] with zeros at the end; its step.
+SIMCSE_INLINE float row_to_bytes(const float* x, int head, uint8_t* to) {
+  Floats most = all(0.f);
+  for (int d = 0; d < head; d += kLanes) most = larger(magnitude(load(x + d)), most);
+  float inverse;
+  const float step = step_of(largest(most), inverse);
+  for (int d = 0; d < head; d += kLanes) {
+    const Floats y[1] = {fma(load(x + d), all(inverse), all(128.f))};
+    store_bytes<1>(to + d, y);
+  }
+  return step;
+}
+
+inline void bytes_of_queries(const float* q, size_t stride, int queries, int head, float alpha,
+                             const ByteAttentionSpace& space) {
+  const size_t row_bytes = round_up(head, kPanel);
+  for (int i = 0; i < queries; i++)
+    space.query_scales[i] = row_to_bytes(q + i * stride, head, space.queries + i * row_bytes) * alpha;
+}
+
+inline void bytes_of_keys(const float* k, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
+  const int padded = round_up(tokens, kLanes), fours = head / 4;
+  // Stored bytes are x + 128 - kByteShift; a key's own are signed.
+  constexpr int32_t kSigned = kByteShift ? 0 : (int32_t)0x80808080;
+  for (int j = 0; j < padded; j += kLanes) {
+    alignas(kLine) uint8_t rows[kLanes][kMostHead];
+    for (int t = 0; t < kLanes; t++) {
+      if (j + t < tokens) space.key_scales[j + t] = row_to_bytes(k + (j + t) * stride, head, rows[t]);
+      else space.key_scales[j + t] = 0.f;
+    }
+    Ints sums = all(int32_t(0));
+    for (int f = 0; f < fours; f += kLanes) {
+      Ints block[kLanes];
+#pragma clang loop unroll(full)
+      for (int t = 0; t < kLanes; t++)
+        block[t] = j + t < tokens ? load((const int32_t*)(rows[t] + 4 * f)) ^ all(kSigned) : all(int32_t(0));
+      transpose(block);
+      const int count = fours - f < kLanes ? fours - f : kLanes;
+      for (int i = 0; i < count; i++) {
+        store(space.keys + (size_t)(f + i) * padded + j, block[i]);
+        if constexpr (kByteShift != 128)
+          sums = sums + ((block[i] << 24) >> 24) + ((block[i] << 16) >> 24) + ((block[i] << 8) >> 24) + (block[i] >> 24);
+      }
+    }
+    store(space.key_starts + j, sums * all(kByteShift - 128));
+  }
+}
+
+inline void bytes_of_values(const float* v, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
+  for (int d = 0; d < head; d += kLanes) {
+    Floats most = all(0.f);
+    for (int t = 0; t < tokens; t++) most = larger(magnitude(load(v + t * stride + d)), most);
+    // As `step_of`, lane by lane.
+    const Floats inverse = most > all(1e-30f) ? all(127.f) / most : all(0.f);
+    store(space.value_scales + d, most * all(1.f / 127.f));
+    Ints sums = all(int32_t(0));
+    for (int t = 0; t < tokens; t += 4) {
+      Ints four = all(int32_t(0));
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 4; i++) {
+        if (t + i >= tokens) continue;
+        const Ints x = bits(fma(load(v + (t + i) * stride + d), inverse, all(kRounder))) - all(kRounderBits);
+        four = four | ((x & all(0xff)) << (8 * i));
+        if constexpr (kByteShift != 0) sums = sums + x;
+      }
+      store(space.values + (size_t)(t / 4) * head + d, four);
+    }
+    store(space.value_starts + d, sums * all(kByteShift));
+  }
+}
+
+// One row of scores to weights of 0 … 255; their sum.
+SIMCSE_INLINE float weigh_bytes(int32_t* scores, const float* key_scales, int tokens, int padded, float alpha,
+                                uint8_t* weights) {
+  float* x = (float*)scores;
+  Floats most = all(-1e30f);
+  for (int j = 0; j < padded; j += kLanes) {
+    Floats score = to_floats(load(scores + j)) * load(key_scales + j);
+    if (j + kLanes > tokens) score = first_lanes(score, tokens - j, all(-1e30f));
+    most = larger(score, most);
+    store(x + j, score);
+  }
+  const Floats a = all(alpha), top = all(largest(most)) * a;
+  Floats total = all(0.f);
+  int j = 0;
+  for (; j + 4 * kLanes <= padded; j += 4 * kLanes) {
+    Floats w[4];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++) {
+      w[i] = fma(exp2(fma(load(x + j + kLanes * i), a, -top)), all(255.f), all(kRounder)) - all(kRounder);
+      total = total + w[i];
+    }
+    store_bytes<4>(weights + j, w);
+  }
+  for (; j < padded; j += kLanes) {
+    const Floats w[1] = {fma(exp2(fma(load(x + j), a, -top)), all(255.f), all(kRounder)) - all(kRounder)};
+    total = total + w[0];
+    store_bytes<1>(weights + j, w);
+  }
+  return sum(total);
+}
+
+// As for other numbers, see attention.h.
+template <class Number, class Result>
+void attend(const float* q, size_t q_stride, int queries, const float* k, const float* v, size_t stride, int tokens,
+                  int head, float alpha, const ByteAttentionSpace& space, uint8_t* to, size_t to_bytes, Step step) {
+  bytes_of_queries(q, q_stride, queries, head, alpha, space);
+  bytes_of_keys(k, stride, tokens, head, space);
+  bytes_of_values(v, stride, tokens, head, space);
+  const int padded = round_up(tokens, kLanes), groups = padded / kLanes, vectors = head / kLanes;
+  const size_t query_bytes = round_up(head, kPanel);
+  for (int i = 0; i < queries; i += kTileRows) {
+    const int rows = queries - i < kTileRows ? queries - i : kTileRows;
+    for (int g = 0; g < groups; g += 4)
+      wide_tile<AnyBytes>(rows, groups - g < 4 ? groups - g : 4, space.queries + i * query_bytes, query_bytes,
+                          (const uint8_t*)space.keys + 64 * g, (size_t)padded * 4, head / 4,
+                          (const Ints*)space.key_starts + g, (Ints*)space.scores + g, groups);
+    float sums[kTileRows];
+    for (int r = 0; r < rows; r++)
+      sums[r] = weigh_bytes(space.scores + r * padded, space.key_scales, tokens, padded, space.query_scales[i + r],
+                            space.weights + r * padded);
+    for (int d = 0; d < vectors; d += 4)
+      wide_tile<AnyBytes>(rows, vectors - d < 4 ? vectors - d : 4, space.weights, padded,
+                          (const uint8_t*)space.values + 64 * d, (size_t)head * 4, (tokens + 3) / 4,
+                          (const Ints*)space.value_starts + d, (Ints*)space.context + d, vectors);
+    for (int r = 0; r < rows; r++) {
+      const Floats share = all(1.f / sums[r]);
+      for (int d = 0; d < vectors; d++) {
+        const Floats scale = load(space.value_scales + d * kLanes) * share;
+        const Floats y[1] = {to_floats(((const Ints*)space.context)[r * vectors + d]) * scale};
+        Result::template store<1>(to + (i + r) * to_bytes + (size_t)d * kLanes * Result::kSize, y, step);
+      }
+    }
+  }
+}
+
+}  // namespace SIMCSE_VARIANT
+}  // namespace simcse
