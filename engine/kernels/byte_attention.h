@@ -14,7 +14,7 @@ namespace SIMCSE_VARIANT {
 
 // The working space of one sentence and head.
 struct ByteAttentionSpace {
-  uint8_t* queries;       // [tokens][whole panels of a head], plus 128
+  uint8_t* queries;       // [tokens][head], plus 128
   float* query_scales;    // [tokens], times alpha
   int32_t* keys;          // [fours of a head][padded tokens]
   float* key_scales;      // [padded tokens]
@@ -28,8 +28,8 @@ struct ByteAttentionSpace {
 
   ByteAttentionSpace(Pieces& pieces, size_t tokens, size_t head) {
     const size_t padded = round_up(tokens, kLanes);
-    queries = pieces.take<uint8_t>(tokens * round_up(head, kPanel));
-    query_scales = pieces.take<float>(padded);
+    queries = pieces.take<uint8_t>(tokens * head);
+    query_scales = pieces.take<float>(padded);  // whole vectors
     keys = pieces.take<int32_t>(round_up(head / 4, kLanes) * padded);
     key_scales = pieces.take<float>(padded);
     key_starts = pieces.take<int32_t>(padded);
@@ -44,54 +44,74 @@ struct ByteAttentionSpace {
 
 SIMCSE_INLINE Floats magnitude(Floats x) { return from_bits(bits(x) & all(0x7fffffff)); }
 
-// The step of values of which the largest magnitude is `most`, and its inverse; zeros stay zero.
-SIMCSE_INLINE float step_of(float most, float& inverse) {
-  inverse = most > 1e-30f ? 127.f / most : 0.f;
-  return most * (1.f / 127.f);
+// The step of numbers whose largest magnitude is `most`, and its inverse; zeros stay zero.
+SIMCSE_INLINE Floats step_of(Floats most, Floats& inverse) {
+  inverse = most > all(1e-30f) ? all(127.f) / most : all(0.f);
+  return most * all(1.f / 127.f);
 }
 
-// A row of a head as bytes around 128, [whole panels of a head] with zeros at the end; its step.
-SIMCSE_INLINE float row_to_bytes(const float* x, int head, uint8_t* to) {
-  Floats most = all(0.f);
-  for (int d = 0; d < head; d += kLanes) most = larger(magnitude(load(x + d)), most);
-  float inverse;
-  const float step = step_of(largest(most), inverse);
-  for (int d = 0; d < head; d += kLanes) {
-    const Floats y[1] = {fma(load(x + d), all(inverse), all(128.f))};
-    store_bytes<1>(to + d, y);
+// Up to sixteen rows of a head as bytes around 128, one row after the other; each one's step is in its lane.
+SIMCSE_INLINE Floats rows_to_bytes(const float* x, size_t stride, int rows, int head, uint8_t* to) {
+  Ints most[kLanes];
+#pragma clang loop unroll(full)
+  for (int t = 0; t < kLanes; t++) most[t] = all(int32_t(0));
+  for (int t = 0; t < rows; t++) {
+    Floats m = magnitude(load(x + t * stride));
+    for (int d = kLanes; d < head; d += kLanes) m = larger(magnitude(load(x + t * stride + d)), m);
+    most[t] = bits(m);
   }
-  return step;
+  // Floats that are not negative compare as integers do.
+  transpose(most);
+#pragma clang loop unroll(full)
+  for (int half = kLanes / 2; half; half /= 2)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < half; i++) most[i] = most[i] > most[i + half] ? most[i] : most[i + half];
+  Floats inverse;
+  const Floats steps = step_of(from_bits(most[0]), inverse);
+  float inverses[kLanes];
+  store(inverses, inverse);
+  Floats y[4];
+  int filled = 0;
+  for (int t = 0; t < rows; t++)
+    for (int d = 0; d < head; d += kLanes) {
+      y[filled++] = fma(load(x + t * stride + d), all(inverses[t]), all(128.f));
+      if (filled < 4) continue;
+      store_bytes<4>(to, y);
+      to += 4 * kLanes;
+      filled = 0;
+    }
+  for (int i = 0; i < filled; i++, to += kLanes) store_bytes<1>(to, y + i);
+  return steps;
 }
 
 inline void bytes_of_queries(const float* q, size_t stride, int queries, int head, float alpha,
                              const ByteAttentionSpace& space) {
-  const size_t row_bytes = round_up(head, kPanel);
-  for (int i = 0; i < queries; i++)
-    space.query_scales[i] = row_to_bytes(q + i * stride, head, space.queries + i * row_bytes) * alpha;
+  for (int i = 0; i < queries; i += kLanes) {
+    const int rows = queries - i < kLanes ? queries - i : kLanes;
+    const Floats steps = rows_to_bytes(q + i * stride, stride, rows, head, space.queries + i * head);
+    store(space.query_scales + i, steps * all(alpha));
+  }
 }
 
 inline void bytes_of_keys(const float* k, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
   const int padded = round_up(tokens, kLanes), fours = head / 4;
   // Stored bytes are x + 128 - kByteShift; a key's own are signed.
   constexpr int32_t kSigned = kByteShift ? 0 : (int32_t)0x80808080;
+  alignas(kLine) uint8_t bytes[kLanes * kMostHead];
   for (int j = 0; j < padded; j += kLanes) {
-    alignas(kLine) uint8_t rows[kLanes][kMostHead];
-    for (int t = 0; t < kLanes; t++) {
-      if (j + t < tokens) space.key_scales[j + t] = row_to_bytes(k + (j + t) * stride, head, rows[t]);
-      else space.key_scales[j + t] = 0.f;
-    }
+    const int rows = tokens - j < kLanes ? tokens - j : kLanes;
+    store(space.key_scales + j, rows_to_bytes(k + j * stride, stride, rows, head, bytes));
     Ints sums = all(int32_t(0));
     for (int f = 0; f < fours; f += kLanes) {
       Ints block[kLanes];
 #pragma clang loop unroll(full)
       for (int t = 0; t < kLanes; t++)
-        block[t] = j + t < tokens ? load((const int32_t*)(rows[t] + 4 * f)) ^ all(kSigned) : all(int32_t(0));
+        block[t] = t < rows ? load((const int32_t*)(bytes + t * head + 4 * f)) ^ all(kSigned) : all(int32_t(0));
       transpose(block);
       const int count = fours - f < kLanes ? fours - f : kLanes;
       for (int i = 0; i < count; i++) {
         store(space.keys + (size_t)(f + i) * padded + j, block[i]);
-        if constexpr (kByteShift != 128)
-          sums = sums + ((block[i] << 24) >> 24) + ((block[i] << 16) >> 24) + ((block[i] << 8) >> 24) + (block[i] >> 24);
+        if constexpr (kByteShift != 128) sums = AnyBytes::step(sums, 0x01010101, block[i]);
       }
     }
     store(space.key_starts + j, sums * all(kByteShift - 128));
@@ -102,9 +122,8 @@ inline void bytes_of_values(const float* v, size_t stride, int tokens, int head,
   for (int d = 0; d < head; d += kLanes) {
     Floats most = all(0.f);
     for (int t = 0; t < tokens; t++) most = larger(magnitude(load(v + t * stride + d)), most);
-    // As `step_of`, lane by lane.
-    const Floats inverse = most > all(1e-30f) ? all(127.f) / most : all(0.f);
-    store(space.value_scales + d, most * all(1.f / 127.f));
+    Floats inverse;
+    store(space.value_scales + d, step_of(most, inverse));
     Ints sums = all(int32_t(0));
     for (int t = 0; t < tokens; t += 4) {
       Ints four = all(int32_t(0));
@@ -121,6 +140,19 @@ inline void bytes_of_values(const float* v, size_t stride, int tokens, int head,
   }
 }
 
+// 255 x 2^x in the low byte of each lane, rounded to even, for x <= 0; a relative error of 8e-5, which vanishes there.
+SIMCSE_INLINE Ints weights_of(Floats x) {
+  x = larger(x, all(-20.f));
+  const Floats shifted = x + all(kRounder), part = x - (shifted - all(kRounder));
+  Floats p = all(0.05517109f);
+  p = fma(p, part, all(0.24260999f));
+  p = fma(p, part, all(0.69326097f));
+  p = fma(p, part, all(1.f));
+  // Of the rounder's own bits none is left after the shift.
+  const Floats power = from_bits(bits(p) + (bits(shifted) << 23));
+  return bits(fma(power, all(255.f), all(kRounder)));
+}
+
 // One row of scores to weights of 0 … 255; their sum.
 SIMCSE_INLINE float weigh_bytes(int32_t* scores, const float* key_scales, int tokens, int padded, float alpha,
                                 uint8_t* weights) {
@@ -133,23 +165,23 @@ SIMCSE_INLINE float weigh_bytes(int32_t* scores, const float* key_scales, int to
     store(x + j, score);
   }
   const Floats a = all(alpha), top = all(largest(most)) * a;
-  Floats total = all(0.f);
+  Ints total = all(int32_t(0));
   int j = 0;
   for (; j + 4 * kLanes <= padded; j += 4 * kLanes) {
-    Floats w[4];
+    Ints w[4];
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++) {
-      w[i] = fma(exp2(fma(load(x + j + kLanes * i), a, -top)), all(255.f), all(kRounder)) - all(kRounder);
+      w[i] = weights_of(fma(load(x + j + kLanes * i), a, -top)) & all(0xff);
       total = total + w[i];
     }
-    store_bytes<4>(weights + j, w);
+    store_low_bytes<4>(weights + j, w);
   }
   for (; j < padded; j += kLanes) {
-    const Floats w[1] = {fma(exp2(fma(load(x + j), a, -top)), all(255.f), all(kRounder)) - all(kRounder)};
+    const Ints w[1] = {weights_of(fma(load(x + j), a, -top)) & all(0xff)};
     total = total + w[0];
-    store_bytes<1>(weights + j, w);
+    store_low_bytes<1>(weights + j, w);
   }
-  return sum(total);
+  return sum(to_floats(total));
 }
 
 // As for other numbers, see attention.h.
@@ -160,11 +192,10 @@ void attend(const float* q, size_t q_stride, int queries, const float* k, const 
   bytes_of_keys(k, stride, tokens, head, space);
   bytes_of_values(v, stride, tokens, head, space);
   const int padded = round_up(tokens, kLanes), groups = padded / kLanes, vectors = head / kLanes;
-  const size_t query_bytes = round_up(head, kPanel);
   for (int i = 0; i < queries; i += kTileRows) {
     const int rows = queries - i < kTileRows ? queries - i : kTileRows;
     for (int g = 0; g < groups; g += 4)
-      wide_tile<AnyBytes>(rows, groups - g < 4 ? groups - g : 4, space.queries + i * query_bytes, query_bytes,
+      wide_tile<AnyBytes>(rows, groups - g < 4 ? groups - g : 4, space.queries + (size_t)i * head, head,
                           (const uint8_t*)space.keys + 64 * g, (size_t)padded * 4, head / 4,
                           (const Ints*)space.key_starts + g, (Ints*)space.scores + g, groups);
     float sums[kTileRows];

@@ -30,51 +30,70 @@ SIMCSE_INLINE uint32_t four_bytes(const uint8_t* from) {
   return result;
 }
 
-// Vectors of floats, already in steps, to bytes: rounded to even, clipped; on ARM less 128, as signed bytes.
+// Integers of 0 … 255 to bytes; on ARM less 128, as signed bytes.
 template <int count>
-SIMCSE_INLINE void store_bytes(uint8_t* to, const Floats* x) {
+SIMCSE_INLINE void store_low_bytes(uint8_t* to, const Ints* x) {
 #if defined(__AVX512F__)
-  __m512i q[count];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < count; i++) q[i] = _mm512_cvtps_epi32((__m512)smaller(x[i], all(255.f)));
   if constexpr (count == 4) {
     // Packing goes by 128 bits, so the fours end up interleaved.
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512i packed = _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
-    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, packed));
+    const __m512i low = _mm512_packs_epi32((__m512i)x[0], (__m512i)x[1]);
+    const __m512i high = _mm512_packs_epi32((__m512i)x[2], (__m512i)x[3]);
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
   } else {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < count; i++) {
-      __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(q[i], _mm512_setzero_si512()));
-      _mm_storeu_si128((__m128i*)(to + 16 * i), bytes);
-    }
+    for (int i = 0; i < count; i++)
+      _mm_storeu_si128((__m128i*)(to + 16 * i),
+                       _mm512_cvtusepi32_epi8(_mm512_max_epi32((__m512i)x[i], _mm512_setzero_si512())));
   }
 #elif defined(__AVX2__)
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 0, 0, 0, 0);
 #pragma clang loop unroll(full)
   for (int i = 0; i < count; i++) {
-    Floats clipped = smaller(x[i], all(255.f));
-    __m256i low = _mm256_cvtps_epi32(half_of<__m256>(clipped, 0));
-    __m256i high = _mm256_cvtps_epi32(half_of<__m256>(clipped, 1));
-    __m256i words = _mm256_packs_epi32(low, high);  // of lanes 0-3, 8-11 | 4-7, 12-15
-    __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(words, words), order);
+    const __m256i low = half_of<__m256i>(x[i], 0), high = half_of<__m256i>(x[i], 1);
+    const __m256i words = _mm256_packs_epi32(low, high);  // of lanes 0-3, 8-11 | 4-7, 12-15
+    const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(words, words), order);
     _mm_storeu_si128((__m128i*)(to + 16 * i), _mm256_castsi256_si128(bytes));
   }
 #elif defined(__aarch64__)
 #pragma clang loop unroll(full)
   for (int i = 0; i < count; i++) {
-    Floats clipped = smaller(x[i], all(255.f));
     int16x8_t words[2];
 #pragma clang loop unroll(full)
-    for (int h = 0; h < 2; h++) {
-      int32x4_t low = vcvtnq_s32_f32(half_of<float32x4_t>(clipped, 2 * h));
-      int32x4_t high = vcvtnq_s32_f32(half_of<float32x4_t>(clipped, 2 * h + 1));
-      words[h] = vcombine_s16(vqmovn_s32(low), vqmovn_s32(high));
-    }
-    uint8x16_t bytes = vcombine_u8(vqmovun_s16(words[0]), vqmovun_s16(words[1]));
+    for (int h = 0; h < 2; h++)
+      words[h] = vcombine_s16(vqmovn_s32(half_of<int32x4_t>(x[i], 2 * h)), vqmovn_s32(half_of<int32x4_t>(x[i], 2 * h + 1)));
+    const uint8x16_t bytes = vcombine_u8(vqmovun_s16(words[0]), vqmovun_s16(words[1]));
     vst1q_u8(to + 16 * i, veorq_u8(bytes, vdupq_n_u8(128)));
   }
 #endif
+}
+
+// The nearest integers, half to even; below -2^31 that, and x is less than 2^31.
+SIMCSE_INLINE Ints nearest(Floats x) {
+#if defined(__AVX512F__)
+  return (Ints)_mm512_cvtps_epi32((__m512)x);
+#elif defined(__AVX2__)
+  __m256i halves[2] = {_mm256_cvtps_epi32(half_of<__m256>(x, 0)), _mm256_cvtps_epi32(half_of<__m256>(x, 1))};
+  Ints result;
+  memcpy(&result, halves, sizeof result);
+  return result;
+#elif defined(__aarch64__)
+  int32x4_t fours[4];
+#pragma clang loop unroll(full)
+  for (int q = 0; q < 4; q++) fours[q] = vcvtnq_s32_f32(half_of<float32x4_t>(x, q));
+  Ints result;
+  memcpy(&result, fours, sizeof result);
+  return result;
+#endif
+}
+
+// Floats, already in steps, to bytes: rounded to even, clipped to 0 … 255 by the packing.
+template <int count>
+SIMCSE_INLINE void store_bytes(uint8_t* to, const Floats* x) {
+  Ints q[count];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < count; i++) q[i] = nearest(smaller(x[i], all(255.f)));
+  store_low_bytes<count>(to, q);
 }
 
 struct Bytes {
