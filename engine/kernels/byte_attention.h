@@ -84,7 +84,7 @@ SIMCSE_INLINE Floats rows_to_bytes(const float* x, size_t stride, int rows, int 
   return steps;
 }
 
-inline void bytes_of_queries(const float* q, size_t stride, int queries, int head, float alpha,
+__attribute__((noinline)) inline void bytes_of_queries(const float* q, size_t stride, int queries, int head, float alpha,
                              const ByteAttentionSpace& space) {
   for (int i = 0; i < queries; i += kLanes) {
     const int rows = queries - i < kLanes ? queries - i : kLanes;
@@ -93,7 +93,7 @@ inline void bytes_of_queries(const float* q, size_t stride, int queries, int hea
   }
 }
 
-inline void bytes_of_keys(const float* k, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
+__attribute__((noinline)) inline void bytes_of_keys(const float* k, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
   const int padded = round_up(tokens, kLanes), fours = head / 4;
   // Stored bytes are x + 128 - kByteShift; a key's own are signed.
   constexpr int32_t kSigned = kByteShift ? 0 : (int32_t)0x80808080;
@@ -118,7 +118,7 @@ inline void bytes_of_keys(const float* k, size_t stride, int tokens, int head, c
   }
 }
 
-inline void bytes_of_values(const float* v, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
+__attribute__((noinline)) inline void bytes_of_values(const float* v, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
   for (int d = 0; d < head; d += kLanes) {
     Floats most = all(0.f);
     for (int t = 0; t < tokens; t++) most = larger(magnitude(load(v + t * stride + d)), most);
@@ -154,7 +154,7 @@ SIMCSE_INLINE Ints weights_of(Floats x) {
 }
 
 // One row of scores to weights of 0 … 255; their sum.
-SIMCSE_INLINE float weigh_bytes(int32_t* scores, const float* key_scales, int tokens, int padded, float alpha,
+__attribute__((noinline)) inline float weigh_bytes(int32_t* scores, const float* key_scales, int tokens, int padded, float alpha,
                                 uint8_t* weights) {
   float* x = (float*)scores;
   Floats most = all(-1e30f);

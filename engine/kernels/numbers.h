@@ -144,8 +144,8 @@ struct Bytes {
 };
 
 // Bytes of any value by bytes of any value but -128: exact without limits for neighbours, which activations do not keep.
-struct AnyBytes : Bytes {
 #if defined(__AVX2__) && !defined(__AVXVNNI__) && !defined(__AVX512VNNI__)
+struct AnyBytes : Bytes {
   SIMCSE_INLINE static Ints step(Ints sum, uint32_t four, Ints columns) {
     const __m256i a = _mm256_set1_epi32(four), low = _mm256_set1_epi16(0xff);
     const __m256i a_even = _mm256_and_si256(a, low), a_odd = _mm256_srli_epi16(a, 8);
@@ -160,8 +160,10 @@ struct AnyBytes : Bytes {
     memcpy(&sum, s, sizeof sum);
     return sum;
   }
-#endif
 };
+#else
+using AnyBytes = Bytes;
+#endif
 
 // The upper halves of floats, rounded to even: bfloat16, two lanes of `low` and `high` side by side.
 SIMCSE_INLINE Ints rounded_upper(Floats x) {

@@ -26,7 +26,7 @@ _COMMON = ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-static
 _COMMON += ["-fvisibility=hidden", "-fPIC", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-psabi"]
 # The sources unroll what must be; more makes the library a third larger and nothing faster. zig adds a stack protector
 # and frame pointers. Nothing is thrown, so nothing needs unwinding.
-_FAST = ["-O2", "-fno-unroll-loops", "-fno-stack-protector", "-fomit-frame-pointer", "-U_FORTIFY_SOURCE"]
+_FAST = ["-O2", "-fno-unroll-loops", "-fno-vectorize", "-fno-slp-vectorize", "-fno-stack-protector", "-fomit-frame-pointer", "-U_FORTIFY_SOURCE"]
 _FAST += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 _CHECKED = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
 _DAYS_KEPT = 14
