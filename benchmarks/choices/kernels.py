@@ -51,11 +51,12 @@ CHANGES: dict[str, tuple[str, str, str]] = {
 }
 
 USUAL = "as it is"
+PRECISIONS = ("int8", "bf16", "fp32")
 TOKENS = 512  # in a run
-LENGTHS = (8, 16, 32, 64, 128, 256)
-ROUNDS = {MINILM: 25, BERT_BASE: 7}
-ALONE_TOKENS, ALONE_CALLS = 16, 40
-MIXED_RUNS = 4
+LENGTHS = (8, 32, 128)
+ROUNDS = {MINILM: 15, BERT_BASE: 5}
+ALONE_TOKENS, ALONE_CALLS = 16, 20
+MIXED_RUNS = 2
 
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -84,9 +85,8 @@ def main() -> None:
             "alone": f"one sentence of {ALONE_TOKENS} tokens on {usable_cpus()} threads",
         },
         {
-            "int8": {model.name: compare(model, "int8", {USUAL: usual, **changed, **variants}) for model in ROUNDS},
-            "bf16": {model.name: compare(model, "bf16", {USUAL: usual, **variants}) for model in ROUNDS},
-            "fp32": {model.name: compare(model, "fp32", {USUAL: usual, **variants}) for model in ROUNDS},
+            "builds_int8": {model.name: compare(model, "int8", {USUAL: usual, **changed}) for model in ROUNDS},
+            "variants_minilm": {each: compare(MINILM, each, {USUAL: usual, **variants}) for each in PRECISIONS},
             "over_int8": {model.name: precisions(model, usual) for model in ROUNDS},
         },
     )
@@ -101,7 +101,7 @@ def compare(model: Model, precision: str, libraries: Mapping[str, Library]) -> d
 
 def precisions(model: Model, library: Library) -> dict[str, Any]:
     """The same of the precisions, over int8."""
-    return measure(model, {name: library.open(model.artifact(name)) for name in ("int8", "bf16", "fp32")}, "int8")
+    return measure(model, {name: library.open(model.artifact(name)) for name in PRECISIONS}, "int8")
 
 
 def measure(model: Model, graphs: Mapping[str, Graph], base: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def builds(results: Results, names: Sequence[str]) -> str:
     """The time of builds of the int8 kernels over that of the library as it is."""
     chosen = {
         f"{_MODELS[model]}: {name}": measured["over"][name]
-        for model, measured in results["kernels"]["int8"].items()
+        for model, measured in results["kernels"]["builds_int8"].items()
         for name in names
         if name in measured["over"]
     }
@@ -46,16 +46,13 @@ def builds(results: Results, names: Sequence[str]) -> str:
 
 
 def variants(results: Results, *precisions: str) -> str:
-    """The time of the variants for lesser CPUs over that of the best one."""
-    result = results["kernels"]
+    """The time of the variants for lesser CPUs over that of the best one, MiniLM."""
     chosen = {
-        f"{_MODELS[model]} {precision}: {name}": ratios
+        f"{precision}: {name}": ratios
         for precision in precisions
-        for model, measured in result[precision].items()
-        for name, ratios in measured["over"].items()
-        if name in _VARIANTS
+        for name, ratios in results["kernels"]["variants_minilm"][precision]["over"].items()
     }
-    return _ratios(result, chosen)
+    return _ratios(results["kernels"], chosen)
 
 
 def precisions(results: Results) -> str:
@@ -66,9 +63,6 @@ def precisions(results: Results) -> str:
         for name, ratios in measured["over"].items()
     }
     return _ratios(results["kernels"], chosen)
-
-
-_VARIANTS = ("amx", "avx512bf16", "avx512vnni", "avxvnni", "avx2", "i8mm", "dotprod")
 
 
 def _ratios(result: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any]]) -> str:
