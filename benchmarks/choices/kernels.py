@@ -40,7 +40,6 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "tile inlined": ("tile.h", _TILE, "SIMCSE_INLINE void tile("),
     "gelu by the error function": ("product.h", _GELU, "gelu(x[v])"),
     "gelu left out (wrong vectors)": ("product.h", _GELU, "x[v]"),
-    "attention in float32": ("pass.h", "using Type = Pairs;", "using Type = Singles;"),
     "16 tokens a tile": ("sentences.h", _TOKENS, _TOKENS.replace("64", "16")),
     "32 tokens a tile": ("sentences.h", _TOKENS, _TOKENS.replace("64", "32")),
     "128 tokens a tile": ("sentences.h", _TOKENS, _TOKENS.replace("64", "128")),

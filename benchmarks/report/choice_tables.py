@@ -82,7 +82,6 @@ _GELU = ("gelu by the error function", "gelu left out (wrong vectors)")
 _GRANULARITY = (
     *(f"{count} tokens a tile" for count in (16, 32, 128, 256)),
     *(f"{count} rows a chunk" for count in (24, 256)),
-    "attention in float32",
     "no spinning",
 )
 TABLES: dict[str, tuple[Callable[[Results], str], tuple[str, ...]]] = {
