@@ -86,7 +86,7 @@ SIMCSE_INLINE Floats activated(Activation kind, Floats x) {
 }
 
 // Four vectors through an activation.
-__attribute__((noinline)) inline void activate(Activation kind, const Floats* x, Floats* y) {
+SIMCSE_SMALL inline void activate(Activation kind, const Floats* x, Floats* y) {
   for (int v = 0; v < 4; v++) y[v] = activated(kind, x[v]);
 }
 

@@ -12,6 +12,8 @@
 #include "layer.h"
 
 #define SIMCSE_INLINE inline __attribute__((always_inline))
+// Of what takes little of a run's time, the size matters.
+#define SIMCSE_SMALL __attribute__((noinline, minsize))
 
 namespace simcse {
 namespace SIMCSE_VARIANT {

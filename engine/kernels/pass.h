@@ -194,7 +194,7 @@ struct Pass {
   }
 
   // Each step by all threads of the team; `spaces` has one for each.
-  void together(Team& team, const GroupSpace<Number>* spaces) {
+  SIMCSE_SMALL void together(Team& team, const GroupSpace<Number>* spaces) {
     const int threads = team.threads();
     auto by_rows = [&](int count, auto&& work) {
       team.each(threads, [&](int part, int) {
@@ -226,7 +226,7 @@ struct Pass {
 };
 
 template <class Number, class Late>
-bool run_layer(const Layer& layer, const Sentences& run, const float* states, float* output, int threads) {
+SIMCSE_SMALL bool run_layer(const Layer& layer, const Sentences& run, const float* states, float* output, int threads) {
   SIMCSE_TIMED(layer);
   using P = Pass<Number, Late>;
   Team team(threads);

@@ -28,7 +28,7 @@ inline void average(const float* states, const float* other, int tokens, size_t 
 
 // states and, unless null, other [rows, width] → vectors [sentences, dimension]; `hidden` floats of a row count. False if
 // there is no memory.
-inline bool run_pooling(const Pooling& pooling, const Sentences& run, const float* states, const float* other,
+SIMCSE_SMALL inline bool run_pooling(const Pooling& pooling, const Sentences& run, const float* states, const float* other,
                         size_t width, int hidden, float* vectors, int dimension) {
   SIMCSE_TIMED(pooling);
   Space space((size_t)run.count * width * 2 * sizeof(float) + 2 * kLine);

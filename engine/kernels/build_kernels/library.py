@@ -26,7 +26,8 @@ _COMMON = ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-static
 _COMMON += ["-fvisibility=hidden", "-fPIC", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-psabi"]
 # The sources unroll what must be; more makes the library a third larger and nothing faster. zig adds a stack protector
 # and frame pointers. Nothing is thrown, so nothing needs unwinding.
-_FAST = ["-O2", "-fno-unroll-loops", "-fno-vectorize", "-fno-slp-vectorize", "-fno-stack-protector", "-fomit-frame-pointer", "-U_FORTIFY_SOURCE"]
+_FAST = ["-fno-unroll-loops", "-fno-vectorize", "-fno-slp-vectorize"]
+_FAST += ["-fno-stack-protector", "-fomit-frame-pointer", "-U_FORTIFY_SOURCE"]
 _FAST += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 _CHECKED = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
 _DAYS_KEPT = 14
@@ -113,7 +114,8 @@ class Build:
 
     def _flags(self, variant: Variant | None) -> list[str]:
         flags = [*self.platform.flags(variant, zig=self.compiler.zig), *_COMMON]
-        flags += [*_CHECKED, *self._sanitizing()] if self.sanitizers else _FAST
+        level = "-Os" if variant is None or variant.small else "-O2"
+        flags += [*_CHECKED, *self._sanitizing()] if self.sanitizers else [level, *_FAST]
         if self.timing:
             flags.append("-DSIMCSE_TIMING")
         # A newer compiler's warnings are no reason to leave a user without the library.

@@ -12,10 +12,13 @@ class Variant:
     Attributes:
         name: what ``SIMCSE_VARIANT`` stands for, and ``SIMCSE_KERNELS`` accepts.
         features: instruction sets, by LLVM's names, beyond the platform's base.
+        small: whether to save a sixth of its size for a hundredth of its speed: where sixteen lanes are two registers,
+            all code is twice as long.
     """
 
     name: str
     features: tuple[str, ...]
+    small: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ _AVX512 = (*_AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni")
 _AVX512BF16 = (*_AVX512, "avx512bf16")
 
 _X86 = (
-    Variant("avx2", _AVX2),
-    Variant("avxvnni", (*_AVX2, "avxvnni")),
+    Variant("avx2", _AVX2, small=True),
+    Variant("avxvnni", (*_AVX2, "avxvnni"), small=True),
     Variant("avx512vnni", _AVX512),
     Variant("avx512bf16", _AVX512BF16),
     Variant("amx", (*_AVX512BF16, "amx-tile", "amx-int8", "amx-bf16")),
