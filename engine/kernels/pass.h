@@ -27,6 +27,9 @@ struct AttentionOf<Bytes> {
   using Space = ByteAttentionSpace;
 };
 
+// Rows for which sharing a step pays for the handshake of threads, where each row takes a tenth of a microsecond.
+constexpr int kShareRows = 16;
+
 // What each thread needs for a group of heads.
 template <class Number>
 struct GroupSpace {
@@ -197,8 +200,9 @@ struct Pass {
   SIMCSE_SMALL void together(Team& team, const GroupSpace<Number>* spaces) {
     const int threads = team.threads();
     auto by_rows = [&](int count, auto&& work) {
-      team.each(threads, [&](int part, int) {
-        work((int)((int64_t)count * part / threads), (int)((int64_t)count * (part + 1) / threads));
+      const int most = (count + kShareRows - 1) / kShareRows, parts = most < threads ? most : threads;
+      team.each(parts, [&](int part, int) {
+        work((int)((int64_t)count * part / parts), (int)((int64_t)count * (part + 1) / parts));
       });
     };
     auto by_panels = [&](const Linear& linear, auto&& work) {
