@@ -42,6 +42,9 @@ def optimum_graph(model: Model) -> Path:
         optimum = Path(sys.executable).with_name("optimum-cli")
         options = ["--task", "feature-extraction", "--library", "transformers"]
         _run([optimum, "export", "onnx", "--model", model.checkpoint(), *options, folder])
+        # FastEmbed cuts there, and the checkpoint's tokenizer says 128.
+        settings = folder / "tokenizer_config.json"
+        _write_json(settings, {**json.loads(settings.read_text(encoding="utf-8")), "max_length": MAX_TOKENS})
         if model.pooler == "cls":
             np.savez(folder / "head.npz", **_head(model))
 
