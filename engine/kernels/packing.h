@@ -21,10 +21,10 @@ struct Origin {
   const int* rows;
 };
 
-// Lay weights out; null, or why it cannot be done.
+// Lay weights out; null, or why it cannot be done. The sums of bytes start at their columns' totals.
 const char* pack(Linear& linear, Number number, int inputs, int outputs, const Origin& origin);
 
-// What a column of bytes needs beside its weights, when its input's zero and scale are these.
+// What a column of bytes needs beside its weights, when its input's zero and scale are these; once for each column.
 void finish_bytes(Linear& linear, int column, float scale, float bias, float input_scale, int zero);
 
 void release(Linear& linear);

@@ -30,7 +30,7 @@ NONE = "none"  # as its value: the runtime's operators
 # All that there are: for x86-64, best first, then for Arm.
 VARIANTS = ("amx", "avx512bf16", "avx512vnni", "avxvnni", "avx2", "i8mm", "dotprod")
 # Their tests never ran on a CPU that has the instructions, so they run only where VARIABLE names them.
-UNTRIED = frozenset({"amx", "i8mm", "dotprod"})
+UNTRIED = frozenset({"i8mm", "dotprod"})
 REINSTALL = "pip install --force-reinstall --no-deps simcse-engine, as a wheel or where ziglang or clang is"
 
 LIBRARY = Path(__file__).parents[1] / "kernels" / f"libsimcse_kernels.{'dylib' if sys.platform == 'darwin' else 'so'}"
