@@ -36,11 +36,11 @@ class Case:
         stride = -(-outputs // PANEL) * PANEL
         kind = SINGLES if late or after < GELU else self.kind
         to = np.zeros((count, stride), TYPES[kind])
-        status = kernels.call(
-            "simcse_testing_multiply", self.kind, self.rows, count, self.weights.shape[0], outputs, self.weights,
-            self.scale, self.bias, self.zero, after, late, self.residual(stride), None, stride,
-            np.array(self.step, np.float32), to,
-        )  # fmt: skip
+        rows_in_memory = lanes.as_in_memory(kernels, self.rows)
+        layer = (*self.weights.shape, self.weights, self.scale, self.bias, self.zero)
+        step = np.array(self.step, np.float32)
+        following = (after, late, self.residual(stride), None, stride, step, to)
+        status = kernels.call("simcse_testing_multiply", self.kind, rows_in_memory, count, *layer, *following)
         assert status == 0
         return np.ascontiguousarray(to[:, :outputs])
 
