@@ -10,7 +10,8 @@ namespace simcse {
 namespace {
 
 constexpr float kLog2E = 1.44269504f;
-constexpr int64_t kMostHidden = 1 << 20, kMostFeatures = 1 << 24;
+// Products of bytes of so many inputs fit 32 bits, whatever their zero is: packing bounds neighbouring weights.
+constexpr int64_t kMostInputs = 1 << 16;
 
 // Reads constants; the first fault is kept, and what follows it does nothing.
 struct Maker {
@@ -136,7 +137,7 @@ T* finished(T* made, const Maker& maker, const char** reason) {
 Layer* make_layer(const LayerSource& source, const char** reason) {
   Maker maker;
   const int64_t hidden = source.query.weight.rows, features = source.up.weight.columns;
-  maker.require(hidden > 0 && hidden <= kMostHidden && features > 0 && features <= kMostFeatures &&
+  maker.require(hidden > 0 && hidden <= kMostInputs && features > 0 && features <= kMostInputs &&
                     source.heads > 0 && hidden % source.heads == 0 && hidden / source.heads <= kMostHead,
                 "hidden size and heads do not fit each other");
   const Number number = source.precision == Precision::int8 ? kBytes
@@ -170,7 +171,7 @@ Embeddings* make_embeddings(const EmbeddingsSource& source, const char** reason)
     if (table.type == kInt8) return scale.data && scale.count() == table.rows;
     return table.data && (table.type == kFloat || table.type == kBfloat16);
   };
-  maker.require(source.positions.columns == hidden && hidden > 0 && hidden <= kMostHidden &&
+  maker.require(source.positions.columns == hidden && hidden > 0 && hidden <= kMostInputs &&
                     known(source.words, source.word_scale) && known(source.positions, source.position_scale),
                 "the tables of words and positions do not fit each other");
   Embeddings* embeddings = maker.memory<Embeddings>(1);
@@ -191,7 +192,7 @@ Pooling* make_pooling(const PoolingSource& source, const char** reason) {
   }
   if (pooling && source.head.weight.data) {
     const int64_t hidden = source.head.weight.rows;
-    maker.require(hidden > 0 && hidden <= kMostHidden, "a head of another shape than the vectors");
+    maker.require(hidden > 0 && hidden <= kMostInputs, "a head of another shape than the vectors");
     maker.fits(source.head, hidden, hidden, kSingles);
     pooling->hidden = (int)hidden;
     maker.linear(pooling->head, kSingles, source.head, (int)hidden, (int)hidden, InputSource{});

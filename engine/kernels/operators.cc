@@ -32,6 +32,7 @@ struct Tensor {
 };
 
 OrtStatus* read(const OrtValue* value, Tensor& tensor) {
+  if (!value) return refuse("simcse: an input is missing");
   OrtTensorTypeAndShapeInfo* info;
   SIMCSE_TRY(api->GetTensorTypeAndShape(value, &info));
   OrtStatus* status = api->GetDimensionsCount(info, &tensor.rank);
@@ -208,7 +209,11 @@ struct Inputs {
     if (by_sentence) {
       if (tokens != lengths.shape[1]) return refuse("simcse: one row of states per sentence");
       tokens = 0;
-      for (int64_t s = 0; s < lengths.shape[1]; s++) tokens += ((const int64_t*)lengths.data)[s];
+      for (int64_t s = 0; s < lengths.shape[1]; s++) {
+        const int64_t length = ((const int64_t*)lengths.data)[s];
+        if (length < 1 || length > INT32_MAX - tokens) return refuse("simcse: lengths are positive, and not too many");
+        tokens += length;
+      }
     }
     if (!run.set((const int64_t*)lengths.data, lengths.shape[1], tokens))
       return refuse("simcse: lengths are positive and add up to the tokens");
@@ -249,6 +254,8 @@ OrtStatus* compute_tables(void* pointer, OrtKernelContext* context) {
   return nullptr;
 }
 
+constexpr int kHead = 3;  // states, lengths and other states come before a pooler's head
+
 OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
   PoolingSource source = {};
   char name[32] = "";
@@ -259,7 +266,6 @@ OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
   SIMCSE_TRY(integer(info, "normalize", 0, 1, normalize));
   source.first = !strcmp(name, "first");
   source.normalize = normalize;
-  constexpr size_t kHead = 3;
   int constant = 0;
   const OrtValue* value = nullptr;
   // Absent, it is no constant; older runtimes answer that with an error.
@@ -288,8 +294,13 @@ OrtStatus* compute_pooler(void* pointer, OrtKernelContext* context) {
     SIMCSE_TRY(api->KernelContext_GetInput(context, kStates, &value));
     if (value) SIMCSE_TRY(read(value, other));
   }
+  for (size_t i = kHead; i < count && !pooling.hidden; i++) {
+    const OrtValue* value = nullptr;
+    SIMCSE_TRY(api->KernelContext_GetInput(context, i, &value));
+    if (value) return refuse("simcse: a head's weights must be constants of the graph");
+  }
   const int64_t width = inputs.first.shape[1];
-  if (hidden > width || kernel.dimension > hidden ||
+  if (hidden > width || width % kPanel || kernel.dimension > hidden ||
       (other.data && (other.shape[0] != inputs.first.shape[0] || other.shape[1] != width || other.type != kFloat)))
     return refuse("simcse: states of another shape than the pooler's");
   float* to;

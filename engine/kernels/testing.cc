@@ -291,4 +291,6 @@ SIMCSE_TEST simcse_testing_allocations(int64_t count) {
   return (int)__atomic_load_n(&allocations_alive, __ATOMIC_RELAXED);
 }
 
+SIMCSE_TEST simcse_testing_alive() { return (int)__atomic_load_n(&allocations_alive, __ATOMIC_RELAXED); }
+
 }  // namespace simcse

@@ -40,7 +40,8 @@ def run_sanitized(
     """Run a command whose process may load a sanitized library; ``runtime`` is AddressSanitizer's, if it uses that."""
     # Python keeps memory until it ends, so leaks are not looked for.
     options = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1", "PYTHONMALLOC": "malloc"}
-    preload = {"LD_PRELOAD": str(runtime)} if runtime else {}
+    # AddressSanitizer looks for C++'s throw as it starts, before Python has loaded anything that throws.
+    preload = {"LD_PRELOAD": f"{runtime}:libstdc++.so.6"} if runtime else {}
     return subprocess.run(
         command,
         env={**os.environ, **options, **preload, **environment},

@@ -36,7 +36,8 @@ def sanitizers(runtime: Path | None) -> tuple[str, ...]:
 
 def test_the_kernels_are_clean(runtime: Path | None, sanitizers: tuple[str, ...]) -> None:
     library = build_for_tests(*sanitizers).library()
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--confcutdir", HERE, HERE]
+    # Uncaptured: a report is written as the process ends.
+    command = [sys.executable, "-m", "pytest", "-qsx", "-p", "no:cacheprovider", "--confcutdir", HERE, HERE]
     done = run_sanitized(command, runtime, **{LIBRARY: str(library)})
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-8000:]
 
