@@ -7,7 +7,7 @@ namespace simcse {
 
 // Where numbers are of a kind: 0 bytes, 1 pairs of bfloat16, 2 single floats.
 struct Trials {
-  // y = f(x); count is a multiple of 16. The first is 2^(x * factor).
+  // y = f(x); count is a multiple of 16. The first is 2^(x * factor), another its 255ths as integers.
   void (*function)(int which, const float* x, int count, float factor, float* y);
   // A row as the input of a product, `size` floats and room for whole vectors.
   void (*numbers)(int kind, const float* x, int size, const Channels& channels, uint8_t* to);
@@ -19,7 +19,7 @@ struct Trials {
   // numbers through activation `next - 3`; those of bytes are single floats where `late`.
   void (*multiply)(int kind, const uint8_t* rows, size_t bytes, int count, const Linear& linear, int next, bool late,
                    const float* from, const int* from_rows, size_t stride, Step step, void* to);
-  // Of pairs into any kind, or of single floats. False if there is no memory.
+  // Single floats into such, others into any kind. False if there is no memory.
   bool (*attend)(int kind, int result, const float* q, int queries, const float* k, const float* v, int tokens, int head,
                  float alpha, Step step, uint8_t* to);
 };
@@ -45,7 +45,8 @@ void try_function(int which, const float* x, int count, float factor, float* y) 
       case 3: out = erf(in); break;
       case 4: out = gelu(in); break;
       case 5: out = rough_gelu(in); break;
-      default: out = activated((Activation)(which - 6), in);
+      case 6: out = to_floats(weights_of(in, all(factor)) & all(0xff)); break;
+      default: out = activated((Activation)(which - 7), in);
     }
     store(y + i, out);
   }
@@ -95,22 +96,30 @@ void try_multiply(int kind, const uint8_t* data, size_t bytes, int count, const 
   });
 }
 
-bool try_attend(int kind, int result, const float* q, int queries, const float* k, const float* v, int tokens, int head,
-                float alpha, Step step, uint8_t* to) {
+template <class Number, class Result>
+bool try_attend(const float* q, int queries, const float* k, const float* v, int tokens, int head, float alpha, Step step,
+                uint8_t* to) {
+  using Needed = typename AttentionOf<Number>::Space;
   Pieces sizes(nullptr);
-  AttentionSpace(sizes, tokens, head);
+  Needed(sizes, tokens, head);
   Space space(sizes.used());
   if (!space.memory()) return false;
   Pieces pieces(space.memory());
-  const AttentionSpace place(pieces, tokens, head);
-  auto run = [&](auto number, auto late) {
-    using Late = decltype(late);
-    attend<decltype(number), Late>(q, head, queries, k, v, head, tokens, head, alpha, place, to,
-                                   (size_t)head * Late::kSize, step);
-  };
-  if (kind == 2) run(Singles{}, Singles{});
-  else of_kind(result, [&](auto late) { run(Pairs{}, late); });
+  const Needed place(pieces, tokens, head);
+  attend<Number, Result>(q, head, queries, k, v, head, tokens, head, alpha, place, to, (size_t)head * Result::kSize, step);
   return true;
+}
+
+bool try_attend(int kind, int result, const float* q, int queries, const float* k, const float* v, int tokens, int head,
+                float alpha, Step step, uint8_t* to) {
+  if (kind == 2) return try_attend<Singles, Singles>(q, queries, k, v, tokens, head, alpha, step, to);
+  bool done = false;
+  of_kind(result, [&](auto late) {
+    using Late = decltype(late);
+    auto* attend_in = kind == 0 ? try_attend<Bytes, Late> : try_attend<Pairs, Late>;
+    done = attend_in(q, queries, k, v, tokens, head, alpha, step, to);
+  });
+  return done;
 }
 
 constexpr Trials trials = {try_function,  try_numbers,  try_results, try_normalize,

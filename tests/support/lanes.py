@@ -16,7 +16,7 @@ KINDS = (BYTES, PAIRS, SINGLES)
 TYPES = (np.uint8, np.uint16, np.float32)
 
 # By their places in the kernels' table; activations follow.
-FUNCTIONS = ("exp2", "sigmoid", "tanh", "erf", "gelu", "rough_gelu")
+FUNCTIONS = ("exp2", "sigmoid", "tanh", "erf", "gelu", "rough_gelu", "weights")
 ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "silu", "relu", "tanh")
 
 
@@ -42,7 +42,7 @@ def on_every_variant(kernels: Kernels, run: Callable[[], np.ndarray]) -> np.ndar
 
 
 def function(kernels: Kernels, name: str, x: np.ndarray, factor: float = 1) -> np.ndarray:
-    """A function of the kernels, float32 of any shape; exp2 of x * factor. Activations are "activation NAME"."""
+    """A function of the kernels, float32 of any shape; exp2 and weights take a factor; "activation NAME"."""
     if name.startswith("activation "):
         place = len(FUNCTIONS) + ACTIVATIONS.index(name.removeprefix("activation "))
     else:

@@ -36,7 +36,7 @@ def attend(
     return lanes.on_every_variant(kernels, run)
 
 
-@pytest.mark.parametrize(("kind", "result"), [(PAIRS, BYTES), (PAIRS, PAIRS), (PAIRS, SINGLES), (SINGLES, SINGLES)])
+@pytest.mark.parametrize(("kind", "result"), [(BYTES, BYTES), (BYTES, SINGLES), (PAIRS, PAIRS), (SINGLES, SINGLES)])
 @pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 80])
 def test_heads_of_every_size(kernels: Kernels, kind: int, result: int, size: int) -> None:
     for tokens, queries in ((1, 1), (2, 2), (7, 7), (16, 16), (17, 1), (33, 13)):
@@ -56,15 +56,15 @@ def test_heads_of_every_size(kernels: Kernels, kind: int, result: int, size: int
 def test_heads_and_sentences_of_any_length(
     kernels: Kernels, kind: int, queries: int, tokens: int, size: int, scale: float
 ) -> None:
-    given = operands(queries, tokens, size, scale)
+    given = operands(min(queries, tokens), tokens, size, scale)
     expected = attended(kernels, kind, *given, ALPHA)
-    np.testing.assert_array_equal(attend(kernels, max(kind, PAIRS), SINGLES, given), expected)
+    np.testing.assert_array_equal(attend(kernels, kind, SINGLES, given), expected)
 
 
-@pytest.mark.parametrize(("kind", "bound"), [(PAIRS, 0.03), (SINGLES, 3e-6)])
+@pytest.mark.parametrize(("kind", "bound"), [(BYTES, 0.04), (PAIRS, 0.03), (SINGLES, 3e-6)])
 def test_attention_is_what_the_formula_says(kernels: Kernels, kind: int, bound: float) -> None:
     for tokens in (1, 5, 64, 300):
-        q, k, v = operands(9, tokens, 64)
+        q, k, v = operands(min(9, tokens), tokens, 64)
         scores = (q.astype(np.float64) @ k.T) * ALPHA
         weights = np.exp2(scores - scores.max(axis=1, keepdims=True))
         exact = weights @ v.astype(np.float64) / weights.sum(axis=1, keepdims=True)
@@ -75,13 +75,21 @@ def test_scores_that_are_far_apart_or_huge_choose_one_token(kernels: Kernels) ->
     q, k, v = operands(3, 20, 32)
     q[...], k[...] = 1e3, -1e3
     k[7] = 1e3
-    for kind in (PAIRS, SINGLES):
+    for kind, bound in ((BYTES, 0.01), (PAIRS, 0.01), (SINGLES, 1e-6)):
         found = attend(kernels, kind, SINGLES, [q, k, v])
-        chosen = lanes.widened(lanes.bfloat16(v[7])) if kind == PAIRS else v[7]
-        np.testing.assert_allclose(found, np.tile(chosen, (3, 1)), rtol=1e-4)
+        np.testing.assert_allclose(found, np.tile(v[7], (3, 1)), atol=bound)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_queries_of_zeros_choose_all_tokens_alike(kernels: Kernels, kind: int) -> None:
+    """As heads that were pruned from a checkpoint do."""
+    for tokens in (1, 5, 16, 20):
+        q, k, v = operands(1, tokens, 32)
+        found = attend(kernels, kind, SINGLES, [np.zeros_like(q), k, v])
+        np.testing.assert_allclose(found, v.mean(axis=0)[None], atol=0.02)
 
 
 def test_scores_beyond_floats_end_nothing(kernels: Kernels) -> None:
     q, k, v = operands(3, 20, 32, 1e25)
-    for kind in (PAIRS, SINGLES):
-        assert attend(kernels, kind, BYTES if kind == PAIRS else SINGLES, [q, k, v]).shape == (3, 32)
+    for kind in KINDS:
+        assert attend(kernels, kind, kind, [q, k, v]).shape == (3, 32)

@@ -72,10 +72,10 @@ def run(kernels: Kernels, node: Node, types: dict[str, int] | None = None, **cha
 @pytest.fixture(autouse=True)
 def nothing_leaks(kernels: Kernels) -> Iterator[None]:
     """Sessions that ended and graphs that were refused leave no memory."""
-    before = kernels.call("simcse_testing_alive")
+    before = kernels.call("simcse_testing_allocations", 2**62)
     yield
     gc.collect()
-    assert kernels.call("simcse_testing_alive") == before
+    assert kernels.call("simcse_testing_allocations", 2**62) == before
 
 
 def taken(action: Callable[[], object]) -> bool:
