@@ -83,7 +83,8 @@ class Build:
         Raises:
             CompileError: the compiler refused.
         """
-        flags = [*self._flags(None), "-static", "-nostdlib++", "-Wl,--no-gc-sections"]
+        # With -g, or zig takes the symbols out of what it optimizes for size.
+        flags = [*self._flags(None), "-g", "-static", "-nostdlib++", "-Wl,--no-gc-sections"]
         return self._kept(flags, [*self.objects(), main], main.stem)
 
     def objects(self) -> list[Path]:
