@@ -24,7 +24,7 @@ from ..turns import no_options
 PRECISIONS = ("int8", "bf16", "fp32")
 # Tokens per sentence, sentences per run.
 SHAPES = ((16, 1), (8, 64), (16, 32), (64, 8), (128, 4))
-RUNS = 25
+RUNS = 9
 PEAK_SECONDS = 0.03
 # The steps that are linear layers; attention has products of its own.
 PRODUCTS = ("queries_keys_values", "output", "up", "down")
