@@ -1,7 +1,7 @@
 // Attention in bytes, for layers of bytes: softmax(Q Kᵀ / √d) V of one sentence and one head, with exact products.
 //
-// Each query and each key has a step of its own, each feature of the values one for the sentence, each weight is in 255ths
-// of the row's largest. So a sentence's result depends on nothing beside it, and its bits on no CPU
+// Each query and each key has a step of its own, each feature of the values one for the sentence. Weights are in 65,280ths
+// of the row's largest, two bytes each: in one, the many small weights of a long text would be lost. So a sentence's result depends on nothing beside it, and its bits on no CPU
 // (docs/decisions/032-byte-attention.md).
 #pragma once
 
@@ -23,8 +23,8 @@ struct ByteAttentionSpace {
   float* value_scales;    // [head]
   int32_t* value_starts;  // [head], of the sums of the context
   int32_t* scores;        // [rows of a tile][padded tokens]
-  uint8_t* weights;       // the same
-  int32_t* context;       // [rows of a tile][head]
+  uint8_t* weights;       // [upper and lower bytes][rows of a tile][padded tokens]
+  int32_t* context;       // [of upper and lower bytes][rows of a tile][head]
 
   ByteAttentionSpace(Pieces& pieces, size_t tokens, size_t head) {
     const size_t padded = round_up(tokens, kLanes);
@@ -37,8 +37,8 @@ struct ByteAttentionSpace {
     value_scales = pieces.take<float>(head);
     value_starts = pieces.take<int32_t>(head);
     scores = pieces.take<int32_t>(kTileRows * padded);
-    weights = pieces.take<uint8_t>(kTileRows * padded);
-    context = pieces.take<int32_t>(kTileRows * head);
+    weights = pieces.take<uint8_t>(2 * kTileRows * padded);
+    context = pieces.take<int32_t>(2 * kTileRows * head);
   }
 };
 
@@ -141,8 +141,11 @@ __attribute__((noinline)) inline void bytes_of_values(const float* v, size_t str
   }
 }
 
-// 255 x 2^(x * factor) in the low byte of each lane, rounded to even, for products of -20 … 0; a relative error of 1.1e-4,
-// which vanishes there.
+// What the largest weight is: 255 in the upper byte.
+constexpr float kLargestWeight = 65280.f;
+
+// The largest weight x 2^(x * factor), rounded to even, in the low 16 bits of each lane, for products of -20 … 0; with a
+// relative error of 1.1e-4.
 SIMCSE_INLINE Ints weights_of(Floats x, Floats factor) {
   const Floats shifted = fma(x, factor, all(kRounder)), part = fma(x, factor, all(kRounder) - shifted);
   Floats p = all(0.0550089314f);
@@ -151,12 +154,12 @@ SIMCSE_INLINE Ints weights_of(Floats x, Floats factor) {
   p = fma(p, part, all(1.f));
   // Of the rounder's own bits none is left after the shift.
   const Floats power = from_bits(bits(p) + (bits(shifted) << 23));
-  return bits(fma(power, all(255.f), all(kRounder)));
+  return bits(fma(power, all(kLargestWeight), all(kRounder))) & all(0xffff);
 }
 
-// One row of scores to weights of 0 … 255; their sum.
-__attribute__((noinline)) inline float weigh_bytes(int32_t* scores, const float* key_scales, int tokens, int padded, float alpha,
-                                uint8_t* weights) {
+// One row of scores to weights, their upper and their lower bytes; their sum.
+__attribute__((noinline)) inline float weigh_bytes(int32_t* scores, const float* key_scales, int tokens, int padded,
+                                                   float alpha, uint8_t* upper, uint8_t* lower) {
   float* x = (float*)scores;
   Floats most = all(-1e30f);
   for (int j = 0; j < padded; j += kLanes) {
@@ -169,18 +172,23 @@ __attribute__((noinline)) inline float weigh_bytes(int32_t* scores, const float*
   Ints total = all(int32_t(0));
   int j = 0;
   for (; j + 4 * kLanes <= padded; j += 4 * kLanes) {
-    Ints w[4];
+    Ints high[4], low[4];
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++) {
-      w[i] = weights_of(larger(load(x + j + kLanes * i) - top, least), a) & all(0xff);
-      total = total + w[i];
+      const Ints w = weights_of(larger(load(x + j + kLanes * i) - top, least), a);
+      total = total + w;
+      high[i] = w >> 8;
+      low[i] = w & all(0xff);
     }
-    store_low_bytes<4>(weights + j, w);
+    store_low_bytes<4>(upper + j, high);
+    store_low_bytes<4>(lower + j, low);
   }
   for (; j < padded; j += kLanes) {
-    const Ints w[1] = {weights_of(larger(load(x + j) - top, least), a) & all(0xff)};
-    total = total + w[0];
-    store_low_bytes<1>(weights + j, w);
+    const Ints w = weights_of(larger(load(x + j) - top, least), a);
+    total = total + w;
+    const Ints high[1] = {w >> 8}, low[1] = {w & all(0xff)};
+    store_low_bytes<1>(upper + j, high);
+    store_low_bytes<1>(lower + j, low);
   }
   return sum(to_floats(total));
 }
@@ -188,11 +196,13 @@ __attribute__((noinline)) inline float weigh_bytes(int32_t* scores, const float*
 // As for other numbers, see attention.h.
 template <class Number, class Result>
 void attend(const float* q, size_t q_stride, int queries, const float* k, const float* v, size_t stride, int tokens,
-                  int head, float alpha, const ByteAttentionSpace& space, uint8_t* to, size_t to_bytes, Step step) {
+            int head, float alpha, const ByteAttentionSpace& space, uint8_t* to, size_t to_bytes, Step step) {
   bytes_of_queries(q, q_stride, queries, head, alpha, space);
   bytes_of_keys(k, stride, tokens, head, space);
   bytes_of_values(v, stride, tokens, head, space);
   const int padded = round_up(tokens, kLanes), groups = padded / kLanes, vectors = head / kLanes;
+  uint8_t* weights[] = {space.weights, space.weights + (size_t)kTileRows * padded};
+  Ints* context[] = {(Ints*)space.context, (Ints*)space.context + kTileRows * vectors};
   for (int i = 0; i < queries; i += kTileRows) {
     const int rows = queries - i < kTileRows ? queries - i : kTileRows;
     for (int g = 0; g < groups; g += 4)
@@ -202,16 +212,18 @@ void attend(const float* q, size_t q_stride, int queries, const float* k, const 
     float sums[kTileRows];
     for (int r = 0; r < rows; r++)
       sums[r] = weigh_bytes(space.scores + r * padded, space.key_scales, tokens, padded, space.query_scales[i + r],
-                            space.weights + r * padded);
-    for (int d = 0; d < vectors; d += 4)
-      wide_tile<AnyBytes>(rows, vectors - d < 4 ? vectors - d : 4, space.weights, padded,
-                          (const uint8_t*)space.values + 64 * d, (size_t)head * 4, (tokens + 3) / 4,
-                          (const Ints*)space.value_starts + d, (Ints*)space.context + d, vectors);
+                            weights[0] + r * padded, weights[1] + r * padded);
+    for (int half = 0; half < 2; half++)
+      for (int d = 0; d < vectors; d += 4)
+        wide_tile<AnyBytes>(rows, vectors - d < 4 ? vectors - d : 4, weights[half], padded,
+                            (const uint8_t*)space.values + 64 * d, (size_t)head * 4, (tokens + 3) / 4,
+                            (const Ints*)space.value_starts + d, context[half] + d, vectors);
     for (int r = 0; r < rows; r++) {
       const Floats share = all(1.f / sums[r]);
       for (int d = 0; d < vectors; d++) {
         const Floats scale = load(space.value_scales + d * kLanes) * share;
-        const Floats y[1] = {to_floats(((const Ints*)space.context)[r * vectors + d]) * scale};
+        const int at = r * vectors + d;
+        const Floats y[1] = {fma(to_floats(context[0][at]), all(256.f), to_floats(context[1][at])) * scale};
         Result::template store<1>(to + (i + r) * to_bytes + (size_t)d * kLanes * Result::kSize, y, step);
       }
     }

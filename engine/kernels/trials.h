@@ -7,7 +7,7 @@ namespace simcse {
 
 // Where numbers are of a kind: 0 bytes, 1 pairs of bfloat16, 2 single floats.
 struct Trials {
-  // y = f(x); count is a multiple of 16. The first is 2^(x * factor), another its 255ths as integers.
+  // y = f(x); count is a multiple of 16. The first is 2^(x * factor), another as integers of two bytes.
   void (*function)(int which, const float* x, int count, float factor, float* y);
   // A row as the input of a product, `size` floats and room for whole vectors.
   void (*numbers)(int kind, const float* x, int size, const Channels& channels, uint8_t* to);
@@ -45,7 +45,7 @@ void try_function(int which, const float* x, int count, float factor, float* y) 
       case 3: out = erf(in); break;
       case 4: out = gelu(in); break;
       case 5: out = rough_gelu(in); break;
-      case 6: out = to_floats(weights_of(in, all(factor)) & all(0xff)); break;
+      case 6: out = to_floats(weights_of(in, all(factor))); break;
       default: out = activated((Activation)(which - 7), in);
     }
     store(y + i, out);

@@ -44,7 +44,7 @@ def attended(kernels: Kernels, kind: int, q: np.ndarray, k: np.ndarray, v: np.nd
 
 
 def _attended_in_bytes(kernels: Kernels, q: np.ndarray, k: np.ndarray, v: np.ndarray, alpha: np.float32) -> np.ndarray:
-    """The same with a step for each query, key and feature of the values, and weights in 255ths."""
+    """The same with a step for each query, key and feature of the values, and weights of two bytes."""
     q_step, q_inverse = _steps(q, axis=1)
     k_step, k_inverse = _steps(k, axis=1)
     v_step, v_inverse = _steps(v, axis=0)
@@ -57,8 +57,11 @@ def _attended_in_bytes(kernels: Kernels, q: np.ndarray, k: np.ndarray, v: np.nda
     weights = np.vstack(
         [lanes.function(kernels, "weights", row, by) for row, by in zip(below, factor[:, 0], strict=True)]
     )
-    context = (weights.astype(np.int64) @ values).astype(np.float32)
-    return context * (v_step * (np.float32(1) / weights.sum(axis=1, keepdims=True)))
+    whole = weights.astype(np.int64)
+    upper, lower = ((part @ values).astype(np.float32) for part in (whole >> 8, whole & 255))
+    in_lanes = lanes.padded(whole).reshape(len(q), -1, LANES).sum(axis=1).astype(np.float32)
+    share = np.float32(1) / lanes.lane_sum(in_lanes)[:, None]
+    return fma(upper, np.float32(256), lower) * (v_step * share)
 
 
 def _steps(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
