@@ -19,7 +19,7 @@ struct ByteAttentionSpace {
   int32_t* keys;          // [fours of a head][padded tokens]
   float* key_scales;      // [padded tokens]
   int32_t* key_starts;    // [padded tokens], of the sums of scores
-  int32_t* values;        // [fours of tokens][head]
+  int32_t* values;        // [fours of tokens, an even number][head]
   float* value_scales;    // [head]
   int32_t* value_starts;  // [head], of the sums of the context
   int32_t* scores;        // [rows of a tile][padded tokens]
@@ -28,7 +28,7 @@ struct ByteAttentionSpace {
 
   ByteAttentionSpace(Pieces& pieces, size_t tokens, size_t head) {
     const size_t padded = round_up(tokens, kLanes);
-    queries = pieces.take<uint8_t>(tokens * head);
+    queries = pieces.take<uint8_t>((tokens + 1) * head);  // tiles may read a row more
     query_scales = pieces.take<float>(padded);  // whole vectors
     keys = pieces.take<int32_t>(round_up(head / 4, kLanes) * padded);
     key_scales = pieces.take<float>(padded);
@@ -126,7 +126,7 @@ __attribute__((noinline)) inline void bytes_of_values(const float* v, size_t str
     Floats inverse;
     store(space.value_scales + d, step_of(most, inverse));
     Ints sums = all(int32_t(0));
-    for (int t = 0; t < tokens; t += 4) {
+    for (int t = 0; t < (int)round_up(tokens, 8); t += 4) {
       Ints four = all(int32_t(0));
 #pragma clang loop unroll(full)
       for (int i = 0; i < 4; i++) {

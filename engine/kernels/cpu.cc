@@ -10,6 +10,8 @@
 #endif
 #elif defined(__linux__)
 #include <sys/auxv.h>
+#else
+#include <sys/sysctl.h>
 #endif
 
 namespace simcse {
@@ -92,6 +94,10 @@ struct Variants {
     if (getauxval(AT_HWCAP2) & kMatrixInt8) add(i8mm::variant);
     if (getauxval(AT_HWCAP) & kDotProducts) add(dotprod::variant);
 #else
+    int matrix_int8 = 0;
+    size_t size = sizeof matrix_int8;
+    const bool told = !sysctlbyname("hw.optional.arm.FEAT_I8MM", &matrix_int8, &size, nullptr, 0);
+    if (told && matrix_int8) add(i8mm::variant);
     add(dotprod::variant);  // every Apple CPU of this architecture has it
 #endif
 #endif

@@ -5,7 +5,7 @@
 // constants take registers away from the sums (docs/decisions/027-tile.md).
 #pragma once
 
-#include "numbers.h"
+#include "pair_tile.h"
 
 namespace simcse {
 namespace SIMCSE_VARIANT {
@@ -57,9 +57,12 @@ template <class Number, int vectors>
 SIMCSE_INLINE void rows_tile(int rows, const uint8_t* a, size_t row_bytes, const uint8_t* columns, size_t columns_bytes,
                              size_t fours, const typename Number::Sum* start, typename Number::Sum* sums,
                              size_t sums_stride) {
-#define SIMCSE_ROWS(n) \
-  case n:              \
-    return tile<Number, n, vectors>(a, row_bytes, columns, columns_bytes, fours, start, sums, sums_stride);
+#define SIMCSE_ROWS(n)                                                                                        \
+  case n:                                                                                                     \
+    if constexpr (kInPairs<Number, n>)                                                                        \
+      return pair_tile<(n + 1) / 2>(a, row_bytes, columns, columns_bytes, fours, start, sums, sums_stride);   \
+    else                                                                                                      \
+      return tile<Number, n, vectors>(a, row_bytes, columns, columns_bytes, fours, start, sums, sums_stride);
   switch (rows) {
     SIMCSE_ROWS(1) SIMCSE_ROWS(2) SIMCSE_ROWS(3) SIMCSE_ROWS(4)
 #if !defined(__AVX2__) || defined(__AVXVNNI__) || defined(__AVX512F__)
