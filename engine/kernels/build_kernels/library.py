@@ -1,9 +1,11 @@
 """Sources → objects → one shared library. Objects are kept under names made of all that they depend on."""
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +33,6 @@ _FAST += ["-fno-stack-protector", "-fomit-frame-pointer", "-U_FORTIFY_SOURCE"]
 _FAST += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 _CHECKED = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
 _DAYS_KEPT = 14
-_ZIG_OBJECTS = "zig-objects"
 
 
 class CompileError(Exception):
@@ -127,8 +128,9 @@ class Build:
         if self.platform.macos:
             flags += ["-install_name", f"@rpath/{self.platform.library}"]
         else:
-            # A name that nothing defines fails here rather than when the library is loaded.
-            flags += ["-lpthread", *([] if "address" in self.sanitizers else ["-Wl,-z,defs"])]
+            # A name that nothing defines fails here rather than when the library is loaded. Its threads outlive all
+            # sessions, so it is never unloaded.
+            flags += ["-lpthread", "-Wl,-z,nodelete", *([] if "address" in self.sanitizers else ["-Wl,-z,defs"])]
         if self.testing:
             return flags
         return [*flags, *(["-Wl,-S,-x"] if self.platform.macos and not self.compiler.zig else ["-s"])]
@@ -158,9 +160,10 @@ class Build:
         unfinished = kept.with_name(f"{os.getpid()}-{kept.name}")
         compiled = [only] if only else [str(file) for file in inputs]
         command = [*self.compiler.command, *compiled, *flags, "-o", str(unfinished)]
-        done = subprocess.run(
-            command, cwd=self.sources, env=_environment(), capture_output=True, text=True, check=False
-        )
+        with tempfile.TemporaryDirectory(dir=KEPT, prefix="zig-") as copies:
+            done = subprocess.run(
+                command, cwd=self.sources, env=_environment(copies), capture_output=True, text=True, check=False
+            )
         if done.returncode != 0:
             raise CompileError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
         unfinished.replace(kept)
@@ -168,11 +171,11 @@ class Build:
 
 
 def forget() -> None:
-    """Remove what was kept and not used for two weeks, and zig's own copies of the objects."""
-    shutil.rmtree(KEPT / _ZIG_OBJECTS, ignore_errors=True)
+    """Remove what was kept and not used for two weeks."""
     for file in _files(KEPT):
-        if time.time() - file.stat().st_mtime > _DAYS_KEPT * 86_400:
-            file.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another build may forget or rename it first
+            if time.time() - file.stat().st_mtime > _DAYS_KEPT * 86_400:
+                file.unlink()
 
 
 def _files(folder: Path) -> Iterable[Path]:
@@ -187,9 +190,12 @@ def _replace(source: Path, target: Path) -> None:
     unfinished.replace(target)
 
 
-def _environment() -> dict[str, str]:
-    """This process's, with zig's own files beside the kept objects: a home folder may be missing or read-only."""
-    return {"ZIG_GLOBAL_CACHE_DIR": str(KEPT / "zig"), "ZIG_LOCAL_CACHE_DIR": str(KEPT / _ZIG_OBJECTS), **os.environ}
+def _environment(copies: str) -> dict[str, str]:
+    """This process's, with zig's libraries beside the kept objects: a home folder may be missing or read-only.
+
+    zig's own copies of what it compiles go into the folder ``copies``.
+    """
+    return {"ZIG_GLOBAL_CACHE_DIR": str(KEPT / "zig"), "ZIG_LOCAL_CACHE_DIR": copies, **os.environ}
 
 
 def _cpus() -> int:

@@ -75,6 +75,7 @@ def test_what_was_not_used_for_long_is_forgotten(build: Build, monkeypatch: pyte
     monkeypatch.setattr(library, "_DAYS_KEPT", -1)
     library.forget()
     assert not any(file.is_file() for file in objects)
+    assert [path.name for path in library.KEPT.iterdir()] == ["zig"], "the compiler's own copies go with each run of it"
 
 
 def test_the_compilers_own_words_are_shown(build: Build, sources: Path, tmp_path: Path) -> None:
