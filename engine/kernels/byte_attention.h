@@ -1,8 +1,8 @@
 // Attention in bytes, for layers of bytes: softmax(Q Kᵀ / √d) V of one sentence and one head, with exact products.
 //
-// Each query and each key has a step of its own, each feature of the values one for the sentence. Weights are in 65,280ths
-// of the row's largest, two bytes each: in one, the many small weights of a long text would be lost. So a sentence's result depends on nothing beside it, and its bits on no CPU
-// (docs/decisions/032-byte-attention.md).
+// Each query and each key has a step of its own, each feature of the values one for the sentence. Weights are in
+// 65,280ths of the row's largest, two bytes each: in one, the many small weights of a long text would be lost. So a
+// sentence's result depends on nothing beside it, and its bits on no CPU (docs/decisions/032-byte-attention.md).
 #pragma once
 
 #include "functions.h"
@@ -84,17 +84,18 @@ SIMCSE_INLINE Floats rows_to_bytes(const float* x, size_t stride, int rows, int 
   return steps;
 }
 
-__attribute__((noinline)) inline void bytes_of_queries(const float* q, size_t stride, int queries, int head, float alpha,
-                             const ByteAttentionSpace& space) {
+__attribute__((noinline)) inline void bytes_of_queries(const float* q, size_t stride, int queries, int head,
+                                                       float alpha, const ByteAttentionSpace& space) {
   for (int i = 0; i < queries; i += kLanes) {
     const int rows = queries - i < kLanes ? queries - i : kLanes;
-    const Floats steps = rows_to_bytes(q + i * stride, stride, rows, head, space.queries + i * head);
+    const Floats steps = rows_to_bytes(q + i * stride, stride, rows, head, space.queries + (size_t)i * head);
     // Of queries that are zero the scale is not, so that scores of padding stay far below.
     store(space.query_scales + i, larger(steps, all(1e-20f)) * all(alpha));
   }
 }
 
-__attribute__((noinline)) inline void bytes_of_keys(const float* k, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
+__attribute__((noinline)) inline void bytes_of_keys(const float* k, size_t stride, int tokens, int head,
+                                                       const ByteAttentionSpace& space) {
   const int padded = round_up(tokens, kLanes), fours = head / 4;
   // Stored bytes are x + 128 - kByteShift; a key's own are signed.
   constexpr int32_t kSigned = kByteShift ? 0 : (int32_t)0x80808080;
@@ -119,7 +120,8 @@ __attribute__((noinline)) inline void bytes_of_keys(const float* k, size_t strid
   }
 }
 
-__attribute__((noinline)) inline void bytes_of_values(const float* v, size_t stride, int tokens, int head, const ByteAttentionSpace& space) {
+__attribute__((noinline)) inline void bytes_of_values(const float* v, size_t stride, int tokens, int head,
+                                                         const ByteAttentionSpace& space) {
   for (int d = 0; d < head; d += kLanes) {
     Floats most = all(0.f);
     for (int t = 0; t < tokens; t++) most = larger(magnitude(load(v + t * stride + d)), most);
@@ -144,8 +146,8 @@ __attribute__((noinline)) inline void bytes_of_values(const float* v, size_t str
 // What the largest weight is: 255 in the upper byte.
 constexpr float kLargestWeight = 65280.f;
 
-// The largest weight x 2^(x * factor), rounded to even, in the low 16 bits of each lane, for products of -20 … 0; with a
-// relative error of 1.1e-4.
+// The largest weight x 2^(x * factor), rounded to even, in the low 16 bits of each lane, for products of -20 … 0; with
+// a relative error of 1.1e-4.
 SIMCSE_INLINE Ints weights_of(Floats x, Floats factor) {
   const Floats shifted = fma(x, factor, all(kRounder)), part = fma(x, factor, all(kRounder) - shifted);
   Floats p = all(0.0550089314f);

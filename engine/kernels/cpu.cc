@@ -16,8 +16,8 @@
 
 namespace simcse {
 
-#define SIMCSE_DECLARE(name) \
-  namespace name {           \
+#define SIMCSE_DECLARE(name)    \
+  namespace name {              \
   extern const Variant variant; \
   }
 
@@ -116,7 +116,8 @@ Variants variants;
 
 }  // namespace
 
-const Variant* selected_variant() { return variants.selected; }
+// Sessions may be opened by one thread while another selects.
+const Variant* selected_variant() { return __atomic_load_n(&variants.selected, __ATOMIC_ACQUIRE); }
 
 extern "C" {
 
@@ -124,12 +125,15 @@ extern "C" {
 
 SIMCSE_EXPORT const char* simcse_kernels_variants() { return variants.names; }
 
-SIMCSE_EXPORT const char* simcse_kernels_selected() { return variants.selected ? variants.selected->name : ""; }
+SIMCSE_EXPORT const char* simcse_kernels_selected() {
+  const Variant* variant = selected_variant();
+  return variant ? variant->name : "";
+}
 
 SIMCSE_EXPORT int simcse_kernels_select(const char* name) {
   for (int i = 0; i < variants.count; i++)
     if (!strcmp(variants.list[i]->name, name)) {
-      variants.selected = variants.list[i];
+      __atomic_store_n(&variants.selected, variants.list[i], __ATOMIC_RELEASE);
       return 0;
     }
   return -1;

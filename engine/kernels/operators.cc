@@ -56,7 +56,8 @@ struct Constants {
     if (!constant || !value) return refuse("simcse: weights must be constants of the graph");
     Tensor tensor;
     SIMCSE_TRY(simcse::read(value, tensor));
-    if (type != kUndefined && tensor.type != type) return refuse("simcse: a weight of another type than its operator's");
+    if (type != kUndefined && tensor.type != type)
+      return refuse("simcse: a weight of another type than its operator's");
     to = {tensor.data, tensor.type, tensor.shape[0], tensor.shape[1]};
     return nullptr;
   }
@@ -216,10 +217,9 @@ struct Inputs {
       }
     }
     if (!run.set((const int64_t*)lengths.data, lengths.shape[1], tokens))
-      return refuse("simcse: lengths are positive and add up to the tokens");
+      return refuse("simcse: lengths are of 1 to 65,536 tokens and add up to the tokens");
     return nullptr;
   }
-
 };
 
 OrtStatus* output(OrtKernelContext* context, int64_t rows, int64_t columns, float*& to) {
@@ -401,8 +401,9 @@ extern "C" {
 __attribute__((visibility("default"))) void simcse_kernels_threads(int count) { threads_here = count > 1 ? count : 1; }
 
 __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const ApiBase* base) {
-  api = base->GetApi(kInterface);
-  if (!api || !selected_variant()) return nullptr;
+  const Api* theirs = base->GetApi(kInterface);
+  if (!theirs || !selected_variant()) return nullptr;
+  __atomic_store_n(&api, theirs, __ATOMIC_RELEASE);  // always the same one, by whichever thread
   OrtCustomOpDomain* domain;
   SIMCSE_TRY(api->CreateCustomOpDomain("simcse", &domain));
   for (const Operator& each : operators) SIMCSE_TRY(api->CustomOpDomain_Add(domain, &each));

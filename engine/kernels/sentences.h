@@ -10,13 +10,16 @@ namespace simcse {
 // As many tokens as keep a tile's rows in the first caches; a longer sentence is a tile of its own.
 constexpr int kTileTokens = 64;
 
+// As many tokens of a sentence as weights and values of two signs add up in 32 bits, whatever they are.
+constexpr int64_t kMostTokens = 1 << 16;
+
 struct Sentences {
   const int64_t* lengths;
   int count;
   int tokens;  // of all
   int longest;
 
-  // False unless each has a token and all of them are `tokens`.
+  // False unless each has a token, none more than kMostTokens, and all of them are `total`.
   bool set(const int64_t* from, int64_t sentences, int64_t total) {
     if (sentences > INT32_MAX || total > INT32_MAX) return false;
     lengths = from;
@@ -25,7 +28,7 @@ struct Sentences {
     longest = 0;
     int64_t sum = 0;
     for (int s = 0; s < count; s++) {
-      if (lengths[s] < 1 || lengths[s] > total) return false;
+      if (lengths[s] < 1 || lengths[s] > kMostTokens) return false;
       sum += lengths[s];
       if (lengths[s] > longest) longest = (int)lengths[s];
     }

@@ -221,6 +221,11 @@ def test_lengths_that_do_not_add_up_are_refused(kernels: Kernels, node: Node) ->
         assert not taken(partial(run, kernels, node, lengths=np.array(lengths, np.int64))), f"{lengths} were taken"
 
 
+def test_a_sentence_whose_sums_might_not_fit_is_refused(kernels: Kernels) -> None:
+    long = np.array([2**16 + 1], np.int64)
+    assert not taken(partial(run, kernels, NODES[0], states=states(int(long[0])), lengths=long))
+
+
 @every_node
 def test_inputs_of_other_shapes_and_types_are_refused(kernels: Kernels, node: Node) -> None:
     rows = len(feeds(node).get("states", states()))
