@@ -50,8 +50,8 @@ struct Operands {
 };
 
 template <class Number>
-Operands lay_out(const float* q, size_t q_stride, int queries, const float* k, const float* v,
-                               size_t stride, int tokens, int head, const AttentionSpace& space) {
+Operands lay_out(const float* q, size_t q_stride, int queries, const float* k, const float* v, size_t stride,
+                 int tokens, int head, const AttentionSpace& space) {
   constexpr bool pairs = Number::kPerFour == 2;
   const int padded = round_up(tokens, kLanes), fours = head / Number::kPerFour;
   for (int j = 0; j < padded; j += kLanes) {
@@ -89,7 +89,8 @@ Operands lay_out(const float* q, size_t q_stride, int queries, const float* k, c
         Floats first = load(v + t * stride + d), second = t + 1 < tokens ? load(v + (t + 1) * stride + d) : all(0.f);
         store(space.values + (size_t)(t / 2) * head + d, pairs_of(first, second));
       }
-    return {(const uint8_t*)space.queries, round_up(head, 2 * kLanes) * 2, (const uint8_t*)space.values, (size_t)head * 4};
+    return {(const uint8_t*)space.queries, round_up(head, 2 * kLanes) * 2, (const uint8_t*)space.values,
+            (size_t)head * 4};
   }
 }
 
@@ -112,7 +113,8 @@ SIMCSE_INLINE float weigh(float* scores, int tokens, int padded, float alpha, ui
   return sum(s);
 }
 
-// Attention of `queries` rows at q on `tokens` rows at k and v, into numbers at `to`. Heads are padded to whole vectors.
+// Attention of `queries` rows at q on `tokens` rows at k and v, into numbers at `to`. Heads are padded to whole
+// vectors.
 template <class Number, class Result>
 void attend(const float* q, size_t q_stride, int queries, const float* k, const float* v, size_t stride, int tokens,
             int head, float alpha, const AttentionSpace& space, uint8_t* to, size_t to_bytes, Step step) {

@@ -34,7 +34,8 @@ SIMCSE_INLINE void add_row(float* x, const Constant& table, const Constant& scal
 }
 
 // states [tokens, width]. False if an id or a position is out of range.
-SIMCSE_SMALL inline bool run_embeddings(const Embeddings& embeddings, const Sentences& run, const int64_t* ids, float* states) {
+SIMCSE_SMALL inline bool run_embeddings(const Embeddings& embeddings, const Sentences& run, const int64_t* ids,
+                                        float* states) {
   SIMCSE_TIMED(embeddings);
   const EmbeddingsSource& source = embeddings.source;
   const int hidden = embeddings.hidden;

@@ -25,8 +25,6 @@ SIMCSE_INLINE Floats exp2(Floats x, Floats factor) {
   return from_bits(bits(p) + (whole << 23));
 }
 
-constexpr float kLog2E = 1.44269504f;
-
 // 1 / (1 + e^-x).
 SIMCSE_INLINE Floats sigmoid(Floats x) {
   x = smaller(larger(x, all(-86.f)), all(86.f));
@@ -54,8 +52,8 @@ SIMCSE_INLINE Floats erf(Floats x) {
   return x * p / q;
 }
 
-// GELU to an error of 1.9e-4, and of 1.6e-5 |x| where that is more, enough where the result is rounded to 8 bits: Φ as an
-// odd polynomial on [-4, 4].
+// GELU to an error of 1.9e-4, and of 1.6e-5 |x| where that is more, enough where the result is rounded to 8 bits: Φ as
+// an odd polynomial on [-4, 4].
 SIMCSE_INLINE Floats rough_gelu(Floats x) {
   Floats t = smaller(larger(x, all(-4.f)), all(4.f));
   Floats s = t * t;

@@ -1,8 +1,8 @@
 // Sixteen lanes of floats or integers: what every variant computes with, whatever its registers' width.
 //
 // The compiler spreads the lanes over one, two or four registers. Every operation here is exact or rounds once as
-// IEEE 754 says, and a sum over lanes has one order, so results have the same bits on every CPU. Contraction of a * b + c
-// is off (-ffp-contract=off): `fma` alone fuses.
+// IEEE 754 says, and a sum over lanes has one order, so results have the same bits on every CPU. Contraction of a * b +
+// c is off (-ffp-contract=off): `fma` alone fuses.
 #pragma once
 
 #include <stddef.h>

@@ -13,6 +13,8 @@ constexpr int kLanes = 16;  // floats of a vector, see lanes.h
 constexpr int kPanel = 64;  // columns of a panel
 constexpr int kMostHead = 4096;  // features of a head
 
+constexpr float kLog2E = 1.44269504f;
+
 // ARM's dot product of signed bytes takes x - 128 for x; the sums' start makes up for that.
 #if defined(__aarch64__)
 constexpr int kByteShift = 128;

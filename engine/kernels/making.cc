@@ -9,7 +9,6 @@ namespace simcse {
 
 namespace {
 
-constexpr float kLog2E = 1.44269504f;
 // Products of bytes of so many inputs fit 32 bits, whatever their zero is: packing bounds neighbouring weights.
 constexpr int64_t kMostInputs = 1 << 16;
 

@@ -37,8 +37,8 @@ SIMCSE_INLINE void matrix_tile(const uint8_t* a, size_t row_bytes, const uint8_t
   _tile_loadd(1, start + 1, 0);
   _tile_loadd(2, start + 2, 0);
   _tile_loadd(3, start + 3, 0);
-#define SIMCSE_STEP(v)                  \
-  _tile_loadd(5, panel + 64 * v, kStride); \
+#define SIMCSE_STEP(v)                                   \
+  _tile_loadd(5, panel + 64 * v, kStride);               \
   if constexpr (Number::kInteger) _tile_dpbusd(v, 4, 5); \
   else _tile_dpbf16ps(v, 4, 5);
   for (size_t k = 0; k < fours; k += 16, a += 64, panel += 16 * kStride) {

@@ -24,8 +24,8 @@ SIMCSE_INLINE float total(int size, const Term& term) {
 // Normalize a row in place: (x - mean) / sqrt(variance + epsilon) * gamma + beta.
 SIMCSE_INLINE void normalize(float* x, const Norm& norm) {
   const int size = norm.size;
-  const float mean = total(size, [&](Floats s, int i) __attribute__((always_inline)) { return s + load(x + i); }) / size;
-  const Floats m = all(mean);
+  const float whole = total(size, [&](Floats s, int i) __attribute__((always_inline)) { return s + load(x + i); });
+  const Floats m = all(whole / size);
   const float squares = total(size, [&](Floats s, int i) __attribute__((always_inline)) {
     Floats d = load(x + i) - m;
     if (size - i < kLanes) d = first_lanes(d, size - i, all(0.f));

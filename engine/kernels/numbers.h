@@ -1,9 +1,9 @@
 // The three kinds of numbers that products take, four bytes at a time: unsigned by signed bytes, pairs of bfloat16,
 // single floats. Each states its step of a product and how floats become such numbers.
 //
-// A step multiplies four bytes of a row, which all lanes share, with four bytes of each of sixteen columns, and adds the
-// products to each column's sum. Bytes are exact. Pairs add the second product first, each with one rounding, as the
-// bfloat16 instructions of x86 do; denormals count as zero there, and differ here by less than 1e-37.
+// A step multiplies four bytes of a row, which all lanes share, with four bytes of each of sixteen columns, and adds
+// the products to each column's sum. Bytes are exact. Pairs add the second product first, each with one rounding, as
+// the bfloat16 instructions of x86 do; denormals count as zero there, and differ here by less than 1e-37.
 #pragma once
 
 #include "lanes.h"
@@ -61,7 +61,8 @@ SIMCSE_INLINE void store_low_bytes(uint8_t* to, const Ints* x) {
     int16x8_t words[2];
 #pragma clang loop unroll(full)
     for (int h = 0; h < 2; h++)
-      words[h] = vcombine_s16(vqmovn_s32(half_of<int32x4_t>(x[i], 2 * h)), vqmovn_s32(half_of<int32x4_t>(x[i], 2 * h + 1)));
+      words[h] = vcombine_s16(vqmovn_s32(half_of<int32x4_t>(x[i], 2 * h)),
+                              vqmovn_s32(half_of<int32x4_t>(x[i], 2 * h + 1)));
     const uint8x16_t bytes = vcombine_u8(vqmovun_s16(words[0]), vqmovun_s16(words[1]));
     vst1q_u8(to + 16 * i, veorq_u8(bytes, vdupq_n_u8(128)));
   }
@@ -143,7 +144,8 @@ struct Bytes {
   }
 };
 
-// Bytes of any value by bytes of any value but -128: exact without limits for neighbours, which activations do not keep.
+// Bytes of any value by bytes of any value but -128: exact without limits for neighbours, which activations do not
+// keep.
 #if defined(__AVX2__) && !defined(__AVXVNNI__) && !defined(__AVX512VNNI__)
 struct AnyBytes : Bytes {
   SIMCSE_INLINE static Ints step(Ints sum, uint32_t four, Ints columns) {

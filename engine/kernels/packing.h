@@ -13,8 +13,8 @@ struct Number {
 
 constexpr Number kBytes = {4, 1}, kPairs = {2, 2}, kSingles = {1, 4};
 
-// Where the weights come from: row k of column n lies at columns[n] + rows[k] * row_bytes. A null column is zero, and so
-// is a negative row; without `rows`, row k is k.
+// Where the weights come from: row k of column n lies at columns[n] + rows[k] * row_bytes. A null column is zero, and
+// so is a negative row; without `rows`, row k is k.
 struct Origin {
   const uint8_t* const* columns;
   size_t row_bytes;

@@ -1,8 +1,8 @@
 // The innermost product of bytes on ARM's CPUs with SMMLA: pairs of rows by sixteen columns.
 //
-// One instruction takes eight bytes of two rows and of two columns, and adds four sums: twice what vdotq_s32 does. Panels
-// hold a column's bytes by fours, so two fours are zipped first. Rows and fours are read in pairs: where the last has no
-// other, a row's may be anything and a four's weights are zero.
+// One instruction takes eight bytes of two rows and of two columns, and adds four sums: twice what vdotq_s32 does.
+// Panels hold a column's bytes by fours, so two fours are zipped first. Rows and fours are read in pairs: where the
+// last has no other, a row's may be anything and a four's weights are zero.
 #pragma once
 
 #include "numbers.h"
@@ -16,8 +16,8 @@ namespace SIMCSE_VARIANT {
 template <class Number, int rows>
 constexpr bool kInPairs = Number::kInteger && rows >= 4;
 
-// As `tile`; writes the sums of whole pairs of rows. Scheduled for CPUs that reorder instructions by themselves, else the
-// compiler loads so far ahead that sums leave their registers.
+// As `tile`; writes the sums of whole pairs of rows. Scheduled for CPUs that reorder instructions by themselves, else
+// the compiler loads so far ahead that sums leave their registers.
 template <int pairs>
 __attribute__((noinline, target("tune=neoverse-v1"))) void pair_tile(const uint8_t* a, size_t row_bytes,
                                                                      const uint8_t* columns, size_t columns_bytes,
@@ -45,7 +45,8 @@ __attribute__((noinline, target("tune=neoverse-v1"))) void pair_tile(const uint8
     for (int q = 0; q < 4; q++) {
       const int32x4_t low = vld1q_s32((const int32_t*)columns + 4 * q);
       const int32x4_t high = vld1q_s32((const int32_t*)(columns + columns_bytes) + 4 * q);
-      const int8x16_t b0 = vreinterpretq_s8_s32(vzip1q_s32(low, high)), b1 = vreinterpretq_s8_s32(vzip2q_s32(low, high));
+      const int8x16_t b0 = vreinterpretq_s8_s32(vzip1q_s32(low, high));
+      const int8x16_t b1 = vreinterpretq_s8_s32(vzip2q_s32(low, high));
 #pragma clang loop unroll(full)
       for (int i = 0; i < pairs; i++) {
         s[i][2 * q] = vmmlaq_s32(s[i][2 * q], rows[i], b0);

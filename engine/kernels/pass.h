@@ -1,7 +1,8 @@
 // One transformer layer (Devlin et al. 2018, arXiv:1810.04805): attention, feed-forward, and a norm after each.
 //
-// A tile of sentences goes through the layer's steps while its rows are in cache. With fewer tiles than threads, threads
-// share each step instead: by rows, by groups of heads, by panels of columns. How work is shared changes no bit.
+// A tile of sentences goes through the layer's steps while its rows are in cache. With fewer tiles than threads,
+// threads share each step instead: by rows, by groups of heads, by panels of columns. How work is shared changes no
+// bit.
 #pragma once
 
 #include "attention.h"
@@ -46,8 +47,8 @@ struct GroupSpace {
                   longest, heads.padded) {}
 };
 
-// `Number` is what rows are multiplied as, and `Late` what the attention's and the feed-forward's results are: the same,
-// or single floats where a CLS pooler's last layer of bytes keeps them.
+// `Number` is what rows are multiplied as, and `Late` what the attention's and the feed-forward's results are: the
+// same, or single floats where a CLS pooler's last layer of bytes keeps them.
 //
 // One pass through the layer: a tile's rows, or those of a whole run, and the space for what lies between the steps.
 template <class Number, class Late>
@@ -112,7 +113,8 @@ struct Pass {
     const Rows queries = layer.first_only ? Rows{firsts + first * bytes, bytes, last - first} : all_rows;
     const Linear &query = layer.query[g], &key_value = layer.key_value[g];
     multiply<Number>(queries, query, 0, query.panel_count(), ToFloats{space.queries, space.query_stride});
-    multiply<Number>(all_rows, key_value, 0, key_value.panel_count(), ToFloats{space.keys_values, space.key_value_stride});
+    multiply<Number>(all_rows, key_value, 0, key_value.panel_count(),
+                     ToFloats{space.keys_values, space.key_value_stride});
     if (g == heads.groups - 1) clear_context_ends(first, last);
     SIMCSE_TIMED(attention);
     for (int s = first; s < last; s++) {
@@ -217,7 +219,8 @@ struct Pass {
     if (shares > sentences) shares = sentences;
     team.each(groups * shares, [&](int part, int thread) {
       const int g = part / shares, share = part % shares;
-      const int first = (int)((int64_t)sentences * share / shares), last = (int)((int64_t)sentences * (share + 1) / shares);
+      const int first = (int)((int64_t)sentences * share / shares);
+      const int last = (int)((int64_t)sentences * (share + 1) / shares);
       attend_group(g, first, last, spaces[thread]);
     });
     const int count = rows();

@@ -26,10 +26,10 @@ inline void average(const float* states, const float* other, int tokens, size_t 
   }
 }
 
-// states and, unless null, other [rows, width] → vectors [sentences, dimension]; `hidden` floats of a row count. False if
-// there is no memory.
-SIMCSE_SMALL inline bool run_pooling(const Pooling& pooling, const Sentences& run, const float* states, const float* other,
-                        size_t width, int hidden, float* vectors, int dimension) {
+// states and, unless null, other [rows, width] → vectors [sentences, dimension]; `hidden` floats of a row count. False
+// if there is no memory.
+SIMCSE_SMALL inline bool run_pooling(const Pooling& pooling, const Sentences& run, const float* states,
+                                     const float* other, size_t width, int hidden, float* vectors, int dimension) {
   SIMCSE_TIMED(pooling);
   Space space((size_t)run.count * width * 2 * sizeof(float) + 2 * kLine);
   if (!space.memory()) return false;
@@ -37,8 +37,9 @@ SIMCSE_SMALL inline bool run_pooling(const Pooling& pooling, const Sentences& ru
   float* pooled = pieces.take<float>((size_t)run.count * width);
   for (int s = 0, token = 0; s < run.count; token += (int)run.lengths[s++]) {
     float* to = pooled + (size_t)s * width;
+    const size_t at = (size_t)token * width;
     if (pooling.first) memcpy(to, states + (size_t)s * width, width * sizeof(float));
-    else average(states + (size_t)token * width, other ? other + (size_t)token * width : nullptr, (int)run.lengths[s], width, hidden, to);
+    else average(states + at, other ? other + at : nullptr, (int)run.lengths[s], width, hidden, to);
   }
   if (pooling.hidden) {
     float* activated = pieces.take<float>((size_t)run.count * width);

@@ -3,9 +3,9 @@
 
 namespace simcse {
 
-// Calls work(context, part, thread) for each part 0 … parts - 1, once each, on up to `threads` threads, and returns when
-// all are done. `thread` is 0 … threads - 1, and no two calls at a time have the same. A caller who finds the helpers
-// busy, or none to be had, does all parts itself.
+// Calls work(context, part, thread) for each part 0 … parts - 1, once each, on up to `threads` threads, and returns
+// when all are done. `thread` is 0 … threads - 1, and no two calls at a time have the same. A caller who finds the
+// helpers busy, or none to be had, does all parts itself.
 class Team {
  public:
   // Takes the helpers for the time of its life, as many as there are and `threads` asks for.

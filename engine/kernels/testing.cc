@@ -123,7 +123,8 @@ SIMCSE_TEST simcse_testing_results(int64_t kind, const float* x, const float* st
   return 0;
 }
 
-SIMCSE_TEST simcse_testing_normalize(float* x, int64_t size, const float* epsilon, const float* gamma, const float* beta) {
+SIMCSE_TEST simcse_testing_normalize(float* x, int64_t size, const float* epsilon, const float* gamma,
+                                     const float* beta) {
   const Padded row(x, size), gammas(gamma, size), betas(beta, size);
   trials().normalize(row.data, {(int)size, *epsilon, gammas.data, betas.data});
   for (size_t i = size; i < round_up(size, kLanes); i++)
@@ -137,8 +138,8 @@ SIMCSE_TEST simcse_testing_transpose(int32_t* x) {
   return 0;
 }
 
-// Rows of numbers [count, inputs] by weights [inputs, outputs], see Trials::multiply; `step` holds the result's and then
-// the input's scale. `to` has rows of `stride` numbers or floats. -1 where the weights are refused.
+// Rows of numbers [count, inputs] by weights [inputs, outputs], see Trials::multiply; `step` holds the result's and
+// then the input's scale. `to` has rows of `stride` numbers or floats. -1 where the weights are refused.
 SIMCSE_TEST simcse_testing_multiply(int64_t kind, const uint8_t* rows, int64_t count, int64_t inputs, int64_t outputs,
                                     const uint8_t* weights, const float* scale, const float* bias, int64_t zero,
                                     int64_t next, int64_t late, const float* from, const int* from_rows, int64_t stride,
@@ -174,11 +175,11 @@ SIMCSE_TEST simcse_testing_attend(int64_t kind, int64_t result, const float* q, 
 }
 
 // A layer made of constants and run. `sizes`: precision (0 int8, 1 bf16, 2 fp32), whether only first tokens come out,
-// heads, activation, hidden, features, threads, sentences, tokens. `weights`: those of query, key, value, output, up and
-// down. `floats`: epsilon; scale and bias of these; smooth and scale of the inputs of attention, output, up and down;
-// gamma and beta of both norms. -1 where the constants are refused, -2 where memory is.
-SIMCSE_TEST simcse_testing_layer(const int64_t* sizes, const uint8_t* weights, const float* floats, const uint8_t* zeros,
-                                 const int64_t* lengths, const float* states, float* output) {
+// heads, activation, hidden, features, threads, sentences, tokens. `weights`: those of query, key, value, output, up
+// and down. `floats`: epsilon; scale and bias of these; smooth and scale of the inputs of attention, output, up and
+// down; gamma and beta of both norms. -1 where the constants are refused, -2 where memory is.
+SIMCSE_TEST simcse_testing_layer(const int64_t* sizes, const uint8_t* weights, const float* floats,
+                                 const uint8_t* zeros, const int64_t* lengths, const float* states, float* output) {
   LayerSource source = {};
   source.precision = (Precision)sizes[0];
   source.first_only = sizes[1];
@@ -251,8 +252,9 @@ SIMCSE_TEST simcse_testing_pooling(const int64_t* sizes, const float* head_weigh
   Pooling* pooling = make_pooling(source, &reason);
   if (!pooling) return -2;
   Sentences run;
-  const bool done = run.set(lengths, sizes[6], sizes[7]) &&
-                    selected_variant()->run_pooling(*pooling, run, states, other, sizes[3], sizes[4], vectors, sizes[5]);
+  const bool done =
+      run.set(lengths, sizes[6], sizes[7]) &&
+      selected_variant()->run_pooling(*pooling, run, states, other, sizes[3], sizes[4], vectors, sizes[5]);
   release(pooling);
   return done ? 0 : -1;
 }

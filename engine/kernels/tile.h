@@ -74,12 +74,14 @@ SIMCSE_INLINE void rows_tile(int rows, const uint8_t* a, size_t row_bytes, const
 
 // Up to kTileRows rows by `vectors` groups of sixteen columns, at most four.
 template <class Number>
-__attribute__((noinline)) void wide_tile(int rows, int vectors, const uint8_t* a, size_t row_bytes, const uint8_t* columns,
-                                         size_t columns_bytes, size_t fours, const typename Number::Sum* start,
-                                         typename Number::Sum* sums, size_t sums_stride) {
+__attribute__((noinline)) void wide_tile(int rows, int vectors, const uint8_t* a, size_t row_bytes,
+                                         const uint8_t* columns, size_t columns_bytes, size_t fours,
+                                         const typename Number::Sum* start, typename Number::Sum* sums,
+                                         size_t sums_stride) {
   int v = 0;
   if constexpr (kTileVectors == 4) {
-    if (vectors == 4) return rows_tile<Number, 4>(rows, a, row_bytes, columns, columns_bytes, fours, start, sums, sums_stride);
+    if (vectors == 4)
+      return rows_tile<Number, 4>(rows, a, row_bytes, columns, columns_bytes, fours, start, sums, sums_stride);
     if (vectors >= 2) {
       rows_tile<Number, 2>(rows, a, row_bytes, columns, columns_bytes, fours, start, sums, sums_stride);
       v = 2;

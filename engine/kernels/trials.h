@@ -20,8 +20,8 @@ struct Trials {
   void (*multiply)(int kind, const uint8_t* rows, size_t bytes, int count, const Linear& linear, int next, bool late,
                    const float* from, const int* from_rows, size_t stride, Step step, void* to);
   // Single floats into such, others into any kind. False if there is no memory.
-  bool (*attend)(int kind, int result, const float* q, int queries, const float* k, const float* v, int tokens, int head,
-                 float alpha, Step step, uint8_t* to);
+  bool (*attend)(int kind, int result, const float* q, int queries, const float* k, const float* v, int tokens,
+                 int head, float alpha, Step step, uint8_t* to);
 };
 
 }  // namespace simcse
@@ -97,8 +97,8 @@ void try_multiply(int kind, const uint8_t* data, size_t bytes, int count, const 
 }
 
 template <class Number, class Result>
-bool try_attend(const float* q, int queries, const float* k, const float* v, int tokens, int head, float alpha, Step step,
-                uint8_t* to) {
+bool try_attend(const float* q, int queries, const float* k, const float* v, int tokens, int head, float alpha,
+                Step step, uint8_t* to) {
   using Needed = typename AttentionOf<Number>::Space;
   Pieces sizes(nullptr);
   Needed(sizes, tokens, head);
@@ -106,7 +106,8 @@ bool try_attend(const float* q, int queries, const float* k, const float* v, int
   if (!space.memory()) return false;
   Pieces pieces(space.memory());
   const Needed place(pieces, tokens, head);
-  attend<Number, Result>(q, head, queries, k, v, head, tokens, head, alpha, place, to, (size_t)head * Result::kSize, step);
+  attend<Number, Result>(q, head, queries, k, v, head, tokens, head, alpha, place, to, (size_t)head * Result::kSize,
+                         step);
   return true;
 }
 

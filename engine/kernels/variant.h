@@ -12,8 +12,8 @@ struct Variant {
   bool (*run_layer)(const Layer& layer, const Sentences& run, const float* states, float* output, int threads);
   // states [tokens, width]. False if an id or a position is out of range.
   bool (*run_embeddings)(const Embeddings& embeddings, const Sentences& run, const int64_t* ids, float* states);
-  // states and, unless null, other [rows, width] → vectors [sentences, dimension]; `hidden` floats of a row count. False
-  // if there is no memory.
+  // states and, unless null, other [rows, width] → vectors [sentences, dimension]; `hidden` floats of a row count.
+  // False if there is no memory.
   bool (*run_pooling)(const Pooling& pooling, const Sentences& run, const float* states, const float* other,
                       size_t width, int hidden, float* vectors, int dimension);
 #ifdef SIMCSE_TESTING
