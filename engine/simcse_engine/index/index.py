@@ -39,11 +39,13 @@ from .writing import Writing
 class Index(ForkAware):
     """Sentences that can be searched by meaning, kept in a folder.
 
-    >>> with Index.create("talks", artifact) as index:
-    ...     index.add(["A man plays a guitar.", "The stock market fell."], metadata=[{"year": 2021}, {"year": 2008}])
-    ...     index.search(["Someone makes music."], k=1, where={"year": {"$gte": 2020}})
-    [0, 1]
-    [[Hit(key=0, score=0.6203, text='A man plays a guitar.', metadata={'year': 2021})]]
+    Examples:
+        >>> with Index.create("talks", artifact) as index:
+        ...     texts = ["A man plays a guitar.", "The stock market fell."]
+        ...     index.add(texts, metadata=[{"year": 2021}, {"year": 2008}])
+        ...     index.search(["Someone makes music."], k=1, where={"year": {"$gte": 2020}})
+        [0, 1]
+        [[Hit(key=0, score=0.6203, text='A man plays a guitar.', metadata={'year': 2021})]]
 
     When a method has returned, what it did survives whatever happens to the process. One process may write at a time
     while any number of them read, and a search finds everything that any process added before it began. An index may be
