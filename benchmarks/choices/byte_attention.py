@@ -1,6 +1,7 @@
-"""What does attention in bytes cost? Cosines to float32 of the real MiniLM, with attention's operands rounded step by step.
+"""What does attention in bytes cost? Cosines to float32 of the real MiniLM, attention's operands rounded step by step.
 
-All else stays float32, so the cosines show attention alone. Short texts are sentences, long ones a dozen of them joined.
+All else stays float32, so the cosines show attention alone. Short texts are sentences, long ones a dozen of them
+joined.
 The roundings are those of ``engine/kernels/byte_attention.h``, and of its alternative, pairs of bfloat16.
 """
 
