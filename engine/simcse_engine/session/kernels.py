@@ -119,7 +119,7 @@ def kernels_for(artifact: Path, device: str) -> Kernels:
     """
     if device != "cpu":
         return NO_KERNELS
-    if os.environ.get(VARIABLE):
+    if os.environ.get(VARIABLE, "") not in ("", NONE):
         chosen_variant(load_library())  # a wrong value is an error whatever the graph
     with as_artifact_error(artifact):
         graph = (artifact / GRAPH).read_bytes()

@@ -63,6 +63,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *variants: str, features: tuple[st
 
 def test_the_best_that_was_tried_runs(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, "amx", "avx512vnni", "avx2")
+    assert kernels_for(ours, "cpu") == Kernels(variant="amx")
+    monkeypatch.setattr(kernels, "UNTRIED", {"amx"})
     assert kernels_for(ours, "cpu") == Kernels(variant="avx512vnni")
 
 
@@ -78,6 +80,9 @@ def test_none_is_heeded_and_no_fault(ours: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(VARIABLE, "none")
     assert kernels_for(ours, "cpu") == Kernels(reason="SIMCSE_KERNELS is none")
     stand_in(monkeypatch)
+    assert kernels_for(ours, "cpu") == Kernels(reason="SIMCSE_KERNELS is none")
+    # Nothing of a library in doubt is loaded.
+    monkeypatch.setattr(kernels, "load_library", None)
     assert kernels_for(ours, "cpu") == Kernels(reason="SIMCSE_KERNELS is none")
 
 
