@@ -46,8 +46,8 @@ class Encoder(ForkAware):
     ...     encoder.encode(["A man plays a guitar.", "Someone makes music."]).shape
     (2, 384)
 
-    A sentence's vector does not depend on what it is encoded with (to 1e-6). One encoder may be used from many threads
-    at once. It can be pickled (by path), and works in a child process after `fork` or `spawn`.
+    A sentence's vector does not depend on what it is encoded with (to 1e-6, in int8 to the bit). One encoder may be
+    used from many threads at once. It can be pickled (by path), and works in a child process after `fork` or `spawn`.
 
     Attributes:
         manifest: what is known of the artifact.
