@@ -13,7 +13,6 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from .artifact.manifest import Manifest
 from .errors import ArtifactError, ClosedError
 from .inputs import OptimizeFor
 from .machine.limits import naming_limits
-from .schedule import Limits, limits_for, make_batches
+from .schedule import Limits, limits_for, make_batches, shared
 from .session.kernels import NO_KERNELS, Kernels
 from .session.opening import open_session
 from .session.session import Session
@@ -96,10 +95,7 @@ class Runner:
                     parts.append((batch, _done(session.run(*_end_to_end(ids, batch)))))
                 return Pending(parts)
         session = self.single()
-        # With less than a full batch per worker, smaller batches keep every worker busy.
-        share = max(limits.full_batch_tokens, -(-total // self._side_by_side))
-        limits = replace(limits, batch_tokens=min(limits.batch_tokens, share))
-        batches = make_batches(lengths, limits, mixed=self._mixed)
+        batches = make_batches(lengths, shared(limits, lengths, self._side_by_side), mixed=self._mixed)
         # Laid end to end here, not on the worker: so the lists of ids, five times the size, need not wait for it.
         inputs = [_end_to_end(ids, batch) for batch in batches]
         # All of them or none: `close` comes before or after.

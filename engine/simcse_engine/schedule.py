@@ -43,8 +43,9 @@ class Limits:
     batch_sentences: int | None = None
 
 
-# Our kernels cut a run into tiles of whole sentences themselves, and each wants several of them.
-KERNEL_LIMITS = Limits(mixed_padding=None)
+# Our kernels cut a run into tiles of whole sentences themselves, which threads share; the larger a run, the more tiles
+# use a layer's weights while these are in cache. Smaller windows are tokenized while others run.
+KERNEL_LIMITS = Limits(batch_tokens=2048, full_batch_tokens=2048, mixed_padding=None, window_texts=512)
 
 # A GPU needs thousands of rows per product, and no batch waits for another of its length. Attention without padding
 # pays for mixed lengths with idle blocks. Predicted; `python -m benchmarks.gpu` measures other sizes.
@@ -68,6 +69,22 @@ def limits_for(manifest: Manifest, device: str, *, kernels: bool = False) -> Lim
     if device == "cpu":
         return Limits()
     return _GPU_FP32_LIMITS if manifest.precision == "fp32" else GPU_LIMITS
+
+
+def shared(limits: Limits, lengths: Sequence[int], workers: int) -> Limits:
+    """The limits for sentences of these lengths, such that all of ``workers`` are busy until the end.
+
+    With less than a full batch per worker, batches are smaller. In our kernels, which take batches of any size, workers
+    get equally many of nearly equal sizes: a few large batches would leave one worker idle while the other runs the
+    last, and each batch reads all weights.
+    """
+    total = sum(lengths)
+    if limits.mixed_padding is None:
+        batches = workers * -(-total // (workers * limits.batch_tokens))
+        # Each batch but the last is filled up to less than a sentence, so there are no more of them than that.
+        return replace(limits, batch_tokens=-(-total // batches) + max(lengths) - 1)
+    share = max(limits.full_batch_tokens, -(-total // workers))
+    return replace(limits, batch_tokens=min(limits.batch_tokens, share))
 
 
 def make_batches(lengths: Sequence[int], limits: Limits, *, mixed: bool = True) -> list[list[int]]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simcse_engine.artifact.opening import open_artifact
-from simcse_engine.schedule import GPU_LIMITS, KERNEL_LIMITS, Limits, limits_for, make_batches, windows
+from simcse_engine.schedule import GPU_LIMITS, KERNEL_LIMITS, Limits, limits_for, make_batches, shared, windows
 
 LIMITS = st.builds(
     lambda batch, share, padding: Limits(
@@ -86,6 +86,17 @@ def test_without_mixing_each_length_takes_as_few_runs_as_it_can(lengths: list[in
     # By their tokens, so that what takes longest begins first.
     tokens = [sum(lengths[i] for i in batch) for batch in batches]
     assert tokens == sorted(tokens, reverse=True)
+
+
+@given(lengths=LENGTHS.filter(bool), batch=st.integers(1, 600), workers=st.integers(1, 9))
+def test_in_kernels_workers_get_equally_many_batches_of_nearly_equal_sizes(
+    lengths: list[int], batch: int, workers: int
+) -> None:
+    limits = shared(replace(KERNEL_LIMITS, batch_tokens=batch), lengths, workers)
+    sizes = [sum(lengths[i] for i in each) for each in make_batches(lengths, limits)]
+    assert len(sizes) <= workers * -(-sum(lengths) // (workers * batch))
+    assert all(size < batch + max(lengths) for size in sizes)
+    assert all(abs(a - b) < max(lengths) for a, b in itertools.combinations(sizes[:-1], 2))
 
 
 @given(lengths=LENGTHS, batch=st.integers(1, 600))
