@@ -1,14 +1,16 @@
 """The command encode as its users meet it: files, what stands on stdout and what on stderr."""
 
+import contextlib
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -235,16 +237,26 @@ def test_encode_to_a_pipe(artifact: Path, lines: Path, expected: np.ndarray, tmp
     np.testing.assert_allclose([json.loads(line)["vector"] for line in output.splitlines()], expected, atol=1e-6)
 
 
+def feed(pipe: IO[bytes], lines: bytes) -> None:
+    """Write all of it, or what the reader of the pipe takes until it ends."""
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write(lines)
+        pipe.flush()
+
+
 def test_a_pipe_gets_each_block_at_once(artifact: Path) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with start("encode", artifact, "-o", "-", **pipes) as process:
-        # Three windows, and no end: the first is encoded, and waits for nobody.
-        process.stdin.write(b"the cat is on the mat\n" * 6144)
-        process.stdin.flush()
+        # At least three windows, and no end: the first is encoded, and waits for nobody. They are more than a pipe
+        # holds, so they are written while vectors may come already.
+        writer = threading.Thread(target=feed, args=(process.stdin, b"the cat is on the mat\n" * 6144))
+        writer.start()
         assert json.loads(process.stdout.readline())["text"] == "the cat is on the mat"
         # Its reader has seen enough.
         process.stdout.close()
-        process.stdin.close()
+        writer.join(60)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         assert process.wait(60) == 1
         assert process.stderr.read() == b""
 
