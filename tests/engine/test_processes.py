@@ -12,7 +12,7 @@ from simcse_engine import Encoder
 from simcse_engine.errors import ArtifactNotFoundError
 from support.child import run_script
 
-TEXTS = [" ".join(["the", "man", "plays", "guitar"][(i * j) % 4] for j in range(i % 30)) for i in range(300)]
+TEXTS = [" ".join(["the", "man", "plays", "guitar"][(i * j + i // 60) % 4] for j in range(i % 30)) for i in range(300)]
 
 pytestmark = pytest.mark.usefixtures("with_and_without")
 

@@ -65,7 +65,7 @@ def test_what_fails_becomes_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("model_name", "features", "affinity", "cgroup_quota", "usable_cpus"):
         monkeypatch.setattr(cpu, name, broken)
     report = doctor.examine()
-    assert len(report.facts.unknown) == 8 + ("onnxruntime-ep-nv-tensorrt-rtx-cu13" in report.facts.nvidia)
+    assert len(report.facts.unknown) == 9 + ("onnxruntime-ep-nv-tensorrt-rtx-cu13" in report.facts.nvidia)
     assert not report.healthy
     assert "no such luck" in report.render()
     json.dumps(report.to_json())
