@@ -42,8 +42,6 @@ struct ByteAttentionSpace {
   }
 };
 
-SIMCSE_INLINE Floats magnitude(Floats x) { return from_bits(bits(x) & all(0x7fffffff)); }
-
 // The step of numbers whose largest magnitude is `most`, and its inverse; zeros stay zero.
 SIMCSE_INLINE Floats step_of(Floats most, Floats& inverse) {
   inverse = most > all(1e-30f) ? all(127.f) / most : all(0.f);

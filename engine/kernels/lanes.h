@@ -41,6 +41,7 @@ SIMCSE_INLINE Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
 SIMCSE_INLINE Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
 SIMCSE_INLINE Ints bits(Floats x) { return (Ints)x; }
 SIMCSE_INLINE Floats from_bits(Ints x) { return (Floats)x; }
+SIMCSE_INLINE Floats magnitude(Floats x) { return from_bits(bits(x) & all(0x7fffffff)); }
 SIMCSE_INLINE Floats root(Floats x) { return __builtin_elementwise_sqrt(x); }
 
 // The first `count` lanes of x, and `other` in the rest.

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdint.h>
 #include <time.h>
-#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -20,10 +19,10 @@ constexpr int kMost = 256;
 constexpr int64_t kSpinNanoseconds = 100000;
 // A thread that waits spins so often before it lets others have its core, and then between one such time and the next.
 // A helper then looks at the clock, too.
-constexpr int kSpins = 256, kSpinsBetweenYields = 32;
+constexpr unsigned kSpins = 256, kSpinsBetweenYields = 32;
 
 // Waits a moment; where that has been going on, lets others have the core, such as the thread that is waited for.
-void pause(int spins) {
+void pause(unsigned spins) {
 #if defined(__x86_64__)
   _mm_pause();
 #else
@@ -79,7 +78,7 @@ void take_part(int thread) {
 void* help(void* number) {
   const int thread = (int)(intptr_t)number;
   int64_t last = now();
-  for (int spins = 0;; spins++) {
+  for (unsigned spins = 0;; spins++) {
     if (has_parts(read(board.ticket)) && thread < __atomic_load_n(&board.threads, __ATOMIC_RELAXED)) {
       take_part(thread);
       last = now();
@@ -171,7 +170,7 @@ void Team::share(int parts, void (*work)(void*, int, int), void* context) {
     pthread_mutex_unlock(&lock);
   }
   take_part(0);
-  for (int spins = 0; __atomic_load_n(&board.done, __ATOMIC_ACQUIRE) < (uint32_t)parts; spins++) pause(spins);
+  for (unsigned spins = 0; __atomic_load_n(&board.done, __ATOMIC_ACQUIRE) < (uint32_t)parts; spins++) pause(spins);
 }
 
 }  // namespace simcse

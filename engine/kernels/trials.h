@@ -42,11 +42,10 @@ void try_function(int which, const float* x, int count, float factor, float* y) 
       case 0: out = exp2(in, all(factor)); break;
       case 1: out = sigmoid(in); break;
       case 2: out = tanh(in); break;
-      case 3: out = erf(in); break;
-      case 4: out = gelu(in); break;
-      case 5: out = rough_gelu(in); break;
-      case 6: out = to_floats(weights_of(in, all(factor))); break;
-      default: out = activated((Activation)(which - 7), in);
+      case 3: out = gelu(in); break;
+      case 4: out = rough_gelu(in); break;
+      case 5: out = to_floats(weights_of(in, all(factor))); break;
+      default: out = activated((Activation)(which - 6), in);
     }
     store(y + i, out);
   }

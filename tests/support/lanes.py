@@ -16,7 +16,7 @@ KINDS = (BYTES, PAIRS, SINGLES)
 TYPES = (np.uint8, np.uint16, np.float32)
 
 # By their places in the kernels' table; activations follow.
-FUNCTIONS = ("exp2", "sigmoid", "tanh", "erf", "gelu", "rough_gelu", "weights")
+FUNCTIONS = ("exp2", "sigmoid", "tanh", "gelu", "rough_gelu", "weights")
 ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "silu", "relu", "tanh")
 
 

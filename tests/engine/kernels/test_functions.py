@@ -16,10 +16,6 @@ EXTREMES = np.array(
 )
 
 
-def exact_erf(x: np.ndarray) -> np.ndarray:
-    return np.vectorize(math.erf, otypes=[np.float64])(x)
-
-
 def exact_sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(x / 2))
 
@@ -32,7 +28,6 @@ def exact_gelu(x: np.ndarray) -> np.ndarray:
 EXACT = {
     "sigmoid": exact_sigmoid,
     "tanh": np.tanh,
-    "erf": exact_erf,
     "gelu": exact_gelu,
     "activation gelu": exact_gelu,
     "activation gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
@@ -64,7 +59,7 @@ def test_powers_of_two_in_two_bytes(kernels: Kernels) -> None:
     assert (np.abs(on_grid(kernels, "weights", x) - exact) <= 0.5 + 1.1e-4 * exact).all()
 
 
-@pytest.mark.parametrize(("name", "bound"), [("erf", 4e-7), ("sigmoid", 2e-7), ("tanh", 4e-7)])
+@pytest.mark.parametrize(("name", "bound"), [("sigmoid", 2e-7), ("tanh", 1.5e-7)])
 def test_functions_of_limited_range(kernels: Kernels, name: str, bound: float) -> None:
     assert np.abs(on_grid(kernels, name, GRID) - EXACT[name](GRID.astype(np.float64))).max() < bound
 
@@ -73,6 +68,8 @@ def test_functions_of_limited_range(kernels: Kernels, name: str, bound: float) -
 def test_activations(kernels: Kernels, name: str) -> None:
     x = GRID.astype(np.float64)
     error = np.abs(on_grid(kernels, name, GRID) - EXACT[name](x))
+    if name.endswith("gelu") and "quick" not in name:
+        assert (error <= 1.5e-7 + 6e-8 * np.abs(x)).all()  # half a last bit of x
     assert (error <= 4e-7 * np.maximum(np.abs(x), 1)).all()
 
 
