@@ -74,7 +74,8 @@ def nothing_leaks(kernels: Kernels) -> Iterator[None]:
     """Sessions that ended and graphs that were refused leave no memory."""
     before = kernels.call("simcse_testing_allocations", 2**62)
     yield
-    gc.collect()
+    if kernels.call("simcse_testing_allocations", 2**62) != before:
+        gc.collect()  # an error's frames may have held a session
     assert kernels.call("simcse_testing_allocations", 2**62) == before
 
 
