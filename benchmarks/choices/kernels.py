@@ -38,7 +38,7 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "tile of 4 x 64": ("tile.h", _ROWS, _ROWS.replace("6", "4")),
     "tile of 6 x 16": ("tile.h", _ROWS, _ROWS.replace("kTileVectors = 4", "kTileVectors = 1")),
     "tile inlined": ("tile.h", _TILE, "SIMCSE_INLINE void tile("),
-    "gelu as before floats": ("product.h", _GELU, "gelu(x[v])"),
+    "gelu of float32": ("product.h", _GELU, "gelu(x[v])"),
     "gelu left out (wrong vectors)": ("product.h", _GELU, "x[v]"),
     "16 tokens a tile": ("sentences.h", _TOKENS, _TOKENS.replace("64", "16")),
     "32 tokens a tile": ("sentences.h", _TOKENS, _TOKENS.replace("64", "32")),

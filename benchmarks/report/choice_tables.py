@@ -78,7 +78,7 @@ def _about(result: Mapping[str, Any]) -> str:
 
 
 _TILE = ("tile of 4 x 64", "tile of 6 x 16", "tile inlined")
-_GELU = ("gelu as before floats", "gelu left out (wrong vectors)")
+_GELU = ("gelu of float32", "gelu left out (wrong vectors)")
 _GRANULARITY = (
     *(f"{count} tokens a tile" for count in (16, 32, 128, 256)),
     *(f"{count} rows a chunk" for count in (24, 256)),
