@@ -51,7 +51,7 @@ $(VENV)/.ready: pyproject.toml Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; make PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --retries 0 --timeout 15 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || $(PIP) install $(TORCH)
-	SIMCSE_BUILD_KERNELS=0 $(PIP) install --editable '.[cpu,export,tensorrt-rtx,arrow,plot,docs,test,dev]'
+	SIMCSE_BUILD_KERNELS=0 $(PIP) install --editable '.[cpu,export,tensorrt-rtx,arrow,plot,serve,docs,test,dev]'
 	touch $@
 
 # The native library, compiled by the environment's own ziglang or CXX; what did not change is not compiled again.

@@ -26,6 +26,9 @@ READERS = {
     "matplotlib": {"measure/plot.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
+    "uvicorn": {"serve/server.py"},
+    "orjson": {"serve/arrays.py"},
+    "msgspec": {f"serve/{name}.py" for name in ("application", "http", "problems", "routes/tei")},
     "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "schema", "store", "transactions")},
 }
 
@@ -92,7 +95,7 @@ def test_one_file_makes_sessions_of_the_runtime() -> None:
 ORDER = {
     ENGINE: (
         "_version pieces wording < errors < machine < files < artifact < inputs session tokenizer < distinct "
-        "schedule < runner < pipeline < encoder < index measure < compiling doctor simcse < cli"
+        "schedule < runner < pipeline < encoder < batching index measure < compiling doctor serve simcse < cli"
     ),
     ENGINE / "session": "feeds kernels maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
@@ -112,11 +115,14 @@ ORDER = {
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
+    ENGINE / "serve": "arrays options problems < http < service < routes < application < server",
+    ENGINE / "serve/routes": "route < operations tei < table",
+    ENGINE / "batching": "cache job < queue < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
         "bars streams widths < parser signals < arguments < output program < info < "
-        "bench compile doctor encode evaluate index search similarity verify < main < __main__"
+        "bench compile doctor encode evaluate index search serve similarity verify < main < __main__"
     ),
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
     EXPORT / "checkpoint": (
@@ -221,7 +227,7 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
     assert found is not None
     stated = {name.replace("-", "_") for name in re.findall(r'"([\w-]+)', found[1])}
     used = set().union(*(tops(path) for path in files(ENGINE))) - _standard_library() - {"simcse_engine"}
-    # The runtime, its plugin, formats and plots are extras.
+    # The runtime, its plugin, formats, plots and serving are extras.
     assert stated == used - {
         "onnxruntime",
         "onnxruntime_ep_nv_tensorrt_rtx",
@@ -229,6 +235,9 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
         "zstandard",
         "compression",
         "matplotlib",
+        "msgspec",
+        "orjson",
+        "uvicorn",
     }
 
 

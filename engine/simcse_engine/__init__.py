@@ -13,10 +13,12 @@ from .encoder import Encoder
 from .errors import IndexWarning, KernelsWarning, SimCSEError, TruncationWarning, UnverifiedWarning
 
 if TYPE_CHECKING:
+    from .batching import AsyncEncoder
     from .index import Hit, Index
     from .simcse import SimCSE
 
 __all__ = [
+    "AsyncEncoder",
     "Encoder",
     "Hit",
     "Index",
@@ -37,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from . import index
 
         return getattr(index, name)
+    if name == "AsyncEncoder":
+        from .batching import AsyncEncoder  # it imports asyncio
+
+        return AsyncEncoder
     if name == "SimCSE":
         # It imports the index.
         from .simcse import SimCSE

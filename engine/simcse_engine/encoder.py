@@ -33,10 +33,10 @@ from .machine.cpu import usable_cpus
 from .machine.forks import ForkAware, register
 from .machine.limits import naming_limits
 from .pipeline import Rescued, submit_windows
-from .runner import Runner
+from .runner import Pending, Runner
 from .schedule import windows
 from .session.kernels import kernels_for
-from .tokenizer import Tokenizer
+from .tokenizer import Tokenizer, Tokens
 
 
 class Encoder(ForkAware):
@@ -216,6 +216,14 @@ class Encoder(ForkAware):
     ) -> Iterator[NDArray[np.float32]]:
         """As `stream`, for an index: Ctrl-C leaves in ``rescued`` what had been encoded of the window under way."""
         return self._stream(texts, self._policy(None), progress, rescued)
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Token ids of texts that `simcse_engine.inputs.check_texts` has passed, cut at ``max_tokens``."""
+        return self._tokenizer.encode(texts)
+
+    def submit(self, ids: Sequence[list[int]]) -> Pending:
+        """Run sentences, given by the token ids of `tokenize`; their vectors are awaited by the result's `write`."""
+        return self._runner.submit(ids)
 
     def _stream(
         self, texts: Iterable[str], policy: Truncate, progress: Callable[[int], Any] | None, rescued: Rescued | None

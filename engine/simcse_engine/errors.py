@@ -19,6 +19,7 @@ SimCSEError
 ├── InputValueError          texts or options with a wrong value (also a ValueError)
 │   └── TruncationError          a text is longer than max_tokens and truncate="error"
 ├── ClosedError              use after close()
+├── QueueFullError           too much is waiting already to accept more
 ├── OutputError              a result cannot be written to its place
 │   └── DiskFullError            the disk, or the quota on it, has no more room
 ├── LimitError               this process may have no more open files, threads or memory
@@ -111,6 +112,18 @@ class TruncationError(InputValueError):
 
 class ClosedError(SimCSEError):
     """The encoder or index was used after ``close()``."""
+
+
+class QueueFullError(SimCSEError):
+    """Too much is waiting already to accept more.
+
+    Attributes:
+        retry_after_s: seconds until what waits now will be done, as estimated from the speed of late.
+    """
+
+    def __init__(self, *message: str | Wording, retry_after_s: float = 1.0) -> None:
+        super().__init__(*message)
+        self.retry_after_s = retry_after_s
 
 
 class OutputError(SimCSEError):

@@ -7,13 +7,13 @@ A command imports what it needs when it runs, so that ``--help`` is quick.
 from collections.abc import Sequence
 
 from .._version import __version__
-from . import bench, compile, doctor, encode, evaluate, index, info, search, similarity, verify
+from . import bench, compile, doctor, encode, evaluate, index, info, search, serve, similarity, verify
 from .arguments import PROGRAM
 from .parser import Parser
 from .program import run_program
 
 # In the order of `--help`.
-_COMMANDS = (encode, similarity, info, verify, evaluate, bench, compile, index, search, doctor)
+_COMMANDS = (encode, similarity, info, verify, evaluate, bench, compile, index, search, serve, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

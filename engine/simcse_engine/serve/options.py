@@ -1,0 +1,36 @@
+"""ServeOptions: the limits and names of a service."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """The limits of a service; names and meanings are text-embeddings-inference's where it has them.
+
+    Attributes:
+        max_concurrent_requests: requests under way; one more gets 429.
+        max_batch_tokens: about how many tokens the engine takes up together.
+        max_queued_tokens: with so many tokens waiting, requests with texts get 429; None for what the machine encodes
+            in two seconds, measured when the service starts.
+        max_client_batch_size: texts per request; more get 422.
+        payload_limit: bytes of a request's body; more get 413.
+        auto_truncate: cut texts longer than the artifact's ``max_tokens``, instead of 413, where a request does not
+            say.
+        api_key: what requests must bring as ``Authorization: Bearer …``; None for no key.
+        cache_bytes: memory for vectors by text; 0 for no cache.
+        model_name: the name that answers bear; None for the artifact's source.
+        body_timeout_s: seconds in which a request's body must arrive, or 408.
+        log_texts: whether logs may hold callers' texts.
+    """
+
+    max_concurrent_requests: int = 512
+    max_batch_tokens: int = 4096
+    max_queued_tokens: int | None = None
+    max_client_batch_size: int = 2048
+    payload_limit: int = 2_000_000
+    auto_truncate: bool = False
+    api_key: str | None = None
+    cache_bytes: int = 0
+    model_name: str | None = None
+    body_timeout_s: float = 30.0
+    log_texts: bool = False

@@ -1,0 +1,52 @@
+"""Problem: why a request gets no result, in the shape that its route's clients read."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+Style = Literal["openai", "tei"]
+
+# By status: OpenAI's `type`, and text-embeddings-inference's `error_type`.
+_KINDS = {
+    400: ("invalid_request_error", "validation"),
+    401: ("authentication_error", "unauthorized"),
+    404: ("not_found_error", "not_found"),
+    405: ("invalid_request_error", "method_not_allowed"),
+    408: ("timeout_error", "timeout"),
+    409: ("conflict_error", "conflict"),
+    413: ("invalid_request_error", "validation"),
+    422: ("invalid_request_error", "validation"),
+    429: ("rate_limit_error", "overloaded"),
+    500: ("server_error", "backend"),
+    503: ("server_error", "unhealthy"),
+    507: ("server_error", "disk_full"),
+}
+
+
+class Problem(Exception):  # noqa: N818 - what HTTP calls a problem
+    """Ends a request with a status of 400 or more.
+
+    Attributes:
+        status: of HTTP.
+        message: what was found, what was expected, what to do.
+        param: the member of the request's body that is wrong, if one is.
+        headers: to send along.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.headers = headers or {}
+
+    def body(self, style: Style) -> bytes:
+        """The JSON document that says so."""
+        openai, tei = _KINDS[self.status]
+        if style == "openai":
+            error = {"message": self.message, "type": openai, "param": self.param, "code": tei}
+            return msgspec.json.encode({"error": error})
+        return msgspec.json.encode({"error": self.message, "error_type": tei})

@@ -1,0 +1,6 @@
+"""All routes."""
+
+from . import operations, tei
+from .route import Route
+
+ROUTES: tuple[Route, ...] = (*tei.ROUTES, *operations.ROUTES)
