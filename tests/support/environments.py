@@ -1,10 +1,12 @@
-"""Other releases of the libraries that we read, laid over this environment for a script in a process of its own."""
+"""Other distributions than this environment's, for a script in a process of its own: laid over it, or apart from it."""
 
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import venv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,29 +25,61 @@ def overlay(*requirements: str) -> Path:
     >>> run_script("import onnxruntime; print(onnxruntime.__version__)", PYTHONPATH=str(overlay("onnxruntime==1.22.0")))
     1.22.0
     """
-    wanted = " ".join(sorted(requirements))
-    name = hashlib.sha256(f"{sys.version_info[:2]} {wanted}".encode()).hexdigest()[:16]
+    return kept(_digest(*requirements), lambda folder: _install(requirements, "--no-deps", "--target", str(folder)))
+
+
+def environment(name: str, *requirements: str) -> Path:
+    """The Python of a virtual environment with these distributions and what they depend on, and nothing of ours.
+
+    Run it, and no other program beside it: those know the folder under the name that it had while it was made. Skips
+    the test where pip cannot install them.
+
+    >>> run_script("import openai; print(openai.__version__)", python=environment("openai", "openai==3.57.0"))
+    3.57.0
+    """
+
+    def make(folder: Path) -> None:
+        venv.create(folder, symlinks=True)
+        # Without bytecode, which Python writes for those modules that a test imports.
+        _install(requirements, "--no-compile", python=folder / "bin/python")
+
+    return kept(f"{name}-{_digest(*requirements)}", make) / "bin/python"
+
+
+def kept(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder of this name among those kept; ``make`` fills an empty one where there is none.
+
+    It appears whole or not at all. Of two processes that make it at once, the first to finish leaves its own.
+    """
     folder = KEPT / name
     if folder.is_dir():
         return folder
-    unfinished = KEPT / f"{name}-{os.getpid()}"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    unfinished = folder.with_name(f"{folder.name}-{os.getpid()}")
+    unfinished.mkdir(parents=True, exist_ok=True)
     try:
-        result = subprocess.run(
-            [*command, "--target", str(unfinished), *requirements],
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-        if result.returncode != 0:
-            pytest.skip(f"pip cannot install {wanted}: {result.stderr.strip().splitlines()[-1:]}")
+        make(unfinished)
         unfinished.rename(folder)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"pip does not install {wanted} within {_SECONDS} s")
     except OSError:  # another process was quicker
         if not folder.is_dir():
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def _digest(*requirements: str) -> str:
+    wanted = " ".join(sorted(requirements))
+    return hashlib.sha256(f"{sys.version_info[:2]} {wanted}".encode()).hexdigest()[:16]
+
+
+def _install(requirements: tuple[str, ...], *options: str, python: Path | None = None) -> None:
+    """Install by this environment's pip, into another environment where its ``python`` is given."""
+    wanted = " ".join(sorted(requirements))
+    command = [sys.executable, "-m", "pip", *(["--python", str(python)] if python else [])]
+    command += ["install", "--quiet", "--disable-pip-version-check", *options, *requirements]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"pip does not install {wanted} within {_SECONDS} s")
+    if result.returncode != 0:
+        pytest.skip(f"pip cannot install {wanted}: {result.stderr.strip().splitlines()[-1:]}")
