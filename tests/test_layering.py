@@ -28,7 +28,7 @@ READERS = {
     "usearch": {"index/ann/usearch.py"},
     "uvicorn": {"serve/server.py"},
     "orjson": {"serve/arrays.py"},
-    "msgspec": {f"serve/{name}.py" for name in ("application", "http", "problems", "routes/tei")},
+    "msgspec": {f"serve/{name}.py" for name in ("application", "http", "problems", "routes/openai", "routes/tei")},
     "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "schema", "store", "transactions")},
 }
 
@@ -116,7 +116,7 @@ ORDER = {
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "serve": "arrays options problems < http < service < routes < application < server",
-    ENGINE / "serve/routes": "route < operations tei < table",
+    ENGINE / "serve/routes": "route < checks < openai operations tei < table",
     ENGINE / "batching": "cache job < queue < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import os
+import re
 import uuid
 from typing import Any
 
@@ -30,6 +31,8 @@ from .service import Service
 
 # A client is watched for its leaving from so many seconds on: most answers are quicker, and a watch costs a task.
 _WATCH_AFTER_S = 0.05
+# Where msgspec's messages name the member that is wrong.
+_MEMBER = re.compile(r" - at `\$\.(\w+)")
 
 
 def app(
@@ -101,7 +104,7 @@ class Application:
             style = "tei" if route is None else route.style
             response = Response(
                 problem.body(style),
-                problem.status,
+                problem.status_in(style),
                 headers=[(name.encode(), value.encode()) for name, value in problem.headers.items()],
             )
         except Disconnected:
@@ -153,7 +156,12 @@ class Application:
         try:
             return decoder.decode(content)
         except msgspec.ValidationError as error:
-            raise Problem(422, f"the body is not what {route.path} takes: {error}") from None
+            found = _MEMBER.search(str(error))
+            raise Problem(
+                422,
+                f"the body is not what {route.path} takes: {error}",
+                param=None if found is None else found[1],
+            ) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Problem(400, f"the body is not valid JSON in UTF-8: {error}") from None
 

@@ -1,6 +1,10 @@
 """Vectors as clients ask for them: JSON, base64, npy; cut to fewer dimensions."""
 
+import asyncio
+import binascii
 import io
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import orjson
@@ -8,10 +12,28 @@ from numpy.typing import NDArray
 
 NPY = "application/x-npy"
 
+# So many floats are written as JSON within about two milliseconds, and orjson lets no other thread run meanwhile.
+_PIECE_FLOATS = 1 << 16
+_T = TypeVar("_T")
+
 
 def as_json(array: NDArray[np.float32]) -> bytes:
     """JSON of an array, each number in the fewest digits that are read as the same float32."""
     return orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def rows_as_json(vectors: NDArray[np.float32]) -> list[bytes]:
+    """JSON of each of the vectors [n, d]."""
+    rows = np.ascontiguousarray(vectors)
+    return [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) for row in rows]
+
+
+def rows_as_base64(vectors: NDArray[np.float32]) -> list[bytes]:
+    """Each of the vectors [n, d] as a JSON string: the base64 of its float32, little-endian."""
+    size = 4 * vectors.shape[1]
+    content = np.ascontiguousarray(vectors, "<f4").data.cast("B")
+    encode = binascii.b2a_base64
+    return [b'"%b"' % encode(content[start : start + size], newline=False) for start in range(0, len(content), size)]
 
 
 def as_npy(array: NDArray[np.float32]) -> bytes:
@@ -19,6 +41,18 @@ def as_npy(array: NDArray[np.float32]) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
     return file.getvalue()
+
+
+async def in_pieces(vectors: NDArray[np.float32], write: Callable[[NDArray[np.float32]], _T]) -> list[_T]:
+    """What ``write`` makes of the vectors [n, d], some rows at a time; the event loop turns to others in between."""
+    rows = max(1, _PIECE_FLOATS // vectors.shape[1])
+    if len(vectors) <= rows:
+        return [write(vectors)]
+    pieces = []
+    for start in range(0, len(vectors), rows):
+        pieces.append(write(vectors[start : start + rows]))
+        await asyncio.sleep(0)
+    return pieces
 
 
 def cut(vectors: NDArray[np.float32], dimensions: int, *, normalized: bool) -> NDArray[np.float32]:

@@ -23,6 +23,9 @@ _KINDS = {
     507: ("server_error", "disk_full"),
 }
 
+# By status: OpenAI's `code`.
+_CODES = {401: "invalid_api_key", 404: "unknown_url", 429: "rate_limit_exceeded"}
+
 
 class Problem(Exception):  # noqa: N818 - what HTTP calls a problem
     """Ends a request with a status of 400 or more.
@@ -31,22 +34,35 @@ class Problem(Exception):  # noqa: N818 - what HTTP calls a problem
         status: of HTTP.
         message: what was found, what was expected, what to do.
         param: the member of the request's body that is wrong, if one is.
+        code: OpenAI's, if it has one for this.
         headers: to send along.
     """
 
     def __init__(
-        self, status: int, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.param = param
+        self.code = code
         self.headers = headers or {}
+
+    def status_in(self, style: Style) -> int:
+        """The status: OpenAI has 400 for all that is wrong in a request."""
+        return 400 if style == "openai" and self.status == 422 else self.status
 
     def body(self, style: Style) -> bytes:
         """The JSON document that says so."""
         openai, tei = _KINDS[self.status]
         if style == "openai":
-            error = {"message": self.message, "type": openai, "param": self.param, "code": tei}
+            code = self.code or _CODES.get(self.status)
+            error = {"message": self.message, "type": openai, "param": self.param, "code": code}
             return msgspec.json.encode({"error": error})
         return msgspec.json.encode({"error": self.message, "error_type": tei})

@@ -1,6 +1,6 @@
 """All routes."""
 
-from . import operations, tei
+from . import openai, operations, tei
 from .route import Route
 
-ROUTES: tuple[Route, ...] = (*tei.ROUTES, *operations.ROUTES)
+ROUTES: tuple[Route, ...] = (*openai.ROUTES, *tei.ROUTES, *operations.ROUTES)

@@ -1,0 +1,45 @@
+"""What requests ask of vectors, checked before anything is encoded."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import cut, unit
+from ..problems import Problem
+from ..service import Service
+
+Vectors = NDArray[np.float32]
+
+
+def checked_dimensions(
+    service: Service, dimensions: int | None, *, normalize: bool | None = None
+) -> Callable[[Vectors], Vectors]:
+    """What makes of the encoder's vectors those that a request asks for.
+
+    Args:
+        service: whose encoder it is.
+        dimensions: how many numbers of each vector; None for all.
+        normalize: whether vectors have unit length; None for what the artifact gives.
+
+    Raises:
+        Problem: more numbers than there are, or vectors as they were before the artifact's graph normalized them.
+    """
+    most, normalized = service.encoder.dimension, service.encoder.manifest.normalized
+    if dimensions is not None and not 1 <= dimensions <= most:
+        raise Problem(
+            422, f"dimensions is {dimensions}; the vectors have {most}, and can only be cut", param="dimensions"
+        )
+    if normalize is False and normalized:
+        raise Problem(
+            422,
+            "normalize is false, but this artifact's graph gives vectors of unit length; leave it out",
+            param="normalize",
+        )
+    if dimensions is not None and dimensions < most:
+        return lambda vectors: cut(vectors, dimensions, normalized=normalized or normalize is True)
+    return unit if normalize and not normalized else _as_they_are
+
+
+def _as_they_are(vectors: Vectors) -> Vectors:
+    return vectors

@@ -1,0 +1,128 @@
+"""OpenAI's routes (its API reference, "Embeddings" and "Models")."""
+
+import time
+from itertools import chain
+from typing import Annotated, Literal
+
+import msgspec
+
+from ...errors import TruncationError
+from ..arrays import in_pieces, rows_as_base64, rows_as_json
+from ..http import Request, Response
+from ..problems import Problem
+from ..service import Service
+from .checks import checked_dimensions
+from .route import Route
+
+OWNER = "simcse-engine"
+_STARTED = int(time.time())
+
+
+class EmbeddingsRequest(msgspec.Struct, frozen=True):
+    """Texts to encode. Members that are not listed are ignored."""
+
+    input: str | Annotated[list[str | int | list[int]], msgspec.Meta(min_length=1)]
+    model: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    user: str | None = None
+
+
+class Embedding(msgspec.Struct, frozen=True):
+    """The vector of the text at ``index``: numbers, or the base64 of little-endian float32."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens of the request's texts, special tokens included."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsAnswer(msgspec.Struct, frozen=True):
+    """Vectors in the order of the texts."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model that is served."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = _STARTED
+    owned_by: str = OWNER
+
+
+class Models(msgspec.Struct, frozen=True):
+    """The one model that is served."""
+
+    data: list[Model]
+    object: Literal["list"] = "list"
+
+
+async def embeddings(service: Service, request: Request, body: EmbeddingsRequest) -> Response:
+    """Vectors of one or more texts."""
+    dimensions = checked_dimensions(service, body.dimensions)
+    try:
+        encoded = await service.encode(request, _texts(body), None, param="input")
+    except TruncationError as error:
+        raise Problem(400, str(error), param="input", code="context_length_exceeded") from error
+    vectors = dimensions(encoded.vectors)
+    rows = rows_as_base64 if body.encoding_format == "base64" else rows_as_json
+    data = b",".join(
+        b'{"object":"embedding","index":%d,"embedding":%b}' % item
+        for item in enumerate(chain.from_iterable(await in_pieces(vectors, rows)))
+    )
+    tokens = sum(encoded.tokens)
+    return Response(
+        b'{"object":"list","data":[%b],"model":%b,"usage":{"prompt_tokens":%d,"total_tokens":%d}}'
+        % (data, msgspec.json.encode(service.model_name), tokens, tokens)
+    )
+
+
+def _texts(body: EmbeddingsRequest) -> list[str]:
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    for text in texts:
+        if not isinstance(text, str):
+            raise Problem(
+                400,
+                "input holds token ids, which are of another model's vocabulary; send texts (in LangChain: "
+                "OpenAIEmbeddings(check_embedding_ctx_length=False))",
+                param="input",
+            )
+    return texts  # type: ignore[return-value]
+
+
+async def models(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
+    """The one model."""
+    return Response.json(Models([Model(service.model_name)]))
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/embeddings",
+        handler=embeddings,
+        summary="Vectors of texts, as OpenAI's API gives them",
+        takes=EmbeddingsRequest,
+        answers=EmbeddingsAnswer,
+        problems=(400, 413, 429),
+        style="openai",
+    ),
+    Route(
+        method="GET",
+        path="/v1/models",
+        handler=models,
+        summary="The model that is served",
+        answers=Models,
+        style="openai",
+    ),
+)
