@@ -27,6 +27,7 @@ READERS = {
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
     "uvicorn": {"serve/server.py"},
+    "uvloop": {"serve/server.py"},
     "orjson": {"serve/arrays.py"},
     "msgspec": {f"serve/{name}.py" for name in ("application", "http", "problems", "routes/openai", "routes/tei")},
     "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "schema", "store", "transactions")},
@@ -115,7 +116,7 @@ ORDER = {
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
-    ENGINE / "serve": "arrays options problems < http < service < routes < application < server",
+    ENGINE / "serve": "address arrays extra options problems warm < http < service < routes < application < server",
     ENGINE / "serve/routes": "route < checks < openai operations tei < table",
     ENGINE / "batching": "cache job < queue < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
@@ -237,6 +238,7 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
         "matplotlib",
         "msgspec",
         "orjson",
+        "uvloop",
         "uvicorn",
     }
 

@@ -12,7 +12,7 @@ SimCSEError
 │   ├── IndexMismatchError       the encoder or the vectors are of another artifact
 │   ├── IndexDamagedError        a file is missing, truncated or altered
 │   └── IndexVersionError        written in a format that this engine does not read
-├── RuntimeMissingError      onnxruntime is absent, or two builds of it overwrite each other
+├── RuntimeMissingError      onnxruntime is absent, two builds of it overwrite each other, or an extra is not installed
 ├── ProviderError            the requested device cannot run here, or not this artifact
 ├── CompileError             TensorRT, or TensorRT for RTX, makes no plan of a graph
 ├── InputTypeError           texts or options of the wrong type (also a TypeError)
@@ -22,6 +22,7 @@ SimCSEError
 ├── QueueFullError           too much is waiting already to accept more
 ├── OutputError              a result cannot be written to its place
 │   └── DiskFullError            the disk, or the quota on it, has no more room
+├── ListenError              a service cannot listen at its address
 ├── LimitError               this process may have no more open files, threads or memory
 ├── ParityError              vectors differ from the reference model's by more than the precision allows
 └── ExportError              (simcse_export) the checkpoint cannot be exported
@@ -87,7 +88,7 @@ class IndexVersionError(SearchIndexError):
 
 
 class RuntimeMissingError(SimCSEError):
-    """ONNX Runtime is absent, or two builds of it are installed over each other."""
+    """ONNX Runtime is absent, two builds of it are installed over each other, or an extra is not installed."""
 
 
 class ProviderError(SimCSEError):
@@ -132,6 +133,10 @@ class OutputError(SimCSEError):
 
 class DiskFullError(OutputError):
     """The disk, or the quota on it, has no room for what was to be written."""
+
+
+class ListenError(SimCSEError):
+    """A service cannot listen at its address; the message says why."""
 
 
 class LimitError(SimCSEError):

@@ -65,6 +65,7 @@ class AsyncEncoder:
         self.options = options or BatchingOptions()
         self.cache = VectorCache(self.options.cache_bytes) if self.options.cache_bytes else None
         self.queued_tokens = 0
+        self.max_queued_tokens = self.options.max_queued_tokens
         self._rate = 0.0  # tokens per second, of late
         self._lock = threading.Lock()
         self._closed = False
@@ -131,7 +132,7 @@ class AsyncEncoder:
 
     def _admit(self, weight: int) -> None:
         with self._lock:
-            limit = self.options.max_queued_tokens
+            limit = self.max_queued_tokens
             if limit is not None and self.queued_tokens >= limit:
                 raise QueueFullError(
                     f"{self.queued_tokens:,} tokens are waiting, and the limit is {limit:,}; try again later",

@@ -31,6 +31,7 @@ from .service import Service
 
 # A client is watched for its leaving from so many seconds on: most answers are quicker, and a watch costs a task.
 _WATCH_AFTER_S = 0.05
+_SOON = {"retry-after": "1"}
 # Where msgspec's messages name the member that is wrong.
 _MEMBER = re.compile(r" - at `\$\.(\w+)")
 
@@ -86,10 +87,11 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self.service.ready = True
+                self.service.state = "starting"
+                self._warming = asyncio.ensure_future(self.service.warm_up())
                 await send({"type": "lifespan.startup.complete"})
             else:
-                self.service.ready = False
+                self.service.state = "ending"
                 await self.service.batching.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -126,6 +128,8 @@ class Application:
     async def _answer(self, route: Route, request: Request) -> Response:
         if not route.guarded:
             return await route.handler(self.service, request, None)
+        if self.service.state == "starting":
+            raise Problem(503, "the service is starting; /ready says when it takes requests", headers=_SOON)
         if self._authorization is not None:
             shown = request.headers.get(b"authorization", b"")
             if not hmac.compare_digest(shown, self._authorization):

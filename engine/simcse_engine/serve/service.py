@@ -1,6 +1,8 @@
 """Service: what all routes share, and the one way in which they encode."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import Literal
 
 from ..batching import AsyncEncoder, BatchingOptions, Encoded
 from ..encoder import Encoder
@@ -9,20 +11,26 @@ from ..inputs import Truncate
 from .http import Request
 from .options import ServeOptions
 from .problems import Problem
+from .warm import warm
+
+# So many seconds of work may wait, where no option says how much.
+_QUEUED_S = 2
+
+State = Literal["starting", "ready", "ending"]
 
 
 class Service:
     """An encoder, perhaps an index, and their limits.
 
     Attributes:
-        ready: whether it is warm, and takes requests.
+        state: requests are answered from "ready" on. A server that starts and ends the application changes it.
     """
 
     def __init__(self, encoder: Encoder, index: Index | None, options: ServeOptions) -> None:
         self.encoder = encoder
         self.index = index
         self.options = options
-        self.ready = False
+        self.state: State = "ready"
         self.batching = AsyncEncoder(
             encoder,
             BatchingOptions(
@@ -33,9 +41,22 @@ class Service:
         )
 
     @property
+    def ready(self) -> bool:
+        """Whether it is warm, and takes requests."""
+        return self.state == "ready"
+
+    @property
     def model_name(self) -> str:
         """The name that answers bear."""
         return self.options.model_name or self.encoder.manifest.source.id
+
+    async def warm_up(self) -> None:
+        """Encode for a while, on another thread, and set the limit of what may wait; then it is ready."""
+        speed = await asyncio.get_running_loop().run_in_executor(None, warm, self.encoder)
+        if self.options.max_queued_tokens is None:
+            self.batching.max_queued_tokens = round(_QUEUED_S * speed)
+        if self.state == "starting":
+            self.state = "ready"
 
     async def encode(self, request: Request, texts: Sequence[str], truncate: bool | None, *, param: str) -> Encoded:
         """Encode a request's texts within the limits; ``param`` is the member that they are."""
