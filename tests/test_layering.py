@@ -28,6 +28,7 @@ READERS = {
     "usearch": {"index/ann/usearch.py"},
     "uvicorn": {"serve/server.py"},
     "uvloop": {"serve/server.py"},
+    "prometheus_client": {"serve/metrics.py"},
     "orjson": {"serve/arrays.py"},
     "msgspec": {f"serve/{name}.py" for name in ("application", "http", "problems", "routes/openai", "routes/tei")},
     "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "schema", "store", "transactions")},
@@ -116,7 +117,9 @@ ORDER = {
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
-    ENGINE / "serve": "address arrays extra options problems warm < http < service < routes < application < server",
+    ENGINE / "serve": (
+        "address arrays extra logs metrics options problems warm < http < service watch < routes < application < server"
+    ),
     ENGINE / "serve/routes": "route < checks < openai operations tei < table",
     ENGINE / "batching": "cache job < queue < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
@@ -238,6 +241,7 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
         "matplotlib",
         "msgspec",
         "orjson",
+        "prometheus_client",
         "uvloop",
         "uvicorn",
     }

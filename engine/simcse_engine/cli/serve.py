@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -114,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     from ..serve import ServeOptions
     from ..serve.address import Address, url_of
     from ..serve.application import Application
+    from ..serve.logs import logging_json
     from ..serve.server import run as run_server
     from ..serve.service import Service
 
@@ -154,6 +156,8 @@ def run(args: argparse.Namespace) -> int:
             )
         service = Service(encoder, index, options)
         url = url_of(bound)
+
+        at_end.enter_context(logging_json(sys.stderr))
 
         def started() -> None:
             report = {"url": url, "model": service.model_name, "identity": encoder.manifest.identity}

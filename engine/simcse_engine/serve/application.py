@@ -2,9 +2,11 @@
 
 import asyncio
 import hmac
+import logging
+import math
 import os
 import re
-import uuid
+import time
 from typing import Any
 
 import msgspec
@@ -22,15 +24,15 @@ from ..errors import (
     TruncationError,
 )
 from ..index import Index
-from .http import Disconnected, Receive, Request, Response, Scope, Send
+from .http import Disconnected, Header, Receive, Request, Response, Scope, Send
+from .logs import failure, log
 from .options import ServeOptions
-from .problems import Problem
+from .problems import Problem, Style
 from .routes.route import Route
 from .routes.table import ROUTES
 from .service import Service
+from .watch import Watch
 
-# A client is watched for its leaving from so many seconds on: most answers are quicker, and a watch costs a task.
-_WATCH_AFTER_S = 0.05
 _SOON = {"retry-after": "1"}
 # Where msgspec's messages name the member that is wrong.
 _MEMBER = re.compile(r" - at `\$\.(\w+)")
@@ -62,6 +64,8 @@ class Application:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self._watch = Watch(service.options.body_timeout_s)
+        service.metrics.attach(service, self._watch.__len__)
         self._routes: dict[str, dict[str, Route]] = {}
         self._decoders: dict[Route, msgspec.json.Decoder[Any]] = {}
         for route in ROUTES:
@@ -71,8 +75,7 @@ class Application:
             if route.takes is not None:
                 self._decoders[route] = msgspec.json.Decoder(route.takes)
         key = service.options.api_key
-        self._authorization = None if key is None else f"Bearer {key}".encode()
-        self._under_way = 0
+        self._key = None if key is None else key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, or the server's start and end."""
@@ -84,126 +87,206 @@ class Application:
             raise ValueError(f"{scope['type']}: this application speaks HTTP alone")
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self.service.state = "starting"
-                self._warming = asyncio.ensure_future(self.service.warm_up())
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                self.service.state = "ending"
-                await self.service.batching.close()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+        await receive()  # "lifespan.startup"
+        self.service.state = "starting"
+        warming = asyncio.ensure_future(self._warm_up())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # "lifespan.shutdown"
+        self.service.state = "ending"
+        await warming
+        await self.service.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _warm_up(self) -> None:
+        try:
+            await self.service.warm_up()
+        except Exception as error:
+            # /ready stays false, and whoever waits for it reads why.
+            log(logging.ERROR, "warm-up failed", **failure(error, with_message=True))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, uuid.uuid4().hex)
+        request = Request(scope, receive)
         route: Route | None = None
         try:
-            route = self._route(scope)
-            response = await self._answer(route, request)
+            route = self._route(request)
+            if route.guarded:
+                response = await self._answer(route, request)
+            else:
+                response = await route.handler(self.service, request, None)
         except Problem as problem:
-            style = "tei" if route is None else route.style
-            response = Response(
-                problem.body(style),
-                problem.status_in(style),
-                headers=[(name.encode(), value.encode()) for name, value in problem.headers.items()],
-            )
+            response = _response(problem, route)
         except Disconnected:
-            return
-        response.headers.append((b"x-request-id", request.id.encode()))
-        await response.send(send)
+            return self._left(route, request)
+        except asyncio.CancelledError:
+            if request.left:
+                return self._left(route, request)
+            if not request.late and self.service.state != "ending":
+                raise
+            response = _response(_late() if request.late else _ending(), route)
+        except Exception as error:
+            options = self.service.options
+            log(
+                logging.ERROR,
+                "failure",
+                request_id=request.id,
+                route=request.path if route is None else route.path,
+                texts=request.texts or None,
+                **failure(error, with_message=options.log_texts),
+            )
+            message = f"an unexpected error ({type(error).__name__}); the log has more, at request {request.id}"
+            response = _response(Problem(500, message), route)
+        seconds = time.perf_counter() - request.began
+        more = [(b"x-request-id", request.raw_id)]
+        if request.encoded:
+            more += self._encoded(request, seconds)
+        self._note(route, request, response.status, seconds)
+        await response.send(send, more, with_body=request.method != "HEAD")
+        return None
 
-    def _route(self, scope: Scope) -> Route:
-        methods = self._routes.get(scope["path"])
+    def _route(self, request: Request) -> Route:
+        methods = self._routes.get(request.path)
         if methods is None:
-            raise Problem(404, f"there is no {scope['path'][:100]} here; /openapi.json lists what is")
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        route = methods.get(method)
+            raise Problem(404, f"there is no {request.path[:100]!r} here; /openapi.json lists what is")
+        route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
-            allowed = ", ".join(methods)
-            raise Problem(405, f"{scope['path']} takes {allowed}, not {scope['method']}", headers={"allow": allowed})
+            allowed = ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
+            raise Problem(405, f"{request.path} takes {allowed}, not {request.method}", headers={"allow": allowed})
         return route
 
     async def _answer(self, route: Route, request: Request) -> Response:
-        if not route.guarded:
-            return await route.handler(self.service, request, None)
-        if self.service.state == "starting":
-            raise Problem(503, "the service is starting; /ready says when it takes requests", headers=_SOON)
-        if self._authorization is not None:
-            shown = request.headers.get(b"authorization", b"")
-            if not hmac.compare_digest(shown, self._authorization):
+        """The answer of a route that needs the key, and counts as a request under way."""
+        service = self.service
+        if self._key is not None:
+            scheme, _, shown = request.headers.get(b"authorization", b"").partition(b" ")
+            if not hmac.compare_digest(shown.strip(), self._key) or scheme.lower() != b"bearer":
                 raise Problem(
                     401,
                     "the API key is missing or wrong; send Authorization: Bearer KEY",
                     headers={"www-authenticate": "Bearer"},
                 )
-        if self._under_way >= self.service.options.max_concurrent_requests:
+        if service.state == "starting":
+            service.metrics.rejected("starting")
+            raise Problem(503, "the service is starting; /ready says when it takes requests", headers=_SOON)
+        watch = self._watch
+        if len(watch) >= service.options.max_concurrent_requests:
+            service.metrics.rejected("concurrency")
             raise Problem(
                 429,
-                f"{self._under_way} requests are under way, the limit of this service (--max-concurrent-requests)",
-                headers={"retry-after": "1"},
+                f"{len(watch)} requests are under way, the limit of this service (--max-concurrent-requests)",
+                headers=_SOON,
             )
-        self._under_way += 1
+        watch.begin(request)
         try:
-            body = await self._body(route, request)
-            return await self._watched(route, request, body)
+            content = await request.body(service.options.payload_limit)
+            decoder = self._decoders.get(route)
+            body = None if decoder is None else _decoded(decoder, content, route, request)
+            return await route.handler(service, request, body)
+        except SimCSEError as error:
+            if isinstance(error, QueueFullError):
+                service.metrics.rejected("queue")
+            elif isinstance(error, ClosedError):
+                service.metrics.rejected("ending")
+            raise _problem_of(error) from error
         finally:
-            self._under_way -= 1
+            watch.end(request)
 
-    async def _body(self, route: Route, request: Request) -> Any:
-        options = self.service.options
-        content = await request.body(options.payload_limit, options.body_timeout_s)
-        decoder = self._decoders.get(route)
-        if decoder is None:
-            return None
-        try:
-            return decoder.decode(content)
-        except msgspec.ValidationError as error:
-            found = _MEMBER.search(str(error))
-            raise Problem(
-                422,
-                f"the body is not what {route.path} takes: {error}",
-                param=None if found is None else found[1],
-            ) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Problem(400, f"the body is not valid JSON in UTF-8: {error}") from None
+    def _encoded(self, request: Request, seconds: float) -> list[Header]:
+        """Count what was encoded for a request, and say it in headers; times are in milliseconds."""
+        tokens, cut, queue_s, tokenization_s, inference_s, count = 0, 0, 0.0, 0.0, 0.0, 0
+        for each in request.encoded:
+            count += len(each.tokens)
+            tokens += sum(each.tokens)
+            cut += len(each.cut)
+            queue_s += each.queue_s
+            tokenization_s += each.tokenization_s
+            inference_s += each.inference_s
+        self.service.metrics.encoded(count, tokens, cut, queue_s)
+        return [
+            (b"x-total-time", b"%.2f" % (1e3 * seconds)),
+            (b"x-queue-time", b"%.2f" % (1e3 * queue_s)),
+            (b"x-tokenization-time", b"%.2f" % (1e3 * tokenization_s)),
+            (b"x-inference-time", b"%.2f" % (1e3 * inference_s)),
+            (b"x-compute-tokens", b"%d" % tokens),
+            (b"x-compute-characters", b"%d" % request.characters),
+            (b"x-truncated", b"%d" % cut),
+        ]
 
-    async def _watched(self, route: Route, request: Request, body: Any) -> Response:
-        """The handler's answer; the handler is cancelled when the client leaves."""
-        work = asyncio.ensure_future(_translating(route.handler(self.service, request, body)))
-        try:
-            done, _ = await asyncio.wait({work}, timeout=_WATCH_AFTER_S)
-            if not done:
-                leaving = asyncio.ensure_future(request.disconnected())
-                try:
-                    await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    leaving.cancel()
-                if not work.done():
-                    raise Disconnected
-            return work.result()
-        finally:
-            work.cancel()
+    def _left(self, route: Route | None, request: Request) -> None:
+        # nginx's number for it: there was no answer.
+        self._note(route, request, 499, time.perf_counter() - request.began)
+
+    def _note(self, route: Route | None, request: Request, status: int, seconds: float) -> None:
+        """Count a request, and log it where it failed, or where all are logged."""
+        service = self.service
+        service.metrics.answered("other" if route is None else route.path, status, seconds)
+        guarded = route is not None and route.guarded
+        # Probes ask again and again while it starts.
+        failed = status >= 500 and (guarded or status == 500)
+        if failed or service.options.access_log:
+            log(
+                logging.ERROR if failed else logging.INFO,
+                "request",
+                request_id=request.id,
+                method=request.method,
+                route=request.path[:100] if route is None else route.path,
+                status=status,
+                seconds=round(seconds, 6),
+                count=sum(len(each.tokens) for each in request.encoded) or None,
+                tokens=sum(sum(each.tokens) for each in request.encoded) or None,
+                texts=request.texts or None,
+            )
 
 
-async def _translating(answer: Any) -> Response:
-    """The engine's errors as problems."""
+def _decoded(decoder: "msgspec.json.Decoder[Any]", content: bytes, route: Route, request: Request) -> Any:
+    """A body as its route takes it."""
+    # A page of another site can send only this, without asking the browser for permission first.
+    if b"origin" in request.headers and not request.headers.get(b"content-type", b"").startswith(b"application/json"):
+        raise Problem(415, "a page must send its request as application/json")
     try:
-        response: Response = await answer
-    except TruncationError as error:
-        raise Problem(413, f"{error}, or ask to cut it (truncate, or --auto-truncate)") from error
-    except (InputTypeError, InputValueError) as error:
-        raise Problem(422, str(error)) from error
-    except QueueFullError as error:
-        seconds = max(1, round(error.retry_after_s))
-        raise Problem(429, str(error), headers={"retry-after": str(seconds)}) from error
-    except DiskFullError as error:
-        raise Problem(507, str(error)) from error
-    except IndexLockedError as error:
-        raise Problem(409, str(error)) from error
-    except (ClosedError, LimitError) as error:
-        raise Problem(503, str(error)) from error
-    except SimCSEError as error:
-        raise Problem(500, str(error)) from error
-    return response
+        return decoder.decode(content)
+    except msgspec.ValidationError as error:
+        found = _MEMBER.search(str(error))
+        raise Problem(
+            422,
+            f"the body is not what {route.path} takes: {error}",
+            param=None if found is None else found[1],
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem(400, f"the body is not valid JSON in UTF-8: {error}") from None
+
+
+def _response(problem: Problem, route: Route | None) -> Response:
+    """The answer that says a problem, as the route's clients read it."""
+    style: Style = "tei" if route is None else route.style
+    headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+    return Response(problem.body(style), problem.status_in(style), headers=headers)
+
+
+def _ending() -> Problem:
+    return Problem(503, "the service is ending; ask another, or wait until it is back", headers=_SOON)
+
+
+def _late() -> Problem:
+    return Problem(408, "the body did not arrive in time (--body-timeout)", headers={"connection": "close"})
+
+
+def _problem_of(error: SimCSEError) -> Problem:
+    """The problem that an error of the engine is to a client."""
+    message = str(error)
+    match error:
+        case TruncationError():
+            return Problem(413, f"{message}, or ask to cut it (truncate, or --auto-truncate)")
+        case InputTypeError() | InputValueError():
+            return Problem(422, message)
+        case QueueFullError():
+            seconds = max(1, math.ceil(error.retry_after_s))
+            return Problem(429, message, headers={"retry-after": str(seconds)})
+        case DiskFullError():
+            return Problem(507, message)
+        case IndexLockedError():
+            return Problem(409, message)
+        case ClosedError():
+            return _ending()
+        case LimitError():
+            return Problem(503, message, headers=_SOON)
+    return Problem(500, message)

@@ -1,10 +1,11 @@
 """Requests and responses between ASGI and the routes."""
 
 import asyncio
+import random
+import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -15,91 +16,143 @@ from .problems import Problem
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
 
 JSON = "application/json"
+
+# What a client may call its request: it goes into headers and logs.
+_ID = re.compile(rb"[!-~]{1,128}")
+_CONTENT_TYPES = {
+    name: (b"content-type", name.encode())
+    for name in (JSON, "text/plain", "text/html; charset=utf-8", "application/x-npy")
+}
 
 
 class Disconnected(Exception):  # noqa: N818 - nobody's error
     """The client has left."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Response:
     """What a route answers."""
 
     body: bytes
     status: int = 200
     content_type: str = JSON
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: list[Header] = field(default_factory=list)
 
     @classmethod
     def json(cls, document: object, status: int = 200) -> "Response":
         """A document of what msgspec encodes."""
         return cls(msgspec.json.encode(document), status)
 
-    async def send(self, send: Send) -> None:
-        """Send it whole."""
-        headers = [(b"content-type", self.content_type.encode()), (b"content-length", b"%d" % len(self.body))]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers + self.headers})
-        await send({"type": "http.response.body", "body": self.body})
+    async def send(self, send: Send, more: Iterable[Header] = (), *, with_body: bool = True) -> None:
+        """Send it whole, or without its body, as the answer to HEAD is."""
+        kind = _CONTENT_TYPES.get(self.content_type) or (b"content-type", self.content_type.encode())
+        headers = [kind, (b"content-length", b"%d" % len(self.body)), *self.headers, *more]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body if with_body else b""})
 
 
 class Request:
     """A request, and what is noted of it for headers, metrics and the log.
 
     Attributes:
-        id: the client's ``X-Request-Id``, or a new one.
+        raw_id: the client's ``X-Request-Id``, or a new one.
+        method: of HTTP.
+        path: as the client wrote it, without the query.
+        headers: the last value of each, by its lower-case name.
         began: when it came, by `time.perf_counter`.
         encoded: what was encoded for it.
+        characters: of the texts that were encoded.
+        texts: what was encoded for it, where the log may hold texts.
+        has_body: whether its body is there.
+        left: whether its client has left.
+        late: whether its body did not come in time.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
-        self._scope = scope
+    __slots__ = (
+        *("_leaving", "_receive", "_task", "began", "characters", "encoded", "has_body", "headers"),
+        *("late", "left", "method", "path", "raw_id", "texts"),
+    )
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
-        self.id = request_id
+        self._task: asyncio.Task[Any] | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self.began = time.perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        own = self.headers.get(b"x-request-id")
+        self.raw_id = own if own is not None and _ID.fullmatch(own) else b"%032x" % random.getrandbits(128)
         self.encoded: list[Encoded] = []
+        self.texts: list[str] = []
+        self.characters = 0
+        self.has_body = False
+        self.left = False
+        self.late = False
 
-    @cached_property
-    def headers(self) -> dict[bytes, bytes]:
-        """The last value of each, by its lower-case name."""
-        return dict(self._scope["headers"])
+    @property
+    def id(self) -> str:
+        """Its id as text."""
+        return self.raw_id.decode()
 
-    async def body(self, limit: int, timeout_s: float) -> bytes:
-        """Read the body; Problem where it is larger or slower, Disconnected where it does not end."""
-        stated = self.headers.get(b"content-length", b"0")
-        if stated.isdigit() and int(stated) > limit:
+    async def body(self, limit: int) -> bytes:
+        """Read the body, of at most ``limit`` bytes; Disconnected where it does not end."""
+        stated = self.headers.get(b"content-length")
+        # Nothing of it is read then: a client that waits for "100 Continue" need not send it.
+        if stated is not None and stated.isdigit() and (len(stated) > len(str(limit)) or int(stated) > limit):
             raise _too_large(limit)
-        # The usual body has come with the headers: no timer for it.
-        message = await self._next(timeout_s)
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            parts, size = [body], len(body)
-            while message.get("more_body"):
-                message = await self._next(timeout_s - (time.perf_counter() - self.began))
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit:
-                    raise _too_large(limit)
-            body = b"".join(parts)
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-
-    async def _next(self, seconds: float) -> MutableMapping[str, Any]:
-        try:
-            async with asyncio.timeout(max(0, seconds)):
-                message = await self._receive()
-        except TimeoutError:
-            raise Problem(408, "the request's body did not arrive in time", headers={"connection": "close"}) from None
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        return message
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            body = await self._rest(body, limit)
+        if len(body) > limit:
+            raise _too_large(limit)
+        self.has_body = True
+        return body
 
-    async def disconnected(self) -> None:
-        """Return when the client has left. Only after the body was read."""
+    async def _rest(self, first: bytes, limit: int) -> bytes:
+        parts, size, more = [first], len(first), True
+        while more and size <= limit:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+        return b"".join(parts)
+
+    def begin_watch(self) -> None:
+        """Note the task that works for it, which `look` may cancel."""
+        self._task = asyncio.current_task()
+
+    def look(self, now: float, leaving_after_s: float, body_within_s: float) -> None:
+        """Cancel the work for it where its body is late, and begin to watch for its client's leaving."""
+        if not self.has_body:
+            if now - self.began > body_within_s and not self.late and self._task is not None:
+                self.late = True
+                self._task.cancel()
+        elif self._leaving is None and now - self.began > leaving_after_s:
+            self._leaving = asyncio.ensure_future(self._watch_leaving())
+
+    def end_watch(self) -> None:
+        """The work is done."""
+        self._task = None
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    async def _watch_leaving(self) -> None:
+        # After the body, this is all that there is to receive.
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        if self._task is not None:
+            self.left = True
+            self._task.cancel()
 
 
 def _too_large(limit: int) -> Problem:

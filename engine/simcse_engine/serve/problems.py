@@ -16,6 +16,7 @@ _KINDS = {
     408: ("timeout_error", "timeout"),
     409: ("conflict_error", "conflict"),
     413: ("invalid_request_error", "validation"),
+    415: ("invalid_request_error", "validation"),
     422: ("invalid_request_error", "validation"),
     429: ("rate_limit_error", "overloaded"),
     500: ("server_error", "backend"),

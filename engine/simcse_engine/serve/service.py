@@ -1,6 +1,8 @@
 """Service: what all routes share, and the one way in which they encode."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,6 +11,8 @@ from ..encoder import Encoder
 from ..index import Index
 from ..inputs import Truncate
 from .http import Request
+from .logs import log
+from .metrics import Metrics
 from .options import ServeOptions
 from .problems import Problem
 from .warm import warm
@@ -24,6 +28,8 @@ class Service:
 
     Attributes:
         state: requests are answered from "ready" on. A server that starts and ends the application changes it.
+        metrics: what is counted and measured.
+        batching: what encodes.
     """
 
     def __init__(self, encoder: Encoder, index: Index | None, options: ServeOptions) -> None:
@@ -31,6 +37,7 @@ class Service:
         self.index = index
         self.options = options
         self.state: State = "ready"
+        self.metrics = Metrics()
         self.batching = AsyncEncoder(
             encoder,
             BatchingOptions(
@@ -38,6 +45,7 @@ class Service:
                 max_queued_tokens=options.max_queued_tokens,
                 cache_bytes=options.cache_bytes,
             ),
+            on_run=self.metrics.ran,
         )
 
     @property
@@ -52,11 +60,21 @@ class Service:
 
     async def warm_up(self) -> None:
         """Encode for a while, on another thread, and set the limit of what may wait; then it is ready."""
+        began = time.perf_counter()
         speed = await asyncio.get_running_loop().run_in_executor(None, warm, self.encoder)
         if self.options.max_queued_tokens is None:
-            self.batching.max_queued_tokens = round(_QUEUED_S * speed)
+            # What runs waits too: with less, the engine would idle between runs.
+            least = 2 * self.options.max_batch_tokens
+            self.batching.max_queued_tokens = max(least, round(_QUEUED_S * speed))
         if self.state == "starting":
             self.state = "ready"
+        log(
+            logging.INFO,
+            "ready",
+            seconds=round(time.perf_counter() - began, 3),
+            tokens_per_second=round(speed),
+            max_queued_tokens=self.batching.max_queued_tokens,
+        )
 
     async def encode(self, request: Request, texts: Sequence[str], truncate: bool | None, *, param: str) -> Encoded:
         """Encode a request's texts within the limits; ``param`` is the member that they are."""
@@ -71,4 +89,11 @@ class Service:
         policy: Truncate = "silent" if cuts else "error"
         encoded = await self.batching.encode_counted(texts, truncate=policy)
         request.encoded.append(encoded)
+        request.characters += sum(map(len, texts))
+        if self.options.log_texts:
+            request.texts += texts
         return encoded
+
+    async def close(self) -> None:
+        """Finish what was accepted."""
+        await self.batching.close()

@@ -1,6 +1,9 @@
 """What operators and orchestrators ask."""
 
+import asyncio
+
 from ..http import Request, Response
+from ..metrics import CONTENT_TYPE
 from ..problems import Problem
 from ..service import Service
 from .route import Route
@@ -18,6 +21,12 @@ async def ready(service: Service, request: Request, body: None) -> Response:  # 
     return Response(b"", content_type="text/plain")
 
 
+async def metrics(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
+    """What Prometheus reads."""
+    text = await asyncio.get_running_loop().run_in_executor(None, service.metrics.text)
+    return Response(text, content_type=CONTENT_TYPE)
+
+
 ROUTES = (
     Route(method="GET", path="/health", handler=health, summary="Whether the process is alive", guarded=False),
     Route(
@@ -26,6 +35,14 @@ ROUTES = (
         handler=ready,
         summary="Whether it takes requests",
         problems=(503,),
+        guarded=False,
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        summary="Counts and times, as Prometheus reads them",
+        answers=CONTENT_TYPE,
         guarded=False,
     ),
 )

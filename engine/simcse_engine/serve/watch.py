@@ -1,0 +1,42 @@
+"""Watch: looks after the requests under way, all of them with one timer."""
+
+import asyncio
+import time
+
+from .http import Request
+
+# Most answers are quicker: a look costs nothing for them.
+_EVERY_S = 0.05
+
+
+class Watch:
+    """Ends the work for requests whose client has left, or whose body does not come in time."""
+
+    def __init__(self, body_timeout_s: float) -> None:
+        self._body_timeout_s = body_timeout_s
+        self._requests: dict[Request, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """How many requests are under way."""
+        return len(self._requests)
+
+    def begin(self, request: Request) -> None:
+        """Watch a request, whose work is the current task."""
+        request.begin_watch()
+        self._requests[request] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self._look)
+
+    def end(self, request: Request) -> None:
+        """The work for a request is done."""
+        del self._requests[request]
+        request.end_watch()
+
+    def _look(self) -> None:
+        self._timer = None
+        now = time.perf_counter()
+        for request in self._requests:
+            request.look(now, _EVERY_S, self._body_timeout_s)
+        if self._requests:
+            self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self._look)
