@@ -120,7 +120,7 @@ ORDER = {
     ENGINE / "serve": (
         "address arrays extra logs metrics options problems warm < http < service watch < routes < application < server"
     ),
-    ENGINE / "serve/routes": "route < checks < openai operations tei < table",
+    ENGINE / "serve/routes": "route < checks < openai operations page tei < table",
     ENGINE / "batching": "cache job < queue < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",

@@ -17,6 +17,9 @@ from support.chromium import SECONDS, Chromium
 PHONE = (390, 844)
 DESKTOP = (1280, 800)
 
+# Keys by their names in the DOM, with the codes that browsers once gave them.
+_KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+
 # The middle of the element, if a click there reaches it.
 _MIDDLE = """
 (() => {
@@ -125,7 +128,7 @@ class Page:
         Args:
             key: its name in the DOM, such as ``"Enter"`` or ``"Tab"``.
         """
-        code = {"Enter": 13, "Tab": 9, "Escape": 27}[key]
+        code = _KEYS[key]
         press = {"key": key, "code": key, "windowsVirtualKeyCode": code, **({"text": "\r"} if key == "Enter" else {})}
         self._send("Input.dispatchKeyEvent", type="keyDown", **press)
         self._send("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
