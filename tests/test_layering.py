@@ -30,7 +30,10 @@ READERS = {
     "uvloop": {"serve/server.py"},
     "prometheus_client": {"serve/metrics.py"},
     "orjson": {"serve/arrays.py"},
-    "msgspec": {f"serve/{name}.py" for name in ("application", "http", "problems", "routes/openai", "routes/tei")},
+    "msgspec": {
+        f"serve/{name}.py"
+        for name in ("application", "http", "problems", "routes/entries", "routes/openai", "routes/tei")
+    },
     "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "schema", "store", "transactions")},
 }
 
@@ -118,9 +121,10 @@ ORDER = {
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "serve": (
-        "address arrays extra logs metrics options problems warm < http < service watch < routes < application < server"
+        "accept address arrays extra logs metrics options problems shared_index warm < http < service watch < routes < "
+        "application < server"
     ),
-    ENGINE / "serve/routes": "route < checks < openai operations page tei < table",
+    ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
     ENGINE / "batching": "cache job < queue < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",

@@ -36,7 +36,7 @@ from .pipeline import Rescued, submit_windows
 from .runner import Pending, Runner
 from .schedule import windows
 from .session.kernels import kernels_for
-from .tokenizer import Tokenizer, Tokens
+from .tokenizer import Token, Tokenizer, Tokens
 
 
 class Encoder(ForkAware):
@@ -146,6 +146,10 @@ class Encoder(ForkAware):
     def dimension(self) -> int:
         """Floats per vector."""
         return self.manifest.dimension
+
+    def tokens_of(self, text: str, *, special_tokens: bool = True) -> list[Token]:
+        """All tokens of a text that `simcse_engine.inputs.check_texts` has passed, for people; nothing is cut."""
+        return self._tokenizer.describe(text, special_tokens=special_tokens)
 
     def encode(
         self, texts: Sequence[str], *, truncate: Truncate | None = None, progress: bool = False

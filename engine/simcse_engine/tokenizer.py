@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import tokenizers
 
@@ -22,6 +24,24 @@ class Tokens:
 
     ids: list[list[int]]  # of each text, special tokens included
     cut: list[int]  # positions of the texts that were longer than `max_tokens`
+
+
+class Token(NamedTuple):
+    """A token and its place in a text.
+
+    Attributes:
+        id: in the vocabulary.
+        text: the part of the text that it stands for; a special token's name.
+        special: whether the tokenizer has added it.
+        start: the first of its bytes in the text's UTF-8; None for a special token.
+        stop: the byte after its last; None for a special token.
+    """
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
 
 
 class Tokenizer:
@@ -54,6 +74,19 @@ class Tokenizer:
             if longer:
                 cut.append(position)
         return Tokens(ids, cut)
+
+    def describe(self, text: str, *, special_tokens: bool) -> list[Token]:
+        """All tokens of a text, however long it is; other threads run meanwhile."""
+        encoding = self._tokenizer.encode_batch([text], add_special_tokens=special_tokens)[0]
+        ends = None if text.isascii() else list(accumulate(map(_utf8_bytes, text), initial=0))
+        return [
+            Token(id_, name, True, None, None)
+            if special
+            else Token(id_, text[start:stop], False, *((start, stop) if ends is None else (ends[start], ends[stop])))
+            for id_, name, special, (start, stop) in zip(
+                encoding.ids, encoding.tokens, map(bool, encoding.special_tokens_mask), encoding.offsets, strict=True
+            )
+        ]
 
     def _kept(self, texts: Sequence[str]) -> Iterator[tuple[list[int], bool]]:
         """Of each text the ids that are kept, and whether there are more."""
@@ -90,3 +123,7 @@ class Tokenizer:
         # Only WordPiece has a longest word.
         word = getattr(self._tokenizer.model, "max_input_chars_per_word", 0)
         return 1 + max(_LEAST_REACH, word, *(len(token.content) for token in added))
+
+
+def _utf8_bytes(character: str) -> int:
+    return len(character.encode())

@@ -11,6 +11,7 @@ Style = Literal["openai", "tei"]
 _KINDS = {
     400: ("invalid_request_error", "validation"),
     401: ("authentication_error", "unauthorized"),
+    403: ("permission_error", "forbidden"),
     404: ("not_found_error", "not_found"),
     405: ("invalid_request_error", "method_not_allowed"),
     408: ("timeout_error", "timeout"),

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, TypeVar
 
 from ..batching import AsyncEncoder, BatchingOptions, Encoded
 from ..encoder import Encoder
@@ -15,12 +16,17 @@ from .logs import log
 from .metrics import Metrics
 from .options import ServeOptions
 from .problems import Problem
+from .shared_index import SharedIndex
 from .warm import warm
 
 # So many seconds of work may wait, where no option says how much.
 _QUEUED_S = 2
 
+# Threads for what is no encoding and yet no work for the event loop: searches, tokens for people.
+_BACKGROUND_THREADS = 2
+
 State = Literal["starting", "ready", "ending"]
+_T = TypeVar("_T")
 
 
 class Service:
@@ -30,6 +36,7 @@ class Service:
         state: requests are answered from "ready" on. A server that starts and ends the application changes it.
         metrics: what is counted and measured.
         batching: what encodes.
+        shared_index: the index, for the routes; None without one.
     """
 
     def __init__(self, encoder: Encoder, index: Index | None, options: ServeOptions) -> None:
@@ -38,6 +45,8 @@ class Service:
         self.options = options
         self.state: State = "ready"
         self.metrics = Metrics()
+        self._background = ThreadPoolExecutor(_BACKGROUND_THREADS, thread_name_prefix="simcse-engine-serve")
+        self.shared_index = None if index is None else SharedIndex(index, encoder.manifest.identity, self._background)
         self.batching = AsyncEncoder(
             encoder,
             BatchingOptions(
@@ -78,13 +87,7 @@ class Service:
 
     async def encode(self, request: Request, texts: Sequence[str], truncate: bool | None, *, param: str) -> Encoded:
         """Encode a request's texts within the limits; ``param`` is the member that they are."""
-        limit = self.options.max_client_batch_size
-        if len(texts) > limit:
-            raise Problem(
-                422,
-                f"{param} has {len(texts):,} texts, the limit of this service is {limit:,} (--max-client-batch-size)",
-                param=param,
-            )
+        self.check_count(texts, param=param)
         cuts = self.options.auto_truncate if truncate is None else truncate
         policy: Truncate = "silent" if cuts else "error"
         encoded = await self.batching.encode_counted(texts, truncate=policy)
@@ -94,6 +97,23 @@ class Service:
             request.texts += texts
         return encoded
 
+    def check_count(self, texts: Sequence[str], *, param: str) -> None:
+        """Raise Problem for more texts than a request may have."""
+        limit = self.options.max_client_batch_size
+        if len(texts) > limit:
+            raise Problem(
+                422,
+                f"{param} has {len(texts):,} texts, the limit of this service is {limit:,} (--max-client-batch-size)",
+                param=param,
+            )
+
+    async def in_background(self, call: Callable[[], _T]) -> _T:
+        """Call it on a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._background, call)
+
     async def close(self) -> None:
         """Finish what was accepted."""
         await self.batching.close()
+        if self.shared_index is not None:
+            await asyncio.to_thread(self.shared_index.close)
+        self._background.shutdown(wait=False)

@@ -41,5 +41,15 @@ def checked_dimensions(
     return unit if normalize and not normalized else _as_they_are
 
 
+def check_prompt(name: str | None) -> None:
+    """Raise Problem for the name of a prompt."""
+    if name is not None:
+        raise Problem(
+            422,
+            f"prompt_name is {name!r:.40}, and this artifact has no prompts; put the prompt before each text",
+            param="prompt_name",
+        )
+
+
 def _as_they_are(vectors: Vectors) -> Vectors:
     return vectors

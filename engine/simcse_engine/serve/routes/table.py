@@ -1,6 +1,6 @@
 """All routes."""
 
-from . import openai, operations, page, tei
+from . import entries, openai, operations, page, tei
 from .route import Route
 
-ROUTES: tuple[Route, ...] = (*page.ROUTES, *openai.ROUTES, *tei.ROUTES, *operations.ROUTES)
+ROUTES: tuple[Route, ...] = (*page.ROUTES, *openai.ROUTES, *tei.ROUTES, *entries.ROUTES, *operations.ROUTES)

@@ -1,39 +1,244 @@
 """text-embeddings-inference's routes (its OpenAPI document, version 1.8)."""
 
-import msgspec
+from functools import partial
+from typing import Annotated, Any, Literal
 
-from ..arrays import NPY, as_json, as_npy
-from ..http import Request, Response
+import msgspec
+import numpy as np
+
+from ..._version import __version__
+from ...inputs import check_texts
+from ...tokenizer import Token
+from ..accept import preferred
+from ..arrays import NPY, as_json, as_npy, in_pieces, unit
+from ..http import JSON, Request, Response
+from ..problems import Problem
 from ..service import Service
+from .checks import check_prompt, checked_dimensions
 from .route import Route
+
+# Of all texts of a request to /tokenize: each of their tokens takes some sixty bytes of the answer.
+MAX_TOKENIZED = 65_536
+# So many tokens are written as JSON at once: other threads wait meanwhile.
+_PIECE_TOKENS = 2048
+
+Texts = str | Annotated[list[str], msgspec.Meta(min_length=1)]
+# The engine cuts at the end, as the artifact's tokenizer does.
+Direction = Literal["right", "Right"]
 
 
 class EmbedRequest(msgspec.Struct, frozen=True):
-    """Texts to encode."""
+    """Texts to encode.
 
-    inputs: str | list[str]
+    ``truncate``: cut longer texts, instead of 413; null as the service does. ``normalize``: null for the artifact's own
+    vectors, true for unit vectors. ``dimensions``: only the first so many numbers of each vector.
+    """
+
+    inputs: Texts
     truncate: bool | None = None
+    truncation_direction: Direction = "right"
     normalize: bool | None = None
     prompt_name: str | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A sentence, and those to compare with it."""
+
+    source_sentence: str
+    sentences: Annotated[list[str], msgspec.Meta(min_length=1)]
+
+
+class ComparisonParameters(msgspec.Struct, frozen=True):
+    """As in a request to /embed."""
+
+    truncate: bool | None = None
+    truncation_direction: Direction = "right"
+    prompt_name: str | None = None
+
+
+class SimilarityRequest(msgspec.Struct, frozen=True):
+    """Sentences to compare."""
+
+    inputs: Comparison
+    parameters: ComparisonParameters | None = None
+
+
+class TokenizeRequest(msgspec.Struct, frozen=True):
+    """Texts to tokenize, of 65,536 characters in all. Nothing is cut."""
+
+    inputs: Texts
+    add_special_tokens: bool = True
+    prompt_name: str | None = None
+
+
+class TokenAnswer(msgspec.Struct, frozen=True):
+    """A token; ``start`` and ``stop`` count bytes of the text's UTF-8, and are null for those added around it."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
+class EmbeddingModel(msgspec.Struct, frozen=True):
+    """How vectors are made of the tokens'."""
+
+    pooling: str
+
+
+class ModelType(msgspec.Struct, frozen=True):
+    """What kind of model it is."""
+
+    embedding: EmbeddingModel
+
+
+class Info(msgspec.Struct, frozen=True, kw_only=True):
+    """The model and the service's limits.
+
+    ``identity`` changes when vectors do. ``kernels``: the variant of the engine's own, null where there is none.
+    """
+
+    model_id: str
+    model_sha: str | None
+    model_dtype: str
+    served_model_name: str
+    model_type: ModelType
+    max_concurrent_requests: int
+    max_input_length: int
+    max_batch_tokens: int
+    max_batch_requests: int | None = None
+    max_client_batch_size: int
+    auto_truncate: bool
+    tokenization_workers: int = 1
+    version: str = __version__
+    sha: str | None = None
+    docker_label: str | None = None
+    identity: str
+    dimension: int
+    normalized: bool
+    device: str
+    kernels: str | None
+    payload_limit: int
+    entries: bool
 
 
 async def embed(service: Service, request: Request, body: EmbedRequest) -> Response:
     """Vectors [n, dimension]."""
-    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-    encoded = await service.encode(request, texts, body.truncate, param="inputs")
-    if request.headers.get(b"accept") == NPY.encode():
-        return Response(as_npy(encoded.vectors), content_type=NPY)
-    return Response(as_json(encoded.vectors))
+    check_prompt(body.prompt_name)
+    shaped = checked_dimensions(service, body.dimensions, normalize=body.normalize)
+    encoded = await service.encode(request, _list_of(body.inputs), body.truncate, param="inputs")
+    vectors = shaped(encoded.vectors)
+    if preferred(request.headers.get(b"accept"), (JSON, NPY)) == NPY:
+        return Response(as_npy(vectors), content_type=NPY)
+    pieces = await in_pieces(vectors, as_json)
+    return Response(pieces[0] if len(pieces) == 1 else b"[%b]" % b",".join(piece[1:-1] for piece in pieces))
 
 
+async def similarity(service: Service, request: Request, body: SimilarityRequest) -> Response:
+    """The cosine of the source sentence's vector and of each sentence's."""
+    parameters = body.parameters or ComparisonParameters()
+    check_prompt(parameters.prompt_name)
+    texts = [body.inputs.source_sentence, *body.inputs.sentences]
+    encoded = await service.encode(request, texts, parameters.truncate, param="inputs")
+    # In float64: float32's sums would depend on how many are summed at once.
+    vectors = unit(encoded.vectors.astype(np.float64))
+    return Response(as_json((vectors[1:] @ vectors[0]).astype(np.float32)))
+
+
+async def tokenize(service: Service, request: Request, body: TokenizeRequest) -> Response:  # noqa: ARG001
+    """Each text's tokens: ids, texts and places, in bytes of UTF-8."""
+    check_prompt(body.prompt_name)
+    texts = _list_of(body.inputs)
+    service.check_count(texts, param="inputs")
+    check_texts(texts)
+    characters = sum(map(len, texts))
+    if characters > MAX_TOKENIZED:
+        raise Problem(
+            413,
+            f"inputs has {characters:,} characters; {MAX_TOKENIZED:,} are the most of a request to /tokenize",
+            param="inputs",
+        )
+    return Response(await service.in_background(partial(_tokens_of, service, texts, body.add_special_tokens)))
+
+
+def _tokens_of(service: Service, texts: list[str], special_tokens: bool) -> bytes:
+    return b"[%b]" % b",".join(
+        _tokens_as_json(service.encoder.tokens_of(text, special_tokens=special_tokens)) for text in texts
+    )
+
+
+def _tokens_as_json(tokens: list[Token]) -> bytes:
+    starts = range(0, len(tokens), _PIECE_TOKENS)
+    pieces = (msgspec.json.encode([TokenAnswer(*t) for t in tokens[start : start + _PIECE_TOKENS]]) for start in starts)
+    return b"[%b]" % b",".join(piece[1:-1] for piece in pieces)
+
+
+async def info(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
+    """The model and the service's limits."""
+    manifest, options = service.encoder.manifest, service.options
+    return Response.json(
+        Info(
+            model_id=manifest.source.id,
+            model_sha=manifest.source.revision,
+            model_dtype=manifest.precision,
+            served_model_name=service.model_name,
+            model_type=ModelType(EmbeddingModel(manifest.pooler)),
+            max_concurrent_requests=options.max_concurrent_requests,
+            max_input_length=service.encoder.max_tokens,
+            max_batch_tokens=options.max_batch_tokens,
+            max_client_batch_size=options.max_client_batch_size,
+            auto_truncate=options.auto_truncate,
+            identity=manifest.identity,
+            dimension=service.encoder.dimension,
+            normalized=manifest.normalized,
+            device=service.encoder.device,
+            kernels=service.encoder.kernels,
+            payload_limit=options.payload_limit,
+            entries=service.shared_index is not None,
+        )
+    )
+
+
+def _list_of(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+_EMBED: dict[str, Any] = {
+    "method": "POST",
+    "handler": embed,
+    "takes": EmbedRequest,
+    "answers": list[list[float]],
+    "problems": (413, 422, 429),
+}
 ROUTES = (
+    Route(path="/embed", summary="Vectors of texts; as a .npy file for Accept: application/x-npy", **_EMBED),
+    # Where huggingface_hub's InferenceClient sends texts to.
+    Route(path="/", summary="As /embed", **_EMBED),
     Route(
         method="POST",
-        path="/embed",
-        handler=embed,
-        summary="Vectors of texts",
-        takes=EmbedRequest,
-        answers=list[list[float]],
+        path="/similarity",
+        handler=similarity,
+        summary="Cosines of a sentence and others",
+        takes=SimilarityRequest,
+        answers=list[float],
         problems=(413, 422, 429),
+    ),
+    Route(
+        method="POST",
+        path="/tokenize",
+        handler=tokenize,
+        summary="Tokens of texts",
+        takes=TokenizeRequest,
+        answers=list[list[TokenAnswer]],
+        problems=(413, 422),
+    ),
+    Route(
+        method="GET",
+        path="/info",
+        handler=info,
+        summary="The model, and the limits of this service",
+        answers=Info,
     ),
 )

@@ -1,0 +1,210 @@
+"""The routes of an index: search, add, remove, read."""
+
+import time
+from typing import Annotated, Any
+
+import msgspec
+
+from ...index import Index
+from ..http import Request, Response
+from ..problems import Problem
+from ..service import Service
+from ..shared_index import NewEntries, SharedIndex
+from .route import Route
+
+# Hits of all queries of a request: of a page of text each, what an answer holds stays within some hundred megabytes.
+MAX_HITS = 16_384
+# Keys of a request: removing so many takes some hundred milliseconds, in which nothing else is written.
+MAX_KEYS = 16_384
+
+Texts = str | Annotated[list[str], msgspec.Meta(min_length=1)]
+Keys = Annotated[list[int], msgspec.Meta(max_length=MAX_KEYS)]
+
+
+class SearchRequest(msgspec.Struct, frozen=True):
+    """What to search for.
+
+    ``where`` is a filter on metadata, as in {"year": {"$gte": 2020}}; ``exact``: true compares every vector, false uses
+    the ANN graph, null decides by size.
+    """
+
+    queries: Texts
+    k: Annotated[int, msgspec.Meta(ge=1, le=MAX_HITS)] = 5
+    threshold: float | None = None
+    where: dict[str, Any] | None = None
+    exact: bool | None = None
+    truncate: bool | None = None
+
+
+class HitAnswer(msgspec.Struct, frozen=True):
+    """An entry that was found, and the cosine of its vector and the query's."""
+
+    key: int
+    score: float
+    text: str
+    metadata: dict[str, Any] | None
+
+
+class AddRequest(msgspec.Struct, frozen=True):
+    """Texts to add, each with a key of its own (from 0 to 2**64 - 2), or with automatic ones; perhaps with metadata.
+
+    An entry with the same key is replaced. Keys above 2**53 are JSON numbers too: JavaScript reads those inexactly.
+    """
+
+    texts: Texts
+    keys: Keys | None = None
+    metadata: list[dict[str, Any] | None] | None = None
+    truncate: bool | None = None
+
+
+class AddAnswer(msgspec.Struct, frozen=True):
+    """The keys of the texts, which are on the disk now."""
+
+    keys: list[int]
+
+
+class KeysRequest(msgspec.Struct, frozen=True):
+    """Keys of entries."""
+
+    keys: Keys
+
+
+class RemoveAnswer(msgspec.Struct, frozen=True):
+    """How many entries there were, which are gone now."""
+
+    removed: int
+
+
+class EntryAnswer(msgspec.Struct, frozen=True):
+    """An entry."""
+
+    key: int
+    text: str
+    metadata: dict[str, Any] | None
+
+
+class CountAnswer(msgspec.Struct, frozen=True):
+    """How many entries there are."""
+
+    count: int
+
+
+async def search(service: Service, request: Request, body: SearchRequest) -> Response:
+    """The hits of each query, best first."""
+    queries = _list_of(body.queries)
+    if len(queries) * body.k > MAX_HITS:
+        raise Problem(
+            422,
+            f"{len(queries):,} queries with k={body.k:,} ask for {len(queries) * body.k:,} hits; {MAX_HITS:,} are the "
+            "most of a request",
+            param="k",
+        )
+    encoded = await service.encode(request, queries, body.truncate, param="queries")
+
+    def found(index: Index) -> bytes:
+        hits = index.search(encoded.vectors, body.k, threshold=body.threshold, where=body.where, exact=body.exact)
+        # Query by query: other threads run in between.
+        return b"[%b]" % b",".join(msgspec.json.encode([hit._asdict() for hit in of_query]) for of_query in hits)
+
+    began = time.perf_counter()
+    answer = await _shared(service).read(found)
+    milliseconds = (time.perf_counter() - began) * 1000
+    return Response(answer, headers=[(b"x-search-time", b"%.3f" % milliseconds)])
+
+
+async def add(service: Service, request: Request, body: AddRequest) -> Response:
+    """Add texts; they are on the disk when this answers."""
+    shared = _writable(service)
+    entries = NewEntries(texts=_list_of(body.texts), keys=body.keys, metadata=body.metadata)
+    await shared.check(entries)
+    encoded = await service.encode(request, entries.texts, body.truncate, param="texts")
+    return Response.json(AddAnswer(await shared.add(entries, encoded.vectors)))
+
+
+async def remove(service: Service, request: Request, body: KeysRequest) -> Response:  # noqa: ARG001
+    """Remove entries; keys without one are ignored."""
+    return Response.json(RemoveAnswer(await _writable(service).remove(body.keys)))
+
+
+async def get(service: Service, request: Request, body: KeysRequest) -> Response:  # noqa: ARG001
+    """The entries under these keys, null where there is none."""
+
+    def found(index: Index) -> bytes:
+        entries = index.get(body.keys)
+        return msgspec.json.encode([None if entry is None else entry._asdict() for entry in entries])
+
+    return Response(await _shared(service).read(found))
+
+
+async def count(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
+    """How many entries there are."""
+    return Response.json(CountAnswer(await _shared(service).read(len)))
+
+
+def _list_of(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _shared(service: Service) -> SharedIndex:
+    assert service.shared_index is not None  # the routes are there only with one
+    return service.shared_index
+
+
+def _writable(service: Service) -> SharedIndex:
+    shared = _shared(service)
+    if shared.index.read_only:
+        # Not 409, which may be another time: this service never writes.
+        raise Problem(403, "this service only reads its index; start it without --read-only to write")
+    return shared
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/search",
+        handler=search,
+        summary="The entries of the index that are nearest to each query",
+        takes=SearchRequest,
+        answers=list[list[HitAnswer]],
+        problems=(413, 422, 429),
+        needs_index=True,
+    ),
+    Route(
+        method="POST",
+        path="/add",
+        handler=add,
+        summary="Add texts to the index, or replace those of the same keys",
+        takes=AddRequest,
+        answers=AddAnswer,
+        problems=(403, 409, 413, 422, 429, 507),
+        needs_index=True,
+    ),
+    Route(
+        method="POST",
+        path="/remove",
+        handler=remove,
+        summary="Remove entries from the index",
+        takes=KeysRequest,
+        answers=RemoveAnswer,
+        problems=(403, 409, 422, 507),
+        needs_index=True,
+    ),
+    Route(
+        method="POST",
+        path="/get",
+        handler=get,
+        summary="Entries of the index by their keys",
+        takes=KeysRequest,
+        answers=list[EntryAnswer | None],
+        problems=(422,),
+        needs_index=True,
+    ),
+    Route(
+        method="GET",
+        path="/count",
+        handler=count,
+        summary="How many entries the index has",
+        answers=CountAnswer,
+        needs_index=True,
+    ),
+)
