@@ -26,7 +26,7 @@ READERS = {
     "matplotlib": {"measure/plot.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
-    "uvicorn": {"serve/server.py"},
+    "uvicorn": {"serve/protocol.py", "serve/server.py"},
     "uvloop": {"serve/server.py"},
     "prometheus_client": {"serve/metrics.py"},
     "orjson": {"serve/arrays.py"},
@@ -121,8 +121,8 @@ ORDER = {
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "serve": (
-        "accept address arrays extra logs metrics options problems shared_index warm < http < service watch < routes < "
-        "application < server"
+        "accept address arrays extra logs metrics options problems shared_index warm < http protocol < service watch < "
+        "routes < application < server"
     ),
     ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
     ENGINE / "batching": "cache job < queue < batcher < async_encoder",

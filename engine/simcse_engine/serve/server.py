@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -16,8 +17,12 @@ except ModuleNotFoundError as error:
 
 from .address import Address
 from .application import Application
+from .protocol import Protocol
 
 _BACKLOG = 2048
+# Longer than clients keep connections in their pools: who closes first must not be the server.
+_KEEP_ALIVE_S = 75
+_TICKS_PER_SWEEP = 10  # of a tenth of a second
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -44,18 +49,7 @@ def run(
         How many requests were ended before they were answered.
     """
     address.listen(bound, _BACKLOG)
-    config = uvicorn.Config(
-        application,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        backlog=_BACKLOG,
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-    )
-    server = _Server(config, application, drain_s, started, insisted)
+    server = Server(application, drain_s=drain_s, started=started, insisted=insisted)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(server.serve([bound]))
     return server.ended
@@ -70,7 +64,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn's, which ends as the other commands do.
 
     Attributes:
@@ -79,12 +73,25 @@ class _Server(uvicorn.Server):
 
     def __init__(
         self,
-        config: uvicorn.Config,
         application: Application,
+        *,
         drain_s: float,
         started: Callable[[], None],
         insisted: Callable[[int], None],
     ) -> None:
+        """As `run` says."""
+        config = uvicorn.Config(
+            application,
+            http=Protocol,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            ws="none",
+            lifespan="on",
+            backlog=_BACKLOG,
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+        )
         super().__init__(config)
         self.ended = 0
         self._application = application
@@ -98,10 +105,25 @@ class _Server(uvicorn.Server):
         if self.started:
             self._announce()
 
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end; once a second, end the connections whose clients are too slow."""
+        if counter % _TICKS_PER_SWEEP == 0:
+            self._sweep()
+        return await super().on_tick(counter)
+
+    def _sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        request_s = self._application.service.options.body_timeout_s
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Protocol):
+                connection.sweep(now, request_s)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take the signals that end a program, but none that its starter had it ignore."""
-        handled = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+        # Python sets handlers in the main thread alone.
+        here = threading.current_thread() is threading.main_thread()
+        handled = [each for each in _SIGNALS if here and signal.getsignal(each) is not signal.SIG_IGN]
         before = {each: signal.signal(each, self.handle_exit) for each in handled}
         try:
             yield
@@ -128,6 +150,7 @@ class _Server(uvicorn.Server):
         end = loop.time() + self._drain_s
         while (state.connections or state.tasks) and loop.time() < end:
             await asyncio.sleep(0.01)
+            self._sweep()
         tasks = list(state.tasks)
         self.ended = len(tasks)
         for task in tasks:
