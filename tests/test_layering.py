@@ -32,7 +32,10 @@ READERS = {
     "orjson": {"serve/arrays.py"},
     "msgspec": {
         f"serve/{name}.py"
-        for name in ("application", "http", "problems", "routes/entries", "routes/openai", "routes/tei")
+        for name in (
+            *("application", "http", "openapi", "problems"),
+            *("routes/checks", "routes/entries", "routes/openai", "routes/tei"),
+        )
     },
     "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "schema", "store", "transactions")},
 }
@@ -122,7 +125,7 @@ ORDER = {
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "serve": (
         "accept address arrays extra logs metrics options problems shared_index warm < http protocol < service watch < "
-        "routes < application < server"
+        "openapi < routes < application < server"
     ),
     ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
     ENGINE / "batching": "cache job < queue < batcher < async_encoder",

@@ -26,6 +26,7 @@ from ..errors import (
 from ..index import Index
 from .http import Disconnected, Header, Receive, Request, Response, Scope, Send
 from .logs import failure, log
+from .openapi import document
 from .options import ServeOptions
 from .problems import Problem, Style
 from .routes.route import Route
@@ -67,11 +68,15 @@ class Application:
         self._watch = Watch(service.options.body_timeout_s)
         service.metrics.attach(service, self._watch.__len__)
         self._routes: dict[str, dict[str, Route]] = {}
+        # By what stands before a path's parameter, which is the rest of it.
+        self._open_ended: dict[str, dict[str, Route]] = {}
         self._decoders: dict[Route, msgspec.json.Decoder[Any]] = {}
-        for route in ROUTES:
-            if route.needs_index and service.index is None:
-                continue
-            self._routes.setdefault(route.path, {})[route.method] = route
+        routes = [route for route in ROUTES if service.index is not None or not route.needs_index]
+        service.document = document(service, routes)
+        for route in routes:
+            start, parameter, _ = route.path.partition("{")
+            table = self._open_ended if parameter else self._routes
+            table.setdefault(start, {})[route.method] = route
             if route.takes is not None:
                 self._decoders[route] = msgspec.json.Decoder(route.takes)
         key = service.options.api_key
@@ -145,6 +150,8 @@ class Application:
 
     def _route(self, request: Request) -> Route:
         methods = self._routes.get(request.path)
+        if methods is None:
+            methods = next((found for start, found in self._open_ended.items() if request.path.startswith(start)), None)
         if methods is None:
             raise Problem(404, f"there is no {request.path[:100]!r} here; /openapi.json lists what is")
         route = methods.get("GET" if request.method == "HEAD" else request.method)

@@ -37,6 +37,7 @@ class Service:
         metrics: what is counted and measured.
         batching: what encodes.
         shared_index: the index, for the routes; None without one.
+        document: the OpenAPI document, which the application makes.
     """
 
     def __init__(self, encoder: Encoder, index: Index | None, options: ServeOptions) -> None:
@@ -45,6 +46,7 @@ class Service:
         self.options = options
         self.state: State = "ready"
         self.metrics = Metrics()
+        self.document = b""
         self._background = ThreadPoolExecutor(_BACKGROUND_THREADS, thread_name_prefix="simcse-engine-serve")
         self.shared_index = None if index is None else SharedIndex(index, encoder.manifest.identity, self._background)
         self.batching = AsyncEncoder(

@@ -1,15 +1,28 @@
-"""What requests ask of vectors, checked before anything is encoded."""
+"""What requests have in common: texts, and what they ask of vectors, checked before anything is encoded."""
 
 from collections.abc import Callable
+from typing import Annotated
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import cut, unit
+from ..openapi import LIMIT
 from ..problems import Problem
 from ..service import Service
 
+# One text or more, of which the document says how many at most.
+Texts = str | Annotated[list[str], msgspec.Meta(min_length=1, extra_json_schema={LIMIT: "texts"})]
+Dimensions = Annotated[int, msgspec.Meta(ge=1, extra_json_schema={LIMIT: "dimensions"})]
+Prompt = Annotated[str | None, msgspec.Meta(extra_json_schema={LIMIT: "prompt_name"})]
+
 Vectors = NDArray[np.float32]
+
+
+def texts_of(member: str | list[str]) -> list[str]:
+    """Texts as a list."""
+    return [member] if isinstance(member, str) else member
 
 
 def checked_dimensions(

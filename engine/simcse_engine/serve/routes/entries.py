@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import msgspec
 
 from ...index import Index
+from ...index.checks import MAX_KEY
 from ..http import Request, Response
 from ..problems import Problem
 from ..service import Service
 from ..shared_index import NewEntries, SharedIndex
+from .checks import Texts, texts_of
 from .route import Route
 
 # Hits of all queries of a request: of a page of text each, what an answer holds stays within some hundred megabytes.
@@ -17,8 +19,9 @@ MAX_HITS = 16_384
 # Keys of a request: removing so many takes some hundred milliseconds, in which nothing else is written.
 MAX_KEYS = 16_384
 
-Texts = str | Annotated[list[str], msgspec.Meta(min_length=1)]
-Keys = Annotated[list[int], msgspec.Meta(max_length=MAX_KEYS)]
+Key = Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": MAX_KEY})]
+Keys = Annotated[list[Key], msgspec.Meta(max_length=MAX_KEYS)]
+NewKeys = Annotated[list[Key], msgspec.Meta(max_length=MAX_KEYS, extra_json_schema={"uniqueItems": True})]
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
@@ -52,7 +55,7 @@ class AddRequest(msgspec.Struct, frozen=True):
     """
 
     texts: Texts
-    keys: Keys | None = None
+    keys: NewKeys | None = None
     metadata: list[dict[str, Any] | None] | None = None
     truncate: bool | None = None
 
@@ -91,7 +94,7 @@ class CountAnswer(msgspec.Struct, frozen=True):
 
 async def search(service: Service, request: Request, body: SearchRequest) -> Response:
     """The hits of each query, best first."""
-    queries = _list_of(body.queries)
+    queries = texts_of(body.queries)
     if len(queries) * body.k > MAX_HITS:
         raise Problem(
             422,
@@ -115,7 +118,7 @@ async def search(service: Service, request: Request, body: SearchRequest) -> Res
 async def add(service: Service, request: Request, body: AddRequest) -> Response:
     """Add texts; they are on the disk when this answers."""
     shared = _writable(service)
-    entries = NewEntries(texts=_list_of(body.texts), keys=body.keys, metadata=body.metadata)
+    entries = NewEntries(texts=texts_of(body.texts), keys=body.keys, metadata=body.metadata)
     await shared.check(entries)
     encoded = await service.encode(request, entries.texts, body.truncate, param="texts")
     return Response.json(AddAnswer(await shared.add(entries, encoded.vectors)))
@@ -141,10 +144,6 @@ async def count(service: Service, request: Request, body: None) -> Response:  # 
     return Response.json(CountAnswer(await _shared(service).read(len)))
 
 
-def _list_of(texts: str | list[str]) -> list[str]:
-    return [texts] if isinstance(texts, str) else texts
-
-
 def _shared(service: Service) -> SharedIndex:
     assert service.shared_index is not None  # the routes are there only with one
     return service.shared_index
@@ -166,7 +165,8 @@ ROUTES = (
         summary="The entries of the index that are nearest to each query",
         takes=SearchRequest,
         answers=list[list[HitAnswer]],
-        problems=(413, 422, 429),
+        headers=("x-search-time",),
+        encodes=True,
         needs_index=True,
     ),
     Route(
@@ -176,7 +176,8 @@ ROUTES = (
         summary="Add texts to the index, or replace those of the same keys",
         takes=AddRequest,
         answers=AddAnswer,
-        problems=(403, 409, 413, 422, 429, 507),
+        problems=(403, 409, 507),
+        encodes=True,
         needs_index=True,
     ),
     Route(
@@ -186,7 +187,7 @@ ROUTES = (
         summary="Remove entries from the index",
         takes=KeysRequest,
         answers=RemoveAnswer,
-        problems=(403, 409, 422, 507),
+        problems=(403, 409, 507),
         needs_index=True,
     ),
     Route(
@@ -196,7 +197,6 @@ ROUTES = (
         summary="Entries of the index by their keys",
         takes=KeysRequest,
         answers=list[EntryAnswer | None],
-        problems=(422,),
         needs_index=True,
     ),
     Route(

@@ -9,22 +9,33 @@ import msgspec
 from ...errors import TruncationError
 from ..arrays import in_pieces, rows_as_base64, rows_as_json
 from ..http import Request, Response
+from ..openapi import LIMIT
 from ..problems import Problem
 from ..service import Service
-from .checks import checked_dimensions
+from .checks import Dimensions, checked_dimensions
 from .route import Route
 
 OWNER = "simcse-engine"
 _STARTED = int(time.time())
 
 
+# Token ids are read, so that their refusal can say more than that they are none of the document's strings.
+Input = (
+    str
+    | Annotated[
+        list[str | int | list[int]],
+        msgspec.Meta(min_length=1, extra_json_schema={LIMIT: "texts"}),
+    ]
+)
+
+
 class EmbeddingsRequest(msgspec.Struct, frozen=True):
     """Texts to encode. Members that are not listed are ignored."""
 
-    input: str | Annotated[list[str | int | list[int]], msgspec.Meta(min_length=1)]
+    input: Input
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    dimensions: Dimensions | None = None
     user: str | None = None
 
 
@@ -106,6 +117,15 @@ async def models(service: Service, request: Request, body: None) -> Response:  #
     return Response.json(Models([Model(service.model_name)]))
 
 
+async def model(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
+    """The model of this name; names may hold slashes."""
+    asked = request.path.removeprefix("/v1/models/")
+    if asked != service.model_name:
+        message = f"there is no model {asked:.100}; this service has {service.model_name}"
+        raise Problem(404, message, param="model", code="model_not_found")
+    return Response.json(Model(service.model_name))
+
+
 ROUTES = (
     Route(
         method="POST",
@@ -114,7 +134,7 @@ ROUTES = (
         summary="Vectors of texts, as OpenAI's API gives them",
         takes=EmbeddingsRequest,
         answers=EmbeddingsAnswer,
-        problems=(400, 413, 429),
+        encodes=True,
         style="openai",
     ),
     Route(
@@ -123,6 +143,15 @@ ROUTES = (
         handler=models,
         summary="The model that is served",
         answers=Models,
+        style="openai",
+    ),
+    Route(
+        method="GET",
+        path="/v1/models/{model}",
+        handler=model,
+        summary="The model that is served, by its name",
+        answers=Model,
+        problems=(404,),
         style="openai",
     ),
 )

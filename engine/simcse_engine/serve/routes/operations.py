@@ -27,13 +27,26 @@ async def metrics(service: Service, request: Request, body: None) -> Response:  
     return Response(text, content_type=CONTENT_TYPE)
 
 
+async def openapi(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
+    """This document."""
+    return Response(service.document)
+
+
 ROUTES = (
-    Route(method="GET", path="/health", handler=health, summary="Whether the process is alive", guarded=False),
+    Route(
+        method="GET",
+        path="/health",
+        handler=health,
+        summary="Whether the process is alive",
+        answers="text/plain",
+        guarded=False,
+    ),
     Route(
         method="GET",
         path="/ready",
         handler=ready,
         summary="Whether it takes requests",
+        answers="text/plain",
         problems=(503,),
         guarded=False,
     ),
@@ -43,6 +56,14 @@ ROUTES = (
         handler=metrics,
         summary="Counts and times, as Prometheus reads them",
         answers=CONTENT_TYPE,
+        guarded=False,
+    ),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        handler=openapi,
+        summary="This document",
+        answers="application/json",
         guarded=False,
     ),
 )

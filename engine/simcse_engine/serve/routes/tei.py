@@ -12,9 +12,10 @@ from ...tokenizer import Token
 from ..accept import preferred
 from ..arrays import NPY, as_json, as_npy, in_pieces, unit
 from ..http import JSON, Request, Response
+from ..openapi import LIMIT
 from ..problems import Problem
 from ..service import Service
-from .checks import check_prompt, checked_dimensions
+from .checks import Dimensions, Prompt, Texts, check_prompt, checked_dimensions, texts_of
 from .route import Route
 
 # Of all texts of a request to /tokenize: each of their tokens takes some sixty bytes of the answer.
@@ -22,7 +23,6 @@ MAX_TOKENIZED = 65_536
 # So many tokens are written as JSON at once: other threads wait meanwhile.
 _PIECE_TOKENS = 2048
 
-Texts = str | Annotated[list[str], msgspec.Meta(min_length=1)]
 # The engine cuts at the end, as the artifact's tokenizer does.
 Direction = Literal["right", "Right"]
 
@@ -37,16 +37,16 @@ class EmbedRequest(msgspec.Struct, frozen=True):
     inputs: Texts
     truncate: bool | None = None
     truncation_direction: Direction = "right"
-    normalize: bool | None = None
-    prompt_name: str | None = None
-    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    normalize: Annotated[bool | None, msgspec.Meta(extra_json_schema={LIMIT: "normalize"})] = None
+    prompt_name: Prompt = None
+    dimensions: Dimensions | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
     """A sentence, and those to compare with it."""
 
     source_sentence: str
-    sentences: Annotated[list[str], msgspec.Meta(min_length=1)]
+    sentences: Annotated[list[str], msgspec.Meta(min_length=1, extra_json_schema={LIMIT: "sentences"})]
 
 
 class ComparisonParameters(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class ComparisonParameters(msgspec.Struct, frozen=True):
 
     truncate: bool | None = None
     truncation_direction: Direction = "right"
-    prompt_name: str | None = None
+    prompt_name: Prompt = None
 
 
 class SimilarityRequest(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class TokenizeRequest(msgspec.Struct, frozen=True):
 
     inputs: Texts
     add_special_tokens: bool = True
-    prompt_name: str | None = None
+    prompt_name: Prompt = None
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -128,7 +128,7 @@ async def embed(service: Service, request: Request, body: EmbedRequest) -> Respo
     """Vectors [n, dimension]."""
     check_prompt(body.prompt_name)
     shaped = checked_dimensions(service, body.dimensions, normalize=body.normalize)
-    encoded = await service.encode(request, _list_of(body.inputs), body.truncate, param="inputs")
+    encoded = await service.encode(request, texts_of(body.inputs), body.truncate, param="inputs")
     vectors = shaped(encoded.vectors)
     if preferred(request.headers.get(b"accept"), (JSON, NPY)) == NPY:
         return Response(as_npy(vectors), content_type=NPY)
@@ -150,7 +150,7 @@ async def similarity(service: Service, request: Request, body: SimilarityRequest
 async def tokenize(service: Service, request: Request, body: TokenizeRequest) -> Response:  # noqa: ARG001
     """Each text's tokens: ids, texts and places, in bytes of UTF-8."""
     check_prompt(body.prompt_name)
-    texts = _list_of(body.inputs)
+    texts = texts_of(body.inputs)
     service.check_count(texts, param="inputs")
     check_texts(texts)
     characters = sum(map(len, texts))
@@ -201,16 +201,13 @@ async def info(service: Service, request: Request, body: None) -> Response:  # n
     )
 
 
-def _list_of(texts: str | list[str]) -> list[str]:
-    return [texts] if isinstance(texts, str) else texts
-
-
 _EMBED: dict[str, Any] = {
     "method": "POST",
     "handler": embed,
     "takes": EmbedRequest,
     "answers": list[list[float]],
-    "problems": (413, 422, 429),
+    "or_answers": (NPY,),
+    "encodes": True,
 }
 ROUTES = (
     Route(path="/embed", summary="Vectors of texts; as a .npy file for Accept: application/x-npy", **_EMBED),
@@ -223,7 +220,7 @@ ROUTES = (
         summary="Cosines of a sentence and others",
         takes=SimilarityRequest,
         answers=list[float],
-        problems=(413, 422, 429),
+        encodes=True,
     ),
     Route(
         method="POST",
@@ -232,7 +229,6 @@ ROUTES = (
         summary="Tokens of texts",
         takes=TokenizeRequest,
         answers=list[list[TokenAnswer]],
-        problems=(413, 422),
     ),
     Route(
         method="GET",
