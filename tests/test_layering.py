@@ -128,7 +128,7 @@ ORDER = {
         "openapi < routes < application < server"
     ),
     ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
-    ENGINE / "batching": "cache job < queue < batcher < async_encoder",
+    ENGINE / "batching": "backlog cache job < intake queue < runs < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (

@@ -33,7 +33,7 @@ from .machine.cpu import usable_cpus
 from .machine.forks import ForkAware, register
 from .machine.limits import naming_limits
 from .pipeline import Rescued, submit_windows
-from .runner import Pending, Runner
+from .runner import Runner
 from .schedule import windows
 from .session.kernels import kernels_for
 from .tokenizer import Token, Tokenizer, Tokens
@@ -223,11 +223,23 @@ class Encoder(ForkAware):
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Token ids of texts that `simcse_engine.inputs.check_texts` has passed, cut at ``max_tokens``."""
-        return self._tokenizer.encode(texts)
+        with naming_limits:
+            return self._tokenizer.encode(texts)
 
-    def submit(self, ids: Sequence[list[int]]) -> Pending:
-        """Run sentences, given by the token ids of `tokenize`; their vectors are awaited by the result's `write`."""
-        return self._runner.submit(ids)
+    def run(self, ids: Sequence[list[int]], *, alone: bool) -> NDArray[np.float32]:
+        """Run sentences, given by the token ids of `tokenize`: float32 [sentences, dimension].
+
+        They run on all threads if they are ``alone``, else on the calling one, beside what other threads run.
+        """
+        with naming_limits:
+            if not alone:
+                return self._runner.run(ids)
+            return self._runner.submit(ids).write(np.empty((len(ids), self.dimension), np.float32))
+
+    @property
+    def side_by_side(self) -> int:
+        """How many threads keep the device busy, each with a `run` of its own."""
+        return self._runner.side_by_side
 
     def _stream(
         self, texts: Iterable[str], policy: Truncate, progress: Callable[[int], Any] | None, rescued: Rescued | None

@@ -106,6 +106,20 @@ class Runner:
             futures = [self._workers.submit(session.run, *arrays) for arrays in inputs]
         return Pending(list(zip(batches, futures, strict=True)))
 
+    def run(self, ids: Sequence[list[int]]) -> NDArray[np.float32]:
+        """Run sentences on the calling thread alone, beside whatever else runs: float32 [sentences, dimension]."""
+        session = self.single()
+        batches = make_batches([len(sentence) for sentence in ids], self.limits, mixed=self._mixed)
+        vectors = np.empty((len(ids), self._manifest.dimension), np.float32)
+        for batch in batches:
+            vectors[batch] = session.run(*_end_to_end(ids, batch))
+        return vectors
+
+    @property
+    def side_by_side(self) -> int:
+        """How many threads, each with runs of its own, keep the device busy."""
+        return self._side_by_side
+
     def joint(self) -> Session:
         """The session for a few sentences: its threads share every run (with "throughput" it has one)."""
         return self._session(self._joint_threads)

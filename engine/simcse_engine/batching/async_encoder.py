@@ -1,22 +1,32 @@
 """AsyncEncoder: texts → vectors for asyncio; concurrent calls share the engine's runs."""
 
 import asyncio
-import threading
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..encoder import Encoder
-from ..errors import ClosedError, QueueFullError, TruncationWarning
-from ..inputs import Truncate, check_texts, checked_sequence
+from ..errors import ClosedError, TruncationWarning
+from ..inputs import Truncate, checked_choice, checked_sequence
+from ..machine.forks import ForkAware, register
+from ..machine.limits import naming_limits
+from ..schedule import GPU_LIMITS
 from ..wording import Wording
-from .batcher import Batcher, Run
-from .cache import Known, VectorCache
-from .job import Encoded, Job, estimated_tokens, too_long
+from .backlog import Backlog
+from .batcher import Batcher
+from .cache import VectorCache
+from .intake import check, fill
+from .job import Encoded, Job
+from .runs import Run
+
+# About how many tokens are taken up together. On a CPU larger runs are hardly faster per text, and whoever comes
+# meanwhile waits longer (docs/decisions/034-joining-callers.md). A GPU needs thousands of rows per product.
+_CPU_TOKENS, _GPU_TOKENS = 1024, GPU_LIMITS.batch_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,19 +34,19 @@ class BatchingOptions:
     """How callers share the engine.
 
     Attributes:
-        batch_tokens: about how many tokens are taken up together. More is better for throughput, fewer for the latency
-            of whoever comes meanwhile.
+        batch_tokens: about how many tokens a thread takes up together. More is a little better for throughput, fewer
+            for the latency of whoever comes meanwhile. None for what the device needs.
         max_queued_tokens: with so many tokens waiting or running, further calls raise `QueueFullError`; None for any
             number. Tokens are estimated from the texts' length.
         cache_bytes: memory for a cache of vectors by text; 0 for none.
     """
 
-    batch_tokens: int = 4096
+    batch_tokens: int | None = None
     max_queued_tokens: int | None = None
     cache_bytes: int = 0
 
 
-class AsyncEncoder:
+class AsyncEncoder(ForkAware):
     """Encodes for any number of tasks at once, and never blocks their event loop.
 
     >>> async with AsyncEncoder(Encoder(artifact)) as encoder:
@@ -59,23 +69,45 @@ class AsyncEncoder:
         Args:
             encoder: whose vectors they are.
             options: see `BatchingOptions`.
-            on_run: called after each run, on a thread of its own: for measurements.
+            on_run: called after each run, on the thread that ran it: for measurements.
         """
         self.encoder = encoder
         self.options = options or BatchingOptions()
-        self.cache = VectorCache(self.options.cache_bytes) if self.options.cache_bytes else None
-        self.queued_tokens = 0
-        self.max_queued_tokens = self.options.max_queued_tokens
-        self._rate = 0.0  # tokens per second, of late
-        self._lock = threading.Lock()
-        self._closed = False
         self._on_run = on_run
+        self._closed = False
+        self._begin(self.options.max_queued_tokens)
+        register("batcher", self)
+
+    def _begin(self, max_queued_tokens: int | None) -> None:
+        """Begin with nothing under way, and nothing remembered."""
+        self.cache = VectorCache(self.options.cache_bytes) if self.options.cache_bytes else None
+        self._backlog = Backlog(max_queued_tokens)
         self._batcher = Batcher(
-            encoder,
-            self.options.batch_tokens,
+            self.encoder,
+            self.options.batch_tokens or (_CPU_TOKENS if self.encoder.device == "cpu" else _GPU_TOKENS),
             on_vector=None if self.cache is None else self.cache.put,
-            on_run=self._ran,
+            on_run=_noted(self._backlog, self._on_run, self.encoder.side_by_side),
         )
+        # Where nobody closes it, its threads end with it. At the program's end, `batcher.py` sees to that.
+        weakref.finalize(self, self._batcher.stop).atexit = False
+
+    def _after_fork_in_child(self) -> None:
+        """Begin anew: the threads, and whoever waits for them, are in the parent."""
+        self._begin(self.max_queued_tokens)
+
+    @property
+    def max_queued_tokens(self) -> int | None:
+        """With so many tokens waiting or running, further calls raise QueueFullError; it can be set."""
+        return self._backlog.limit
+
+    @max_queued_tokens.setter
+    def max_queued_tokens(self, limit: int | None) -> None:
+        self._backlog.limit = limit
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens that wait or run, as estimated from the texts' length."""
+        return self._backlog.tokens
 
     async def encode(self, texts: Sequence[str], *, truncate: Truncate = "warn") -> NDArray[np.float32]:
         """Encode a list of texts.
@@ -95,7 +127,7 @@ class AsyncEncoder:
         encoded = await self.encode_counted(texts, truncate=truncate)
         if encoded.cut and truncate == "warn":
             limit = Wording(f"max_tokens={self.encoder.max_tokens}", f"the limit of {self.encoder.max_tokens}")
-            cut, total = len(encoded.cut), len(texts)
+            cut, total = len(encoded.cut), len(encoded.vectors)
             message = f"{cut} of {total} texts were longer than ", limit, " tokens and were cut"
             warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=2)
         return encoded.vectors
@@ -104,47 +136,24 @@ class AsyncEncoder:
         """As `encode`, with each text's tokens, what was cut, and where the time went; it does not warn."""
         if self._closed:
             raise ClosedError("this encoder is closed; open a new one")
-        texts = checked_sequence(texts)
-        check_texts(texts)
-        if not len(texts):
-            return Encoded(vectors=np.empty((0, self.encoder.dimension), np.float32), tokens=[], cut=[])
-        known = [None if self.cache is None else self.cache.get(text) for text in texts]
-        missing = [position for position, each in enumerate(known) if each is None]
-        if not missing:
-            return _joined(known, None, truncate, self.encoder)
-        encoded = await self._run(
-            texts if len(missing) == len(texts) else [texts[i] for i in missing], missing, truncate
-        )
-        return encoded if len(missing) == len(texts) else _joined(known, encoded, truncate, self.encoder)
-
-    async def _run(self, texts: Sequence[str], positions: Sequence[int], truncate: Truncate) -> Encoded:
-        weight = sum(estimated_tokens(text, self.encoder.max_tokens) for text in texts)
-        self._admit(weight)
-        loop = asyncio.get_running_loop()
-        job = Job(texts, positions, truncate, self.encoder.dimension, loop, loop.create_future())
+        checked_choice("truncate", truncate, Truncate)
+        # A copy: while this waits, the caller may change the list.
+        texts = list(checked_sequence(texts))
+        await check(texts)
+        with naming_limits:
+            job = Job(texts, truncate, self.encoder.dimension)
+            await fill(job, self.cache, self.encoder.max_tokens)
+        if not job.missing:
+            return job.encoded()
+        backlog, batcher = self._backlog, self._batcher
+        backlog.accept(job.weight)
         try:
-            self._batcher.submit(job)
-            return await job.future
+            result = job.wait(asyncio.get_running_loop())
+            batcher.submit(job)
+            return await result
         finally:
-            job.abandoned = True
-            with self._lock:
-                self.queued_tokens -= weight
-
-    def _admit(self, weight: int) -> None:
-        with self._lock:
-            limit = self.max_queued_tokens
-            if limit is not None and self.queued_tokens >= limit:
-                raise QueueFullError(
-                    f"{self.queued_tokens:,} tokens are waiting, and the limit is {limit:,}; try again later",
-                    retry_after_s=self.queued_tokens / self._rate if self._rate else 1.0,
-                )
-            self.queued_tokens += weight
-
-    def _ran(self, run: Run) -> None:
-        seconds = run.tokenization_s + run.inference_s
-        self._rate = 0.9 * self._rate + 0.1 * run.tokens / seconds if self._rate else run.tokens / seconds
-        if self._on_run is not None:
-            self._on_run(run)
+            batcher.leave(job)
+            backlog.leave(job.weight)
 
     async def close(self) -> None:
         """Finish what was accepted; later calls raise ClosedError. Closing twice is fine."""
@@ -158,23 +167,13 @@ class AsyncEncoder:
         await self.close()
 
 
-def _joined(known: list[Known | None], missing: Encoded | None, truncate: Truncate, encoder: Encoder) -> Encoded:
-    """The vectors that the cache knew, and those that were missing."""
-    vectors = np.empty((len(known), encoder.dimension), np.float32)
-    tokens, cut, ran = [], [], 0
-    for position, each in enumerate(known):
-        if each is None:
-            assert missing is not None
-            vectors[position] = missing.vectors[ran]
-            tokens.append(missing.tokens[ran])
-            ran += 1
-        else:
-            if each.cut and truncate == "error":
-                raise too_long(position, encoder.max_tokens)
-            vectors[position] = each.vector
-            tokens.append(each.tokens)
-            if each.cut:
-                cut.append(position)
-    if missing is None:
-        return Encoded(vectors=vectors, tokens=tokens, cut=cut, cached=len(known))
-    return replace(missing, vectors=vectors, tokens=tokens, cut=sorted(cut + missing.cut), cached=len(known) - ran)
+def _noted(backlog: Backlog, on_run: Callable[[Run], None] | None, side_by_side: int) -> Callable[[Run], None]:
+    """Note how fast each run was, and tell whoever measures."""
+
+    def note(run: Run) -> None:
+        seconds = run.tokenization_s + run.inference_s
+        backlog.note_speed(run.tokens / seconds * (1 if run.alone else side_by_side))
+        if on_run is not None:
+            on_run(run)
+
+    return note

@@ -1,52 +1,37 @@
-"""Batcher: the thread that runs what waits, whoever it is from. What gathers while a run is under way is the next."""
+"""Batcher: threads that run what waits, whoever it is from. What gathers while they are busy runs together next."""
 
+import atexit
 import queue
 import threading
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..encoder import Encoder
-from ..runner import Pending
-from .job import Job, too_long
+from ..errors import ClosedError
+from ..machine.limits import naming_limits
+from .job import Job, deliver
 from .queue import FairQueue, Part
+from .runs import Result, Run, fail, run_together
 
-
-@dataclass(frozen=True)
-class Run:
-    """What is known of a run, for whoever measures."""
-
-    texts: int
-    tokens: int
-    tokenization_s: float
-    inference_s: float
-
-
-@dataclass(frozen=True)
-class _UnderWay:
-    """Texts of several jobs that run together."""
-
-    parts: list[Part]
-    rows: dict[str, int]  # of each text, in the run's vectors
-    cut: set[str]
-    lengths: list[int]  # in tokens, of each row
-    pending: Pending
-    began: float
-    tokenization_s: float
+# What waits is shared among the threads that are free, if each gets so many tokens or more. Below, a run reads all
+# weights for too few of them; one run that all threads share is better then (docs/decisions/034-joining-callers.md).
+LEAST_SHARE = 128
 
 
 class Batcher:
-    """Runs jobs on one thread, which starts with the first; `submit` may be called from any thread.
+    """Runs jobs on threads of its own, which start as they are needed; `submit` may be called from any thread.
+
+    A few texts, while nothing else runs or waits, take all threads of the encoder jointly. When there is more, each
+    thread of the batcher tokenizes and runs by itself what it takes up, and none waits for another.
 
     Args:
         encoder: whose vectors they are.
         run_tokens: about as many tokens are taken up together.
-        on_vector: called on the batcher's thread with a text, its vector, its tokens and whether it was cut.
-        on_run: called on the batcher's thread after each run.
+        on_vector: called on the batcher's threads with a text, its vector, its tokens and whether it was cut.
+        on_run: called on the batcher's threads after each run.
     """
 
     def __init__(
@@ -61,149 +46,166 @@ class Batcher:
         self._run_tokens = run_tokens
         self._on_vector = on_vector
         self._on_run = on_run
-        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._waiting = FairQueue(encoder.max_tokens)
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._waiting = FairQueue()
+        self._submitted: set[Job] = set()  # and not left
+        self._threads: set[threading.Thread] = set()
+        self._running = 0
+        self._idle = 0  # threads that nobody has called yet
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each thread that is to wake
+        self._closed = self._stopped = False
+        _living.add(self)
 
     def submit(self, job: Job) -> None:
-        """Let a job run; its future gets its result in its own event loop."""
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    # Ends with the program where nobody closed it: nobody can wait for its results by then.
-                    thread = threading.Thread(target=self._work, name="simcse-engine-batcher", daemon=True)
-                    thread.start()
-                    self._thread = thread
-        self._inbox.put(job)
+        """Let a job run; whoever waits for it calls `leave` in the end."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError("this encoder is closed; open a new one")
+            with naming_limits:
+                self._call_one()
+            self._submitted.add(job)
+            self._waiting.put(job)
+
+    def leave(self, job: Job) -> None:
+        """Let go of a job: what of it does not run yet never will."""
+        # A coroutine that is destroyed comes here, perhaps amid a block under the lock on the same thread.
+        job.abandoned = True
+        self._submitted.discard(job)
 
     def close(self) -> None:
-        """Finish the jobs that were submitted, and end the thread."""
+        """Finish what was submitted, and end the threads. `submit` raises ClosedError from now on."""
         with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._inbox.put(None)
+            self._closed = True
+            self._call_all()
+            threads = list(self._threads)
+        for thread in threads:
             thread.join()
 
+    def stop(self) -> None:
+        """As `close`, but drop what waits, and do not wait for what runs."""
+        # By a destructor, too: see `leave`.
+        self._stopped = self._closed = True
+        for _ in range(self._encoder.side_by_side):
+            self._calls.put(None)
+
+    def _call_one(self) -> None:
+        """Call an idle thread, or start one if there may be more."""
+        if self._idle:
+            self._idle -= 1
+            self._calls.put(None)
+        elif len(self._threads) < self._encoder.side_by_side:
+            # A daemon, which a program that ends without `close` does not wait for before `_end` stops it.
+            thread = threading.Thread(target=self._work, name="simcse-engine-batcher", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # there may be no more threads
+                if not self._threads:
+                    raise
+            else:
+                self._threads.add(thread)
+
+    def _call_all(self) -> None:
+        for _ in range(self._idle):
+            self._calls.put(None)
+        self._idle = 0
+
     def _work(self) -> None:
-        under_way: _UnderWay | None = None
-        open_ = True
-        while open_ or self._waiting or under_way is not None:
-            open_ = self._gather(block=open_ and under_way is None and not self._waiting) and open_
-            parts = self._waiting.take(self._run_tokens)
-            following = self._start(parts) if parts else None
-            if under_way is not None:
-                self._finish(under_way)
-            under_way = following
-
-    def _gather(self, *, block: bool) -> bool:
-        """Take what was submitted meanwhile, or wait for it; False at the end."""
         try:
-            job = self._inbox.get(block)
-            while job is not None:
-                self._waiting.put(job)
-                job = self._inbox.get_nowait()
-        except queue.Empty:
-            return True
-        return False
+            while (taken := self._next()) is not None:
+                parts, alone = taken
+                try:
+                    self._run(parts, alone=alone)
+                finally:
+                    # Nothing of them is kept while this thread waits.
+                    del taken, parts
+                    with self._lock:
+                        self._running -= 1
+        except BaseException as error:
+            # A defect, or no memory for the least thing. Whoever waits must know; another job starts another thread.
+            with self._lock:
+                self._waiting.clear()
+            for job in list(self._submitted):
+                fail(job, error)
+            _report(error)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+                self._call_all()
 
-    def _start(self, parts: list[Part]) -> _UnderWay | None:
-        """Tokenize and submit; None where nothing is left to run."""
-        began = time.perf_counter()
-        for part in parts:
-            if part.start == 0:
-                part.job.queue_s = began - part.job.submitted
+    def _next(self) -> tuple[list[Part], bool] | None:
+        """Wait for texts to run, and whether they are to have all threads; None at the end."""
+        while True:
+            with self._lock:
+                if self._stopped:
+                    return None
+                parts = self._waiting.take(self._share())
+                if parts:
+                    alone = not self._running and not self._waiting
+                    self._running += 1
+                    if self._waiting:
+                        self._call_one()
+                    return parts, alone
+                if self._closed:
+                    return None
+                self._idle += 1
+            self._calls.get()
+
+    def _share(self) -> int:
+        """How many tokens a thread takes up."""
+        free = self._encoder.side_by_side - self._running
+        waiting = self._waiting.tokens
+        shares = max(1, min(free, waiting // LEAST_SHARE))
+        return min(self._run_tokens, max(1, -(-waiting // shares)))
+
+    def _run(self, parts: list[Part], *, alone: bool) -> None:
         try:
-            texts = list(dict.fromkeys(text for part in parts for text in _texts(part)))
-            tokens = self._encoder.tokenize(texts)
-            cut = {texts[i] for i in tokens.cut}
-            lengths_of = dict(zip(texts, map(len, tokens.ids), strict=True))
-            parts = [part for part in parts if self._note(part, lengths_of, cut)]
-            wanted = {text for part in parts for text in _texts(part)}
-            kept = [i for i, text in enumerate(texts) if text in wanted]
-            if not kept:
-                return None
-            tokenized = time.perf_counter()
-            rows = {texts[i]: row for row, i in enumerate(kept)}
-            ids = [tokens.ids[i] for i in kept]
-            lengths = [len(sentence) for sentence in ids]
-            return _UnderWay(parts, rows, cut, lengths, self._encoder.submit(ids), tokenized, tokenized - began)
+            result = run_together(self._encoder, parts, alone=alone)
         except Exception as error:
-            self._fail(parts, error)
-            return None
-
-    def _note(self, part: Part, lengths: dict[str, int], cut: set[str]) -> bool:
-        """Note a part's tokens and cuts in its job; whether it may run."""
-        job = part.job
-        for position in range(part.start, part.stop):
-            text = job.texts[position]
-            job.tokens[position] = lengths[text]
-            if text in cut:
-                job.cut.append(position)
-        if job.cut and job.truncate == "error":
-            self._end(job, too_long(job.positions[job.cut[0]], self._encoder.max_tokens))
-            return False
-        return not job.over
-
-    def _finish(self, run: _UnderWay) -> None:
-        try:
-            vectors = np.empty((len(run.lengths), self._encoder.dimension), np.float32)
-            run.pending.write(vectors)
-        except Exception as error:
-            self._fail(run.parts, error)
-            return
-        inference_s = time.perf_counter() - run.began
-        done = []
-        for part in run.parts:
-            job = part.job
-            job.tokenization_s += run.tokenization_s
-            job.inference_s += inference_s
-            if job.write(part.start, vectors[[run.rows[text] for text in _texts(part)]]):
-                done.append(job)
-        _deliver(done)
-        if self._on_vector is not None:
-            for text, row in run.rows.items():
-                self._on_vector(text, vectors[row], run.lengths[row], text in run.cut)
-        if self._on_run is not None:
-            self._on_run(Run(len(run.lengths), sum(run.lengths), run.tokenization_s, inference_s))
-
-    def _fail(self, parts: Iterable[Part], error: Exception) -> None:
-        """Try each job's texts alone, so that one that fails fails its own job only."""
-        parts = [part for part in parts if not part.job.over]
-        if len(parts) == 1:
-            self._end(parts[0].job, error)
-            return
-        for part in parts:
-            run = self._start([part])
-            if run is not None:
-                self._finish(run)
-
-    def _end(self, job: Job, error: BaseException) -> None:
-        job.error = error
-        _deliver([job])
-
-
-def _texts(part: Part) -> Iterable[str]:
-    return part.job.texts[part.start : part.stop]
-
-
-def _deliver(jobs: list[Job]) -> None:
-    """Hand results to their event loops, all of a loop in one call."""
-    by_loop = defaultdict(list)
-    for job in jobs:
-        by_loop[job.loop].append(job)
-    for loop, theirs in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_settle, theirs)
-        except RuntimeError:  # the loop was closed, and nobody waits
-            continue
-
-
-def _settle(jobs: list[Job]) -> None:
-    for job in jobs:
-        if job.future.done():  # its caller has left
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
+            if len(parts) == 1:
+                fail(parts[0].job, error)
+                return
         else:
-            job.future.set_result(job.encoded())
+            result.write()
+            run = result.run
+            with self._lock:
+                done = [
+                    part.job
+                    for part in result.parts
+                    if part.job.count(part.stop - part.start, run.tokenization_s, run.inference_s)
+                ]
+            deliver((job, job.encoded()) for job in done)
+            self._tell(result)
+            return
+        # Each by itself, so that what cannot run fails its own caller alone.
+        for part in parts:
+            if not part.job.over:
+                self._run([part], alone=False)
+
+    def _tell(self, result: Result) -> None:
+        try:
+            if self._on_vector is not None:
+                for vector in result:
+                    self._on_vector(*vector)
+            if self._on_run is not None:
+                self._on_run(result.run)
+        except BaseException as error:  # theirs, and no caller's concern
+            _report(error)
+
+
+def _report(error: BaseException) -> None:
+    """Say what went wrong, as of any thread that ends with an error."""
+    arguments = (type(error), error, error.__traceback__, threading.current_thread())
+    threading.excepthook(threading.ExceptHookArgs(arguments))
+
+
+_living: weakref.WeakSet[Batcher] = weakref.WeakSet()
+
+
+@atexit.register
+def _end() -> None:
+    """Let no thread be in the runtime while the interpreter takes itself apart."""
+    batchers = list(_living)
+    for batcher in batchers:
+        batcher.stop()
+    for batcher in batchers:
+        batcher.close()

@@ -1,8 +1,10 @@
 """Job: one caller's texts on their way to vectors."""
 
+import contextlib
 import time
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,8 @@ from ..wording import Wording
 # UTF-8 bytes of a token, in English a little more: what a text weighs before it is tokenized.
 _TOKEN_BYTES = 4
 _SPECIAL_TOKENS = 2
+# Rows that move at once where repeated texts get their vectors, which bounds the memory for it.
+_SPREAD_ROWS = 1024
 
 
 def estimated_tokens(text: str, max_tokens: int) -> int:
@@ -26,7 +30,7 @@ def estimated_tokens(text: str, max_tokens: int) -> int:
 
 
 def too_long(position: int, max_tokens: int) -> TruncationError:
-    """The error of a text, by its position among the caller's, that is longer than ``max_tokens``."""
+    """The error of a text that is longer than ``max_tokens``, by its position among the caller's."""
     limit = Wording(f"max_tokens={max_tokens}", f"the limit of {max_tokens}")
     return TruncationError(text_item(position), " has more than ", limit, " tokens; shorten it")
 
@@ -55,65 +59,130 @@ class Encoded:
 
 
 class Job:
-    """One caller's texts: which have been taken up, and the vectors that are there.
+    """One caller's texts: which must run, which have been taken up, and the vectors that are there.
+
+    The event loop's thread fills it; once it is submitted, the batcher's threads use it.
 
     Attributes:
-        texts: checked texts.
-        positions: of the texts among the caller's.
-        abandoned: whether nobody waits for them any more.
+        texts: checked texts, which nobody changes any more.
+        truncate: what becomes of texts that are too long; "error" fails the job.
+        missing: positions of the texts that must run, each text once.
+        weights: about how many tokens each of those has.
+        weight: about how many tokens all of those have.
+        taken: how many of those have been taken up.
+        waiting: the event loop and the future in which its caller waits; None before and after.
+        abandoned: whether its caller has left.
+        failed: whether its caller gets an error.
     """
 
-    def __init__(
-        self,
-        texts: Sequence[str],
-        positions: Sequence[int],
-        truncate: Truncate,
-        dimension: int,
-        loop: AbstractEventLoop,
-        future: "Future[Encoded]",
-    ) -> None:
+    def __init__(self, texts: Sequence[str], truncate: Truncate, dimension: int) -> None:
         self.texts = texts
-        self.positions = positions
         self.truncate = truncate
-        self.loop = loop
-        self.future = future
-        self.abandoned = False
-        self.submitted = time.perf_counter()
-        self.taken = 0  # texts that were taken up
-        self.queue_s = 0.0
-        self.tokenization_s = 0.0
-        self.inference_s = 0.0
-        self.tokens = [0] * len(texts)
-        self.cut: list[int] = []
-        self.error: BaseException | None = None
-        self._written = 0
-        self._vectors: NDArray[np.float32] | None = None
-        self._dimension = dimension
+        self.missing: list[int] = []
+        self.weights: list[int] = []
+        self.weight = 0
+        self.taken = 0
+        self.waiting: tuple[AbstractEventLoop, Future[Encoded]] | None = None
+        self.abandoned = self.failed = False
+        self._vectors = np.empty((len(texts), dimension), np.float32)
+        self._tokens = [0] * len(texts)
+        self._cut: list[int] = []
+        self._repeats: list[tuple[int, int]] = []
+        self._written = self._cached = 0
+        self._began = time.perf_counter()
+        self._queue_s = self._tokenization_s = self._inference_s = 0.0
 
     @property
     def over(self) -> bool:
         """Whether nothing of it need run any more."""
-        return self.abandoned or self.error is not None
+        return self.abandoned or self.failed
 
-    def write(self, start: int, vectors: NDArray[np.float32]) -> bool:
-        """Keep the vectors of the texts from ``start`` on; whether all are there now."""
-        if len(vectors) == len(self.texts):
-            self._vectors = vectors
-        else:
-            if self._vectors is None:
-                self._vectors = np.empty((len(self.texts), self._dimension), np.float32)
-            self._vectors[start : start + len(vectors)] = vectors
-        self._written += len(vectors)
-        return self._written == len(self.texts)
+    def need(self, position: int, weight: int) -> None:
+        """Note a text that must run."""
+        self.missing.append(position)
+        self.weights.append(weight)
+        self.weight += weight
+
+    def repeat(self, position: int, original: int) -> None:
+        """Note a text that is the same as an earlier one."""
+        self._repeats.append((position, original))
+
+    def know(self, position: int, vector: NDArray[np.float32], tokens: int, cut: bool) -> None:
+        """Note a text whose vector was remembered."""
+        self._cached += 1
+        self._vectors[position] = vector
+        self._tokens[position] = tokens
+        if cut:
+            self._cut.append(position)
+
+    def wait(self, loop: AbstractEventLoop) -> "Future[Encoded]":
+        """Begin to wait for the result."""
+        self._began = time.perf_counter()
+        future: Future[Encoded] = loop.create_future()
+        self.waiting = loop, future
+        return future
+
+    def take_up(self, start: int) -> None:
+        """Note that the missing texts from ``start`` on run now."""
+        if start == 0:
+            self._queue_s = time.perf_counter() - self._began
+
+    def write(self, positions: list[int], vectors: NDArray[np.float32], tokens: list[int], cut: list[int]) -> None:
+        """Keep the vectors [positions, dimension] of texts, their tokens, and which of them were cut."""
+        self._vectors[positions] = vectors
+        for position, count in zip(positions, tokens, strict=True):
+            self._tokens[position] = count
+        self._cut += cut
+
+    def count(self, texts: int, tokenization_s: float, inference_s: float) -> bool:
+        """Count texts that were written, and the time it took; whether all are there now. By one thread at a time."""
+        self._written += texts
+        self._tokenization_s += tokenization_s
+        self._inference_s += inference_s
+        return self._written == len(self.missing)
 
     def encoded(self) -> Encoded:
         """The result, once all vectors are there."""
-        assert self._vectors is not None
+        for start in range(0, len(self._repeats), _SPREAD_ROWS):
+            positions, originals = map(list, zip(*self._repeats[start : start + _SPREAD_ROWS], strict=True))
+            self._vectors[positions] = self._vectors[originals]
+        if self._repeats:
+            were_cut = set(self._cut)
+            for position, original in self._repeats:
+                self._tokens[position] = self._tokens[original]
+                if original in were_cut:
+                    self._cut.append(position)
         return Encoded(
             vectors=self._vectors,
-            tokens=self.tokens,
-            cut=[self.positions[i] for i in self.cut],
-            queue_s=self.queue_s,
-            tokenization_s=self.tokenization_s,
-            inference_s=self.inference_s,
+            tokens=self._tokens,
+            cut=sorted(self._cut),
+            queue_s=self._queue_s,
+            tokenization_s=self._tokenization_s,
+            inference_s=self._inference_s,
+            cached=self._cached,
         )
+
+
+def deliver(results: Iterable[tuple[Job, Encoded | BaseException]]) -> None:
+    """Hand results to those who wait, all of an event loop in one call; from any thread."""
+    by_loop: defaultdict[AbstractEventLoop, list[tuple[Future[Encoded], Encoded | BaseException]]] = defaultdict(list)
+    for job, result in results:
+        # An error's frames lead to the job: it must not lead back to the error.
+        waiting, job.waiting = job.waiting, None
+        if waiting is not None:
+            loop, future = waiting
+            by_loop[loop].append((future, result))
+    for loop, theirs in by_loop.items():
+        # Of a loop that was closed, nobody waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, theirs)
+
+
+def _settle(results: list[tuple["Future[Encoded]", Encoded | BaseException]]) -> None:
+    for future, result in results:
+        if future.done():  # its caller has left
+            continue
+        if isinstance(result, Encoded):
+            future.set_result(result)
+        else:
+            future.set_exception(result)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 # Hooks after a fork run in this order, those before it in the reverse: an index stands on its lock, its store and its
-# encoder, so it comes after them; all that makes sessions stands on the runtime.
-ORDER = ("runtime", "encoder", "store", "lock", "index")
+# encoder, so it comes after them, and so does a batcher; all that makes sessions stands on the runtime.
+ORDER = ("runtime", "encoder", "batcher", "store", "lock", "index")
 
 
 class ForkAware:

@@ -9,7 +9,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from ..batching.batcher import Run
+    from ..batching import Run
     from .service import Service
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -91,7 +91,7 @@ class Metrics:
         self._rejected.labels(reason).inc()
 
     def ran(self, run: "Run") -> None:
-        """Count a run of the batcher, on its thread."""
+        """Count a run of the batcher, on the thread that ran it."""
         self._run_tokens.observe(run.tokens)
         self._tokenization.observe(run.tokenization_s)
         self._inference.observe(run.inference_s)
