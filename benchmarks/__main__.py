@@ -18,7 +18,6 @@ started outlives it.
 import argparse
 import importlib
 import inspect
-import json
 import os
 import shutil
 import signal
@@ -34,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from simcse_engine.machine.cpu import usable_cpus
 
 from . import tether
+from .asking import minutes, option
 from .contest.peers.catalog import PEERS, named
 from .contest.settings import SETTINGS
 from .kept import UNFINISHED, Kept
@@ -98,6 +98,7 @@ QUESTIONS = [
     Question(name="memory", minutes=25, options={"count": 100_000}, always=False),
     Question(name="quality", minutes=15, always=False),
     Question(name="benchmarks.search.recall", minutes=30, model=None, arguments=("real", "100k", "1m"), always=False),
+    Question(name="benchmarks.serve", minutes=25, model=None, always=False),
     Question(name="benchmarks.choices.limits", minutes=3, model=None, always=False),
     Question(name="benchmarks.choices.spellings", minutes=3, model=None, always=False),
     Question(name="benchmarks.choices.operators", minutes=2, model=None, always=False),
@@ -148,17 +149,6 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     if arguments.set and arguments.only is None:
         parser.error("--set goes with --only")
     return arguments
-
-
-def option(word: str) -> tuple[str, Any]:
-    """A question's option and its value: as JSON has it, else a text."""
-    name, equals, value = word.partition("=")
-    if not equals:
-        raise ValueError(f"{word} has no value")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
 
 
 def chosen(arguments: argparse.Namespace) -> list[Question]:
@@ -249,10 +239,6 @@ class Suite:
         spent = time.monotonic() - self._begun
         left = 60 * sum(each.minutes for each in self._questions[done:])
         return f"{minutes(spent)} so far" + ("" if self._trial else f", about {minutes(left)} left")
-
-
-def minutes(seconds: float) -> str:
-    return f"{seconds / 60:.1f} min"
 
 
 if __name__ == "__main__":

@@ -11,10 +11,48 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 Command = Sequence[str | os.PathLike[str]]
+
+
+class Tethered:
+    """A command under way, tied to this process."""
+
+    def __init__(
+        self,
+        command: Command,
+        *,
+        stdin: int | IO[str] | None = None,
+        output: int | IO[str] | None = None,
+        errors: int | IO[str] | None = None,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        ours, self._end = os.pipe()
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", __file__, str(ours), *command],
+                pass_fds=(ours,),
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=output,
+                stderr=errors,
+                text=True,
+                cwd=cwd,
+                env=environment,
+            )
+        except BaseException:
+            os.close(self._end)
+            raise
+        finally:
+            os.close(ours)
+
+    def close(self) -> None:
+        """End the command where it still runs, and all that it started."""
+        os.close(self._end)
+        self.process.wait()
 
 
 def run(
@@ -25,30 +63,13 @@ def run(
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, tied to this process; ``captured`` returns its output instead of showing it."""
-    ours, theirs = os.pipe()
     pipe = subprocess.PIPE if captured else None
+    tethered = Tethered(command, stdin=None if stdin is None else subprocess.PIPE, output=pipe, errors=pipe, cwd=cwd)
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(ours), *command],
-            pass_fds=(ours,),
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-            cwd=cwd,
-        )
-    except BaseException:
-        os.close(theirs)
-        raise
+        out, errors = tethered.process.communicate(stdin)
     finally:
-        os.close(ours)
-    try:
-        out, errors = process.communicate(stdin)
-    finally:
-        # Where it still runs, this ends it.
-        os.close(theirs)
-        process.wait()
-    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+        tethered.close()
+    return subprocess.CompletedProcess(command, tethered.process.returncode, out, errors)
 
 
 def _hold(descriptor: int, command: list[str]) -> int:

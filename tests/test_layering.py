@@ -145,11 +145,15 @@ ORDER = {
     EXPORT / "graph/layouts": "layout < end_to_end grid packed < even ragged",
     EXPORT / "graph/dialects": "dialect < bf16 gpu int8 < cuda tensorrt",
     BENCHMARKS: (
-        "flops peak record statistics tether turns < inputs kept libraries < contest report search < choices gpu < "
-        "__main__"
+        "asking flops peak record statistics tether turns < inputs kept libraries < contest report search < "
+        "choices gpu serve < __main__"
     ),
     BENCHMARKS / "contest": (
         "peers < settings < contestant < field < cold_start latency lengths memory quality size threads versus"
+    ),
+    BENCHMARKS / "serve": (
+        "arrivals client clock fastapi_service routes servers wrk < peers plan < connection load settings < "
+        "generator stage < drain kills mixed short < batches offered < alone overload < __main__"
     ),
 }
 

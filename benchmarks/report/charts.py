@@ -68,6 +68,19 @@ def cold_start(results: Results) -> Any:
     return {name: {stage: each[stage]["median"] for stage in stages} for name, each in result["seconds"].items()}
 
 
+def serving(results: Results) -> Any:
+    """By service, for each load the requests a second that arrive, and the milliseconds p50 and p99."""
+    result = results.get("serve-offered")
+    if result is None:
+        return None
+    return {
+        name: [
+            [at["offered_per_second"], at["ms"]["p50"], at["ms"]["p99"]] for at in loads.values() if "p50" in at["ms"]
+        ]
+        for name, loads in result["offered"].items()
+    }
+
+
 # Each selects its figures from the results: None where a result is missing.
 CHARTS: dict[str, tuple[Callable[[Results], Any], str]] = {
     "throughput-quality": (throughput_quality, "Sentences a second in bulk against the average STS Spearman, MiniLM"),
@@ -75,4 +88,5 @@ CHARTS: dict[str, tuple[Callable[[Results], Any], str]] = {
     "lengths": (lengths, "Tokens a second in bulk by the length of the texts, MiniLM"),
     "memory": (memory, "Peak memory by the number of sentences in one call, MiniLM"),
     "cold-start": (cold_start, "Seconds from a process's start to its first vector, MiniLM"),
+    "serving": (serving, "A request's wait by the requests that arrive, one sentence each, MiniLM"),
 }

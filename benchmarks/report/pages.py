@@ -7,10 +7,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import choice_tables, lead, search_tables, tables
+from . import choice_tables, lead, search_tables, serve_tables, tables
 from .charts import CHARTS
 
-TABLES = {**tables.TABLES, **lead.TABLES, **search_tables.TABLES, **choice_tables.TABLES}
+TABLES = {
+    **tables.TABLES,
+    **lead.TABLES,
+    **search_tables.TABLES,
+    **serve_tables.TABLES,
+    **choice_tables.TABLES,
+}
 _BLOCK = re.compile(r"<!-- benchmark:([\w-]+) -->\n(.*?)<!-- /benchmark -->", re.DOTALL)
 
 

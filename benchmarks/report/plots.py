@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter
 
 from .charts import named_and_others
 from .labels import LABELS
+from .serve_tables import LABELS as SERVICES
 
 # About 4.3 to 1 against white and against GitHub's dark page.
 GREY = "#737b84"
@@ -183,12 +184,30 @@ def _cold_start(axes: Axes, data: Mapping[str, Mapping[str, float]]) -> None:
     axes.grid(axis="x")
 
 
+def _serving(axes: Axes, data: Mapping[str, list[list[float]]]) -> None:
+    peers = iter((FIRST, SECOND, THIRD))
+    for name, points in data.items():
+        rates, medians, tails = zip(*points, strict=True)
+        style = {"color": OURS if name.startswith("ours") else next(peers), "marker": "o", "markersize": 4}
+        axes.plot(rates, medians, linewidth=2.2, label=SERVICES[name], **style)
+        axes.plot(rates, tails, linewidth=1.2, linestyle="--", alpha=0.8, **style)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    _one_two_five(axes.xaxis)
+    _one_two_five(axes.yaxis)
+    axes.set_xlabel("requests a second that arrive, up to what each service can do; logarithmic")
+    axes.set_ylabel("ms from arrival to answer, logarithmic\nsolid: p50, dashed: p99")
+    axes.grid(which="both")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=9.5)
+
+
 _PLOTS: dict[str, tuple[float, Callable[[Axes, Any], None]]] = {
     "throughput-quality": (4.6, _throughput_quality),
     "latency": (3.8, _latency),
     "lengths": (4.4, _lengths),
     "memory": (4.6, _memory),
     "cold-start": (3.6, _cold_start),
+    "serving": (4.6, _serving),
 }
 
 

@@ -95,7 +95,54 @@ def made_up(names: list[str]) -> dict[str, Any]:
             },
         },
     }
+    results |= serving(ratio)
     return {name: {"measured": "2026-01-01", "machine": machine, **each} for name, each in results.items()}
+
+
+def serving(ratio: dict[str, float]) -> dict[str, Any]:
+    """Made-up results of `benchmarks.serve`."""
+    services = ["ours-int8", "fastapi"]
+    waits = {"p50": 1.5, "p99": 20.0, "p99.9": 30.0}
+    crowd = {
+        "requests_per_second": {name: spread(3_000.0) for name in services},
+        "ours_over_peer": {"fastapi": ratio},
+        "ms": dict.fromkeys(services, waits),
+    }
+    offered = {"offered_per_second": 500.0, "ms": waits, "generator": {"lag_ms": waits}}
+    routes = {"/embed, JSON": ratio}
+    return {
+        "serve-short": {
+            "connections": {"1": crowd, "64": crowd},
+            "services": {"ours-int8": {}, "fastapi": {"setting": "one request at a time"}},
+            "absent": {"infinity-server": "pip's reason"},
+        },
+        "serve-batches": {"sentences_a_request": 32, "over_offline": routes, "goal": {"over_offline": 0.8}},
+        "serve-alone": {
+            "ms": {"Encoder.encode": waits},
+            "p50_ms_added": {"/embed, JSON": 0.25},
+            "goal": {"p50_ms_added": 0.4},
+        },
+        "serve-offered": {
+            "capacity_per_second": dict.fromkeys(services, 1_000.0),
+            "alone_ms": dict.fromkeys(services, waits),
+            "offered": {name: {"0.5": offered, "1": {**offered, "offered_per_second": 1_000.0}} for name in services},
+            "p99_at_half_load_over_the_lone_p50": dict.fromkeys(services, 3.25),
+            "goal": {"p99_at_half_load_over_the_lone_p50": 4.0},
+        },
+        "serve-overload": {
+            **{"capacity_per_second": 100.0, "offered_per_second": 1_000.0, "seconds": 60.0, "ms": waits},
+            **{"statuses": {"200": 6_000, "429": 54_000}, "recovery_seconds": 0.5},
+            "memory_mb": {"before": 120.0, "after": 126.0},
+            "goals": {"recovery_seconds": 1.0, "memory_over_before": 1.1},
+        },
+        "serve-drain": {"seconds": spread(0.8), "under_way_and_lost": 0},
+        "serve-mixed-int8": {
+            **{"precision": "int8", "seconds": 600.0, "goal": {"peak_mb": 250}},
+            "vectors": {"vectors": 1_000_000, "wrong": 0},
+            "memory_mb": {"peak": 180.0},
+        },
+        "serve-kills": {"kills": 200, "lost": 0, "acknowledged": 5_000},
+    }
 
 
 @pytest.fixture
@@ -147,6 +194,14 @@ def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> N
     assert "| MiniLM, bulk at 16 tokens | 2.00 [1.50, 2.50] FastEmbed |  |  |" in once
     assert "- MiniLM, one, INT8: FastEmbed takes 0.50 [1.50, 2.50] of our time" not in once
     assert "2.00 in bulk on MiniLM, 0.50 for one sentence on MiniLM, 2.00 to 2.00 where all texts have" in once
+    assert "| FastAPI + sentence-transformers | 3,000 | 3,000 | 1.5 | 20.0 | 30.0 | 2.00 [1.50, 2.50] |" in once
+    assert "Best settings: FastAPI + sentence-transformers: one request at a time." in once
+    assert "Absent: Infinity: pip's reason." in once
+    assert "| ours, INT8 | 1,000 | 1.5 / 20.0 | 1.5 / 20.0 |" in once
+    assert "(assets/serving.svg)" in once
+    assert "| ours, INT8: p99 at half load over the lone request's p50 (1.50 ms) | 3.2 | ≤ 4 |" in once
+    assert "| 10 times the capacity for 60 s: statuses | 200: 6,000, 429: 54,000 | 200 and 429 |" in once
+    assert "| 10 minutes of mixed load, INT8: wrong vectors | 0 of 1,000,000 | 0 |" in once
     assert once.startswith("before\n")
     assert once.endswith("after\n")
 

@@ -17,7 +17,7 @@ from ... import tether
 from ...inputs import Model, sentences
 from ...record import BENCH, ROOT
 from . import workers
-from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, PeerError
+from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, Environment, PeerError
 from .workers.grid import MAX_TOKENS
 
 # INT8 is calibrated on these, which are never measured.
@@ -105,15 +105,29 @@ def sentence_folder(model: Model) -> Path:
 def sentence_onnx(model: Model) -> Path:
     """The folder that sentence-transformers makes: in onnx/, its export and what it quantizes that to."""
     source = sentence_folder(model)
-    # Names of its own configurations; it recommends the first for CPUs with VNNI.
-    configuration = (
-        "avx512_vnni" if "avx512_vnni" in cpu.features() else "avx2" if "avx2" in cpu.features() else "arm64"
-    )
+    configuration = _quantization()
 
     def make(folder: Path) -> None:
         _convert(SENTENCE_TRANSFORMERS_ONNX.python, "sentence_onnx", source, folder, configuration)
 
     return _once(SENTENCE_TRANSFORMERS_ONNX.folder / f"models/{model.name}-{configuration}", make)
+
+
+def dynamic_onnx(model: Model, environment: Environment) -> Path:
+    """The folder of optimum's graph in INT8, as model_quantized.onnx: its dynamic quantization, in that environment."""
+    source, configuration = optimum_graph(model), _quantization()
+
+    def make(folder: Path) -> None:
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.onnx"))
+        _convert(environment.python, "dynamic_onnx", source, folder, configuration)
+
+    return _once(environment.folder / f"models/{model.name}-{configuration}", make)
+
+
+def _quantization() -> str:
+    """The name of optimum's configuration for this CPU; it recommends the first where there is VNNI."""
+    features = cpu.features()
+    return "avx512_vnni" if "avx512_vnni" in features else "avx2" if "avx2" in features else "arm64"
 
 
 def _head(model: Model) -> dict[str, np.ndarray]:

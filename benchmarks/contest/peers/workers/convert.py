@@ -41,5 +41,13 @@ def sentence_onnx(source: str, target: str, configuration: str) -> None:
     export_dynamic_quantized_onnx_model(model, configuration, target, file_suffix="int8")
 
 
+def dynamic_onnx(source: str, target: str, configuration: str) -> None:
+    """Optimum's dynamic quantization of model.onnx to model_quantized.onnx."""
+    from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
+
+    how = getattr(AutoQuantizationConfig, configuration)(is_static=False, per_channel=False)
+    ORTQuantizer.from_pretrained(source, file_name="model.onnx").quantize(save_dir=target, quantization_config=how)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])

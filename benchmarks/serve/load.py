@@ -1,0 +1,63 @@
+"""Runs the generator, and says what it saw in figures."""
+
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import tether
+from ..record import ROOT
+from .plan import Plan, Seen
+
+RANKS = (50, 99, 99.9)
+
+
+class Load:
+    """A generator under way. It ends with its plan, or at the end of the ``with`` block."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        plan_file, self._seen = (Path(self._folder.name, name) for name in ("plan", "seen"))
+        plan_file.write_bytes(pickle.dumps(plan))
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the generator)
+        command = [sys.executable, "-m", "benchmarks.serve.generator", plan_file, self._seen]
+        self._tethered = tether.Tethered(command, errors=self._errors, cwd=ROOT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._tethered.close()
+        self._errors.close()
+        self._folder.cleanup()
+
+    def seen(self) -> Seen:
+        """Wait for its end; what it saw."""
+        if self._tethered.process.wait():
+            self._errors.seek(0)
+            raise RuntimeError(f"the generator failed:\n{self._errors.read()}")
+        return pickle.loads(self._seen.read_bytes())
+
+
+def run(plan: Plan) -> Seen:
+    """What a generator sees with this plan."""
+    with Load(plan) as load:
+        return load.seen()
+
+
+def percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:
+    """Percentiles in milliseconds; none of nothing."""
+    return {f"p{rank:g}": float(np.percentile(seconds, rank)) * 1e3 for rank in RANKS} if len(seconds) else {}
+
+
+def figures(seen: Seen) -> dict[str, Any]:
+    """Statuses, latencies of what was served, and how late and how busy the generator was."""
+    return {
+        "statuses": seen.statuses(),
+        "ms": percentiles(seen.waits()),
+        "generator": {"lag_ms": percentiles(seen.lag()), "share_of_a_cpu": seen.cpu_share},
+    }
