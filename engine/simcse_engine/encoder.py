@@ -147,7 +147,7 @@ class Encoder(ForkAware):
         """Floats per vector."""
         return self.manifest.dimension
 
-    def tokens_of(self, text: str, *, special_tokens: bool = True) -> list[Token]:
+    def tokens_of(self, text: str, *, special_tokens: bool = True) -> Iterator[Token]:
         """All tokens of a text that `simcse_engine.inputs.check_texts` has passed, for people; nothing is cut."""
         return self._tokenizer.describe(text, special_tokens=special_tokens)
 

@@ -75,18 +75,19 @@ class Tokenizer:
                 cut.append(position)
         return Tokens(ids, cut)
 
-    def describe(self, text: str, *, special_tokens: bool) -> list[Token]:
+    def describe(self, text: str, *, special_tokens: bool) -> Iterator[Token]:
         """All tokens of a text, however long it is; other threads run meanwhile."""
         encoding = self._tokenizer.encode_batch([text], add_special_tokens=special_tokens)[0]
         ends = None if text.isascii() else list(accumulate(map(_utf8_bytes, text), initial=0))
-        return [
-            Token(id_, name, True, None, None)
-            if special
-            else Token(id_, text[start:stop], False, *((start, stop) if ends is None else (ends[start], ends[stop])))
-            for id_, name, special, (start, stop) in zip(
-                encoding.ids, encoding.tokens, map(bool, encoding.special_tokens_mask), encoding.offsets, strict=True
-            )
-        ]
+        for id_, name, special, (start, stop) in zip(
+            encoding.ids, encoding.tokens, encoding.special_tokens_mask, encoding.offsets, strict=True
+        ):
+            if special:
+                yield Token(id_, name, True, None, None)
+            elif ends is None:
+                yield Token(id_, text[start:stop], False, start, stop)
+            else:
+                yield Token(id_, text[start:stop], False, ends[start], ends[stop])
 
     def _kept(self, texts: Sequence[str]) -> Iterator[tuple[list[int], bool]]:
         """Of each text the ids that are kept, and whether there are more."""

@@ -1,10 +1,11 @@
 """Which media type a client prefers, by its Accept header (RFC 9110, 12.5.1)."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+
+# Of a header, so many ranges are read: it may have thousands.
+_MOST_RANGES = 32
 
 
-@lru_cache(maxsize=256)
 def preferred(header: bytes | None, offered: Sequence[str]) -> str:
     """The media type of those offered that the client prefers; the first where it has no preference.
 
@@ -13,9 +14,9 @@ def preferred(header: bytes | None, offered: Sequence[str]) -> str:
 
     Where it takes none of them, the first too: an answer is more use than a refusal.
     """
-    if header is None:
+    if header is None or header == b"*/*":
         return offered[0]
-    ranges = [_range(item) for item in header.decode("latin-1").split(",")]
+    ranges = [_range(item) for item in header.decode("latin-1").split(",", _MOST_RANGES)[:_MOST_RANGES]]
 
     def wish(media_type: str) -> tuple[float, int]:
         """The weight of the most specific range that the type is in, and how specific that is."""

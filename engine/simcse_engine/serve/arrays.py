@@ -3,7 +3,7 @@
 import asyncio
 import binascii
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -53,6 +53,26 @@ async def in_pieces(vectors: NDArray[np.float32], write: Callable[[NDArray[np.fl
         pieces.append(write(vectors[start : start + rows]))
         await asyncio.sleep(0)
     return pieces
+
+
+async def as_json_in_pieces(vectors: NDArray[np.float32]) -> bytes:
+    """`as_json` of the vectors [n, d], piece by piece."""
+    pieces = await in_pieces(vectors, as_json)
+    if len(pieces) == 1:
+        return pieces[0]
+    # Copied once, as new memory costs more than what is written there.
+    first, *others, last = (memoryview(piece) for piece in pieces)
+    return b",".join((first[:-1], *(piece[1:-1] for piece in others), last[1:]))
+
+
+def listed(items: Sequence[bytes], before: bytes = b"", after: bytes = b"") -> bytes:
+    """The JSON of a list of what is JSON already, with what stands before and after it; copied once."""
+    if not items:
+        return before + b"[]" + after
+    first, *others = items
+    joined = [before + b"[" + first, *others]
+    joined[-1] += b"]" + after
+    return b",".join(joined)
 
 
 def cut(vectors: NDArray[np.float32], dimensions: int, *, normalized: bool) -> NDArray[np.float32]:

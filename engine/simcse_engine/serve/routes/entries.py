@@ -7,6 +7,7 @@ import msgspec
 
 from ...index import Index
 from ...index.checks import MAX_KEY
+from ..arrays import listed
 from ..http import Request, Response
 from ..problems import Problem
 from ..service import Service
@@ -107,7 +108,7 @@ async def search(service: Service, request: Request, body: SearchRequest) -> Res
     def found(index: Index) -> bytes:
         hits = index.search(encoded.vectors, body.k, threshold=body.threshold, where=body.where, exact=body.exact)
         # Query by query: other threads run in between.
-        return b"[%b]" % b",".join(msgspec.json.encode([hit._asdict() for hit in of_query]) for of_query in hits)
+        return listed([msgspec.json.encode([hit._asdict() for hit in of_query]) for of_query in hits])
 
     began = time.perf_counter()
     answer = await _shared(service).read(found)

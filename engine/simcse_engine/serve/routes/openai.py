@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ...errors import TruncationError
-from ..arrays import in_pieces, rows_as_base64, rows_as_json
+from ..arrays import in_pieces, listed, rows_as_base64, rows_as_json
 from ..http import Request, Response
 from ..openapi import LIMIT
 from ..problems import Problem
@@ -88,15 +88,14 @@ async def embeddings(service: Service, request: Request, body: EmbeddingsRequest
         raise Problem(400, str(error), param="input", code="context_length_exceeded") from error
     vectors = dimensions(encoded.vectors)
     rows = rows_as_base64 if body.encoding_format == "base64" else rows_as_json
-    data = b",".join(
+    data = [
         b'{"object":"embedding","index":%d,"embedding":%b}' % item
         for item in enumerate(chain.from_iterable(await in_pieces(vectors, rows)))
-    )
+    ]
     tokens = sum(encoded.tokens)
-    return Response(
-        b'{"object":"list","data":[%b],"model":%b,"usage":{"prompt_tokens":%d,"total_tokens":%d}}'
-        % (data, msgspec.json.encode(service.model_name), tokens, tokens)
-    )
+    after = b',"model":%b,"usage":{"prompt_tokens":%d,"total_tokens":%d}}'
+    name = msgspec.json.encode(service.model_name)
+    return Response(listed(data, b'{"object":"list","data":', after % (name, tokens, tokens)))
 
 
 def _texts(body: EmbeddingsRequest) -> list[str]:

@@ -1,6 +1,8 @@
 """text-embeddings-inference's routes (its OpenAPI document, version 1.8)."""
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,7 +12,7 @@ from ..._version import __version__
 from ...inputs import check_texts
 from ...tokenizer import Token
 from ..accept import preferred
-from ..arrays import NPY, as_json, as_npy, in_pieces, unit
+from ..arrays import NPY, as_json, as_json_in_pieces, as_npy, listed, unit
 from ..http import JSON, Request, Response
 from ..openapi import LIMIT
 from ..problems import Problem
@@ -132,8 +134,7 @@ async def embed(service: Service, request: Request, body: EmbedRequest) -> Respo
     vectors = shaped(encoded.vectors)
     if preferred(request.headers.get(b"accept"), (JSON, NPY)) == NPY:
         return Response(as_npy(vectors), content_type=NPY)
-    pieces = await in_pieces(vectors, as_json)
-    return Response(pieces[0] if len(pieces) == 1 else b"[%b]" % b",".join(piece[1:-1] for piece in pieces))
+    return Response(await as_json_in_pieces(vectors))
 
 
 async def similarity(service: Service, request: Request, body: SimilarityRequest) -> Response:
@@ -164,15 +165,14 @@ async def tokenize(service: Service, request: Request, body: TokenizeRequest) ->
 
 
 def _tokens_of(service: Service, texts: list[str], special_tokens: bool) -> bytes:
-    return b"[%b]" % b",".join(
-        _tokens_as_json(service.encoder.tokens_of(text, special_tokens=special_tokens)) for text in texts
-    )
+    return listed([_as_json(service.encoder.tokens_of(text, special_tokens=special_tokens)) for text in texts])
 
 
-def _tokens_as_json(tokens: list[Token]) -> bytes:
-    starts = range(0, len(tokens), _PIECE_TOKENS)
-    pieces = (msgspec.json.encode([TokenAnswer(*t) for t in tokens[start : start + _PIECE_TOKENS]]) for start in starts)
-    return b"[%b]" % b",".join(piece[1:-1] for piece in pieces)
+def _as_json(tokens: Iterator[Token]) -> bytes:
+    pieces = []
+    while piece := [TokenAnswer(*token) for token in islice(tokens, _PIECE_TOKENS)]:
+        pieces.append(msgspec.json.encode(piece)[1:-1])
+    return listed(pieces)
 
 
 async def info(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
