@@ -56,7 +56,7 @@ QUESTIONS = [
     Question(name="short", minutes=6, trial={"connections": (1, 8), "rounds": 1, "seconds": 1}),
     Question(name="batches", minutes=3, trial={"rounds": 1, "seconds": 1, "texts": 512}),
     Question(name="alone", minutes=1, trial={"rounds": 1}),
-    Question(name="offered", minutes=6, trial={"shares": (0.5, 1.0), "seconds": 2, "rounds": 1}),
+    Question(name="offered", minutes=6, trial={"shares": (0.5, 1.0), "seconds": 2, "passes": 1, "rounds": 1}),
     Question(name="overload", minutes=2, trial={"seconds": 3, "watch": 3}),
     Question(name="drain", minutes=1, trial={"times": 1, "before": 0.5}),
     Question(name="kills", minutes=3, trial={"kills": 3}),

@@ -1,7 +1,6 @@
 """What does HTTP add to a lone request? Blocks of single sentences over each route and by the library, in turns."""
 
 import itertools
-import time
 from typing import Any
 
 from ..contest.latency import FIRST_OF_BLOCK
@@ -10,7 +9,6 @@ from ..turns import alternate
 from .batches import offline_encoder
 from .client import Client
 from .routes import OURS
-from .short import SETTLE_SECONDS
 from .stage import Stage
 
 QUESTION = "milliseconds of a lone request with one sentence, and of Encoder.encode with the same"
@@ -34,7 +32,7 @@ def measure(stage: Stage, *, rounds: int = 20) -> dict[str, Any]:
                 for name, route in OURS.items()
             },
         }
-        waits = alternate(ways, blocks, before_turn=lambda: time.sleep(SETTLE_SECONDS))
+        waits = alternate(ways, blocks, before_turn=server.settle)
     offline.close()
     counted = {name: [block[FIRST_OF_BLOCK:] for block in each] for name, each in waits.items()}
     medians = medians_ms(counted)

@@ -1,7 +1,6 @@
 """How near do requests of 32 sentences come to offline bulk work? Both encode the same texts, in turns."""
 
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from ..statistics import Ratio, spreads
 from ..turns import alternate
 from . import wrk
 from .routes import OURS
-from .short import SETTLE_SECONDS
 from .stage import Stage
 
 QUESTION = "sentences a second over HTTP, 32 a request and several at once, over offline bulk work with the same texts"
@@ -57,7 +55,7 @@ def measure(
         rates = alternate(
             {"offline": in_bulk, **{name: over(name) for name in OURS}},
             range(rounds),
-            before_turn=lambda: time.sleep(SETTLE_SECONDS),
+            before_turn=server.settle,
         )
     offline.close()
     shares = {name: Ratio.of(rates[name], rates["offline"]) for name in OURS}

@@ -3,6 +3,7 @@
 import pickle
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,10 +55,12 @@ def percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:
     return {f"p{rank:g}": float(np.percentile(seconds, rank)) * 1e3 for rank in RANKS} if len(seconds) else {}
 
 
-def figures(seen: Seen) -> dict[str, Any]:
-    """Statuses, latencies of what was served, and how late and how busy the generator was."""
+def figures(*runs: Seen) -> dict[str, Any]:
+    """Of one load, in one run or several: statuses, waits of what was served, how late and busy the generator was."""
+    statuses = sum((Counter(seen.statuses()) for seen in runs), Counter())
+    lag = np.concatenate([seen.lag() for seen in runs])
     return {
-        "statuses": seen.statuses(),
-        "ms": percentiles(seen.waits()),
-        "generator": {"lag_ms": percentiles(seen.lag()), "share_of_a_cpu": seen.cpu_share},
+        "statuses": dict(statuses),
+        "ms": percentiles(np.concatenate([seen.waits() for seen in runs])),
+        "generator": {"lag_ms": percentiles(lag), "share_of_a_cpu": max(seen.cpu_share for seen in runs)},
     }

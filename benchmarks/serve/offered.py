@@ -6,14 +6,15 @@ closed loop of 64 connections.
 """
 
 import contextlib
-import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..turns import alternate
 from . import load
 from .arrivals import arrivals
 from .plan import Plan, Seen
-from .short import SETTLE_SECONDS
 from .stage import OUR_NAME, Stage
 
 QUESTION = "milliseconds of a request from its arrival, by the share of the capacity that is offered"
@@ -26,49 +27,52 @@ def measure(
     *,
     shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     seconds: float = 8,
+    passes: int = 2,
     rounds: int = 3,
 ) -> dict[str, Any]:
     services = stage.services
     with contextlib.ExitStack() as servers:
-        ports = {name: servers.enter_context(each.start()).port for name, each in services.items()}
+        running = {name: servers.enter_context(each.start()) for name, each in services.items()}
         items = {name: stage.singles(each.route) for name, each in services.items()}
 
-        def closed(name: str, connections: int) -> Seen:
-            plan = Plan(port=ports[name], items=items[name], connections=connections, seconds=seconds / 2)
-            return load.run(plan)
-
-        def offered(name: str, share: float) -> Seen:
-            moments = arrivals(share * capacities[name], seconds, seed=round(100 * share))
-            return load.run(
-                Plan(port=ports[name], items=items[name], connections=CONNECTIONS, seconds=seconds, arrivals=moments)
+        def take_turns(run: Callable[[str, Any], Seen], inputs: Sequence[Any], warm_up: Any) -> dict[str, list[Seen]]:
+            return alternate(
+                {name: partial(run, name) for name in services},
+                inputs,
+                warm_up=warm_up,
+                before_turn=lambda: [server.settle() for server in running.values()],
             )
 
-        wait = {"before_turn": lambda: time.sleep(SETTLE_SECONDS)}
-        crowds = alternate(
-            {name: lambda count, name=name: closed(name, count) for name in services}, [CONNECTIONS] * rounds, **wait
-        )
+        def closed(name: str, connections: int) -> Seen:
+            port = running[name].port
+            return load.run(Plan(port=port, items=items[name], connections=connections, seconds=seconds / 2))
+
+        def offered(name: str, at: tuple[int, float]) -> Seen:
+            number, share = at
+            moments = arrivals(share * capacities[name], seconds / passes, seed=number)
+            plan = Plan(port=running[name].port, items=items[name], connections=CONNECTIONS, seconds=seconds)
+            return load.run(replace(plan, arrivals=moments))
+
+        crowds = take_turns(closed, [CONNECTIONS] * rounds, CONNECTIONS)
         capacities = {name: max(map(rate, each)) for name, each in crowds.items()}
-        alone = alternate({name: lambda count, name=name: closed(name, count) for name in services}, [1], **wait)
         print("capacity:", ", ".join(f"{name} {each:.0f}/s" for name, each in capacities.items()), flush=True)
-        loads = alternate(
-            {name: lambda share, name=name: offered(name, share) for name in services}, shares, warm_up=HALF, **wait
-        )
+        alone = take_turns(closed, [1], 1)
+        # In several passes over all shares: what disturbs the machine for a while meets no share alone.
+        loads = take_turns(offered, list(enumerate([*shares] * passes)), (0, HALF))
     lone = {name: load.percentiles(each[0].waits()) for name, each in alone.items()}
     curves = {
         name: {
-            f"{share:g}": {"offered_per_second": share * capacities[name], **load.figures(seen)}
-            for share, seen in zip(shares, each, strict=True)
+            f"{share:g}": {"offered_per_second": share * capacities[name], **load.figures(*each[i :: len(shares)])}
+            for i, share in enumerate(shares)
         }
         for name, each in loads.items()
     }
-    half = (
-        {name: each[f"{HALF:g}"]["ms"]["p99"] / lone[name]["p50"] for name, each in curves.items()}
-        if HALF in shares
-        else {}
-    )
+    at_half = {name: each.get(f"{HALF:g}") for name, each in curves.items()}
+    half = {name: at["ms"]["p99"] / lone[name]["p50"] for name, at in at_half.items() if at is not None}
     return {
         "capacity_per_second": capacities,
         "alone_ms": lone,
+        "seconds": seconds,
         "offered": curves,
         "p99_at_half_load_over_the_lone_p50": half,
         "goal": {"p99_at_half_load_over_the_lone_p50": GOAL, "met": half.get(OUR_NAME, float("inf")) <= GOAL},

@@ -32,7 +32,7 @@ def measure(
 ) -> dict[str, Any]:
     lone = [EMBED.request([text]) for text in stage.short[:LONE]]
     with stage.ours("int8", "--auto-truncate").start() as server:
-        closed = Plan(port=server.port, items=stage.mixed, connections=64, seconds=max(watch / 2, 3))
+        closed = Plan(port=server.port, items=stage.mixed, connections=64, seconds=max(watch / 2, 3), pause=0.05)
         for _ in range(2):
             capacity = rate(load.run(closed))
         with Client(server.port) as client:

@@ -15,6 +15,8 @@ from .. import tether
 from ..record import ROOT
 
 _START_SECONDS, _STOP_SECONDS = 180, 60
+# A server that takes less of a CPU for so long is idle. Threads of OpenMP spin for 0.2 s after their work.
+_QUIET_SECONDS, _QUIET_SHARE = 0.4, 0.15
 Command = Callable[[int], tether.Command]
 
 
@@ -85,6 +87,26 @@ class Server:
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
         fields = dict(line.split(":", 1) for line in lines)
         return {name: int(fields[key].split()[0]) * 1024 / 1e6 for name, key in (("now", "VmRSS"), ("peak", "VmHWM"))}
+
+    def settle(self) -> None:
+        """Wait until it does nothing: some go on with the work of clients that have left.
+
+        Raises:
+            ServerError: it goes on and on.
+        """
+        end = time.monotonic() + _STOP_SECONDS
+        while True:
+            before = self._cpu_seconds()
+            time.sleep(_QUIET_SECONDS)
+            if self._cpu_seconds() - before < _QUIET_SHARE * _QUIET_SECONDS:
+                return
+            if time.monotonic() > end:
+                raise ServerError(f"it still works {_STOP_SECONDS} s after its last client left")
+
+    def _cpu_seconds(self) -> float:
+        # After its name, which may hold anything; see proc(5).
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)

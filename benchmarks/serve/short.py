@@ -1,7 +1,6 @@
 """How many requests a second, one short sentence each? Ours and the peers in turns, closed loops of wrk."""
 
 import contextlib
-import time
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from .load import percentiles
 from .stage import OUR_NAME, SHORT_TOKENS, Stage
 
 QUESTION = "requests a second and their waits, one short sentence a request, each connection waiting for its answer"
-# Threads of OpenMP spin for 0.2 s after their work.
-SETTLE_SECONDS = 0.3
 
 
 def measure(
@@ -24,18 +21,18 @@ def measure(
     bodies = {name: [each.route.body([text]) for text in stage.short] for name, each in services.items()}
     figures = {}
     with contextlib.ExitStack() as servers:
-        ports = {name: servers.enter_context(each.start()).port for name, each in services.items()}
+        running = {name: servers.enter_context(each.start()) for name, each in services.items()}
 
         def load(name: str, count: int) -> wrk.Closed:
             path = services[name].route.path
-            return wrk.run(ports[name], path, bodies[name], connections=count, seconds=seconds)
+            return wrk.run(running[name].port, path, bodies[name], connections=count, seconds=seconds)
 
         for count in connections:
             print(f"{count} connections", flush=True)
             loops = alternate(
                 {name: lambda count, name=name: load(name, count) for name in services},
                 [count] * rounds,
-                before_turn=lambda: time.sleep(SETTLE_SECONDS),
+                before_turn=lambda: [server.settle() for server in running.values()],
             )
             figures[count] = _at(loops)
     return {
