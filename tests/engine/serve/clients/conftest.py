@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from simcse_engine import Encoder
-from support.environments import environment
+from support.clients import python_with_clients
 from support.servers import Server, serving
 
 KEY = "a secret of this test"
@@ -14,14 +14,8 @@ KEY = "a secret of this test"
 
 @pytest.fixture(scope="package")
 def clients() -> Path:
-    """The Python of an environment with the clients, in their releases of today."""
-    return environment(
-        "clients",
-        "huggingface_hub==2.4.0",
-        "langchain-openai==1.7.4",
-        "llama-index-embeddings-text-embeddings-inference==0.6.0",
-        "openai==3.57.0",
-    )
+    """The Python of an environment with the clients."""
+    return python_with_clients()
 
 
 @pytest.fixture(scope="package")
