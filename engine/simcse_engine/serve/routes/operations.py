@@ -43,6 +43,14 @@ ROUTES = (
     ),
     Route(
         method="GET",
+        path="/ping",
+        handler=health,
+        summary="As /health",
+        answers="text/plain",
+        guarded=False,
+    ),
+    Route(
+        method="GET",
         path="/ready",
         handler=ready,
         summary="Whether it takes requests",
