@@ -8,6 +8,7 @@ import logging.handlers
 import queue
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,8 +81,15 @@ def logging_json(stream: io.TextIOBase | Any) -> Iterator[None]:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     listener.start()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            yield
     finally:
         root.removeHandler(handler)
         LOGGER.setLevel(before)
         listener.stop()
+
+
+def _warned(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """A warning as an event."""
+    log(logging.WARNING, "warning", kind=category.__name__, message=str(message))

@@ -86,5 +86,6 @@ def rescore(
     rescored = Matches(matches.queries, matches.rows, scores).ordered()
     floor = rescored.kth(len(queries), k)
     if threshold is not None:
-        floor = np.maximum(floor, np.float32(threshold))
+        # Cosines lie within -1 and 1, and a float32 cannot hold every number.
+        floor = np.maximum(floor, np.float32(min(max(threshold, -2), 2)))
     return rescored.at(rescored.scores >= floor[rescored.queries])

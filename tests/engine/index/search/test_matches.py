@@ -1,5 +1,6 @@
 """Final scores."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,11 @@ def test_threshold_is_inclusive(tmp_path_factory: pytest.TempPathFactory, thresh
     assert above.rows.tolist() == all_matches.rows[all_matches.scores >= np.float32(threshold)].tolist()
     at = float(all_matches.scores[7])
     assert at in rescore(matches, vector_map, queries, 40, at).scores
+
+
+@pytest.mark.parametrize("threshold", [1.5, 1e300, math.inf])
+def test_a_threshold_may_be_any_number(tmp_path: Path, threshold: float) -> None:
+    vectors, queries = unit_vectors(40), unit_vectors(3, 1)
+    matches = scan(stored(tmp_path, vectors), queries, 40, start=0, end=40, eligible=np.ones(40, np.bool_))
+    assert len(rescore(matches, stored(tmp_path, vectors), queries, 40, threshold).rows) == 0
+    assert len(rescore(matches, stored(tmp_path, vectors), queries, 40, -threshold).rows) == 120
