@@ -25,8 +25,9 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 demo: $(VENV)/.kernels
 	$(BIN)/python examples/demo.py
 
+# Two processes, a file's tests in one: they keep two cores busy, and each needs about 2 GB with torch.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.kernels
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from simcse_engine.errors import OutputError
 from simcse_engine.files import atomic
 from simcse_engine.files.atomic import check_absent, whole_file, whole_folder
 from support.disks import small_disk
+from support.users import let_others_in
 
 NAMES = ["out", "a b", "out[1]", "*", "?", "[!x]", "ü 漢", ".hidden", "-f", "a.partial-b", "a\nb"]
 
@@ -216,8 +217,7 @@ def test_a_place_that_cannot_be_is_an_output_error(tmp_path: Path) -> None:
 
 
 def test_a_parent_without_permission_is_an_output_error(tmp_path: Path) -> None:
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(path.stat().st_mode | 0o055)
+    let_others_in(tmp_path)
     write_folder(tmp_path / "old", "old")
     tmp_path.chmod(0o555)
     # Root may write everywhere, so a child becomes nobody.

@@ -13,6 +13,7 @@ from benchmarks.search import kills
 from simcse_engine import Index
 from support.child import run_script
 from support.indexes import SMALL, names, unit_vectors
+from support.users import let_others_in
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -210,8 +211,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, artifact: Path) -> None
     folder = tmp_path / "index"
     with Index.create(folder, artifact) as index:
         index.add(["a man", "a cat"])
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(path.stat().st_mode | 0o055)
+    let_others_in(tmp_path)
     folder.chmod(0o555)
     script = """
         import os, sys

@@ -18,6 +18,7 @@ from simcse_engine.errors import (
 from simcse_engine.index.storage.faults import translating_faults
 from support.child import run_script
 from support.disks import fill, small_disk
+from support.users import let_others_in
 
 PRIMARY = {
     *("ERROR", "INTERNAL", "PERM", "ABORT", "BUSY", "LOCKED", "NOMEM", "READONLY", "INTERRUPT", "IOERR", "CORRUPT"),
@@ -147,8 +148,7 @@ def test_limits_on_files_are_named(tmp_path: Path, artifact: Path) -> None:
 def test_a_database_without_permission(tmp_path: Path, artifact: Path) -> None:
     folder = tmp_path / "index"
     Index.create(folder, artifact).close()
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(path.stat().st_mode | 0o055)
+    let_others_in(tmp_path)
     (folder / "index.db").chmod(0)
     script = """
         import os, sys
