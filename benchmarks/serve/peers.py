@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simcse_engine.artifact.manifest import Manifest
+
 from ..contest.peers.environment import INFINITY, Environment
 from ..contest.peers.models import dynamic_onnx, optimum_graph, sentence_folder
 from ..inputs import Model
@@ -39,6 +41,7 @@ class Setting:
     name: str
     command: Command
     route: Route
+    precision: str = "FP32"
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path = ROOT
     health: str = "/health"
@@ -62,6 +65,7 @@ def ours(artifact: Path, *options: str, route: Route = EMBED) -> Setting:
         name=" ".join([artifact.name, *options]),
         command=lambda port: [program, "serve", artifact, "--hostname", "127.0.0.1", "--port", str(port), *options],
         route=route,
+        precision=Manifest.read(artifact).precision.upper(),
         health="/ready",
     )
 
@@ -73,6 +77,8 @@ def _infinity(model: Model) -> list[Setting]:
     # Its ONNX engine names the file within the folder that it runs in, and keeps optimized graphs under HF_HOME.
     variables = {"INFINITY_ANONYMOUS_USAGE_STATS": "0", "HF_HUB_OFFLINE": "1", "INFINITY_QUEUE_SIZE": "64000"}
     names = ["--served-model-name", "model", "--host", "127.0.0.1", "--device", "cpu", "--log-level", "error"]
+    # Its ONNX engine would take the first token's vector.
+    names += ["--pooling-method", "mean" if model.pooler == "avg" else "cls"]
 
     def setting(engine: str, precision: str, batch: int, folder: Path, *options: str) -> Setting:
         local = engine == "optimum"
@@ -82,6 +88,7 @@ def _infinity(model: Model) -> list[Setting]:
             name=f"{engine}, {precision}, batches of {batch}",
             command=lambda port: [program, "v2", *what, *names, *options, "--port", str(port)],
             route=route,
+            precision=precision,
             environment={**variables, "HF_HOME": str(_INFINITY.folder / "cache")},
             cwd=folder if local else ROOT,
         )

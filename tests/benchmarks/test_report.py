@@ -197,7 +197,7 @@ def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> N
     assert "| FastAPI + sentence-transformers | 3,000 | 3,000 | 1.5 | 20.0 | 30.0 | 2.00 [1.50, 2.50] |" in once
     assert "Best settings: FastAPI + sentence-transformers: one request at a time." in once
     assert "Absent: Infinity: pip's reason." in once
-    assert "| ours, INT8 | 1,000 | 1.5 / 20.0 | 1.5 / 20.0 |" in once
+    assert "| ours, INT8 | 1,000 | 1.5 / 20.0 | 1.5 / 20.0 | 20.0 |" in once
     assert "(assets/serving.svg)" in once
     assert "| ours, INT8: p99 at half load over the lone request's p50 (1.50 ms) | 3.2 | ≤ 4 |" in once
     assert "| 10 times the capacity for 60 s: statuses | 200: 6,000, 429: 54,000 | 200 and 429 |" in once
