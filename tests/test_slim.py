@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from build_kernels.compilers import find_compiler
 from build_kernels.platforms import PLATFORMS, native
 from simcse_engine import Encoder
-from support.wheels import Environment, build_wheel, native_library
+from support.wheels import ROOT, Environment, build_wheel, native_library
 
 HEAVY = {"torch", "transformers", "optimum", "optimum-onnx", "onnx", "safetensors", "scipy", "pandas", "scikit-learn"}
 TEXTS = ["A man plays a guitar.", "", "一个男人在弹吉他。"]
@@ -80,6 +81,14 @@ def test_without_the_native_library_the_wheel_is_for_every_platform(tmp_path: Pa
     wheel = build_wheel(tmp_path, "0")
     assert wheel.name.endswith("-py3-none-any.whl")
     assert native_library(wheel) is None
+
+
+def test_the_wheel_has_the_page_that_serve_shows(wheel: Path) -> None:
+    page = ROOT / "engine/simcse_engine/serve/page"
+    with zipfile.ZipFile(wheel) as files:
+        packaged = {Path(name).name for name in files.namelist() if name.startswith("simcse_engine/serve/page/")}
+    assert packaged == {path.name for path in page.iterdir()}
+    assert "index.html" in packaged
 
 
 def test_the_native_library_is_there(environment: Environment) -> None:
