@@ -1,11 +1,12 @@
 // The server that this page came from: its requests, its refusals, its key.
 
-/** What the server said instead of an answer. */
+/** What there is instead of an answer; `passes` where the same question may be answered later. */
 class Refusal extends Error {
-  constructor(title, message, status = 0) {
+  constructor(title, message, { status = 0, passes = false } = {}) {
     super(message);
     this.title = title;
     this.status = status;
+    this.passes = passes;
   }
 }
 
@@ -51,7 +52,7 @@ async function ask(path, { body, accept = "application/json", signal } = {}) {
     bytes = await response.arrayBuffer();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal("No answer", "The server cannot be reached.");
+    throw new Refusal("No answer", "The server cannot be reached.", { passes: true });
   }
   signal?.throwIfAborted();
   if (!response.ok) throw refusal(response, bytes);
@@ -67,8 +68,9 @@ function refusal(response, bytes) {
   } catch { /* a proxy's page, not the server's words */ }
   const after = response.headers.get("retry-after");
   if (after !== null) message += ` (in ${after} s)`;
-  const title = TITLES[response.status] ?? (response.status < 500 ? "Refused" : "The server failed");
-  return new Refusal(title, message, response.status);
+  const { status } = response;
+  const title = TITLES[status] ?? (status < 500 ? "Refused" : "The server failed");
+  return new Refusal(title, message, { status, passes: status >= 500 || [408, 409, 429].includes(status) });
 }
 
 async function askJson(path, options) {

@@ -71,9 +71,8 @@ const base = new URL(".", location.href).href;
 find("#base").textContent = `${base}v1`;
 find("#command").textContent = [
   `curl ${base}embed \\`,
-  ...(document.documentElement.dataset.key === "yes" ? ['  -H "authorization: Bearer $KEY" \\'] : []),
-  "  -H 'content-type: application/json' \\",
-  `  -d '{"inputs": ["A man is playing a guitar."]}'`,
+  ...(document.documentElement.dataset.key === "yes" ? ['  -H "Authorization: Bearer $KEY" \\'] : []),
+  `  --json '{"inputs": ["A man is playing a guitar."]}'`,
 ].join("\n");
 
 if (document.documentElement.dataset.key === "yes" && key.read() === null) askForKey("");

@@ -1,6 +1,6 @@
 // Matrix: the cosines of several sentences, each with each.
 
-const MOST_LINES = 16;
+const MOST_LINES = 12;
 
 class Matrix extends Panel {
   constructor() {

@@ -73,8 +73,11 @@ class Panel {
       askForKey(error.message);
       return;
     }
-    const again = make("button", { className: "link", type: "button", onclick: () => this.now() }, "Try again");
-    this.notice.replaceChildren(make("strong", {}, `${error.title}. `), error.message, " ", again);
+    this.notice.replaceChildren(make("strong", {}, `${error.title}. `), error.message);
+    if (error.passes) {
+      const again = make("button", { className: "link", type: "button", onclick: () => this.now() }, "Try again");
+      this.notice.append(" ", again);
+    }
     this.notice.hidden = false;
   }
 
