@@ -28,7 +28,7 @@ def preferred(header: bytes | None, offered: Sequence[str]) -> str:
             if name == pattern
         ]
         specific, weight = max(matching, default=(0, 0.0))
-        return weight, specific
+        return weight, specific if weight else 0
 
     # The first of equals: `max` keeps the order.
     return max(offered, key=wish)

@@ -60,6 +60,8 @@ _STATUSES = {
     507: "The disk is full",
 }
 _WITH_RETRY_AFTER = (429, 503)
+# What can go wrong once texts were encoded.
+_AFTER_ENCODING = (409, 422, 500, 503, 507)
 
 _HEADERS = {
     "x-request-id": ("The request's id: the client's, or a new one", "string"),
@@ -163,7 +165,11 @@ def _problems(route: "Route", *, with_key: bool) -> list[int]:
 
 
 def _problem(route: "Route", status: int) -> dict[str, Any]:
-    names = ["x-request-id", *(["retry-after"] if status in _WITH_RETRY_AFTER and route.guarded else [])]
+    names = [
+        "x-request-id",
+        *(["retry-after"] if status in _WITH_RETRY_AFTER and route.guarded else []),
+        *(_OF_TEXTS if status in _AFTER_ENCODING and route.encodes else []),
+    ]
     schema = {"$ref": _SCHEMAS + ("OpenAIProblem" if route.style == "openai" else "Problem")}
     wrong = route.style == "openai" and status == 400
     description = f"{_STATUSES[400]}, or: {_STATUSES[422].lower()}" if wrong else _STATUSES[status]
