@@ -231,7 +231,7 @@ def test_a_phone_shows_all_of_it(browser: Browser, server: Server, dark: bool) -
         page.fill("#lines", "\n".join([ENDLESS] * 12))
         page.wait("document.querySelectorAll('#grid tbody tr').length === 12")
         page.click("#search summary")
-        page.click("main > section:last-child summary")
+        page.click("#code summary")
         assert page.overflow() == 0
 
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -9,7 +9,7 @@ function askForKey(wrong) {
   key.forget();
   find("#key-wrong").hidden = !tried;
   find("#key-wrong").textContent = tried ? wrong : "";
-  find("#main").hidden = true;
+  find("#panels").hidden = true;
   find("#forget").hidden = true;
   find("#key").hidden = false;
   find("#key-value").focus();
@@ -46,7 +46,7 @@ async function begin() {
     }
   }
   find("#key").hidden = true;
-  find("#main").hidden = false;
+  find("#panels").hidden = false;
   find("#forget").hidden = key.read() === null;
   for (const panel of panels) panel.now();
 }

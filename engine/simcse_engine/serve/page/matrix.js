@@ -38,6 +38,7 @@ class Matrix extends Panel {
     const count = this.sentences.length;
     this.table.classList.toggle("wide", count > 8);
     const numbers = this.sentences.map((_, i) => make("th", { scope: "col" }, `${i + 1}`));
+    const corner = make("th", { scope: "col" }, make("span", { className: "unseen" }, "Sentence"));
     const columns = make("colgroup", {}, make("col", { className: "label" }));
     columns.append(...this.sentences.map(() => make("col", { className: "value" })));
     const rows = this.sentences.map((sentence, i) => {
@@ -46,7 +47,7 @@ class Matrix extends Panel {
       return make("tr", {}, label, ...this.cosines[i].map((value, j) => this.cell(value, i, j)));
     });
     this.table.replaceChildren(
-      columns, make("thead", {}, make("tr", {}, make("th"), ...numbers)), make("tbody", {}, ...rows),
+      columns, make("thead", {}, make("tr", {}, corner, ...numbers)), make("tbody", {}, ...rows),
     );
     this.tell(this.cellAt(...this.closest()));
   }
