@@ -86,3 +86,13 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
     return unit
+
+
+def cosines(vector: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cosines of a vector [d] and of each of others [n, d]; 0 where a vector is of zeros."""
+    # In float64: float32's sums would depend on how many vectors there are.
+    products = np.einsum("ij,j->i", others, vector, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", others, others, dtype=np.float64)
+    norms = np.sqrt(squares * np.einsum("j,j->", vector, vector, dtype=np.float64))
+    cosines: NDArray[np.float32] = (products / np.maximum(norms, np.finfo(np.float64).tiny)).astype(np.float32)
+    return cosines

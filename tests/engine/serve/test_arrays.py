@@ -15,6 +15,7 @@ from simcse_engine.serve.arrays import (
     as_json,
     as_json_in_pieces,
     as_npy,
+    cosines,
     cut,
     in_pieces,
     listed,
@@ -109,3 +110,12 @@ def test_zeros_have_no_direction() -> None:
     vectors = np.array([[0, 0], [3, 4]], np.float32)
     assert unit(vectors).tolist() == [[0, 0], [np.float32(0.6), np.float32(0.8)]]
     assert unit(vectors).dtype == np.float32
+
+
+def test_cosines_do_not_depend_on_how_many_there_are() -> None:
+    vectors = MANY[1:].astype(np.float64)
+    expected = vectors @ MANY[0] / np.linalg.norm(vectors, axis=1) / np.linalg.norm(MANY[0].astype(np.float64))
+    found = cosines(MANY[0], MANY[1:])
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert all(cosines(MANY[0], MANY[i : i + 1])[0] == found[i - 1] for i in (1, 5, 500))
+    assert cosines(MANY[0], np.zeros((1, 384), np.float32)).tolist() == [0]

@@ -6,13 +6,12 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
 
 from ..._version import __version__
 from ...inputs import check_texts
 from ...tokenizer import Token
 from ..accept import preferred
-from ..arrays import NPY, as_json, as_json_in_pieces, as_npy, listed, unit
+from ..arrays import NPY, as_json, as_json_in_pieces, as_npy, cosines, listed
 from ..http import JSON, Request, Response
 from ..openapi import LIMIT
 from ..problems import Problem
@@ -143,9 +142,7 @@ async def similarity(service: Service, request: Request, body: SimilarityRequest
     check_prompt(parameters.prompt_name)
     texts = [body.inputs.source_sentence, *body.inputs.sentences]
     encoded = await service.encode(request, texts, parameters.truncate, param="inputs")
-    # In float64: float32's sums would depend on how many are summed at once.
-    vectors = unit(encoded.vectors.astype(np.float64))
-    return Response(as_json((vectors[1:] @ vectors[0]).astype(np.float32)))
+    return Response(as_json(cosines(encoded.vectors[0], encoded.vectors[1:])))
 
 
 async def tokenize(service: Service, request: Request, body: TokenizeRequest) -> Response:  # noqa: ARG001
