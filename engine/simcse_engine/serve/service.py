@@ -5,7 +5,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal, TypeVar
+
+import numpy as np
 
 from ..batching import AsyncEncoder, BatchingOptions, Encoded
 from ..encoder import Encoder
@@ -73,6 +76,9 @@ class Service:
         """Encode for a while, on another thread, and set the limit of what may wait; then it is ready."""
         began = time.perf_counter()
         speed = await asyncio.get_running_loop().run_in_executor(None, warm, self.encoder)
+        if self.shared_index is not None:
+            # The first search counts the entries and reads the graph's file, which takes a second for a million.
+            await self.shared_index.read(partial(_search_once, dimension=self.encoder.dimension))
         if self.options.max_queued_tokens is None:
             # What runs waits too: with less, the engine would idle between runs.
             least = 2 * self.options.max_batch_tokens
@@ -119,3 +125,7 @@ class Service:
         if self.shared_index is not None:
             await asyncio.to_thread(self.shared_index.close)
         self._background.shutdown(wait=False)
+
+
+def _search_once(index: Index, *, dimension: int) -> None:
+    index.search(np.eye(1, dimension, dtype=np.float32), 1)
