@@ -9,6 +9,7 @@ from ..turns import alternate
 from .batches import offline_encoder
 from .client import Client
 from .routes import OURS
+from .servers import settle
 from .stage import Stage
 
 QUESTION = "milliseconds of a lone request with one sentence, and of Encoder.encode with the same"
@@ -32,7 +33,7 @@ def measure(stage: Stage, *, rounds: int = 20) -> dict[str, Any]:
                 for name, route in OURS.items()
             },
         }
-        waits = alternate(ways, blocks, before_turn=server.settle)
+        waits = alternate(ways, blocks, before_turn=lambda: settle([server]))
     offline.close()
     counted = {name: [block[FIRST_OF_BLOCK:] for block in each] for name, each in waits.items()}
     medians = medians_ms(counted)

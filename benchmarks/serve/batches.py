@@ -15,6 +15,7 @@ from ..statistics import Ratio, spreads
 from ..turns import alternate
 from . import wrk
 from .routes import OURS
+from .servers import settle
 from .stage import Stage
 
 QUESTION = "sentences a second over HTTP, 32 a request and several at once, over offline bulk work with the same texts"
@@ -55,7 +56,7 @@ def measure(
         rates = alternate(
             {"offline": in_bulk, **{name: over(name) for name in OURS}},
             range(rounds),
-            before_turn=server.settle,
+            before_turn=lambda: settle([server]),
         )
     offline.close()
     shares = {name: Ratio.of(rates[name], rates["offline"]) for name in OURS}

@@ -15,6 +15,7 @@ from ..turns import alternate
 from . import load
 from .arrivals import arrivals
 from .plan import Plan, Seen
+from .servers import settle
 from .stage import OUR_NAME, Stage
 
 QUESTION = "milliseconds of a request from its arrival, by the share of the capacity that is offered"
@@ -40,7 +41,7 @@ def measure(
                 {name: partial(run, name) for name in services},
                 inputs,
                 warm_up=warm_up,
-                before_turn=lambda: [server.settle() for server in running.values()],
+                before_turn=lambda: settle(running.values()),
             )
 
         def closed(name: str, connections: int) -> Seen:

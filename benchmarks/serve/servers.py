@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,22 +88,8 @@ class Server:
         fields = dict(line.split(":", 1) for line in lines)
         return {name: int(fields[key].split()[0]) * 1024 / 1e6 for name, key in (("now", "VmRSS"), ("peak", "VmHWM"))}
 
-    def settle(self) -> None:
-        """Wait until it does nothing: some go on with the work of clients that have left.
-
-        Raises:
-            ServerError: it goes on and on.
-        """
-        end = time.monotonic() + _STOP_SECONDS
-        while True:
-            before = self._cpu_seconds()
-            time.sleep(_QUIET_SECONDS)
-            if self._cpu_seconds() - before < _QUIET_SHARE * _QUIET_SECONDS:
-                return
-            if time.monotonic() > end:
-                raise ServerError(f"it still works {_STOP_SECONDS} s after its last client left")
-
-    def _cpu_seconds(self) -> float:
+    def cpu_seconds(self) -> float:
+        """CPU time of all its threads so far."""
         # After its name, which may hold anything; see proc(5).
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -149,6 +135,23 @@ class Server:
             return False
         finally:
             connection.close()
+
+
+def settle(servers: Iterable[Server]) -> None:
+    """Wait until none of them does anything: some go on with the work of clients that have left.
+
+    Raises:
+        ServerError: one goes on and on.
+    """
+    end = time.monotonic() + _STOP_SECONDS
+    busy = list(servers)
+    while busy:
+        before = [server.cpu_seconds() for server in busy]
+        time.sleep(_QUIET_SECONDS)
+        taken = [server.cpu_seconds() - start for server, start in zip(busy, before, strict=True)]
+        busy = [server for server, each in zip(busy, taken, strict=True) if each > _QUIET_SHARE * _QUIET_SECONDS]
+        if busy and time.monotonic() > end:
+            raise ServerError(f"it still works {_STOP_SECONDS} s after its last client left")
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ from ..kept import Kept
 from . import wrk
 from .client import Client
 from .peers import PEERS, Setting
-from .servers import ServerError
+from .servers import ServerError, settle
 
 _CONNECTIONS, _WARM_UP_SECONDS, _SECONDS = 64, 2, 4
 # To the model's own vectors: what is further off is another model.
@@ -71,7 +71,7 @@ def _judge(setting: Setting, texts: Sequence[str], reference: NDArray[np.float32
                 raise RuntimeError(f"not the same model: the least cosine is {1 - difference:.6f}")
             for seconds in (_WARM_UP_SECONDS, _SECONDS):
                 loop = wrk.run(server.port, setting.route.path, bodies, connections=_CONNECTIONS, seconds=seconds)
-                server.settle()
+                settle([server])
     except (ServerError, OSError, RuntimeError) as error:
         print(f"  {setting.name}: {error}", flush=True)
         return {"error": str(error)}

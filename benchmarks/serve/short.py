@@ -9,6 +9,7 @@ from ..statistics import Ratio, spreads
 from ..turns import alternate
 from . import wrk
 from .load import percentiles
+from .servers import settle
 from .stage import OUR_NAME, SHORT_TOKENS, Stage
 
 QUESTION = "requests a second and their waits, one short sentence a request, each connection waiting for its answer"
@@ -32,7 +33,7 @@ def measure(
             loops = alternate(
                 {name: lambda count, name=name: load(name, count) for name in services},
                 [count] * rounds,
-                before_turn=lambda: [server.settle() for server in running.values()],
+                before_turn=lambda: settle(running.values()),
             )
             figures[count] = _at(loops)
     return {

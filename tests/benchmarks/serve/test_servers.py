@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.serve.servers import Server, ServerError
+from benchmarks.serve.servers import Server, ServerError, settle
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="reads in /proc what a server takes")
 
@@ -18,7 +18,7 @@ def test_a_server_runs_until_it_is_told_to_end(tmp_path: Path) -> None:
         assert Path(f"/proc/{server.pid}/cmdline").read_bytes().endswith(f"\0{server.port}\0".encode())
         memory = server.memory_mb()
         assert 1 < memory["now"] <= memory["peak"]
-        server.settle()
+        settle([server])
         assert server.code is None
         server.signal(signal.SIGTERM)
         assert server.wait() >= 0

@@ -45,7 +45,8 @@ def dynamic_onnx(source: str, target: str, configuration: str) -> None:
     """Optimum's dynamic quantization of model.onnx to model_quantized.onnx."""
     from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
 
-    how = getattr(AutoQuantizationConfig, configuration)(is_static=False, per_channel=False)
+    # With one scale for each tensor, MiniLM's vectors have cosines of 0.88 to float32's.
+    how = getattr(AutoQuantizationConfig, configuration)(is_static=False, per_channel=True)
     ORTQuantizer.from_pretrained(source, file_name="model.onnx").quantize(save_dir=target, quantization_config=how)
 
 
