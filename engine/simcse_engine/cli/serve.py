@@ -133,6 +133,8 @@ def run(args: argparse.Namespace) -> int:
         access_log=args.access_log,
         log_texts=args.log_texts,
     )
+    if not args.drain_seconds >= 0:
+        raise InputValueError(f"--drain-seconds {args.drain_seconds:g}: expected a number of seconds from 0 on")
     address = Address(host=args.hostname, port=args.port, uds=args.uds)
     with contextlib.ExitStack() as at_end:
         # Before anything is loaded: an address that cannot be had is found at once.
@@ -172,7 +174,8 @@ def run(args: argparse.Namespace) -> int:
             insisted=lambda number: _end_at_once(address, number),
         )
     if ended:
-        print_message(f"{PROGRAM}: {ended:,} requests took longer than --drain-seconds, and were not answered")
+        requests, were = ("request", "was") if ended == 1 else ("requests", "were")
+        print_message(f"{PROGRAM}: {ended:,} {requests} took longer than --drain-seconds, and {were} not answered")
     return 1 if ended else 0
 
 

@@ -20,6 +20,10 @@ _LINGER_S = 2.0
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
+# Java's client offers HTTP/2 so, beside its request's body, which the parser would take for HTTP/2 already. Line breaks
+# in a JSON string are escaped, so these are headers.
+_UPGRADE, _NO_UPGRADE = b"\r\nUpgrade: h2c\r\n", b"\r\nUpgradX: h2c\r\n"
+
 
 class Protocol(HttpToolsProtocol):
     """A connection. `sweep` ends those whose client is too slow; nothing is timed for a single request."""
@@ -42,6 +46,8 @@ class Protocol(HttpToolsProtocol):
         assert wire is not None
         if wire.lingers:
             return
+        if _UPGRADE in data:
+            data = data.replace(_UPGRADE, _NO_UPGRADE)
         super().data_received(data)
         if self._in_headers:
             self._header_bytes += len(data)

@@ -98,11 +98,11 @@ class Service:
         self.check_count(texts, param=param)
         cuts = self.options.auto_truncate if truncate is None else truncate
         policy: Truncate = "silent" if cuts else "error"
+        if self.options.log_texts:
+            request.texts += texts
         encoded = await self.batching.encode_counted(texts, truncate=policy)
         request.encoded.append(encoded)
         request.characters += sum(map(len, texts))
-        if self.options.log_texts:
-            request.texts += texts
         return encoded
 
     def check_count(self, texts: Sequence[str], *, param: str) -> None:
