@@ -55,6 +55,9 @@ class AsyncEncoder(ForkAware):
 
     What gathers while a run is under way is the next run; nothing waits for company while the engine is idle. Small
     calls are not held up by huge ones. A vector is what `Encoder.encode` gives: in int8 to the bit, else to 1e-6.
+
+    Attributes:
+        batch_tokens: about how many tokens a thread takes up together.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class AsyncEncoder(ForkAware):
         """
         self.encoder = encoder
         self.options = options or BatchingOptions()
+        self.batch_tokens = self.options.batch_tokens or (_CPU_TOKENS if encoder.device == "cpu" else _GPU_TOKENS)
         self._on_run = on_run
         self._closed = False
         self._begin(self.options.max_queued_tokens)
@@ -84,7 +88,7 @@ class AsyncEncoder(ForkAware):
         self._backlog = Backlog(max_queued_tokens)
         self._batcher = Batcher(
             self.encoder,
-            self.options.batch_tokens or (_CPU_TOKENS if self.encoder.device == "cpu" else _GPU_TOKENS),
+            self.batch_tokens,
             on_vector=None if self.cache is None else self.cache.put,
             on_run=_noted(self._backlog, self._on_run, self.encoder.side_by_side),
         )

@@ -56,8 +56,7 @@ def add_parser(commands: Commands) -> None:
         "--max-batch-tokens",
         type=count,
         metavar="N",
-        default=4096,
-        help="about how many tokens the engine takes up together (default: %(default)s)",
+        help="about how many tokens the engine takes up together (default: what the device needs)",
     )
     serve.add_argument(
         "--max-queued-tokens",

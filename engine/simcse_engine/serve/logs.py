@@ -6,6 +6,7 @@ import json
 import logging
 import logging.handlers
 import queue
+import threading
 import time
 import traceback
 import warnings
@@ -16,6 +17,8 @@ LOGGER = logging.getLogger("simcse_engine.serve")
 
 # Lines that wait to be written; further ones are dropped, so that a stuck reader costs neither answers nor memory.
 _MOST_WAITING = 10_000
+# How long the end waits for a reader.
+_END_S = 5.0
 
 
 def log(level: int, event: str, **fields: Any) -> None:
@@ -70,16 +73,16 @@ def logging_json(stream: io.TextIOBase | Any) -> Iterator[None]:
     """Write the service's log, and what libraries warn of, to a stream as JSON lines."""
     writer = logging.StreamHandler(stream)
     writer.setFormatter(JSONLines())
-    waiting: queue.Queue[Any] = queue.Queue(_MOST_WAITING)
+    waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(_MOST_WAITING)
     handler = _Queue(waiting)
-    listener = logging.handlers.QueueListener(waiting, writer)
+    thread = threading.Thread(target=_write, args=(waiting, writer), name="simcse-engine-log", daemon=True)
     root = logging.getLogger()
     before = LOGGER.level
     root.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
     # It warns of each broken request, for which its sender gets an answer.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    listener.start()
+    thread.start()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warned
@@ -87,7 +90,14 @@ def logging_json(stream: io.TextIOBase | Any) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         LOGGER.setLevel(before)
-        listener.stop()
+        with contextlib.suppress(queue.Full):
+            waiting.put(None, timeout=_END_S)
+            thread.join(_END_S)
+
+
+def _write(waiting: "queue.Queue[logging.LogRecord | None]", writer: logging.Handler) -> None:
+    while (record := waiting.get()) is not None:
+        writer.handle(record)
 
 
 def _warned(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

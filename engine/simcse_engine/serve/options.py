@@ -13,7 +13,7 @@ class ServeOptions:
 
     Attributes:
         max_concurrent_requests: requests under way; one more gets 429.
-        max_batch_tokens: about how many tokens the engine takes up together.
+        max_batch_tokens: about how many tokens the engine takes up together; None for what the device needs.
         max_queued_tokens: with so many tokens waiting, requests with texts get 429; None for what the machine encodes
             in two seconds, measured when the server starts the application.
         max_client_batch_size: texts per request; more get 422.
@@ -29,7 +29,7 @@ class ServeOptions:
     """
 
     max_concurrent_requests: int = 512
-    max_batch_tokens: int = 4096
+    max_batch_tokens: int | None = None
     max_queued_tokens: int | None = None
     max_client_batch_size: int = 2048
     payload_limit: int = 2_000_000

@@ -24,6 +24,8 @@ from .warm import warm
 
 # So many seconds of work may wait, where no option says how much.
 _QUEUED_S = 2
+# But at least so many: what runs waits too, and a machine may have been busy with other things when it was measured.
+_LEAST_QUEUED_TOKENS = 8192
 
 # Threads for what is no encoding and yet no work for the event loop: searches, tokens for people.
 _BACKGROUND_THREADS = 2
@@ -80,9 +82,7 @@ class Service:
             # The first search counts the entries and reads the graph's file, which takes a second for a million.
             await self.shared_index.read(partial(_search_once, dimension=self.encoder.dimension))
         if self.options.max_queued_tokens is None:
-            # What runs waits too: with less, the engine would idle between runs.
-            least = 2 * self.options.max_batch_tokens
-            self.batching.max_queued_tokens = max(least, round(_QUEUED_S * speed))
+            self.batching.max_queued_tokens = max(_LEAST_QUEUED_TOKENS, round(_QUEUED_S * speed))
         if self.state == "starting":
             self.state = "ready"
         log(

@@ -73,20 +73,20 @@ Start = Callable[..., Running]
 
 
 @contextmanager
-def running(artifact: Path, options: ServeOptions, **settings: Any) -> Iterator[Running]:
-    with Encoder(artifact, **settings) as encoder:
+def running(artifact: Path, options: ServeOptions) -> Iterator[Running]:
+    with Encoder(artifact, threads=1) as encoder:
         hold, free, began, ran = threading.Event(), threading.Event(), threading.Event(), []
-        submit = encoder.submit
+        run = encoder.run
 
-        def submit_held(ids: Any) -> Any:
+        def run_held(ids: Any, *, alone: bool) -> Any:
             ran.append(len(ids))
             began.set()
             while hold.is_set():
                 free.wait(0.005)
-            return submit(ids)
+            return run(ids, alone=alone)
 
         service = Service(encoder, None, options)
-        encoder.submit = submit_held  # type: ignore[method-assign]
+        encoder.run = run_held  # type: ignore[method-assign]
         address = Address(port=0)
         bound, started = address.bind(), threading.Event()
         address.listen(bound, 64)
@@ -112,6 +112,4 @@ def running(artifact: Path, options: ServeOptions, **settings: Any) -> Iterator[
 def start(artifact: Path) -> Iterator[Start]:
     """Starts a service of `artifact` with some options, which ends with the module's tests."""
     with ExitStack() as stack:
-        yield lambda settings=None, **options: stack.enter_context(
-            running(artifact, ServeOptions(**options), **(settings or {}))
-        )
+        yield lambda **options: stack.enter_context(running(artifact, ServeOptions(**options)))

@@ -168,10 +168,10 @@ def test_health_answers_while_the_engine_does_not(start: Any) -> None:
 def test_what_is_unexpected_is_told_without_texts(start: Any, caplog: pytest.LogCaptureFixture) -> None:
     service = start()
 
-    def fail(_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KeyError("A man plays a guitar.")
 
-    service.service.encoder.submit = fail
+    service.service.encoder.run = fail
     answer = service.post("/embed", {"inputs": "A man plays a guitar."}, X_Request_Id="mine")
     assert answer.status == 500
     assert "guitar" not in answer.content.decode()

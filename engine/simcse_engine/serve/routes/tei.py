@@ -184,7 +184,7 @@ async def info(service: Service, request: Request, body: None) -> Response:  # n
             model_type=ModelType(EmbeddingModel(manifest.pooler)),
             max_concurrent_requests=options.max_concurrent_requests,
             max_input_length=service.encoder.max_tokens,
-            max_batch_tokens=options.max_batch_tokens,
+            max_batch_tokens=service.batching.batch_tokens,
             max_client_batch_size=options.max_client_batch_size,
             auto_truncate=options.auto_truncate,
             identity=manifest.identity,

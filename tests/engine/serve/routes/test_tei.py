@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simcse_engine import Encoder
-from simcse_engine.serve import ServeOptions, app
+from simcse_engine.serve import app
 from support.asgi import Asgi
 from support.commands import TEXTS
 from support.sockets import Reply
@@ -171,14 +171,14 @@ def test_what_tokenize_refuses(service: Asgi) -> None:
 
 
 def test_info_says_what_is_served(service: Asgi, other: Asgi, encoder: Encoder, unnormalized: Encoder) -> None:
-    info, defaults = service.get("/info").document, ServeOptions()
+    info = service.get("/info").document
     assert info["model_type"] == {"embedding": {"pooling": "cls"}}
     assert info["model_dtype"] == encoder.manifest.precision == "int8"
     assert info["served_model_name"] == NAME
     assert info["identity"] == encoder.manifest.identity
     assert info["max_input_length"] == encoder.max_tokens
     assert info["max_client_batch_size"] == MOST_TEXTS
-    assert info["max_batch_tokens"] == defaults.max_batch_tokens
+    assert info["max_batch_tokens"] == 1024
     assert (info["normalized"], info["kernels"], info["entries"]) == (True, encoder.kernels, False)
     assert other.get("/info").document["model_id"] == unnormalized.manifest.source.id
     assert not other.get("/info").document["normalized"]
