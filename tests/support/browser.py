@@ -20,16 +20,24 @@ DESKTOP = (1280, 800)
 # Keys by their names in the DOM, with the codes that browsers once gave them.
 _KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
-# The middle of the element, if a click there reaches it.
+# The middle of the element once it lies still, if a click there reaches it; whether one did is noted.
 _MIDDLE = """
-(() => {
+(async () => {
     const element = document.querySelector(SELECTOR);
     if (!element) return "there is none";
     element.scrollIntoView({block: "center", behavior: "instant"});
-    const box = element.getBoundingClientRect();
+    let before, box = {};
+    do {
+        before = box;
+        await new Promise(requestAnimationFrame);
+        box = element.getBoundingClientRect();
+    } while (box.x !== before.x || box.y !== before.y || box.width !== before.width || box.height !== before.height);
     const x = box.x + box.width / 2, y = box.y + box.height / 2;
     const top = document.elementFromPoint(x, y);
-    return element.contains(top) ? [x, y] : `${top ? top.outerHTML.slice(0, 200) : "nothing"} lies there`;
+    if (!element.contains(top)) return `${top ? top.outerHTML.slice(0, 200) : "nothing"} lies there`;
+    window.clickReached = false;
+    element.addEventListener("click", () => { window.clickReached = true; }, {capture: true, once: true});
+    return [x, y];
 })()
 """
 
@@ -109,12 +117,19 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element that a CSS selector matches; fails where something lies over it."""
-        middle = self.evaluate(_MIDDLE.replace("SELECTOR", json.dumps(selector)))
-        if isinstance(middle, str):
-            pytest.fail(f"{selector} cannot be clicked: {middle}")
-        for kind in ("mousePressed", "mouseReleased"):
-            place = {"x": middle[0], "y": middle[1]}
-            self._send("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+        end = time.monotonic() + SECONDS
+        while True:
+            middle = self.evaluate(_MIDDLE.replace("SELECTOR", json.dumps(selector)))
+            if isinstance(middle, str):
+                pytest.fail(f"{selector} cannot be clicked: {middle}")
+            for kind in ("mousePressed", "mouseReleased"):
+                place = {"x": middle[0], "y": middle[1]}
+                self._send("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+            # It may have moved at the last moment, since an answer arrived.
+            if self.evaluate("window.clickReached") is not False:
+                return
+            if time.monotonic() > end:
+                pytest.fail(f"no click reaches {selector}")
 
     def fill(self, selector: str, text: str) -> None:
         """Click a field and write into it in place of what it holds."""
