@@ -1,6 +1,8 @@
 """Runs the generator, and says what it saw in figures."""
 
+import contextlib
 import pickle
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -35,6 +37,12 @@ class Load:
         self._tethered.close()
         self._errors.close()
         self._folder.cleanup()
+
+    def ended(self, within: float) -> bool:
+        """Whether it has ended, or does within so many seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._tethered.process.wait(within)
+        return self._tethered.process.poll() is not None
 
     def seen(self) -> Seen:
         """Wait for its end; what it saw."""

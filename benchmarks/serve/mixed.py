@@ -14,7 +14,7 @@ QUESTION = "vectors that differ from the library's, and the server's peak memory
 CONNECTIONS = 64
 # Of a number of a vector.
 TOLERANCES = {"int8": 0.0, "bf16": 0.0, "fp32": 1e-6}
-GOAL_MB = 250
+GOAL_MB, SAMPLES = 250, 20
 # After a 429, as a client would.
 PAUSE_SECONDS = 0.05
 
@@ -31,7 +31,11 @@ def measure(stage: Stage, *, seconds: float = 600, precision: str = "int8") -> d
             expected=stage.expected(precision),
             tolerance=TOLERANCES[precision],
         )
-        seen = load.run(plan)
+        over_time = []
+        with load.Load(plan) as crowd:
+            while not crowd.ended(within=seconds / SAMPLES):
+                over_time.append(server.memory_mb()["now"])
+            seen = crowd.seen()
         memory = server.memory_mb()
     return {
         "seconds": seconds,
@@ -40,6 +44,7 @@ def measure(stage: Stage, *, seconds: float = 600, precision: str = "int8") -> d
         "statuses": seen.statuses(),
         "vectors": seen.compared,
         "memory_mb": {"start": start, "end": memory["now"], "peak": memory["peak"]},
+        "memory_mb_over_time": over_time,
         "goal": {
             "peak_mb": GOAL_MB,
             "met": {"peak_mb": memory["peak"] <= GOAL_MB, "no vector wrong": not seen.compared.wrong},
