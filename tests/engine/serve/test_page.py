@@ -342,3 +342,15 @@ def test_a_full_server_is_told_and_asked_again(browser: Browser, guarded: Server
         page.click("#pair .notice button")
         page.wait("document.querySelector('#cosine').innerText !== '–'")
         assert page.evaluate("document.querySelector('#pair .notice').hidden")
+
+
+def test_a_server_that_comes_back_is_found_again(browser: Browser, artifact: Path) -> None:
+    with serving(artifact, code=None) as server, browser.open(server.url + "/") as page:
+        page.wait("document.querySelector('#cosine').innerText !== '–'")
+        server.process.terminate()
+        server.process.wait()
+        page.evaluate("begin()")
+        assert said(page, "pair").startswith("No answer. The server cannot be reached.")
+        with serving(artifact, "--port", str(server.address[1])):
+            page.wait("document.querySelector('#cosine').innerText !== '–'")
+            assert page.evaluate("document.querySelector('#pair .notice').hidden")

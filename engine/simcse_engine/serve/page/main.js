@@ -1,5 +1,6 @@
 // The page as a whole: the model's facts, the key, and when the panels begin.
 
+const AGAIN_MS = 2000;
 const hasIndex = document.documentElement.dataset.index === "yes";
 const panels = [...(hasIndex ? [new Search()] : []), new Pair(), new Matrix()];
 
@@ -44,6 +45,7 @@ async function begin() {
       askForKey(error.message);
       return;
     }
+    if (error.passes) setTimeout(begin, AGAIN_MS); // a server that starts, or is full
   }
   find("#key").hidden = true;
   find("#panels").hidden = false;
