@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import threading
+import warnings
 
 from simcse_engine.serve import logs
 from simcse_engine.serve.logs import failure, log, logging_json
@@ -19,6 +20,16 @@ def test_lines() -> None:
     assert ready.pop("time").endswith("Z")
     assert ready == {"level": "info", "event": "ready", "seconds": 0.25, "text": 'a "quoted"\nline'}
     assert late.items() > {"level": "warning", "event": "library", "message": "it is late"}.items()
+
+
+def test_a_warning_is_a_line_too() -> None:
+    stream = io.StringIO()
+    with logging_json(stream):
+        warnings.simplefilter("always")
+        warnings.warn("it is\nlate", RuntimeWarning, stacklevel=1)
+    line = json.loads(stream.getvalue())
+    assert line.items() > {"level": "warning", "event": "warning", "kind": "RuntimeWarning"}.items()
+    assert line["message"] == "it is\nlate"
 
 
 def test_a_failure_keeps_its_message_to_itself() -> None:
