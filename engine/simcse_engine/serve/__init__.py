@@ -6,7 +6,8 @@
 `options.py`: limits and names; `service.py`: what all routes share; `application.py`: ASGI → a route → an answer, by
 `http.py` (requests, responses) and `problems.py` (errors), while `watch.py` looks after those under way; `routes/`: a
 file for each family of them, and `table.py` with all; `page/`: what people see at `/`; `arrays.py`: vectors as JSON,
-base64 and npy; `metrics.py`, `logs.py`, `openapi.py`: what operators read; `extra.py`: what must be installed.
+base64 and npy; `accept.py`: which of them a client prefers; `shared_index.py`: an index that many requests use at once;
+`metrics.py`, `logs.py`, `openapi.py`: what operators read; `extra.py`: what must be installed.
 """
 
 from .extra import missing
