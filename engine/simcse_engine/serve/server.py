@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import threading
@@ -50,6 +51,9 @@ def run(
     """
     address.listen(bound, _BACKLOG)
     server = Server(application, drain_s=drain_s, started=started, insisted=insisted)
+    # Otherwise the collector, now and then, looks at all that the libraries hold: 20 ms in which nobody gets an answer.
+    gc.collect()
+    gc.freeze()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(server.serve([bound]))
     return server.ended
