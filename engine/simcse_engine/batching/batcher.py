@@ -1,6 +1,7 @@
 """Batcher: threads that run what waits, whoever it is from. What gathers while they are busy runs together next."""
 
 import atexit
+import os
 import queue
 import threading
 import weakref
@@ -54,6 +55,7 @@ class Batcher:
         self._idle = 0  # threads that nobody has called yet
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each thread that is to wake
         self._closed = self._stopped = False
+        self._process = os.getpid()
         _living.add(self)
 
     def submit(self, job: Job) -> None:
@@ -160,26 +162,26 @@ class Batcher:
     def _run(self, parts: list[Part], *, alone: bool) -> None:
         try:
             result = run_together(self._encoder, parts, alone=alone)
+            result.write()
         except Exception as error:
             if len(parts) == 1:
                 fail(parts[0].job, error)
                 return
         else:
-            result.write()
-            run = result.run
-            with self._lock:
-                done = [
-                    part.job
-                    for part in result.parts
-                    if part.job.count(part.stop - part.start, run.tokenization_s, run.inference_s)
-                ]
-            deliver((job, job.encoded()) for job in done)
+            self._deliver(result)
             self._tell(result)
             return
         # Each by itself, so that what cannot run fails its own caller alone.
         for part in parts:
             if not part.job.over:
                 self._run([part], alone=False)
+
+    def _deliver(self, result: Result) -> None:
+        """Give their results to the callers whose texts are all done."""
+        times = result.run.tokenization_s, result.run.inference_s
+        with self._lock:
+            done = [part.job for part in result.parts if part.job.count(part.stop - part.start, *times)]
+        deliver((job, job.encoded()) for job in done)
 
     def _tell(self, result: Result) -> None:
         try:
@@ -204,7 +206,8 @@ _living: weakref.WeakSet[Batcher] = weakref.WeakSet()
 @atexit.register
 def _end() -> None:
     """Let no thread be in the runtime while the interpreter takes itself apart."""
-    batchers = list(_living)
+    # A child that was forked has none of its parent's threads, and may have their locks, held for ever.
+    batchers = [batcher for batcher in _living if batcher._process == os.getpid()]
     for batcher in batchers:
         batcher.stop()
     for batcher in batchers:

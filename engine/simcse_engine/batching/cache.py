@@ -1,5 +1,6 @@
 """VectorCache: the vectors of texts that were encoded lately. Exact, since a text's vector depends on nothing else."""
 
+import sys
 import threading
 from collections import OrderedDict
 from typing import NamedTuple
@@ -7,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Of an entry beside text and vector: the tuple, the array's and the table's own bytes, measured with tracemalloc.
-_ENTRY_BYTES = 360
+# Of an entry besides its text and its floats: the tuple, the array, two numbers, and its place in the table, also while
+# that grows.
+_ENTRY_BYTES = 420
 
 
 class Known(NamedTuple):
@@ -17,10 +19,18 @@ class Known(NamedTuple):
     vector: NDArray[np.float32]  # [dimension]
     tokens: int
     cut: bool
+    size: int  # in bytes, of all that is kept for the text
 
 
 class VectorCache:
-    """Vectors by text, the least recently used dropped first, in at most ``max_bytes``; safe for threads."""
+    """Vectors by text, the least recently used dropped first; safe for threads.
+
+    Attributes:
+        max_bytes: the most memory that it takes.
+        bytes: the memory that it takes.
+        hits: how many texts that were looked up it knew.
+        misses: how many it did not know.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -31,7 +41,7 @@ class VectorCache:
         self._lock = threading.Lock()
 
     def get(self, text: str) -> Known | None:
-        """What is known of a text."""
+        """What is known of a text; nobody may write to its vector."""
         with self._lock:
             known = self._entries.get(text)
             if known is None:
@@ -43,18 +53,15 @@ class VectorCache:
 
     def put(self, text: str, vector: NDArray[np.float32], tokens: int, cut: bool) -> None:
         """Remember a text's vector, of which a copy is kept."""
-        size = self._size(text, vector)
+        text = str.__str__(text)  # NumPy's strings hold more than they say
+        size = _ENTRY_BYTES + sys.getsizeof(text) + vector.nbytes
         if size > self.max_bytes:
             return
         with self._lock:
             if text in self._entries:
                 return
-            self._entries[text] = Known(vector.copy(), tokens, cut)
+            self._entries[text] = Known(vector.copy(), tokens, cut, size)
             self.bytes += size
             while self.bytes > self.max_bytes:
-                dropped, known = self._entries.popitem(last=False)
-                self.bytes -= self._size(dropped, known.vector)
-
-    @staticmethod
-    def _size(text: str, vector: NDArray[np.float32]) -> int:
-        return _ENTRY_BYTES + len(text) * (1 if text.isascii() else 4) + vector.nbytes
+                _, dropped = self._entries.popitem(last=False)
+                self.bytes -= dropped.size
