@@ -149,13 +149,16 @@ class AsyncEncoder(ForkAware):
             await fill(job, self.cache, self.encoder.max_tokens)
         if not job.missing:
             return job.encoded()
+        # Those of now: in a forked child, they are others.
         backlog, batcher = self._backlog, self._batcher
+        result = job.wait(asyncio.get_running_loop())
         backlog.accept(job.weight)
         try:
-            result = job.wait(asyncio.get_running_loop())
             batcher.submit(job)
             return await result
         finally:
+            # An error leads to this frame, which must not lead back to it.
+            del result
             batcher.leave(job)
             backlog.leave(job.weight)
 

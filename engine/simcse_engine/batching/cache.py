@@ -60,8 +60,7 @@ class VectorCache:
         with self._lock:
             if text in self._entries:
                 return
+            while self.bytes + size > self.max_bytes:
+                self.bytes -= self._entries.popitem(last=False)[1].size
             self._entries[text] = Known(vector.copy(), tokens, cut, size)
             self.bytes += size
-            while self.bytes > self.max_bytes:
-                _, dropped = self._entries.popitem(last=False)
-                self.bytes -= dropped.size

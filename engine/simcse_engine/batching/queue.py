@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .job import Job
 
-# A turn's tokens. A call of a few sentences is done in one turn; a huge one waits for the others after each.
+# A turn's tokens. A small job is done in one turn; a large one waits for the others after each.
 QUANTUM = 512
 
 
@@ -26,9 +26,8 @@ class Part(NamedTuple):
 class FairQueue:
     """Jobs that wait. Each in turn gives texts of about `QUANTUM` tokens, until the run is full.
 
-    Jobs that had no turn yet go first, and every other run is theirs alone: so a small one is soon done, however many
-    huge ones wait. The other runs begin with a job that had a turn, so that new ones never starve it. Not safe for
-    threads.
+    Small jobs go first, and every other run is theirs alone: so they are soon done, however many large ones wait. The
+    other runs begin with the large job whose turn it is, so that small ones never starve it. Not safe for threads.
 
     Attributes:
         tokens: how many wait, as estimated.
@@ -36,29 +35,29 @@ class FairQueue:
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._new: deque[Job] = deque()
-        self._begun: deque[Job] = deque()
-        self._for_new = False  # the last run was for new jobs alone
+        self._small: deque[Job] = deque()
+        self._large: deque[Job] = deque()
+        self._for_small = False  # the last run was for small jobs alone
 
     def __bool__(self) -> bool:
-        return bool(self._new or self._begun)
+        return bool(self._small or self._large)
 
     def put(self, job: Job) -> None:
         """Let a job wait for its turn."""
-        self._new.append(job)
+        (self._small if job.weight <= QUANTUM else self._large).append(job)
         self.tokens += job.weight
 
     def clear(self) -> None:
         """Forget all jobs."""
-        self._new.clear()
-        self._begun.clear()
+        self._small.clear()
+        self._large.clear()
         self.tokens = 0
 
     def take(self, budget: int) -> list[Part]:
         """The texts of the next run: about ``budget`` tokens, at least one text if any waits."""
         parts: dict[int, Part] = {}
         while self and not parts:
-            self._for_new = bool(self._new) and not self._for_new
+            self._for_small = bool(self._small) and not self._for_small
             for job in self._turns():
                 if job.over:
                     self.tokens -= sum(job.weights[job.taken :])
@@ -71,19 +70,22 @@ class FairQueue:
                 earlier = parts.get(id(job))
                 parts[id(job)] = Part(job, start if earlier is None else earlier.start, job.taken)
                 if job.taken < len(job.missing):
-                    self._begun.append(job)
+                    if job.weight > QUANTUM:
+                        self._large.append(job)
+                    else:  # the run is full
+                        self._small.appendleft(job)
                 if budget <= 0:
                     break
         return list(parts.values())
 
     def _turns(self) -> Iterator[Job]:
         """The jobs whose turn it is, one after the other."""
-        if self._begun and not self._for_new:
-            yield self._begun.popleft()
-        while self._new:
-            yield self._new.popleft()
-        while self._begun and not self._for_new:
-            yield self._begun.popleft()
+        if self._large and not self._for_small:
+            yield self._large.popleft()
+        while self._small:
+            yield self._small.popleft()
+        while self._large and not self._for_small:
+            yield self._large.popleft()
 
 
 def _take_up(job: Job, budget: int) -> int:
