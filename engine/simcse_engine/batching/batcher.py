@@ -5,7 +5,8 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +170,6 @@ class Batcher:
                 return
         else:
             self._deliver(result)
-            self._tell(result)
             return
         # Each by itself, so that what cannot run fails its own caller alone.
         for part in parts:
@@ -177,21 +177,24 @@ class Batcher:
                 self._run([part], alone=False)
 
     def _deliver(self, result: Result) -> None:
-        """Give their results to the callers whose texts are all done."""
+        """Give their results to the callers whose texts are all done, and to whoever else listens."""
+        # First, so that whoever has an answer finds it remembered.
+        _tell(self._on_vector, result)
         times = result.run.tokenization_s, result.run.inference_s
         with self._lock:
             done = [part.job for part in result.parts if part.job.count(part.stop - part.start, *times)]
         deliver((job, job.encoded()) for job in done)
+        _tell(self._on_run, [(result.run,)])
 
-    def _tell(self, result: Result) -> None:
-        try:
-            if self._on_vector is not None:
-                for vector in result:
-                    self._on_vector(*vector)
-            if self._on_run is not None:
-                self._on_run(result.run)
-        except BaseException as error:  # theirs, and no caller's concern
-            _report(error)
+
+def _tell(listener: Callable[..., None] | None, news: Iterable[tuple[Any, ...]]) -> None:
+    if listener is None:
+        return
+    try:
+        for each in news:
+            listener(*each)
+    except BaseException as error:  # the listener's, and no caller's concern
+        _report(error)
 
 
 def _report(error: BaseException) -> None:
