@@ -6,5 +6,6 @@
 - `kernels`: the kernels' constants, and their variants
 - `exact`: from how many vectors on the ANN graph is faster than comparing all
 - `long_texts`: what one long text costs to tokenize, in pieces and whole
+- `request`: what a request costs the event loop of `serve`, and what its parts would cost made another way
 - `graph`: what an ANN graph costs to build
 """

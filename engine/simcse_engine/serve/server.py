@@ -54,12 +54,12 @@ def run(
     # Otherwise the collector, now and then, looks at all that the libraries hold: 20 ms in which nobody gets an answer.
     gc.collect()
     gc.freeze()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(server.serve([bound]))
     return server.ended
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Of uvloop where it is installed, as it is where it can be."""
     try:
         import uvloop
