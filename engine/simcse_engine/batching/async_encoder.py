@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..encoder import Encoder
-from ..errors import ClosedError, TruncationWarning
-from ..inputs import Truncate, checked_choice, checked_sequence
+from ..errors import ClosedError, InputValueError, TruncationWarning
+from ..inputs import Truncate, checked_choice, checked_count, checked_sequence, checked_whole
 from ..machine.forks import ForkAware, register
 from ..machine.limits import naming_limits
 from ..schedule import GPU_LIMITS
-from ..wording import Wording
+from ..wording import Wording, argument
 from .backlog import Backlog
 from .batcher import Batcher
 from .cache import VectorCache
@@ -44,6 +44,12 @@ class BatchingOptions:
     batch_tokens: int | None = None
     max_queued_tokens: int | None = None
     cache_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        checked_count("batch_tokens", self.batch_tokens, 1)
+        checked_count("max_queued_tokens", self.max_queued_tokens, 1)
+        if checked_whole("cache_bytes", self.cache_bytes) < 0:
+            raise InputValueError(argument("cache_bytes", self.cache_bytes), ": expected at least 0")
 
 
 class AsyncEncoder(ForkAware):

@@ -99,6 +99,20 @@ def test_wrong_policy(held: HeldEncoder) -> None:
     run(main)
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"batch_tokens": 0}, InputValueError, "batch_tokens=0: expected at least 1"),
+        ({"max_queued_tokens": -1}, InputValueError, "max_queued_tokens=-1: expected at least 1"),
+        ({"cache_bytes": -1}, InputValueError, "cache_bytes=-1: expected at least 0"),
+        ({"cache_bytes": 1.5}, InputTypeError, "cache_bytes=1.5: expected a whole number"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], error: type, says: str) -> None:
+    with pytest.raises(error, match=says):
+        BatchingOptions(**options)
+
+
 @pytest.mark.parametrize("texts", [[], (), np.array([], str)])
 def test_no_texts(held: HeldEncoder, texts: Any) -> None:
     async def main() -> None:
