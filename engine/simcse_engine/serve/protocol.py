@@ -93,13 +93,15 @@ class Protocol(HttpToolsProtocol):
             phase, limit = waiting, _DEAF_S
         elif self.cycle is None or self._in_headers:
             phase, limit = id(self.scope), request_s
+        elif self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            phase, limit = "answered", request_s  # but its body still comes
         if phase != self._phase:
             self._phase, self._since = phase, now
         elif phase is not None and now - self._since > limit:
             if self._wire.lingers or waiting:
                 raw.abort()
-            elif self.scope is None:
-                raw.close()  # it has said nothing
+            elif self.scope is None or phase == "answered":
+                raw.close()  # it has said nothing, or nothing more can be said
             else:
                 self._wire.write(_TOO_SLOW)
                 self._wire.close()

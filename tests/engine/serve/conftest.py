@@ -14,8 +14,10 @@ from simcse_engine import Encoder
 from simcse_engine.serve import ServeOptions
 from simcse_engine.serve.address import Address
 from simcse_engine.serve.application import Application
-from simcse_engine.serve.server import Server
+from simcse_engine.serve.server import Server, loop_factory
 from simcse_engine.serve.service import Service
+from simcse_export import ExportOptions
+from support.maker import Maker, short_calibration
 from support.sockets import Client
 
 
@@ -70,10 +72,11 @@ class Running:
 
 
 Start = Callable[..., Running]
+_LOOP = loop_factory()
 
 
 @contextmanager
-def running(artifact: Path, options: ServeOptions) -> Iterator[Running]:
+def running(artifact: Path, options: ServeOptions, loop: Callable[[], Any] | None) -> Iterator[Running]:
     with Encoder(artifact, threads=1) as encoder:
         hold, free, began, ran = threading.Event(), threading.Event(), threading.Event(), []
         run = encoder.run
@@ -92,7 +95,12 @@ def running(artifact: Path, options: ServeOptions) -> Iterator[Running]:
         address.listen(bound, 64)
         server = Server(Application(service), drain_s=5, started=started.set, insisted=lambda _: None)
         port = bound.getsockname()[1]
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([bound])))
+
+        def serve() -> None:
+            with asyncio.Runner(loop_factory=loop) as runner:
+                runner.run(server.serve([bound]))
+
+        thread = threading.Thread(target=serve)
         thread.start()
         try:
             assert started.wait(60)
@@ -110,6 +118,22 @@ def running(artifact: Path, options: ServeOptions) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def start(artifact: Path) -> Iterator[Start]:
-    """Starts a service of `artifact` with some options, which ends with the module's tests."""
+    """Starts a service of `artifact` with some options, which ends with the module's tests.
+
+    ``loop`` makes its event loop; it is the command's unless said otherwise.
+    """
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(running(artifact, ServeOptions(**options)))
+        yield lambda loop=_LOOP, **options: stack.enter_context(running(artifact, ServeOptions(**options), loop))
+
+
+@pytest.fixture(scope="session")
+def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    return Maker(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def int8(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small artifact in int8, with unit vectors."""
+    calibration = short_calibration(tmp_path_factory)
+    options = ExportOptions(pooler="cls", max_tokens=32, precision="int8", calibration=calibration)
+    return maker.artifact("bert", options)

@@ -1,20 +1,24 @@
 """Clients that are slow, endless, deaf or broken: each gets its answer or its end, and the others theirs."""
 
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from simcse_engine.serve import protocol
+from simcse_engine.serve import protocol, server
+from simcse_engine.serve.server import loop_factory
 from support.sockets import request
 
 ASK = {"inputs": "a man"}
 
 
-@pytest.fixture(scope="module")
-def service(start: Any) -> Any:
-    """Whose requests must come within a second or so."""
-    return start(body_timeout_s=0.5, payload_limit=200_000)
+@pytest.fixture(scope="module", params=[loop_factory(), None], ids=["command", "asyncio"])
+def service(start: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Whose requests must come within a second or so, in the command's event loop and in Python's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "_TICKS_PER_SWEEP", 1)
+        yield start(loop=request.param, body_timeout_s=0.3, payload_limit=200_000)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +55,14 @@ def test_a_body_that_never_ends(service: Any) -> None:
         answer = client.reply()
         assert (answer.status, answer.headers["connection"]) == (408, "close")
         assert "--body-timeout" in answer.document["error"]
+        assert client.ended()
+
+
+def test_a_body_that_nobody_reads_and_that_never_ends(service: Any) -> None:
+    with service.connect() as client:
+        client.send(request("POST", "/none", b"{", Content_Length="100"))
+        assert client.reply().status == 404
+        client.send(b'"')
         assert client.ended()
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -123,6 +124,45 @@ def test_a_server_of_a_command(artifact: Path) -> None:
     assert [json.loads(line)["event"] for line in lines[1:]] == ["ready"]
     with Encoder(artifact) as encoder:
         assert np.array_equal(vectors, encoder.encode(TEXTS))
+
+
+def test_in_int8_vectors_do_not_depend_on_who_else_asks(int8: Path) -> None:
+    words = [
+        "a",
+        "man",
+        "plays",
+        "the",
+        "guitar",
+        "while",
+        "some",
+        "one",
+        "is",
+        "walking",
+        "on",
+        "a",
+        "mat",
+        "with",
+        "the",
+        "cat",
+    ]
+    texts = [" ".join(words[i % 5 : i % 5 + 1 + i % 8]) + f" {i}" for i in range(240)]
+    with Encoder(int8) as encoder:
+        expected = encoder.encode(texts)
+    sizes = [1, 2, 1, 7, 1, 30, 3, 1]
+
+    def ask(client: int) -> list[tuple[int, Any]]:
+        with Client(server.address[1]) as connection:
+            answers, start = [], 30 * client
+            for size in sizes[client:] + sizes[:client]:
+                some = texts[start : start + size]
+                answers.append((start, connection.post("/embed", {"inputs": some}).document))
+                start = (start + size) % (len(texts) - 30)
+            return answers
+
+    with serving(int8) as server, ThreadPoolExecutor(len(sizes)) as clients:
+        for answers in clients.map(ask, range(len(sizes))):
+            for start, vectors in answers:
+                assert np.array_equal(np.array(vectors, np.float32), expected[start : start + len(vectors)])
 
 
 def test_a_socket_in_the_file_system(artifact: Path, tmp_path: Path) -> None:

@@ -9,23 +9,10 @@ from simcse_engine import Encoder
 from simcse_engine.serve import ServeOptions, app
 from simcse_export import ExportOptions
 from support.asgi import Asgi
-from support.maker import Maker, short_calibration
+from support.maker import Maker
 
 MOST_TEXTS = 40
 NAME = "princeton-nlp/a-model"
-
-
-@pytest.fixture(scope="package")
-def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    return Maker(tmp_path_factory)
-
-
-@pytest.fixture(scope="package")
-def int8(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small artifact in int8, with unit vectors."""
-    calibration = short_calibration(tmp_path_factory)
-    options = ExportOptions(pooler="cls", max_tokens=32, precision="int8", calibration=calibration)
-    return maker.artifact("bert", options)
 
 
 @pytest.fixture(scope="package")
