@@ -57,7 +57,7 @@ QUESTIONS = [
     Question(name="batches", minutes=3, trial={"rounds": 1, "seconds": 1, "texts": 512}),
     Question(name="alone", minutes=1, trial={"rounds": 1}),
     Question(name="offered", minutes=6, trial={"shares": (0.5, 1.0), "seconds": 2, "passes": 1, "rounds": 1}),
-    Question(name="overload", minutes=2, trial={"seconds": 3, "watch": 3}),
+    Question(name="overload", minutes=2, trial={"seconds": 3, "watch": 5}),
     Question(name="drain", minutes=1, trial={"times": 1, "before": 0.5}),
     Question(name="kills", minutes=3, trial={"kills": 3}),
     Question(name="mixed", minutes=1, options={"seconds": 30, "precision": "fp32"}, trial={"seconds": 3}),

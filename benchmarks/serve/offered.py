@@ -42,6 +42,7 @@ def measure(
                 inputs,
                 warm_up=warm_up,
                 before_turn=lambda: settle(running.values()),
+                drop=stage.leave,
             )
 
         def closed(name: str, connections: int) -> Seen:
@@ -60,7 +61,7 @@ def measure(
         alone = take_turns(closed, [1], 1)
         # In several passes over all shares: what disturbs the machine for a while meets no share alone.
         loads = take_turns(offered, list(enumerate([*shares] * passes)), (0, HALF))
-    lone = {name: load.percentiles(each[0].waits()) for name, each in alone.items()}
+    lone = {name: load.percentiles(alone[name][0].waits()) for name in loads}
     curves = {
         name: {
             f"{share:g}": {"offered_per_second": share * capacities[name], **load.figures(*each[i :: len(shares)])}

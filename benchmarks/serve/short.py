@@ -34,6 +34,7 @@ def measure(
                 {name: lambda count, name=name: load(name, count) for name in services},
                 [count] * rounds,
                 before_turn=lambda: settle(running.values()),
+                drop=stage.leave,
             )
             figures[count] = _at(loops)
     return {

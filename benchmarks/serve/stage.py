@@ -19,6 +19,7 @@ from ..contest.peers.environment import PeerError
 from ..contest.peers.models import measured_texts
 from ..contest.peers.reference import reference_vectors
 from ..inputs import MAX_TOKENS, MINILM, sentences
+from ..record import ROOT
 from . import settings
 from .peers import Setting, ours
 from .plan import Item
@@ -69,6 +70,14 @@ class Stage:
                 continue
             services[name], self._facts[name] = found.setting, found.facts
         return services
+
+    def leave(self, name: str, error: Exception) -> None:
+        """A peer that fails takes no further part; ours must not fail."""
+        if name == OUR_NAME:
+            raise error
+        self.absent[name] = f"{type(error).__name__}: {error}".replace(f"{ROOT}/", "")
+        print(f"absent from here on: {name}: {self.absent[name]}", flush=True)
+        del self.services[name]
 
     def ours(self, precision: str = "int8", *options: str) -> Setting:
         """Our server."""

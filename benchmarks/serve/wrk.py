@@ -92,7 +92,8 @@ def run(
         options = ["-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", _TIMEOUT, "-s", _SCRIPT]
         command = ["env", *environment, program, *options, f"http://127.0.0.1:{port}", "--", file, path, accept]
         done = tether.run(command, captured=True)
-    done.check_returncode()
+    if done.returncode:
+        raise RuntimeError(f"wrk ended with {done.returncode}: {done.stderr or done.stdout}")
     return Closed.of(done.stdout, connections)
 
 

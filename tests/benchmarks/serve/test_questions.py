@@ -58,3 +58,12 @@ def test_results_are_written_as_soon_as_there_are_any(monkeypatch: pytest.Monkey
     monkeypatch.setattr("benchmarks.serve.alone.measure", lambda _: {})
     assert serve.ask_all(questions, [], trial=False) == []
     assert [name for name, _ in written] == ["serve-alone"]
+
+
+def test_a_peer_that_fails_leaves_and_ours_does_not() -> None:
+    stage = serve.Stage(["fastapi"])
+    stage.__dict__["services"] = {"ours-int8": None, "fastapi": None}
+    stage.leave("fastapi", RuntimeError("broken"))
+    assert (list(stage.services), stage.absent) == (["ours-int8"], {"fastapi": "RuntimeError: broken"})
+    with pytest.raises(RuntimeError, match="ours"):
+        stage.leave("ours-int8", RuntimeError("ours"))
