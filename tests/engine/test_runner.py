@@ -51,6 +51,21 @@ def test_a_sentence_alone_and_in_company(runner: Runner, ids: list[list[int]]) -
     np.testing.assert_allclose(run(runner, ids), np.reshape(alone, (len(ids), 32)), rtol=0, atol=1e-6)
 
 
+@given(ids=SENTENCES)
+@settings(max_examples=20)
+def test_on_the_calling_thread(runner: Runner, ids: list[list[int]]) -> None:
+    np.testing.assert_allclose(runner.run(ids), run(runner, ids), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("aim", "threads"), [("both", 3), ("throughput", 3), ("latency", 1)])
+def test_threads_that_keep_the_cpu_busy(artifact: Path, aim: OptimizeFor, threads: int) -> None:
+    made = Runner(artifact, Manifest.read(artifact), device="cpu", threads=3, optimize_for=aim)
+    assert made.side_by_side == threads
+    made.close()
+    with pytest.raises(ClosedError):
+        made.run([[2, 3]])
+
+
 def test_thread_counts_agree(artifact: Path) -> None:
     ids = [[2, *range(5, 5 + i % 28), 3] for i in range(200)]
     runners = [

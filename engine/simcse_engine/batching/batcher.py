@@ -52,7 +52,7 @@ class Batcher:
         self._waiting = FairQueue()
         self._submitted: set[Job] = set()  # and not left
         self._threads: set[threading.Thread] = set()
-        self._running = 0
+        self._running: set[int] = set()  # threads that run something
         self._idle = 0  # threads that nobody has called yet
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each thread that is to wake
         self._closed = self._stopped = False
@@ -122,7 +122,7 @@ class Batcher:
                     # Nothing of them is kept while this thread waits.
                     del taken, parts
                     with self._lock:
-                        self._running -= 1
+                        self._running.discard(threading.get_ident())
         except BaseException as error:
             # A defect, or no memory for the least thing. Whoever waits must know; another job starts another thread.
             with self._lock:
@@ -144,7 +144,7 @@ class Batcher:
                 parts = self._waiting.take(self._share())
                 if parts:
                     alone = not self._running and not self._waiting
-                    self._running += 1
+                    self._running.add(threading.get_ident())
                     if self._waiting:
                         self._call_one()
                     return parts, alone
@@ -155,7 +155,7 @@ class Batcher:
 
     def _share(self) -> int:
         """How many tokens a thread takes up."""
-        free = self._encoder.side_by_side - self._running
+        free = self._encoder.side_by_side - len(self._running)
         waiting = self._waiting.tokens
         shares = max(1, min(free, waiting // LEAST_SHARE))
         return min(self._run_tokens, max(1, -(-waiting // shares)))
@@ -183,6 +183,8 @@ class Batcher:
         times = result.run.tokenization_s, result.run.inference_s
         with self._lock:
             done = [part.job for part in result.parts if part.job.count(part.stop - part.start, *times)]
+            # Before they know: whoever calls again at once is to find all threads free.
+            self._running.discard(threading.get_ident())
         deliver((job, job.encoded()) for job in done)
         _tell(self._on_run, [(result.run,)])
 
