@@ -26,7 +26,7 @@ from .runs import Run
 
 # About how many tokens are taken up together. On a CPU larger runs are hardly faster per text, and whoever comes
 # meanwhile waits longer (docs/decisions/034-joining-callers.md). A GPU needs thousands of rows per product.
-_CPU_TOKENS, _GPU_TOKENS = 1024, GPU_LIMITS.batch_tokens
+CPU_TOKENS, _GPU_TOKENS = 1024, GPU_LIMITS.batch_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class AsyncEncoder(ForkAware):
         """
         self.encoder = encoder
         self.options = options or BatchingOptions()
-        self.batch_tokens = self.options.batch_tokens or (_CPU_TOKENS if encoder.device == "cpu" else _GPU_TOKENS)
+        self.batch_tokens = self.options.batch_tokens or (CPU_TOKENS if encoder.device == "cpu" else _GPU_TOKENS)
         self._on_run = on_run
         self._closed = False
         self._begin(self.options.max_queued_tokens)
