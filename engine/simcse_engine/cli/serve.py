@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..errors import InputValueError
 from .arguments import PROGRAM, Commands, add_artifact, add_command, add_encoder_options, count, number
 from .output import print_report
-from .streams import print_message, settle
+from .streams import flush_stdout, print_message, settle
 
 if TYPE_CHECKING:
     from ..serve.address import Address
@@ -163,6 +163,7 @@ def run(args: argparse.Namespace) -> int:
         def started() -> None:
             report = {"url": url, "model": service.model_name, "identity": encoder.manifest.identity}
             print_report(args, report, f"{PROGRAM}: serving {service.model_name} at {url}")
+            flush_stdout()
 
         ended = run_server(
             Application(service),

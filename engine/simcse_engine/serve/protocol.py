@@ -127,7 +127,9 @@ class _Wire:
         self._held: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        """Send, or hold back the head of an answer."""
+        """Send, or hold back the head of an answer. To a client that has just left, send nothing."""
+        if self.raw.is_closing():
+            return
         if self._held is not None:
             held, self._held = self._held, None
             self.raw.writelines((held, data))
@@ -140,7 +142,8 @@ class _Wire:
         """Send what is held back."""
         if self._held is not None:
             held, self._held = self._held, None
-            self.raw.write(held)
+            if not self.raw.is_closing():
+                self.raw.write(held)
 
     def close(self) -> None:
         """Close, or half-close, once all is sent."""
