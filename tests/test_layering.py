@@ -26,14 +26,14 @@ READERS = {
     "matplotlib": {"measure/plot.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
-    "uvicorn": {"serve/protocol.py", "serve/server.py"},
-    "uvloop": {"serve/server.py"},
+    "uvicorn": {"serve/server/protocol.py", "serve/server/server.py"},
+    "uvloop": {"serve/server/server.py"},
     "prometheus_client": {"serve/metrics.py"},
-    "orjson": {"serve/arrays.py"},
+    "orjson": {"serve/http/arrays.py"},
     "msgspec": {
         f"serve/{name}.py"
         for name in (
-            *("application", "http", "openapi", "problems"),
+            *("application", "openapi", "http/messages", "http/problems"),
             *("routes/checks", "routes/entries", "routes/openai", "routes/tei"),
         )
     },
@@ -124,9 +124,10 @@ ORDER = {
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "serve": (
-        "accept address arrays extra logs metrics options problems shared_index warm < http protocol < service watch < "
-        "openapi < routes < application < server"
+        "extra http logs metrics options shared_index warm < service < openapi < routes < application < server"
     ),
+    ENGINE / "serve/http": "accept arrays problems < messages < watch",
+    ENGINE / "serve/server": "address protocol < server",
     ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
     ENGINE / "batching": "backlog cache job < intake queue < runs < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",

@@ -14,11 +14,11 @@ from unittest import mock
 from simcse_engine import Encoder
 from simcse_engine.batching import Encoded
 from simcse_engine.serve import ServeOptions
-from simcse_engine.serve.address import Address
 from simcse_engine.serve.application import Application
-from simcse_engine.serve.http import Request, Response
+from simcse_engine.serve.http.messages import Request, Response
 from simcse_engine.serve.routes.route import Route
-from simcse_engine.serve.server import Server, loop_factory
+from simcse_engine.serve.server.address import Address
+from simcse_engine.serve.server.server import Server, loop_factory
 from simcse_engine.serve.service import Service
 
 from ..inputs import MINILM

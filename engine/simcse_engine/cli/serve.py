@@ -13,7 +13,7 @@ from .output import print_report
 from .streams import flush_stdout, print_message, settle
 
 if TYPE_CHECKING:
-    from ..serve.address import Address
+    from ..serve.server.address import Address
 
 KEY_VARIABLE = "SIMCSE_API_KEY"
 
@@ -112,10 +112,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..encoder import Encoder
     from ..serve import ServeOptions
-    from ..serve.address import Address, url_of
     from ..serve.application import Application
     from ..serve.logs import logging_json
-    from ..serve.server import run as run_server
+    from ..serve.server.address import Address, url_of
+    from ..serve.server.server import run as run_server
     from ..serve.service import Service
 
     options = ServeOptions(

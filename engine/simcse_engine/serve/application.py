@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import math
 import os
 import re
 import time
@@ -12,29 +11,20 @@ from typing import Any
 import msgspec
 
 from ..encoder import Encoder
-from ..errors import (
-    ClosedError,
-    DiskFullError,
-    IndexLockedError,
-    InputTypeError,
-    InputValueError,
-    LimitError,
-    QueueFullError,
-    SimCSEError,
-    TruncationError,
-)
+from ..errors import ClosedError, QueueFullError, SimCSEError
 from ..index import Index
-from .http import Disconnected, Header, Receive, Request, Response, Scope, Send
+from .http.messages import Disconnected, Header, Receive, Request, Response, Scope, Send
+from .http.problems import SOON, Problem, Style, ending, late, problem_of
+from .http.watch import Watch
 from .logs import failure, log
 from .openapi import document
 from .options import ServeOptions
-from .problems import Problem, Style
 from .routes.route import Route
 from .routes.table import ROUTES
 from .service import Service
-from .watch import Watch
 
-_SOON = {"retry-after": "1"}
+# The requests under way hold as much as so many of the largest.
+_HELD_PAYLOADS = 32
 # Where msgspec's messages name the member that is wrong.
 _MEMBER = re.compile(r" - at `\$\.(\w+)")
 
@@ -65,7 +55,8 @@ class Application:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._watch = Watch(service.options.body_timeout_s)
+        options = service.options
+        self._watch = Watch(options.body_timeout_s, _HELD_PAYLOADS * options.payload_limit)
         service.metrics.attach(service, self._watch.__len__)
         self._routes: dict[str, dict[str, Route]] = {}
         # By what stands before a path's parameter, which is the rest of it.
@@ -127,7 +118,7 @@ class Application:
                 return self._left(route, request)
             if not request.late and self.service.state != "ending":
                 raise
-            response = _response(_late() if request.late else _ending(), route)
+            response = _response(late() if request.late else ending(), route)
         except Exception as error:
             options = self.service.options
             log(
@@ -173,18 +164,18 @@ class Application:
                 )
         if service.state == "starting":
             service.metrics.rejected("starting")
-            raise Problem(503, "the service is starting; /ready says when it takes requests", headers=_SOON)
+            raise Problem(503, "the service is starting; /ready says when it takes requests", headers=SOON)
         watch = self._watch
         if len(watch) >= service.options.max_concurrent_requests:
             service.metrics.rejected("concurrency")
             raise Problem(
                 429,
                 f"{len(watch)} requests are under way, the limit of this service (--max-concurrent-requests)",
-                headers=_SOON,
+                headers=SOON,
             )
         watch.begin(request)
         try:
-            content = await request.body(service.options.payload_limit)
+            content = await request.body(service.options.payload_limit, self._hold)
             decoder = self._decoders.get(route)
             body = None if decoder is None else _decoded(decoder, content, route, request)
             return await route.handler(service, request, body)
@@ -193,9 +184,20 @@ class Application:
                 service.metrics.rejected("queue")
             elif isinstance(error, ClosedError):
                 service.metrics.rejected("ending")
-            raise _problem_of(error) from error
+            raise problem_of(error, request.member) from error
         finally:
             watch.end(request)
+
+    def _hold(self, request: Request, size: int) -> None:
+        """Count bytes of a body that is read; Problem where the bodies under way are too many for memory."""
+        if not self._watch.hold(request, size):
+            self.service.metrics.rejected("bodies")
+            raise Problem(
+                429,
+                f"the bodies of all requests under way would have more than {self._watch.most_bytes:,} bytes, the "
+                "limit of this service",
+                headers=SOON,
+            )
 
     def _encoded(self, request: Request, seconds: float) -> list[Header]:
         """Count what was encoded for a request, and say it in headers; times are in milliseconds."""
@@ -267,33 +269,3 @@ def _response(problem: Problem, route: Route | None) -> Response:
     style: Style = "tei" if route is None else route.style
     headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
     return Response(problem.body(style), problem.status_in(style), headers=headers)
-
-
-def _ending() -> Problem:
-    return Problem(503, "the service is ending; ask another, or wait until it is back", headers=_SOON)
-
-
-def _late() -> Problem:
-    return Problem(408, "the body did not arrive in time (--body-timeout)", headers={"connection": "close"})
-
-
-def _problem_of(error: SimCSEError) -> Problem:
-    """The problem that an error of the engine is to a client."""
-    message = str(error)
-    match error:
-        case TruncationError():
-            return Problem(413, f"{message}, or ask to cut it (truncate, or --auto-truncate)")
-        case InputTypeError() | InputValueError():
-            return Problem(422, message)
-        case QueueFullError():
-            seconds = max(1, math.ceil(error.retry_after_s))
-            return Problem(429, message, headers={"retry-after": str(seconds)})
-        case DiskFullError():
-            return Problem(507, message)
-        case IndexLockedError():
-            return Problem(409, message)
-        case ClosedError():
-            return _ending()
-        case LimitError():
-            return Problem(503, message, headers=_SOON)
-    return Problem(500, message)

@@ -53,7 +53,7 @@ class Metrics:
         )
         # Labels are looked up once: of each route and status, what counts its requests and their seconds.
         self._children: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
-        for reason in ("queue", "concurrency", "starting", "ending"):
+        for reason in ("queue", "concurrency", "bodies", "starting", "ending"):
             self._rejected.labels(reason)
         ProcessCollector(registry=registry)
 

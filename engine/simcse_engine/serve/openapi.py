@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .._version import __version__
-from .http import JSON
+from .http.messages import JSON
 from .service import Service
 
 if TYPE_CHECKING:

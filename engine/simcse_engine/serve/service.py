@@ -14,11 +14,11 @@ from ..batching import AsyncEncoder, BatchingOptions, Encoded
 from ..encoder import Encoder
 from ..index import Index
 from ..inputs import Truncate
-from .http import Request
+from .http.messages import Request
+from .http.problems import Problem
 from .logs import log
 from .metrics import Metrics
 from .options import ServeOptions
-from .problems import Problem
 from .shared_index import SharedIndex
 from .warm import warm
 
@@ -95,6 +95,7 @@ class Service:
 
     async def encode(self, request: Request, texts: Sequence[str], truncate: bool | None, *, param: str) -> Encoded:
         """Encode a request's texts within the limits; ``param`` is the member that they are."""
+        request.member = param
         self.check_count(texts, param=param)
         cuts = self.options.auto_truncate if truncate is None else truncate
         policy: Truncate = "silent" if cuts else "error"

@@ -12,9 +12,9 @@ import pytest
 
 from simcse_engine import Encoder
 from simcse_engine.serve import ServeOptions
-from simcse_engine.serve.address import Address
 from simcse_engine.serve.application import Application
-from simcse_engine.serve.server import Server, loop_factory
+from simcse_engine.serve.server.address import Address
+from simcse_engine.serve.server.server import Server, loop_factory
 from simcse_engine.serve.service import Service
 from simcse_export import ExportOptions
 from support.maker import Maker, short_calibration

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simcse_engine.serve.accept import preferred
+from simcse_engine.serve.http.accept import preferred
 
 JSON, NPY = "application/json", "application/x-npy"
 

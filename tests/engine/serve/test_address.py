@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from simcse_engine.errors import InputValueError, ListenError
-from simcse_engine.serve.address import Address, url_of
+from simcse_engine.serve.server.address import Address, url_of
 
 
 def refusal(**address: object) -> str:

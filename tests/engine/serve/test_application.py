@@ -1,6 +1,7 @@
 """What the application answers: vectors, and problems that name what is wrong."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,27 @@ def test_one_request_too_many(start: Any) -> None:
         service.hold.clear()
         assert first.reply().status == 200
     assert service.metric('simcse_rejected_requests_total{reason="concurrency"}') == 1
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_bodies_under_way_have_a_limit_together(start: Any, chunked: bool) -> None:
+    """Of 32 payloads: each of these clients has sent half of one, and says or shows no more than that."""
+    service = start(payload_limit=1000)
+    part = b" " * 500
+    head = {"Transfer_Encoding": "chunked"} if chunked else {"Content_Length": "1000"}
+    begun = request("POST", "/embed", **head) + (b"1f4\r\n" + part + b"\r\n" if chunked else part)
+    count = 63 if chunked else 32
+    with contextlib.ExitStack() as clients:
+        for _ in range(count):
+            clients.enter_context(service.connect()).send(begun)
+        service.until(lambda: service.metric("simcse_requests_under_way") == count)
+        answer = service.post("/embed", {"inputs": "x" * 900})
+        assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+        assert "32,000 bytes" in answer.document["error"]
+        assert service.get("/health").status == 200
+    service.until(lambda: service.metric("simcse_requests_under_way") == 0)
+    assert service.post("/embed", {"inputs": "one"}).status == 200
+    assert service.metric('simcse_rejected_requests_total{reason="bodies"}') == 1
 
 
 def test_a_full_queue_refuses_one_text_and_many_alike(start: Any) -> None:

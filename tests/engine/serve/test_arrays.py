@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simcse_engine.serve.arrays import (
+from simcse_engine.serve.http.arrays import (
     as_json,
     as_json_in_pieces,
     as_npy,

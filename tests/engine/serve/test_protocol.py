@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simcse_engine.serve import protocol, server
-from simcse_engine.serve.server import loop_factory
+from simcse_engine.serve.server.server import loop_factory
 from support.sockets import request
 
 ASK = {"inputs": "a man"}

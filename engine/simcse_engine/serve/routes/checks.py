@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import cut, unit
+from ..http.arrays import cut, unit
+from ..http.problems import Problem
 from ..openapi import LIMIT
-from ..problems import Problem
 from ..service import Service
 
 # One text or more, of which the document says how many at most.

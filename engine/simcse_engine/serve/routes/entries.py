@@ -7,9 +7,9 @@ import msgspec
 
 from ...index import Index
 from ...index.checks import MAX_KEY
-from ..arrays import listed
-from ..http import Request, Response
-from ..problems import Problem
+from ..http.arrays import listed
+from ..http.messages import Request, Response
+from ..http.problems import Problem
 from ..service import Service
 from ..shared_index import NewEntries, SharedIndex
 from .checks import Texts, texts_of

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from ...errors import TruncationError
-from ..arrays import in_pieces, listed, rows_as_base64, rows_as_json
-from ..http import Request, Response
+from ..http.arrays import in_pieces, listed, rows_as_base64, rows_as_json
+from ..http.messages import Request, Response
+from ..http.problems import Problem, message_of
 from ..openapi import LIMIT
-from ..problems import Problem
 from ..service import Service
 from .checks import Dimensions, checked_dimensions
 from .route import Route
@@ -85,7 +85,7 @@ async def embeddings(service: Service, request: Request, body: EmbeddingsRequest
     try:
         encoded = await service.encode(request, _texts(body), None, param="input")
     except TruncationError as error:
-        raise Problem(400, str(error), param="input", code="context_length_exceeded") from error
+        raise Problem(400, message_of(error, "input"), param="input", code="context_length_exceeded") from error
     vectors = dimensions(encoded.vectors)
     rows = rows_as_base64 if body.encoding_format == "base64" else rows_as_json
     data = [

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from ..http import Request, Response
+from ..http.messages import Request, Response
+from ..http.problems import Problem
 from ..metrics import CONTENT_TYPE
-from ..problems import Problem
 from ..service import Service
 from .route import Route
 

@@ -5,7 +5,7 @@ import hashlib
 from base64 import b64encode
 from pathlib import Path
 
-from ..http import Request, Response
+from ..http.messages import Request, Response
 from ..service import Service
 from .route import Route
 

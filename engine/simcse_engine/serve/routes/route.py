@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..http import Request, Response
-from ..problems import Style
+from ..http.messages import Request, Response
+from ..http.problems import Style
 from ..service import Service
 
 

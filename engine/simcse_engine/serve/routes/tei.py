@@ -10,11 +10,11 @@ import msgspec
 from ..._version import __version__
 from ...inputs import check_texts
 from ...tokenizer import Token
-from ..accept import preferred
-from ..arrays import NPY, as_json, as_json_in_pieces, as_npy, cosines, listed
-from ..http import JSON, Request, Response
+from ..http.accept import preferred
+from ..http.arrays import NPY, as_json, as_json_in_pieces, as_npy, cosines, listed
+from ..http.messages import JSON, Request, Response
+from ..http.problems import Problem
 from ..openapi import LIMIT
-from ..problems import Problem
 from ..service import Service
 from .checks import Dimensions, Prompt, Texts, check_prompt, checked_dimensions, texts_of
 from .route import Route

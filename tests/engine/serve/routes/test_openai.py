@@ -122,7 +122,7 @@ def test_a_long_text_is_refused(service: Asgi) -> None:
     answer = service.post(PATH, {"input": ["a cat", LONG]})
     error = answer.document["error"]
     assert (answer.status, error["code"], error["param"]) == (400, "context_length_exceeded", "input")
-    assert "texts[1]" in error["message"]
+    assert "input[1]" in error["message"]
 
 
 def test_a_long_text_is_cut_where_the_service_says_so(cutting: Asgi, encoder: Encoder) -> None:

@@ -65,7 +65,7 @@ def test_dimensions(service: Asgi, encoder: Encoder) -> None:
 def test_a_long_text_is_refused_unless_it_may_be_cut(service: Asgi, cutting: Asgi, encoder: Encoder) -> None:
     refused = service.post("/embed", {"inputs": ["a cat", LONG]})
     assert refused.status == 413
-    assert "texts[1]" in refused.document["error"]
+    assert "inputs[1]" in refused.document["error"]
     cut = service.post("/embed", {"inputs": ["a cat", LONG], "truncate": True, "truncation_direction": "Right"})
     assert np.array_equal(vectors_of(cut), encoder.encode(["a cat", LONG], truncate="silent"))
     assert cut.headers["x-truncated"] == "1"

@@ -9,15 +9,15 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from .extra import missing
+from ..extra import missing
 
 try:
     import uvicorn
 except ModuleNotFoundError as error:
     raise missing(error) from error
 
+from ..application import Application
 from .address import Address
-from .application import Application
 from .protocol import Protocol
 
 _BACKLOG = 2048

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..batching import Encoded
+from ...batching import Encoded
 from .problems import Problem
 
 Scope = MutableMapping[str, Any]
@@ -65,15 +65,17 @@ class Request:
         began: when it came, by `time.perf_counter`.
         encoded: what was encoded for it.
         characters: of the texts that were encoded.
+        member: of its body, that holds texts to encode.
         texts: what was encoded for it, where the log may hold texts.
+        held: bytes of its body, as they count for all requests' limit.
         has_body: whether its body is there.
         left: whether its client has left.
         late: whether its body did not come in time.
     """
 
     __slots__ = (
-        *("_leaving", "_receive", "_task", "began", "characters", "encoded", "has_body", "headers"),
-        *("late", "left", "method", "path", "raw_id", "texts"),
+        *("_leaving", "_receive", "_task", "began", "characters", "encoded", "has_body", "headers", "held"),
+        *("late", "left", "member", "method", "path", "raw_id", "texts"),
     )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -87,8 +89,10 @@ class Request:
         own = self.headers.get(b"x-request-id")
         self.raw_id = own if own is not None and _ID.fullmatch(own) else b"%032x" % random.getrandbits(128)
         self.encoded: list[Encoded] = []
+        self.member: str | None = None
         self.texts: list[str] = []
         self.characters = 0
+        self.held = 0
         self.has_body = False
         self.left = False
         self.late = False
@@ -98,26 +102,33 @@ class Request:
         """Its id as text."""
         return self.raw_id.decode()
 
-    async def body(self, limit: int) -> bytes:
-        """Read the body, of at most ``limit`` bytes; Disconnected where it does not end."""
+    async def body(self, limit: int, hold: Callable[["Request", int], None]) -> bytes:
+        """Read the body, of at most ``limit`` bytes; Disconnected where it does not end.
+
+        ``hold`` is called with bytes before they are there, as far as the client says how many come.
+        """
         stated = self.headers.get(b"content-length")
         # Nothing of it is read then: a client that waits for "100 Continue" need not send it.
         if stated is not None and stated.isdigit() and (len(stated) > len(str(limit)) or int(stated) > limit):
             raise _too_large(limit)
+        if stated is not None and stated.isdigit():
+            hold(self, int(stated))
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         body: bytes = message.get("body", b"")
         if message.get("more_body", False):
-            body = await self._rest(body, limit)
+            body = await self._rest(body, limit, hold)
         if len(body) > limit:
             raise _too_large(limit)
         self.has_body = True
         return body
 
-    async def _rest(self, first: bytes, limit: int) -> bytes:
+    async def _rest(self, first: bytes, limit: int, hold: Callable[["Request", int], None]) -> bytes:
         parts, size, more = [first], len(first), True
         while more and size <= limit:
+            if size > self.held:
+                hold(self, size - self.held)
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from .extra import missing
+from ..extra import missing
 
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

@@ -1,11 +1,27 @@
 """Problem: why a request gets no result, in the shape that its route's clients read."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
+from ...errors import (
+    ClosedError,
+    DiskFullError,
+    IndexLockedError,
+    InputTypeError,
+    InputValueError,
+    LimitError,
+    QueueFullError,
+    SimCSEError,
+    TruncationError,
+)
+from ...wording import Wording
+
 Style = Literal["openai", "tei"]
+
+SOON = {"retry-after": "1"}
 
 # By status: OpenAI's `type`, and text-embeddings-inference's `error_type`.
 _KINDS = {
@@ -68,3 +84,47 @@ class Problem(Exception):  # noqa: N818 - what HTTP calls a problem
             error = {"message": self.message, "type": openai, "param": self.param, "code": code}
             return msgspec.json.encode({"error": error})
         return msgspec.json.encode({"error": self.message, "error_type": tei})
+
+
+def ending() -> Problem:
+    """The service is about to end."""
+    return Problem(503, "the service is ending; ask another, or wait until it is back", headers=SOON)
+
+
+def late() -> Problem:
+    """A body that takes too long."""
+    return Problem(408, "the body did not arrive in time (--body-timeout)", headers={"connection": "close"})
+
+
+def problem_of(error: SimCSEError, member: str | None) -> Problem:
+    """The problem that an error of the engine is to a client; ``member`` of its body holds the texts."""
+    message = message_of(error, member)
+    match error:
+        case TruncationError():
+            return Problem(413, f"{message}, or ask to cut it (truncate, or --auto-truncate)", param=member)
+        case InputTypeError() | InputValueError():
+            return Problem(422, message)
+        case QueueFullError():
+            seconds = max(1, math.ceil(error.retry_after_s))
+            return Problem(429, message, headers={"retry-after": str(seconds)})
+        case DiskFullError():
+            return Problem(507, message)
+        case IndexLockedError():
+            return Problem(409, message)
+        case ClosedError():
+            return ending()
+        case LimitError():
+            return Problem(503, message, headers=SOON)
+    return Problem(500, message)
+
+
+def message_of(error: SimCSEError, member: str | None) -> str:
+    """An error's message, with texts called by the member of the body that holds them.
+
+    >>> message_of(InputValueError(item("texts", 1, called="text"), " holds a lone surrogate"), "input")
+    'input[1] holds a lone surrogate'
+    """
+    parts = (part.python if isinstance(part, Wording) else str(part) for part in error.args)
+    if member is None:
+        return "".join(parts)
+    return "".join(f"{member}{part[5:]}" if part.startswith("texts[") else part for part in parts)

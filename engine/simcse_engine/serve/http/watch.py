@@ -3,17 +3,23 @@
 import asyncio
 import time
 
-from .http import Request
+from .messages import Request
 
 # Most answers are quicker: a look costs nothing for them.
 _EVERY_S = 0.05
 
 
 class Watch:
-    """Ends the work for requests whose client has left, or whose body does not come in time."""
+    """Ends the work for requests whose client has left, or whose body does not come in time.
 
-    def __init__(self, body_timeout_s: float) -> None:
+    Attributes:
+        most_bytes: of all their bodies together, which bounds the memory that they take.
+    """
+
+    def __init__(self, body_timeout_s: float, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
         self._body_timeout_s = body_timeout_s
+        self._held = 0
         self._requests: dict[Request, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -28,9 +34,18 @@ class Watch:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self._look)
 
+    def hold(self, request: Request, size: int) -> bool:
+        """Count bytes of a request's body; False where they are too many with those of all others."""
+        if self._held and self._held + size > self.most_bytes:
+            return False
+        request.held += size
+        self._held += size
+        return True
+
     def end(self, request: Request) -> None:
         """The work for a request is done."""
         del self._requests[request]
+        self._held -= request.held
         request.end_watch()
 
     def _look(self) -> None:

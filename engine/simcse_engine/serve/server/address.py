@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputValueError, ListenError
-from ..wording import Wording, argument
+from ...errors import InputValueError, ListenError
+from ...wording import Wording, argument
 
 # Who may connect to a Unix domain socket: its owner, and its group.
 UDS_MODE = 0o660

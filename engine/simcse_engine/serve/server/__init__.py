@@ -1,0 +1,4 @@
+"""The application under uvicorn, as ``simcse-engine serve`` runs it.
+
+`address.py` is where it listens, `protocol.py` a connection with its limits, `server.py` the beginning and the end.
+"""
