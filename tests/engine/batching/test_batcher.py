@@ -10,6 +10,7 @@ import pytest
 
 from simcse_engine import AsyncEncoder, Encoder
 from simcse_engine.batching import BatchingOptions
+from simcse_engine.batching.job import estimated_tokens
 from simcse_engine.batching.queue import FairQueue
 from simcse_engine.errors import LimitError, TruncationError
 
@@ -73,7 +74,11 @@ def test_small_calls_do_not_wait_for_a_huge_one(held: HeldEncoder) -> None:
 def test_two_threads_take_shares(artifact: Path) -> None:
     async def main(held: HeldEncoder) -> None:
         async with AsyncEncoder(held) as shared:
-            calls = started(*(shared.encode([f"the man plays guitar {i}"]) for i in range(100)))
+            texts = [f"the man plays guitar {i}" for i in range(100)]
+            calls = started(*(shared.encode([text]) for text in texts))
+            # None runs before all wait or are taken up.
+            everything = sum(estimated_tokens(text, held.max_tokens) for text in texts)
+            await reached(lambda: shared.queued_tokens == everything)
             for _ in range(2):
                 await held.began()
             held.go_on(10)

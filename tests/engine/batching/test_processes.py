@@ -11,7 +11,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 
 # What the scripts begin with: calls of argv[1]'s encoder under way, more than it can be done with soon.
 UNDER_WAY = """
-    import asyncio, os, sys, threading, warnings
+    import asyncio, contextlib, os, sys, threading, warnings
     # Python 3.12 and later; that it goes well here is what is tested.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     import numpy as np
@@ -108,7 +108,12 @@ def test_a_program_ends_amid_calls_of_a_thread(artifact: Path, end: str) -> None
         began.set()
         await call
 
-    threading.Thread(target=lambda: asyncio.run(forever()), daemon=True).start()
+    def thread():
+        # asyncio cannot end well when the interpreter ends.
+        with contextlib.suppress(RuntimeError):
+            asyncio.run(forever())
+
+    threading.Thread(target=thread, daemon=True).start()
     began.wait()
     {end}
     """
