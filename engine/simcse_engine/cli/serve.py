@@ -62,7 +62,7 @@ def add_parser(commands: Commands) -> None:
         "--max-queued-tokens",
         type=count,
         metavar="N",
-        help="with so many tokens waiting, requests get 429 (default: what this machine encodes in two seconds)",
+        help="with so many tokens waiting, requests get 429 (default: what this machine encodes in half a second)",
     )
     serve.add_argument(
         "--max-client-batch-size",

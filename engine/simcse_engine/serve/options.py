@@ -15,7 +15,7 @@ class ServeOptions:
         max_concurrent_requests: requests under way; one more gets 429.
         max_batch_tokens: about how many tokens the engine takes up together; None for what the device needs.
         max_queued_tokens: with so many tokens waiting, requests with texts get 429; None for what the machine encodes
-            in two seconds, measured when the server starts the application.
+            in half a second, measured when the server starts the application.
         max_client_batch_size: texts per request; more get 422.
         payload_limit: bytes of a request's body; more get 413. With 32 times as many under way, requests get 429.
         auto_truncate: cut texts longer than the artifact's ``max_tokens``, instead of 413, where a request does not

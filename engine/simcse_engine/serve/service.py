@@ -22,8 +22,8 @@ from .options import ServeOptions
 from .shared_index import SharedIndex
 from .warm import warm
 
-# So many seconds of work may wait, where no option says how much.
-_QUEUED_S = 2
+# So many seconds of work may wait, where no option says how much: a flood is over about so long after its end.
+_QUEUED_S = 0.5
 # But at least so many: what runs waits too, and a machine may have been busy with other things when it was measured.
 _LEAST_QUEUED_TOKENS = 8192
 
