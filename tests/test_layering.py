@@ -127,7 +127,7 @@ ORDER = {
         "extra http logs metrics options shared_index warm < service < openapi < routes < application < server"
     ),
     ENGINE / "serve/http": "accept arrays problems < messages < watch",
-    ENGINE / "serve/server": "address protocol < server",
+    ENGINE / "serve/server": "address hosts protocol < server",
     ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
     ENGINE / "batching": "backlog cache job < intake queue < runs < batcher < async_encoder",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",

@@ -119,7 +119,7 @@ class QueueFullError(SimCSEError):
     """Too much is waiting already to accept more.
 
     Attributes:
-        retry_after_s: seconds until what waits now will be done, as estimated from the speed of late.
+        retry_after_s: seconds after which there may be room, as estimated from the speed of late; at most 60.
     """
 
     def __init__(self, *message: str | Wording, retry_after_s: float = 1.0) -> None:

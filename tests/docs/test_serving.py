@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/serving.md"
 PAGES = (PAGE, ROOT / "deploy/README.md")
 ADDRESS = "http://127.0.0.1:8080"
-# Options of curl, docker and granian.
-OTHERS = {"--json", "--interface"}
+# Options of curl, docker, granian and uvicorn.
+OTHERS = {"--json", "--interface", "--root-path"}
 
 
 def blocks(language: str) -> list[str]:

@@ -74,7 +74,8 @@ class Client:
 def request(method: str, path: str, document: Any = None, **headers: str) -> bytes:
     """A request's bytes; underscores in the names of headers are dashes."""
     body = b"" if document is None else document if isinstance(document, bytes) else json.dumps(document).encode()
-    lines = [f"{method} {path} HTTP/1.1", "Host: here", *(f"{n.replace('_', '-')}: {v}" for n, v in headers.items())]
+    sent = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *sent]
     if document is not None and "content_length" not in {name.lower() for name in headers}:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body

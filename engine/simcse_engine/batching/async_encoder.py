@@ -37,7 +37,7 @@ class BatchingOptions:
         batch_tokens: about how many tokens a thread takes up together. More is a little better for throughput, fewer
             for the latency of whoever comes meanwhile. None for what the device needs.
         max_queued_tokens: with so many tokens waiting or running, further calls raise `QueueFullError`; None for any
-            number. Tokens are estimated from the texts' length.
+            number. Tokens are estimated from the texts' length. A call counts by at most half of the limit.
         cache_bytes: memory for a cache of vectors by text; 0 for none.
     """
 
@@ -158,7 +158,7 @@ class AsyncEncoder(ForkAware):
         # Those of now: in a forked child, they are others.
         backlog, batcher = self._backlog, self._batcher
         result = job.wait(asyncio.get_running_loop())
-        backlog.accept(job.weight)
+        counted = backlog.accept(job.weight)
         try:
             batcher.submit(job)
             return await result
@@ -166,7 +166,7 @@ class AsyncEncoder(ForkAware):
             # An error leads to this frame, which must not lead back to it.
             del result
             batcher.leave(job)
-            backlog.leave(job.weight)
+            backlog.leave(job.weight, counted)
 
     async def close(self) -> None:
         """Finish what was accepted; later calls raise ClosedError. Closing twice is fine."""
@@ -184,8 +184,10 @@ def _noted(backlog: Backlog, on_run: Callable[[Run], None] | None, side_by_side:
     """Note how fast each run was, and tell whoever measures."""
 
     def note(run: Run) -> None:
-        seconds = run.tokenization_s + run.inference_s
-        backlog.note_speed(run.tokens / seconds * (1 if run.alone else side_by_side))
+        # A run whose texts were all refused says nothing of it.
+        if run.tokens:
+            seconds = run.tokenization_s + run.inference_s
+            backlog.note_speed(run.tokens / seconds * (1 if run.alone else side_by_side))
         if on_run is not None:
             on_run(run)
 

@@ -174,6 +174,8 @@ class Batcher:
         # Each by itself, so that what cannot run fails its own caller alone.
         for part in parts:
             if not part.job.over:
+                with self._lock:  # the one before has let go of this thread
+                    self._running.add(threading.get_ident())
                 self._run([part], alone=False)
 
     def _deliver(self, result: Result) -> None:

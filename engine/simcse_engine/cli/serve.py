@@ -115,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     from ..serve.application import Application
     from ..serve.logs import logging_json
     from ..serve.server.address import Address, url_of
+    from ..serve.server.hosts import local_names
     from ..serve.server.server import run as run_server
     from ..serve.service import Service
 
@@ -166,13 +167,16 @@ def run(args: argparse.Namespace) -> int:
             flush_stdout()
 
         ended = run_server(
-            Application(service),
+            Application(service, local_names(bound, address.host) if options.api_key is None else None),
             address,
             bound,
             drain_s=args.drain_seconds,
             started=started,
             insisted=lambda number: _end_at_once(address, number),
         )
+    if service.state == "failed":
+        print_message(f"{PROGRAM}: could not encode, or search, and has ended; the log above says why")
+        return 1
     if ended:
         requests, were = ("request", "was") if ended == 1 else ("requests", "were")
         print_message(f"{PROGRAM}: {ended:,} {requests} took longer than --drain-seconds, and {were} not answered")

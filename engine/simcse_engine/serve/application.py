@@ -14,7 +14,7 @@ from ..encoder import Encoder
 from ..errors import ClosedError, QueueFullError, SimCSEError
 from ..index import Index
 from .http.messages import Disconnected, Header, Receive, Request, Response, Scope, Send
-from .http.problems import SOON, Problem, Style, ending, late, problem_of
+from .http.problems import SOON, Problem, Style, ending, failed, late, problem_of, starting
 from .http.watch import Watch
 from .logs import failure, log
 from .openapi import document
@@ -37,6 +37,9 @@ def app(
 ) -> "Application":
     """A plain ASGI application that serves an artifact, for uvicorn, Granian or Hypercorn.
 
+    It may be mounted in another application, below any path. Nobody tells it of the start then: it is ready at once,
+    its first requests warm it up, and where `ServeOptions` has no ``max_queued_tokens``, its queue has no limit.
+
     Args:
         artifact: its folder, a hub id, or an open `Encoder`.
         index: the folder of an index that was filled with it, or an open `Index`.
@@ -53,8 +56,10 @@ def app(
 class Application:
     """Routes requests to a service."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, names: re.Pattern[bytes] | None = None) -> None:
+        """Route to a service, for requests whose ``Host`` is one of ``names``; None for any."""
         self.service = service
+        self._names = names
         options = service.options
         self._watch = Watch(options.body_timeout_s, _HELD_PAYLOADS * options.payload_limit)
         service.metrics.attach(service, self._watch.__len__)
@@ -85,20 +90,13 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()  # "lifespan.startup"
         self.service.state = "starting"
-        warming = asyncio.ensure_future(self._warm_up())
+        warming = asyncio.ensure_future(self.service.warm_up())
         await send({"type": "lifespan.startup.complete"})
         await receive()  # "lifespan.shutdown"
-        self.service.state = "ending"
+        self.service.end()
         await warming
         await self.service.close()
         await send({"type": "lifespan.shutdown.complete"})
-
-    async def _warm_up(self) -> None:
-        try:
-            await self.service.warm_up()
-        except Exception as error:
-            # /ready stays false, and whoever waits for it reads why.
-            log(logging.ERROR, "warm-up failed", **failure(error, with_message=True))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -110,7 +108,10 @@ class Application:
             else:
                 response = await route.handler(self.service, request, None)
         except Problem as problem:
-            response = _response(problem, route)
+            cause = problem.__cause__
+            if problem.status >= 500 and cause is not None and not isinstance(cause, ClosedError):
+                self._failed(route, request, cause)
+            response = _response(problem, route, request)
         except Disconnected:
             return self._left(route, request)
         except asyncio.CancelledError:
@@ -118,19 +119,11 @@ class Application:
                 return self._left(route, request)
             if not request.late and self.service.state != "ending":
                 raise
-            response = _response(late() if request.late else ending(), route)
+            response = _response(late() if request.late else ending(), route, request)
         except Exception as error:
-            options = self.service.options
-            log(
-                logging.ERROR,
-                "failure",
-                request_id=request.id,
-                route=request.path if route is None else route.path,
-                texts=request.texts or None,
-                **failure(error, with_message=options.log_texts),
-            )
+            self._failed(route, request, error)
             message = f"an unexpected error ({type(error).__name__}); the log has more, at request {request.id}"
-            response = _response(Problem(500, message), route)
+            response = _response(Problem(500, message), route, request)
         seconds = time.perf_counter() - request.began
         more = [(b"x-request-id", request.raw_id)]
         if request.encoded:
@@ -140,6 +133,15 @@ class Application:
         return None
 
     def _route(self, request: Request) -> Route:
+        if self._names is not None:
+            host = request.headers.get(b"host")
+            if host is not None and not self._names.fullmatch(host):
+                name = host[:100].decode("latin-1")
+                raise Problem(
+                    421,
+                    f"this service has no key, and answers as localhost alone, not as {name!r}; call it by its "
+                    "address, or set a key (--api-key-file)",
+                )
         methods = self._routes.get(request.path)
         if methods is None:
             methods = next((found for start, found in self._open_ended.items() if request.path.startswith(start)), None)
@@ -162,9 +164,9 @@ class Application:
                     "the API key is missing or wrong; send Authorization: Bearer KEY",
                     headers={"www-authenticate": "Bearer"},
                 )
-        if service.state == "starting":
-            service.metrics.rejected("starting")
-            raise Problem(503, "the service is starting; /ready says when it takes requests", headers=SOON)
+        if service.state in ("starting", "failed"):
+            service.metrics.rejected(service.state)
+            raise failed() if service.state == "failed" else starting()
         watch = self._watch
         if len(watch) >= service.options.max_concurrent_requests:
             service.metrics.rejected("concurrency")
@@ -220,6 +222,18 @@ class Application:
             (b"x-truncated", b"%d" % cut),
         ]
 
+    def _failed(self, route: Route | None, request: Request, error: BaseException) -> None:
+        """Log why a request failed. Errors of the engine's own quote no texts."""
+        options = self.service.options
+        log(
+            logging.ERROR,
+            "failure",
+            request_id=request.id,
+            route=request.path[:100] if route is None else route.path,
+            texts=request.texts or None,
+            **failure(error, with_message=options.log_texts or isinstance(error, SimCSEError)),
+        )
+
     def _left(self, route: Route | None, request: Request) -> None:
         # nginx's number for it: there was no answer.
         self._note(route, request, 499, time.perf_counter() - request.began)
@@ -264,8 +278,9 @@ def _decoded(decoder: "msgspec.json.Decoder[Any]", content: bytes, route: Route,
         raise Problem(400, f"the body is not valid JSON in UTF-8: {error}") from None
 
 
-def _response(problem: Problem, route: Route | None) -> Response:
+def _response(problem: Problem, route: Route | None, request: Request) -> Response:
     """The answer that says a problem, as the route's clients read it."""
-    style: Style = "tei" if route is None else route.style
+    by_path: Style = "openai" if request.path.startswith("/v1/") else "tei"
+    style = by_path if route is None else route.style
     headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
     return Response(problem.body(style), problem.status_in(style), headers=headers)

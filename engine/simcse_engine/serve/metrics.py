@@ -1,5 +1,6 @@
 """Metrics: what Prometheus reads of a service."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+
+from ..errors import SimCSEError
 
 if TYPE_CHECKING:
     from ..batching import Run
@@ -53,7 +56,7 @@ class Metrics:
         )
         # Labels are looked up once: of each route and status, what counts its requests and their seconds.
         self._children: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
-        for reason in ("queue", "concurrency", "bodies", "starting", "ending"):
+        for reason in ("queue", "concurrency", "bodies", "starting", "failed", "ending"):
             self._rejected.labels(reason)
         ProcessCollector(registry=registry)
 
@@ -118,7 +121,9 @@ class _State(Collector):
             yield _gauge("simcse_queue_limit_tokens", "With so many, requests get 429", limit)
         yield _gauge("simcse_ready", "1 once it is warm", int(service.ready))
         if service.index is not None:
-            yield _gauge("simcse_index_entries", "Entries of the index", len(service.index))
+            # A damaged or closed index is no reason to know nothing of the rest.
+            with contextlib.suppress(SimCSEError, OSError):
+                yield _gauge("simcse_index_entries", "Entries of the index", len(service.index))
         cache = service.batching.cache
         hits, misses, size = (0, 0, 0) if cache is None else (cache.hits, cache.misses, cache.bytes)
         yield CounterMetricFamily("simcse_cache_hits", "Texts that the cache knew", value=hits)

@@ -15,7 +15,8 @@ class ServeOptions:
         max_concurrent_requests: requests under way; one more gets 429.
         max_batch_tokens: about how many tokens the engine takes up together; None for what the device needs.
         max_queued_tokens: with so many tokens waiting, requests with texts get 429; None for what the machine encodes
-            in half a second, measured when the server starts the application.
+            in half a second, measured when the server starts the application, and for any number where none does. A
+            request counts by at most half of the limit.
         max_client_batch_size: texts per request; more get 422.
         payload_limit: bytes of a request's body; more get 413. With 32 times as many under way, requests get 429.
         auto_truncate: cut texts longer than the artifact's ``max_tokens``, instead of 413, where a request does not
@@ -46,5 +47,7 @@ class ServeOptions:
             checked_count(name, getattr(self, name), 1)
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key):
             raise InputValueError("the API key is empty, or holds what no HTTP header can; use printable ASCII")
+        if self.api_key is not None and self.api_key != self.api_key.strip():
+            raise InputValueError("the API key begins or ends with a space, which HTTP headers lose; leave it out")
         if not self.body_timeout_s > 0:
             raise InputValueError(argument("body_timeout_s", self.body_timeout_s), ": is not above 0 seconds")

@@ -16,7 +16,7 @@ from ..index import Index
 from ..inputs import Truncate
 from .http.messages import Request
 from .http.problems import Problem
-from .logs import log
+from .logs import failure, log
 from .metrics import Metrics
 from .options import ServeOptions
 from .shared_index import SharedIndex
@@ -30,7 +30,7 @@ _LEAST_QUEUED_TOKENS = 8192
 # Threads for what is no encoding and yet no work for the event loop: searches, tokens for people.
 _BACKGROUND_THREADS = 2
 
-State = Literal["starting", "ready", "ending"]
+State = Literal["starting", "ready", "failed", "ending"]
 _T = TypeVar("_T")
 
 
@@ -38,7 +38,8 @@ class Service:
     """An encoder, perhaps an index, and their limits.
 
     Attributes:
-        state: requests are answered from "ready" on. A server that starts and ends the application changes it.
+        state: requests are answered from "ready" on, and never after "failed". A server that starts and ends the
+            application changes it; without one, as in another application, it is "ready" at once.
         metrics: what is counted and measured.
         batching: what encodes.
         shared_index: the index, for the routes; None without one.
@@ -75,7 +76,20 @@ class Service:
         return self.options.model_name or self.encoder.manifest.source.id
 
     async def warm_up(self) -> None:
-        """Encode for a while, on another thread, and set the limit of what may wait; then it is ready."""
+        """Encode for a while, on another thread, and set the limit of what may wait; then it is ready, or failed."""
+        try:
+            await self._warm_up()
+        except Exception as error:
+            if self.state == "starting":
+                self.state = "failed"
+            log(logging.ERROR, "warm-up failed", **failure(error, with_message=True))
+
+    def end(self) -> None:
+        """Say that it is about to end, unless it never began."""
+        if self.state != "failed":
+            self.state = "ending"
+
+    async def _warm_up(self) -> None:
         began = time.perf_counter()
         speed = await asyncio.get_running_loop().run_in_executor(None, warm, self.encoder)
         if self.shared_index is not None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from simcse_engine import AsyncEncoder, Encoder, TruncationWarning
 from simcse_engine.batching import BatchingOptions, Run
+from simcse_engine.batching.backlog import Backlog
 from simcse_engine.errors import ClosedError, InputTypeError, InputValueError, QueueFullError, TruncationError
 from simcse_export import ExportOptions
 from support.maker import Maker, short_calibration
@@ -195,8 +196,8 @@ def test_the_cache_answers_what_it_knows(held: HeldEncoder) -> None:
 def test_a_full_queue(held: HeldEncoder) -> None:
     async def main() -> None:
         async with AsyncEncoder(held, BatchingOptions(max_queued_tokens=10)) as shared:
-            # One rule for all: while there is room, a huge call is accepted too.
-            huge = asyncio.ensure_future(shared.encode(["a man plays"] * 100 + TEXTS))
+            # One rule for all: while there is room, a huge call is accepted too, and leaves room for another.
+            huge = [asyncio.ensure_future(shared.encode(["a man plays"] * 100 + TEXTS)) for _ in range(2)]
             await held.began()
             with pytest.raises(QueueFullError, match="the limit is 10") as raised:
                 await shared.encode(["a cat"])
@@ -204,12 +205,29 @@ def test_a_full_queue(held: HeldEncoder) -> None:
             shared.max_queued_tokens = None
             more = asyncio.ensure_future(shared.encode(["a cat"]))
             held.go_on(100)
-            await asyncio.gather(huge, more)
+            await asyncio.gather(*huge, more)
             shared.max_queued_tokens = 10
             await shared.encode(["a cat"])
             assert shared.queued_tokens == 0
 
     run(main)
+
+
+def test_texts_that_were_refused_say_nothing_of_the_speed(held: HeldEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds: list[float] = []
+    monkeypatch.setattr(Backlog, "note_speed", lambda _, speed: speeds.append(speed))
+    held.go_on(100)
+
+    async def main() -> None:
+        async with AsyncEncoder(held) as shared:
+            for _ in range(3):
+                with pytest.raises(TruncationError):
+                    await shared.encode(["the man plays guitar " * 20], truncate="error")
+            await shared.encode(["a cat"])
+
+    run(main)
+    assert len(speeds) == 1
+    assert speeds[0] > 0
 
 
 def test_several_event_loops_and_threads(artifact: Path) -> None:

@@ -204,6 +204,32 @@ def test_what_cannot_run_fails_its_own_call_alone(
     run(main)
 
 
+def test_a_thread_that_goes_on_one_by_one_still_runs(held: HeldEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a newcomer on another thread would think itself alone, and take all threads."""
+    counted: list[bool] = []
+    held.fail_with("guitar")
+    held.go_on(100)
+    hold, held_run = threading.Event(), held.run
+
+    async def main() -> None:
+        async with AsyncEncoder(held) as shared:
+
+            def noted(ids: Any, *, alone: bool) -> Any:
+                counted.append(threading.get_ident() in shared._batcher._running)
+                assert hold.wait(60)
+                return held_run(ids, alone=alone)
+
+            monkeypatch.setattr(held, "run", noted)
+            calls = started(*(shared.encode([text]) for text in TEXTS))
+            await asyncio.sleep(0)
+            hold.set()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    run(main)
+    assert len(counted) > len(TEXTS)
+    assert all(counted)
+
+
 def test_a_reached_limit_is_named(held: HeldEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise MemoryError

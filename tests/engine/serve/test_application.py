@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder
+from simcse_engine.errors import LimitError
 from simcse_engine.serve import ServeOptions, app
+from simcse_engine.serve.application import Application
 from support.commands import TEXTS
 from support.sockets import request
 
@@ -99,6 +101,13 @@ def test_paths_and_methods(service: Any) -> None:
         assert client.get("/health").status == 200
 
 
+def test_what_is_not_there_is_said_in_the_shape_of_its_neighbours(service: Any) -> None:
+    missing, wrong = service.get("/v1/none"), service.get("/v1/embeddings")
+    assert (missing.status, missing.document["error"]["code"]) == (404, "unknown_url")
+    assert (wrong.status, wrong.document["error"]["type"]) == (405, "invalid_request_error")
+    assert service.get("/none").document["error_type"] == "not_found"
+
+
 def test_the_key_is_wanted(guarded: Any) -> None:
     ask = {"inputs": "a man"}
     assert guarded.post("/embed", ask, Authorization=f"Bearer {KEY}").status == 200
@@ -161,16 +170,18 @@ def test_bodies_under_way_have_a_limit_together(start: Any, chunked: bool) -> No
 def test_a_full_queue_refuses_one_text_and_many_alike(start: Any) -> None:
     service = start(max_queued_tokens=10)
     service.hold.set()
-    with service.connect() as first:
-        # One that is larger than the limit is not refused forever: nothing waits, so it may.
-        first.send(request("POST", "/embed", {"inputs": [f"text {i}" for i in range(20)]}))
+    with service.connect() as first, service.connect() as second:
+        # One that is larger than the limit is not refused forever, and leaves room for another.
+        for client in (first, second):
+            client.send(request("POST", "/embed", {"inputs": [f"text {i}" for i in range(20)]}))
+        service.until(lambda: service.metric("simcse_requests_under_way") == 2)
         assert service.began.wait(60)
         for texts in ("one", ["one", "two"]):
             answer = service.post("/embed", {"inputs": texts})
             assert answer.status == 429
             assert int(answer.headers["retry-after"]) >= 1
         service.hold.clear()
-        assert len(first.reply().document) == 20
+        assert len(first.reply().document) == len(second.reply().document) == 20
     assert service.post("/embed", {"inputs": "one"}).status == 200
     assert service.metric('simcse_rejected_requests_total{reason="queue"}') == 2
 
@@ -205,22 +216,85 @@ def test_what_is_unexpected_is_told_without_texts(start: Any, caplog: pytest.Log
     assert "guitar" not in str(failure.fields)
 
 
+def test_a_cause_on_the_servers_side_is_logged(start: Any, caplog: pytest.LogCaptureFixture) -> None:
+    service = start()
+
+    def fail(*_: object, **__: object) -> None:
+        raise LimitError("no more threads")
+
+    service.service.encoder.run = fail
+    assert service.post("/embed", {"inputs": "a man"}, X_Request_Id="mine").status == 503
+    failure = next(record for record in caplog.records if record.getMessage() == "failure")
+    assert (failure.fields["error"], failure.fields["message"]) == ("LimitError", "no more threads")
+    assert failure.fields["request_id"] == "mine"
+
+
+async def asked(application: Application, method: str, path: str, root: str = "") -> tuple[int, bytes]:
+    """What an application answers without a server: the status and the body."""
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b'{"inputs": "a"}', "more_body": False}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "root_path": root, "headers": []}
+    await application(scope, receive, send)
+    return said[0]["status"], b"".join(message["body"] for message in said[1:])
+
+
 def test_a_host_without_lifespan_is_served(artifact: Path) -> None:
     with Encoder(artifact) as encoder:
         application = app(encoder, options=ServeOptions())
-        said: list[Any] = []
 
-        async def receive() -> Any:
-            return {"type": "http.request", "body": b'{"inputs": "a"}', "more_body": False}
-
-        async def send(message: Any) -> None:
-            said.append(message)
-
-        async def ask() -> None:
-            scope = {"type": "http", "method": "POST", "path": "/embed", "headers": []}
-            await application(scope, receive, send)
+        async def ask() -> tuple[int, bytes]:
+            answer = await asked(application, "POST", "/embed")
             await application.service.close()
+            return answer
 
-        asyncio.run(ask())
-        assert said[0]["status"] == 200
-        assert len(json.loads(said[1]["body"])[0]) == encoder.dimension
+        status, body = asyncio.run(ask())
+        assert status == 200
+        assert len(json.loads(body)[0]) == encoder.dimension
+
+
+def test_below_a_path(artifact: Path) -> None:
+    with Encoder(artifact) as encoder:
+        application = app(encoder)
+
+        async def statuses() -> list[int]:
+            # ASGI's path has the root; some servers leave it out.
+            asks = [
+                ("/x/health", "/x"),
+                ("/health", "/x"),
+                ("/xhealth", "/x"),
+                ("/x/y/health", "/x"),
+                ("/x/health", ""),
+            ]
+            return [(await asked(application, "GET", path, root))[0] for path, root in asks]
+
+        assert asyncio.run(statuses()) == [200, 200, 404, 404, 404]
+
+
+def test_a_start_that_fails_is_said(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no such device")
+
+    with Encoder(artifact) as encoder:
+        application = app(encoder)
+        service = application.service
+        monkeypatch.setattr(encoder, "encode", fail)
+
+        async def main() -> None:
+            service.state = "starting"
+            await service.warm_up()
+            assert (await asked(application, "GET", "/health"))[0] == 200
+            for method, path in (("GET", "/ready"), ("POST", "/embed")):
+                status, body = await asked(application, method, path)
+                assert (status, b"could not start" in body) == (503, True)
+            service.end()
+            assert service.state == "failed"
+            await service.close()
+
+        asyncio.run(main())
+        assert b'simcse_rejected_requests_total{reason="failed"} 1.0' in service.metrics.text()

@@ -1,9 +1,15 @@
 """What Prometheus reads."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from simcse_engine import Encoder, Index
+from simcse_engine.serve import ServeOptions
+from simcse_engine.serve.application import Application
+from simcse_engine.serve.service import Service
 
 TOO_LONG = "a b " * 100
 NAMES = {
@@ -43,6 +49,16 @@ def test_counts(service: Any) -> None:
     assert service.metric("simcse_queue_tokens") == 0
     assert service.metric("simcse_run_tokens_count") >= 1
     assert service.metric("simcse_inference_seconds_sum") > 0
+
+
+def test_an_index_that_cannot_be_read_hides_nothing_else(artifact: Path, tmp_path: Path) -> None:
+    with Encoder(artifact, threads=1) as encoder:
+        index = Index.create(tmp_path / "index", encoder)
+        metrics = Application(Service(encoder, index, ServeOptions())).service.metrics
+        assert b"simcse_index_entries 0" in metrics.text()
+        index.close()
+        assert b"simcse_ready 1" in metrics.text()
+        assert b"simcse_index_entries" not in metrics.text()
 
 
 def test_each_answer_counts_once(service: Any) -> None:

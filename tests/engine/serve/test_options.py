@@ -18,6 +18,12 @@ def test_keys(key: str) -> None:
         ServeOptions(api_key=key)
 
 
+@pytest.mark.parametrize("key", ["k ", " k", " "])
+def test_keys_that_no_header_brings(key: str) -> None:
+    with pytest.raises(InputValueError, match="the API key begins or ends with a space"):
+        ServeOptions(api_key=key)
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
 def test_seconds(seconds: float) -> None:
     with pytest.raises(InputValueError, match="is not above 0 seconds"):

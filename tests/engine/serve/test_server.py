@@ -39,6 +39,18 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+# A server whose engine fails.
+BROKEN = """
+import sys
+from simcse_engine import Encoder
+from simcse_engine.cli.main import main
+def fail(*_, **__):
+    raise OSError("no such device")
+Encoder.tokenize = fail
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def until_ready(process: "subprocess.Popen[bytes]", log: Path) -> int:
     """The port of a server that says on stderr that it is ready."""
     for _ in range(6000):
@@ -119,11 +131,25 @@ def test_a_server_of_a_command(artifact: Path) -> None:
     with serving(artifact) as server:
         vectors = np.array(server.ask("POST", "/embed", {"inputs": TEXTS}).document, np.float32)
         assert server.ask("GET", "/metrics").content.startswith(b"# HELP")
+        foreign = server.ask("POST", "/embed", {"inputs": TEXTS}, Host="elsewhere.example")
+        assert foreign.status == 421
+        assert "'elsewhere.example'" in foreign.document["error"]
         lines = server.said().splitlines()
     assert lines[0].startswith("simcse-engine: serving ")
     assert [json.loads(line)["event"] for line in lines[1:]] == ["ready"]
     with Encoder(artifact) as encoder:
         assert np.array_equal(vectors, encoder.encode(TEXTS))
+
+
+def test_a_start_that_fails_ends_it(artifact: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", BROKEN, "serve", artifact, "--port", "0"], capture_output=True, timeout=60, check=False
+    )
+    *lines, last = ended.stderr.decode().splitlines()
+    (failed,) = (json.loads(line) for line in lines if line.startswith("{"))
+    assert (failed["event"], failed["message"]) == ("warm-up failed", "no such device")
+    assert last == "simcse-engine: could not encode, or search, and has ended; the log above says why"
+    assert ended.returncode == 1
 
 
 def test_in_int8_vectors_do_not_depend_on_who_else_asks(int8: Path) -> None:

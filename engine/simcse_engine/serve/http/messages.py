@@ -60,7 +60,7 @@ class Request:
     Attributes:
         raw_id: the client's ``X-Request-Id``, or a new one.
         method: of HTTP.
-        path: as the client wrote it, without the query.
+        path: below where the application is mounted, decoded, without the query.
         headers: the last value of each, by its lower-case name.
         began: when it came, by `time.perf_counter`.
         encoded: what was encoded for it.
@@ -84,7 +84,7 @@ class Request:
         self._leaving: asyncio.Task[None] | None = None
         self.began = time.perf_counter()
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
+        self.path = _path_below(scope["path"], scope.get("root_path", ""))
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         own = self.headers.get(b"x-request-id")
         self.raw_id = own if own is not None and _ID.fullmatch(own) else b"%032x" % random.getrandbits(128)
@@ -164,6 +164,12 @@ class Request:
         if self._task is not None:
             self.left = True
             self._task.cancel()
+
+
+def _path_below(path: str, root: str) -> str:
+    """A path without the application's root, which ASGI's has, but not every server's."""
+    below = path.removeprefix(root)
+    return below if below.startswith("/") else path
 
 
 def _too_large(limit: int) -> Problem:

@@ -34,6 +34,7 @@ _KINDS = {
     409: ("conflict_error", "conflict"),
     413: ("invalid_request_error", "validation"),
     415: ("invalid_request_error", "validation"),
+    421: ("invalid_request_error", "misdirected"),
     422: ("invalid_request_error", "validation"),
     429: ("rate_limit_error", "overloaded"),
     500: ("server_error", "backend"),
@@ -84,6 +85,16 @@ class Problem(Exception):  # noqa: N818 - what HTTP calls a problem
             error = {"message": self.message, "type": openai, "param": self.param, "code": code}
             return msgspec.json.encode({"error": error})
         return msgspec.json.encode({"error": self.message, "error_type": tei})
+
+
+def starting() -> Problem:
+    """The service is not warm yet."""
+    return Problem(503, "the service is starting; /ready says when it takes requests", headers=SOON)
+
+
+def failed() -> Problem:
+    """The service could not start."""
+    return Problem(503, "the service could not start; its log says why")
 
 
 def ending() -> Problem:

@@ -3,7 +3,7 @@
 import asyncio
 
 from ..http.messages import Request, Response
-from ..http.problems import Problem
+from ..http.problems import Problem, failed
 from ..metrics import CONTENT_TYPE
 from ..service import Service
 from .route import Route
@@ -16,6 +16,8 @@ async def health(service: Service, request: Request, body: None) -> Response:  #
 
 async def ready(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
     """Whether it is warm and takes requests."""
+    if service.state == "failed":
+        raise failed()
     if not service.ready:
         raise Problem(503, "the service is not ready: it is starting, or ending")
     return Response(b"", content_type="text/plain")

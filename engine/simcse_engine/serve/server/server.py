@@ -38,6 +38,8 @@ def run(
 ) -> int:
     """Serve until SIGTERM, SIGHUP or Ctrl-C; then finish what was accepted, for at most ``drain_s`` seconds.
 
+    It ends by itself where the first runs fail; `Service.state` says so.
+
     Args:
         application: what answers.
         address: that of ``bound``.
@@ -110,7 +112,9 @@ class Server(uvicorn.Server):
             self._announce()
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to end; once a second, end the connections whose clients are too slow."""
+        """Whether to end, as where it could not start; once a second, end connections whose clients are too slow."""
+        if self._application.service.state == "failed":
+            self.should_exit = True
         if counter % _TICKS_PER_SWEEP == 0:
             self._sweep()
         return await super().on_tick(counter)
@@ -139,7 +143,7 @@ class Server(uvicorn.Server):
         """End after the first signal, and at once after the second."""
         if self.should_exit:
             self._insisted(sig)
-        self._application.service.state = "ending"
+        self._application.service.end()
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

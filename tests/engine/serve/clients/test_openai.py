@@ -143,7 +143,7 @@ CROWD = """
         # A request that is under way until its body has come or its client has left.
         host, port = url.removeprefix("http://").split(":")
         held = socket.create_connection((host, int(port)))
-        held.sendall(b"POST /v1/embeddings HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 100\\r\\n\\r\\n{")
+        held.sendall(b"POST /v1/embeddings HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 100\\r\\n\\r\\n{")
         return held
 
     held = occupied()
