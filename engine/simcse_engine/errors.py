@@ -182,7 +182,7 @@ class TruncationWarning(Worded, UserWarning):
 
 
 class IndexWarning(Worded, UserWarning):
-    """An index answers more slowly than it should: its ANN graph is damaged, and vectors are compared one by one."""
+    """An index answers more slowly than it should: its ANN graph is damaged, or there was no room to keep it up."""
 
 
 class KernelsWarning(UserWarning):

@@ -61,8 +61,12 @@ class Upkeep:
             return
         if least is None:
             least = max(self._limits.extend_rows, int(ann.saved_covered * self._limits.save_share))
+            # Where there was no room, not with every addition again.
+            if ann.covered - ann.tried_covered < least:
+                return
         if ann.covered - ann.saved_covered < least:
             return
+        ann.tried_covered = ann.covered
         state = self._store.state()
         saved = ann.save(self._store.folder, _graph_file_name(state.generation), threads=self._views.threads)
         with self._store.writing() as change:

@@ -10,8 +10,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ClosedError, DiskFullError, IndexWarning, InputValueError, SearchIndexError
+from ..errors import (
+    ClosedError,
+    DiskFullError,
+    IndexWarning,
+    InputValueError,
+    LimitError,
+    OutputError,
+    SearchIndexError,
+)
 from ..files.refusals import as_output_error
+from ..machine.limits import limit_error
 from .batches import Batch, VanishedError
 from .checks import MAX_KEY
 from .limits import Progress, SearchLimits, blocks
@@ -95,6 +104,8 @@ class IndexWriter:
     def add(self, batch: Batch, progress: Progress | None = None) -> list[int]:
         """Commit a batch, keep the ANN graph up with it, and return its keys.
 
+        Where there is no room for the graph, it warns: what is committed stays, and nobody shall add it again.
+
         Raises:
             VanishedError: known entries are gone. Nothing was added; add the batch again with their vectors.
         """
@@ -108,8 +119,14 @@ class IndexWriter:
                 raise
             if progress is not None:
                 progress(len(keys))
-            self._upkeep.extend_graph()
-            self._upkeep.save_graph()
+            try:
+                self._upkeep.extend_graph()
+                self._upkeep.save_graph()
+            except Exception as error:
+                limit = limit_error(error)
+                if limit is None and not isinstance(error, LimitError | OutputError):
+                    raise
+                _warn_of_lag(limit or error)
         return keys
 
     def _add(self, change: Change, batch: Batch) -> list[int]:
@@ -196,8 +213,7 @@ class IndexWriter:
                     self._keep_reserve()
                     self.checkpoint(least=self._limits.extend_rows)
             except DiskFullError as error:
-                message = f"{error}; until there is room, searches compare what the saved graph lacks one by one"
-                warnings.warn(IndexWarning(message), stacklevel=2)
+                _warn_of_lag(error)
             finally:
                 self.release()
 
@@ -210,6 +226,11 @@ class IndexWriter:
     def after_fork(self) -> None:
         """In a forked child: another thread may have held the turn."""
         self._turn = threading.RLock()
+
+
+def _warn_of_lag(error: Exception) -> None:
+    message = f"{error}; until there is room, searches compare what the saved graph lacks one by one"
+    warnings.warn(IndexWarning(message), stacklevel=3)
 
 
 def _automatic_keys(state: State, count: int) -> list[int]:

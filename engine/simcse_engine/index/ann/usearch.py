@@ -57,6 +57,7 @@ class AnnGraph:
         scheme: how it is built and searched.
         covered: it covers the rows below this; those that were dead when it was built are not in it.
         saved_covered: what `covered` was when it was saved or opened.
+        tried_covered: what `covered` was when its owner last tried to save it.
         strays: the few rows in it that its links do not lead to; a search scans them. They come from threads that add
             neighbours of each other at the same moment.
     """
@@ -64,7 +65,7 @@ class AnnGraph:
     def __init__(self, scheme: Scheme) -> None:
         self.scheme = scheme
         self.covered = 0
-        self.saved_covered = 0
+        self.saved_covered = self.tried_covered = 0
         self.strays: NDArray[np.int64] = np.empty(0, np.int64)
         # What a graph that was opened lies in, until it grows.
         self._content: memoryview | None = None

@@ -1,0 +1,64 @@
+"""Additions that are committed are acknowledged, whatever becomes of the graph."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simcse_engine import Index, IndexWarning
+from simcse_engine.errors import DiskFullError, LimitError, OutputError
+from simcse_engine.index.ann.usearch import AnnGraph
+from support.indexes import ROWS, SMALL, names, unit_vectors
+
+
+@pytest.fixture
+def index(folder: Path) -> Iterator[Index]:
+    with Index(folder, limits=SMALL, read_only=False) as index:
+        yield index
+
+
+class Failing:
+    """A method that raises, and counts how often it was called."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.calls = error, 0
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        self.calls += 1
+        raise self.error
+
+
+@pytest.mark.parametrize("method", ["add", "save"])
+@pytest.mark.parametrize(
+    "error", [DiskFullError("no room"), OutputError("no room"), LimitError("no room"), MemoryError("no room")]
+)
+def test_a_graph_without_room(index: Index, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(AnnGraph, method, Failing(error))
+        with pytest.warns(IndexWarning, match="no room.*one by one"):
+            assert len(index.add_vectors(unit_vectors(60, 1), names(60, ROWS))) == 60
+    assert len(index) == ROWS + 60
+    assert index.search(unit_vectors(60, 1)[7:8], k=1)[0][0].text == f"text {ROWS + 7}"
+
+
+def test_a_graph_without_room_is_not_saved_with_every_addition(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        failing = Failing(DiskFullError("no room"))
+        patch.setattr(AnnGraph, "save", failing)
+        with pytest.warns(IndexWarning, match="no room"):
+            index.add_vectors(unit_vectors(60, 1), names(60, ROWS))
+        before = failing.calls
+        for i in range(10):
+            index.add_vectors(unit_vectors(1, i), names(1, ROWS + 60 + i))
+        assert failing.calls == before
+    index.checkpoint()
+    with Index(index.folder, limits=SMALL, read_only=True) as reader:
+        assert reader.search(unit_vectors(60, 1)[7:8], k=1, exact=False)[0][0].text == f"text {ROWS + 7}"
+
+
+def test_other_errors_are_raised(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(AnnGraph, "add", Failing(RuntimeError("a defect")))
+        with pytest.raises(RuntimeError, match="a defect"):
+            index.add_vectors(unit_vectors(60, 1), names(60, ROWS))
