@@ -74,7 +74,7 @@ class Binding:
         location, manifest = _facts_of(artifact, [MANIFEST])
         self._twin = manifest.identity if same_model else None
         if isinstance(artifact, Encoder):
-            self._check(manifest, artifact.max_tokens, location)
+            self.check(artifact)
             self._encoder = artifact
         else:
             self._check(manifest, manifest.max_tokens, location)
@@ -106,7 +106,7 @@ class Binding:
             ) from error
         try:
             # It may have been replaced meanwhile.
-            self._check(encoder.manifest, encoder.max_tokens, str(encoder.artifact))
+            self.check(encoder)
         except BaseException:
             encoder.close()
             raise
@@ -132,6 +132,10 @@ class Binding:
                 f"{filled} texts of up to {about.max_tokens} tokens, this encoder cuts at {max_tokens}; open it "
                 "without max_tokens"
             )
+
+    def check(self, encoder: Encoder) -> None:
+        """Raise IndexMismatchError unless an encoder is of the index's artifact, or of an accepted one."""
+        self._check(encoder.manifest, encoder.max_tokens, str(encoder.artifact))
 
     def check_identity(self, identity: str | None) -> None:
         """Raise IndexMismatchError if vectors are of another artifact than the index's or an accepted one."""

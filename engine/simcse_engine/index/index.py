@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoder import Encoder
 from ..errors import IndexDamagedError, IndexLockedError, InputValueError
 from ..files.atomic import whole_folder
 from ..files.entries import create_entries
@@ -165,6 +166,14 @@ class Index(ForkAware):
     def about(self) -> About:
         """What the index is: its artifact, identity, dimension and dtype."""
         return self._store.about
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Check that an encoder's vectors compare with those here, before it encodes queries or texts for the index.
+
+        Raises:
+            IndexMismatchError: it is of another artifact, or cuts texts elsewhere.
+        """
+        self._binding.check(encoder)
 
     @naming_limits
     def info(self) -> IndexInfo:

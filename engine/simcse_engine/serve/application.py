@@ -46,11 +46,14 @@ def app(
         options: limits and names.
 
     Raises:
-        SimCSEError: as `Encoder` and `Index.open`.
+        SimCSEError: as `Encoder` and `Index.open`; IndexMismatchError for an open index of another artifact.
     """
     encoder = artifact if isinstance(artifact, Encoder) else Encoder(artifact)
-    opened = index if index is None or isinstance(index, Index) else Index.open(index, artifact=encoder)
-    return Application(Service(encoder, opened, options or ServeOptions()))
+    if isinstance(index, Index):
+        index.check_encoder(encoder)
+    elif index is not None:
+        index = Index.open(index, artifact=encoder)
+    return Application(Service(encoder, index, options or ServeOptions()))
 
 
 class Application:

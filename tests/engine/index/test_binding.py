@@ -38,8 +38,14 @@ def test_another_model(tmp_path: Path, artifact: Path, others: Path) -> None:
     for same_model in (False, True):
         with pytest.raises(IndexMismatchError, match="of another model, pooler"):
             Index.open(tmp_path / "index", artifact=others / "avg", same_model=same_model)
-    with Encoder(others / "avg") as encoder, pytest.raises(IndexMismatchError):
-        Index.open(tmp_path / "index", artifact=encoder)
+    with Encoder(others / "avg") as encoder:
+        with pytest.raises(IndexMismatchError):
+            Index.open(tmp_path / "index", artifact=encoder)
+        with (
+            Index.open(tmp_path / "index") as index,
+            pytest.raises(IndexMismatchError, match="of another model, pooler"),
+        ):
+            index.check_encoder(encoder)
     Index.open(tmp_path / "index").close()
 
 

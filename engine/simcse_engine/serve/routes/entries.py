@@ -15,10 +15,12 @@ from ..shared_index import NewEntries, SharedIndex
 from .checks import Texts, texts_of
 from .route import Route
 
-# Hits of all queries of a request: of a page of text each, what an answer holds stays within some hundred megabytes.
+# Hits of all queries of a request.
 MAX_HITS = 16_384
 # Keys of a request: removing so many takes some hundred milliseconds, in which nothing else is written.
 MAX_KEYS = 16_384
+# Bytes of a request's entries, which may repeat, and have texts of any length.
+MAX_BYTES = 32_000_000
 
 Key = Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": MAX_KEY})]
 Keys = Annotated[list[Key], msgspec.Meta(max_length=MAX_KEYS)]
@@ -107,8 +109,8 @@ async def search(service: Service, request: Request, body: SearchRequest) -> Res
 
     def found(index: Index) -> bytes:
         hits = index.search(encoded.vectors, body.k, threshold=body.threshold, where=body.where, exact=body.exact)
-        # Query by query: other threads run in between.
-        return listed([msgspec.json.encode([hit._asdict() for hit in of_query]) for of_query in hits])
+        written = _Written("k")
+        return listed([listed([written.json(hit._asdict()) for hit in of_query]) for of_query in hits])
 
     began = time.perf_counter()
     answer = await _shared(service).read(found)
@@ -134,8 +136,8 @@ async def get(service: Service, request: Request, body: KeysRequest) -> Response
     """The entries under these keys, null where there is none."""
 
     def found(index: Index) -> bytes:
-        entries = index.get(body.keys)
-        return msgspec.json.encode([None if entry is None else entry._asdict() for entry in entries])
+        written = _Written("keys")
+        return listed([b"null" if entry is None else written.json(entry._asdict()) for entry in index.get(body.keys)])
 
     return Response(await _shared(service).read(found))
 
@@ -143,6 +145,25 @@ async def get(service: Service, request: Request, body: KeysRequest) -> Response
 async def count(service: Service, request: Request, body: None) -> Response:  # noqa: ARG001
     """How many entries there are."""
     return Response.json(CountAnswer(await _shared(service).read(len)))
+
+
+class _Written:
+    """Writes an answer's entries, one by one: other threads run in between, and those that are too large end early."""
+
+    def __init__(self, param: str) -> None:
+        """``param`` is the request's member that asks for so many."""
+        self._param = param
+        self._bytes = 0
+
+    def json(self, entry: dict[str, Any]) -> bytes:
+        """An entry; Problem where they are too many bytes. One alone may be of any size."""
+        written = msgspec.json.encode(entry)
+        if self._bytes and self._bytes + len(written) > MAX_BYTES:
+            raise Problem(
+                422, f"the answer would have more than {MAX_BYTES:,} bytes; ask for fewer entries", param=self._param
+            )
+        self._bytes += len(written)
+        return written
 
 
 def _shared(service: Service) -> SharedIndex:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Index
-from simcse_engine.errors import DiskFullError
+from simcse_engine.errors import DiskFullError, IndexMismatchError
 from simcse_engine.serve import ServeOptions, app
+from simcse_engine.serve.routes import entries
 from simcse_engine.serve.routes.entries import MAX_HITS, MAX_KEYS
 from support.asgi import Asgi
 from support.commands import TEXTS
@@ -183,6 +184,26 @@ def test_entries_are_removed(service: Asgi, index: Index) -> None:
         assert service.post("/remove", body).status == 422
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "fewer"),
+    [
+        ("/get", {"keys": [3] * 20}, {"keys": [3]}),
+        ("/search", {"queries": [SENTENCES[3]] * 20}, {"queries": SENTENCES[3], "k": 1}),
+        ("/search", {"queries": SENTENCES[3], "k": 20}, {"queries": SENTENCES[3], "k": 1}),
+    ],
+)
+def test_an_answer_has_a_largest_size(
+    service: Asgi, monkeypatch: pytest.MonkeyPatch, path: str, body: Any, fewer: Any
+) -> None:
+    assert service.post(path, body).status == 200
+    monkeypatch.setattr(entries, "MAX_BYTES", 1000)
+    answer = service.post(path, body)
+    assert (answer.status, "more than 1,000 bytes" in answer.document["error"]) == (422, True)
+    # One alone is there, however large it is.
+    monkeypatch.setattr(entries, "MAX_BYTES", 1)
+    assert service.post(path, fewer).status == 200
+
+
 def test_additions_at_once_get_their_own_keys(service: Asgi, index: Index) -> None:
     bodies: list[dict[str, Any]] = [{"texts": [f"text {i}", f"other {i}"]} for i in range(30)]
     for i in range(0, len(SENTENCES), 3):
@@ -255,6 +276,11 @@ def test_an_index_that_is_only_read(encoder: Encoder, index: Index) -> None:
             assert (answer.status, answer.document["error_type"]) == (403, "forbidden")
             assert "--read-only" in answer.document["error"]
         assert service.post("/search", {"queries": "a"}).status == 200
+
+
+def test_an_open_index_of_another_artifact(unnormalized: Encoder, index: Index) -> None:
+    with pytest.raises(IndexMismatchError, match="was filled with"):
+        app(unnormalized, index=index)
 
 
 def test_without_an_index_there_are_no_such_routes(encoder: Encoder) -> None:
