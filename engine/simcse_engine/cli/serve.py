@@ -138,9 +138,7 @@ def run(args: argparse.Namespace) -> int:
     address = Address(host=args.hostname, port=args.port, uds=args.uds)
     with contextlib.ExitStack() as at_end:
         # Before anything is loaded: an address that cannot be had is found at once.
-        bound = at_end.enter_context(address.bind())
-        if address.uds is not None:
-            at_end.callback(Path(address.uds).unlink, missing_ok=True)
+        bound = at_end.enter_context(address.taken())
         encoder = at_end.enter_context(
             Encoder(args.artifact, device=args.device, threads=args.threads, max_tokens=args.max_tokens)
         )
@@ -194,7 +192,11 @@ def _api_key(args: argparse.Namespace) -> str | None:
         if not key:
             raise InputValueError(f"{args.api_key_file}: is empty; expected an API key")
         return key
-    return os.environ.get(KEY_VARIABLE) or None
+    found = os.environ.get(KEY_VARIABLE)
+    if found == "":
+        # Whoever sets it wants one: the secret that it comes from is missing.
+        raise InputValueError(f"{KEY_VARIABLE} is set, and empty; expected an API key, or unset it to serve without")
+    return found
 
 
 def _end_at_once(address: "Address", number: int) -> NoReturn:

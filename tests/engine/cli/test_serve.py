@@ -20,7 +20,18 @@ def test_keys(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert failure(capsys, "serve", artifact, "--api-key-file", file).endswith("is empty; expected an API key\n")
     message = failure(capsys, "serve", artifact, "--api-key-file", file, "--api-key", "k")
     assert "leave one of them out" in message
+    file.write_text("key \n")
+    assert "begins or ends" in failure(capsys, "serve", artifact, "--api-key-file", file, "--port", "70000")
     assert "No such file" in failure(capsys, "serve", artifact, "--api-key-file", tmp_path / "none")
+
+
+def test_an_empty_key_of_the_environment(
+    artifact: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMCSE_API_KEY", "")
+    # Where it is not refused, this is, and nothing is served.
+    message = failure(capsys, "serve", artifact, "--port", "70000")
+    assert "SIMCSE_API_KEY is set, and empty; expected an API key" in message
 
 
 def test_values(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,3 +79,47 @@ def test_sockets_in_the_way(tmp_path: Path) -> None:
         assert "another program listens there" in refusal(uds=str(path))
     with Address(uds=str(path)).bind() as bound:  # the other has ended
         assert url_of(bound) == f"unix:{path}"
+
+
+def test_a_path_belongs_to_one_server_from_start_to_end(tmp_path: Path) -> None:
+    address = Address(uds=str(tmp_path / "s"))
+
+    def refused() -> bool:
+        with (
+            pytest.raises(ListenError, match="another program listens there, or is starting or ending"),
+            address.taken(),
+        ):
+            pass
+        return Path(address.uds or "").is_socket()
+
+    with address.taken() as bound:
+        assert refused()  # while the first loads its model
+        address.listen(bound, 1)
+        assert refused()
+        bound.close()
+        assert refused()  # while it gives its last answers
+    assert not any(tmp_path.iterdir())
+    with address.taken():
+        pass
+
+
+def test_what_lies_beside_a_path(tmp_path: Path) -> None:
+    lock = tmp_path / "s.lock"
+    for content in ("", "precious"):  # of a server that was killed, and of somebody else
+        lock.write_text(content)
+        with Address(uds=str(tmp_path / "s")).taken():
+            assert lock.read_text() == content
+        assert lock.exists() == bool(content)
+    lock.unlink()
+    lock.symlink_to(tmp_path / "other")
+    with pytest.raises(ListenError, match="cannot be created"), Address(uds=str(tmp_path / "s")).taken():
+        pass
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_path_of_somebody_else_stays(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    path.write_text("precious")
+    with pytest.raises(ListenError, match="is no socket"), Address(uds=str(path)).taken():
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["s"]

@@ -1,9 +1,12 @@
 """Where a service listens: a port of a host, or a Unix domain socket."""
 
+import contextlib
 import errno
+import fcntl
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +43,21 @@ class Address:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:
             raise InputValueError(argument("port", self.port), f": expected 0 to {_HIGHEST_PORT}")
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[socket.socket]:
+        """Have the address for the time of the block: `bind` it, and keep other servers off a path until the end.
+
+        Raises:
+            ListenError: it cannot be had; the message says why.
+        """
+        with contextlib.ExitStack() as at_end:
+            if self.uds is not None:
+                at_end.enter_context(_locked(self.uds))
+            bound = at_end.enter_context(self.bind())
+            if self.uds is not None:
+                at_end.callback(Path(self.uds).unlink, missing_ok=True)
+            yield bound
 
     def bind(self) -> socket.socket:
         """Take the address, without listening yet.
@@ -94,6 +112,46 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
+@contextlib.contextmanager
+def _locked(path: str) -> Iterator[None]:
+    """Keep other servers off a path: its socket tells nothing of one that loads its model, or gives its last answers.
+
+    The lock is that of an empty file beside it, which is removed at the end.
+    """
+    lock = Path(f"{path}.lock")
+    try:
+        handle = _lock(lock)
+        while not os.fstat(handle).st_nlink:  # whoever had it has removed it meanwhile
+            os.close(handle)
+            handle = _lock(lock)
+    except BlockingIOError as error:
+        message = f"{path}: another program listens there, or is starting or ending; choose another path with "
+        raise ListenError(message, _OTHER_PATH) from error
+    except OSError as error:
+        raise _no_path(path, error) from error
+    try:
+        yield
+    finally:
+        if not os.fstat(handle).st_size:  # as ours is
+            lock.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _lock(path: Path) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _no_path(path: str, error: OSError) -> ListenError:
+    reason = error.strerror or error  # Python's own, of a path that is too long
+    return ListenError(f"{path}: cannot be created ({reason}); choose another path with ", _OTHER_PATH)
+
+
 def _bind_uds(path: str) -> socket.socket:
     _remove_stale(Path(path))
     bound = socket.socket(socket.AF_UNIX)
@@ -102,8 +160,7 @@ def _bind_uds(path: str) -> socket.socket:
         bound.bind(path)
     except OSError as error:
         bound.close()
-        reason = error.strerror or error  # Python's own, of a path that is too long
-        raise ListenError(f"{path}: cannot be created ({reason}); choose another path with ", _OTHER_PATH) from error
+        raise _no_path(path, error) from error
     finally:
         os.umask(before)
     return bound
