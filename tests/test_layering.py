@@ -27,6 +27,7 @@ READERS = {
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
     "uvicorn": {"serve/server/protocol.py", "serve/server/server.py"},
+    "httptools": {"serve/server/protocol.py"},
     "uvloop": {"serve/server/server.py"},
     "prometheus_client": {"serve/metrics.py"},
     "orjson": {"serve/http/arrays.py"},
@@ -256,6 +257,7 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
         "prometheus_client",
         "uvloop",
         "uvicorn",
+        "httptools",
     }
 
 

@@ -13,7 +13,7 @@ import msgspec
 from ..encoder import Encoder
 from ..errors import ClosedError, QueueFullError, SimCSEError
 from ..index import Index
-from .http.messages import Disconnected, Header, Receive, Request, Response, Scope, Send
+from .http.messages import PIECE_BYTES, Disconnected, Header, Receive, Request, Response, Scope, Send
 from .http.problems import SOON, Problem, Style, ending, failed, late, problem_of, starting
 from .http.watch import Watch
 from .logs import failure, log
@@ -84,7 +84,11 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, or the server's start and end."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            request = Request(scope, receive)
+            try:
+                await self._serve(request, send)
+            finally:
+                self._watch.end(request)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -101,8 +105,11 @@ class Application:
         await self.service.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+    def refused(self, status: int) -> None:
+        """Count a request that its connection refused, since it is no HTTP, or did not come to its end."""
+        self.service.metrics.answered("other", status, 0.0)
+
+    async def _serve(self, request: Request, send: Send) -> None:
         route: Route | None = None
         try:
             route = self._route(request)
@@ -132,6 +139,10 @@ class Application:
         if request.encoded:
             more += self._encoded(request, seconds)
         self._note(route, request, response.status, seconds)
+        if len(response.body) > PIECE_BYTES:
+            # Its client may be slow: what it waits for counts, and the vectors that it was made of may go.
+            self._watch.hold_answer(request, len(response.body))
+            request.encoded.clear()
         await response.send(send, more, with_body=request.method != "HEAD")
         return None
 
@@ -191,16 +202,16 @@ class Application:
                 service.metrics.rejected("ending")
             raise problem_of(error, request.member) from error
         finally:
-            watch.end(request)
+            request.end_watch()
 
     def _hold(self, request: Request, size: int) -> None:
-        """Count bytes of a body that is read; Problem where the bodies under way are too many for memory."""
+        """Count bytes of a body that is read; Problem where too much is under way for memory."""
         if not self._watch.hold(request, size):
             self.service.metrics.rejected("bodies")
             raise Problem(
                 429,
-                f"the bodies of all requests under way would have more than {self._watch.most_bytes:,} bytes, the "
-                "limit of this service",
+                f"the bodies and answers of all requests under way would have more than {self._watch.most_bytes:,} "
+                "bytes, the limit of this service",
                 headers=SOON,
             )
 

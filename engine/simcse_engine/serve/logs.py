@@ -15,7 +15,8 @@ from typing import Any
 
 LOGGER = logging.getLogger("simcse_engine.serve")
 
-# Lines that wait to be written; further ones are dropped, so that a stuck reader costs neither answers nor memory.
+# Lines that wait to be written; further ones are dropped, so that a stuck reader costs neither answers nor memory. How
+# many these were is a line, once there is room.
 _MOST_WAITING = 10_000
 # How long the end waits for a reader.
 _END_S = 5.0
@@ -58,14 +59,26 @@ class JSONLines(logging.Formatter):
 class _Queue(logging.handlers.QueueHandler):
     """Hands records to the thread that writes; what it cannot take up is dropped."""
 
+    dropped = 0
+
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record as it is: the thread is of this process."""
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Let it wait, unless too many do."""
-        with contextlib.suppress(queue.Full):
+        try:
+            if self.dropped:
+                self.queue.put_nowait(self.lines_dropped())
+                self.dropped = 0
             self.queue.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
+
+    def lines_dropped(self) -> logging.LogRecord:
+        """A line that says how many were dropped."""
+        fields = {"count": self.dropped}
+        return logging.makeLogRecord({"levelname": "WARNING", "msg": "lines dropped", "fields": fields})
 
 
 @contextlib.contextmanager
@@ -91,6 +104,8 @@ def logging_json(stream: io.TextIOBase | Any) -> Iterator[None]:
         root.removeHandler(handler)
         LOGGER.setLevel(before)
         with contextlib.suppress(queue.Full):
+            if handler.dropped:
+                waiting.put(handler.lines_dropped(), timeout=_END_S)
             waiting.put(None, timeout=_END_S)
             thread.join(_END_S)
 

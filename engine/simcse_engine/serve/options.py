@@ -18,7 +18,8 @@ class ServeOptions:
             in half a second, measured when the server starts the application, and for any number where none does. A
             request counts by at most half of the limit.
         max_client_batch_size: texts per request; more get 422.
-        payload_limit: bytes of a request's body; more get 413. With 32 times as many under way, requests get 429.
+        payload_limit: bytes of a request's body; more get 413. With 32 times as many under way, in bodies and answers,
+            requests get 429.
         auto_truncate: cut texts longer than the artifact's ``max_tokens``, instead of 413, where a request does not
             say.
         api_key: what requests must show as ``Authorization: Bearer KEY``; None for no key.

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from simcse_engine.serve.extra import missing
+
 SCRIPT = """
 import sys
 class Block:
@@ -24,3 +26,8 @@ def test_a_library_is_missing(library: str) -> None:
     assert done.stderr == (
         f"simcse-engine: error: serving needs {library}, which is not installed; pip install 'simcse-engine[serve]'\n"
     )
+
+
+def test_a_module_that_a_library_has_no_more_is_no_missing_library() -> None:
+    error = ModuleNotFoundError("No module named 'uvicorn.protocols.moved'", name="uvicorn.protocols.moved")
+    assert missing(error) is error

@@ -68,6 +68,9 @@ def test_a_reader_that_is_stuck_holds_up_nobody() -> None:
         for number in range(logs._MOST_WAITING + 100):
             log(logging.INFO, "event", number=number)
         go.set()
-    numbers = [json.loads(line)["number"] for line in stream.getvalue().splitlines()]
+    *lines, last = map(json.loads, stream.getvalue().splitlines())
+    numbers = [line["number"] for line in lines]
     assert numbers == list(range(len(numbers)))
     assert len(numbers) < logs._MOST_WAITING + 100
+    assert (last["event"], last["level"]) == ("lines dropped", "warning")
+    assert len(numbers) + last["count"] == logs._MOST_WAITING + 100

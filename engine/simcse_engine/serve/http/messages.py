@@ -20,6 +20,9 @@ Header = tuple[bytes, bytes]
 
 JSON = "application/json"
 
+# Answers that are larger are sent in such pieces, each as soon as the client has taken most of those before.
+PIECE_BYTES = 1 << 18
+
 # What a client may call its request: it goes into headers and logs.
 _ID = re.compile(rb"[!-~]{1,128}")
 _CONTENT_TYPES = {
@@ -47,11 +50,16 @@ class Response:
         return cls(msgspec.json.encode(document), status)
 
     async def send(self, send: Send, more: Iterable[Header] = (), *, with_body: bool = True) -> None:
-        """Send it whole, or without its body, as the answer to HEAD is."""
+        """Send it, or, as the answer to HEAD, only its head."""
         kind = _CONTENT_TYPES.get(self.content_type) or (b"content-type", self.content_type.encode())
         headers = [kind, (b"content-length", b"%d" % len(self.body)), *self.headers, *more]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body if with_body else b""})
+        body, sent = self.body if with_body else b"", 0
+        while len(body) - sent > PIECE_BYTES:
+            piece = body[sent : sent + PIECE_BYTES]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            sent += PIECE_BYTES
+        await send({"type": "http.response.body", "body": body[sent:]})
 
 
 class Request:
@@ -67,7 +75,7 @@ class Request:
         characters: of the texts that were encoded.
         member: of its body, that holds texts to encode.
         texts: what was encoded for it, where the log may hold texts.
-        held: bytes of its body, as they count for all requests' limit.
+        held: bytes of its body, or of its answer, as they count for all requests' limit.
         has_body: whether its body is there.
         left: whether its client has left.
         late: whether its body did not come in time.
@@ -143,8 +151,10 @@ class Request:
 
     def look(self, now: float, leaving_after_s: float, body_within_s: float) -> None:
         """Cancel the work for it where its body is late, and begin to watch for its client's leaving."""
+        if self._task is None:
+            return  # the answer is being sent
         if not self.has_body:
-            if now - self.began > body_within_s and not self.late and self._task is not None:
+            if now - self.began > body_within_s and not self.late:
                 self.late = True
                 self._task.cancel()
         elif self._leaving is None and now - self.began > leaving_after_s:

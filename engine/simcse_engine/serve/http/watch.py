@@ -12,8 +12,10 @@ _EVERY_S = 0.05
 class Watch:
     """Ends the work for requests whose client has left, or whose body does not come in time.
 
+    A request is under way until its answer is sent.
+
     Attributes:
-        most_bytes: of all their bodies together, which bounds the memory that they take.
+        most_bytes: of all their bodies and answers together, which bounds the memory that they take.
     """
 
     def __init__(self, body_timeout_s: float, most_bytes: int) -> None:
@@ -42,11 +44,15 @@ class Watch:
         self._held += size
         return True
 
+    def hold_answer(self, request: Request, size: int) -> None:
+        """Count bytes of a request's answer instead of its body's. It is there: what has no room is the next body."""
+        self._held += size - request.held
+        request.held = size
+
     def end(self, request: Request) -> None:
-        """The work for a request is done."""
-        del self._requests[request]
+        """A request is at its end, whether it was watched or not."""
+        self._requests.pop(request, None)
         self._held -= request.held
-        request.end_watch()
 
     def _look(self) -> None:
         self._timer = None

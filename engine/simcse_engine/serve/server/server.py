@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 
 from ..extra import missing
@@ -88,7 +89,7 @@ class Server(uvicorn.Server):
         """As `run` says."""
         config = uvicorn.Config(
             application,
-            http=Protocol,
+            http=partial(Protocol, on_refusal=application.refused),  # type: ignore[arg-type]
             timeout_keep_alive=_KEEP_ALIVE_S,
             ws="none",
             lifespan="on",
