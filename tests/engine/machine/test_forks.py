@@ -37,7 +37,7 @@ MEMBERS = """
         _, status = os.waitpid(pid, 0)
         assert os.waitstatus_to_exitcode(status) == 7
 
-    members = [Member(place) for place in ("lock", "index", "encoder", "store", "runtime")]
+    members = [Member(place) for place in ("lock", "index", "batcher", "encoder", "store", "runtime")]
 """
 
 
