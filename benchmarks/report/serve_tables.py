@@ -137,7 +137,7 @@ def readme_serve(results: Results) -> str:
     if _CROWD not in at:
         return MISSING
     over = at[_CROWD]["ours_over_peer"]
-    leads = " and ".join(f"{each['median']:.1f} times {LABELS[name]}'s" for name, each in over.items())
+    leads = " and ".join(f"{each['median']:.1f} times as many as {LABELS[name]}" for name, each in over.items())
     per_second = at[_CROWD]["requests_per_second"]["ours-int8"]["median"]
     return (
         f"On {_CROWD} connections, a sentence a request, MiniLM in INT8 answers {per_second:,.0f} requests per second, "
