@@ -101,7 +101,7 @@ NEXT = """
 What to try next:
   simcse-engine similarity .demo/minilm "A man plays a guitar." "Someone is making music."
   simcse-engine encode .demo/minilm sentences.txt -o vectors.npy
-  simcse-engine info .demo/minilm
+  simcse-engine serve .demo/minilm        # and open http://127.0.0.1:8080 in a browser
   simcse-engine doctor
 On a connected machine, SimCSE itself:
   simcse-export princeton-nlp/sup-simcse-bert-base-uncased -o sup-simcse --pooler cls
