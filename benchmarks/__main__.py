@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from simcse_engine.machine.cpu import usable_cpus
 
 from . import tether
-from .asking import minutes, option
+from .asking import add_options, minutes, parsed
 from .contest.peers.catalog import PEERS, named
 from .contest.settings import SETTINGS
 from .kept import UNFINISHED, Kept
@@ -140,15 +140,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--peers", nargs="*", default=list(PEERS), help=f"or the first part of their names: {', '.join(PEERS)}"
     )
-    parser.add_argument("--only", nargs="+", choices=sorted({each.short_name for each in QUESTIONS}))
-    parser.add_argument("--set", nargs="+", type=option, default=[], metavar="OPTION=VALUE")
     parser.add_argument("--all", action="store_true")
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--trial", action="store_true")
-    arguments = parser.parse_args(words)
-    if arguments.set and arguments.only is None:
-        parser.error("--set goes with --only")
-    return arguments
+    add_options(parser, (each.short_name for each in QUESTIONS))
+    return parsed(parser, words)
 
 
 def chosen(arguments: argparse.Namespace) -> list[Question]:

@@ -125,7 +125,8 @@ ORDER = {
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": "matches views < scans < candidates < searcher",
     ENGINE / "serve": (
-        "extra http logs metrics options shared_index warm < service < openapi < routes < application < server"
+        "extra http logs metrics options shared_index warm < service < openapi < routes < account < application < "
+        "server"
     ),
     ENGINE / "serve/http": "accept arrays problems < messages < watch",
     ENGINE / "serve/server": "address hosts protocol < server",

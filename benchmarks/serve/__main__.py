@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from ..asking import minutes, option
+from ..asking import add_options, minutes, parsed
 from ..kept import Kept
 from ..record import BENCH, RESULTS_VARIABLE, TRIAL, write_result
 from .peers import PEERS
@@ -92,14 +92,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
         prog="benchmarks.serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
-    parser.add_argument("--only", nargs="+", choices=sorted({each.name for each in QUESTIONS}))
-    parser.add_argument("--set", nargs="+", type=option, default=[], metavar="OPTION=VALUE")
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--trial", action="store_true")
-    arguments = parser.parse_args(words)
-    if arguments.set and arguments.only is None:
-        parser.error("--set goes with --only")
-    return arguments
+    add_options(parser, (each.name for each in QUESTIONS))
+    return parsed(parser, words)
 
 
 def chosen(arguments: argparse.Namespace) -> list[Question]:

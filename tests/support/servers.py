@@ -16,24 +16,10 @@ from typing import Any
 import pytest
 
 from support.commands import start
+from support.sockets import Reply
 
 SECONDS = 60
 _URL = re.compile(r"http://[^\s\"/]+:\d+")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back for a request."""
-
-    status: int
-    headers: dict[str, str]  # by their names in lower case
-    content: bytes
-
-    @property
-    def document(self) -> Any:
-        """Its JSON."""
-        assert self.headers["content-type"] == "application/json", self
-        return json.loads(self.content)
 
 
 @dataclass(frozen=True)
@@ -61,7 +47,7 @@ class Server:
         """What it wrote to stderr so far."""
         return self.log.read_text(encoding="utf-8")
 
-    def ask(self, method: str, path: str, document: Any = None, **headers: str) -> Answer:
+    def ask(self, method: str, path: str, document: Any = None, **headers: str) -> Reply:
         """Send a request on a connection of its own, with the key.
 
         Args:
@@ -77,7 +63,7 @@ class Server:
         try:
             connection.request(method, path, body, sent | {name.replace("_", "-"): headers[name] for name in headers})
             answer = connection.getresponse()
-            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+            return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         finally:
             connection.close()
 

@@ -19,6 +19,7 @@ class Reply:
     @property
     def document(self) -> Any:
         """Its JSON."""
+        assert self.headers["content-type"] == "application/json", self
         return json.loads(self.content)
 
 

@@ -5,8 +5,8 @@
 `application.py`: ASGI → a route → an answer; `http/`: requests, answers and errors; `routes/`: a file for each family
 of them, and `table.py` with all; `page/`: what people see at `/`; `service.py`: what the routes share, and the one way
 in which they encode; `shared_index.py`: an index that many requests use at once; `options.py`: limits and names;
-`warm.py`: the first runs; `metrics.py`, `logs.py`, `openapi.py`: what operators read; `extra.py`: what must be
-installed.
+`warm.py`: the first runs; `account.py`: what is counted, logged and told of each request, by `metrics.py` and
+`logs.py`; `openapi.py`: the document of all routes; `extra.py`: what must be installed.
 """
 
 from .extra import missing

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import logging
 import os
 import re
 import time
@@ -13,10 +12,10 @@ import msgspec
 from ..encoder import Encoder
 from ..errors import ClosedError, QueueFullError, SimCSEError
 from ..index import Index
-from .http.messages import PIECE_BYTES, Disconnected, Header, Receive, Request, Response, Scope, Send
+from .account import Account
+from .http.messages import PIECE_BYTES, Disconnected, Receive, Request, Response, Scope, Send
 from .http.problems import SOON, Problem, Style, ending, failed, late, problem_of, starting
 from .http.watch import Watch
-from .logs import failure, log
 from .openapi import document
 from .options import ServeOptions
 from .routes.route import Route
@@ -63,6 +62,7 @@ class Application:
         """Route to a service, for requests whose ``Host`` is one of ``names``; None for any."""
         self.service = service
         self._names = names
+        self._account = Account(service)
         options = service.options
         self._watch = Watch(options.body_timeout_s, _HELD_PAYLOADS * options.payload_limit)
         service.metrics.attach(service, self._watch.__len__)
@@ -120,25 +120,25 @@ class Application:
         except Problem as problem:
             cause = problem.__cause__
             if problem.status >= 500 and cause is not None and not isinstance(cause, ClosedError):
-                self._failed(route, request, cause)
+                self._account.failed(route, request, cause)
             response = _response(problem, route, request)
         except Disconnected:
-            return self._left(route, request)
+            return self._account.left(route, request)
         except asyncio.CancelledError:
             if request.left:
-                return self._left(route, request)
+                return self._account.left(route, request)
             if not request.late and self.service.state != "ending":
                 raise
             response = _response(late() if request.late else ending(), route, request)
         except Exception as error:
-            self._failed(route, request, error)
+            self._account.failed(route, request, error)
             message = f"an unexpected error ({type(error).__name__}); the log has more, at request {request.id}"
             response = _response(Problem(500, message), route, request)
         seconds = time.perf_counter() - request.began
         more = [(b"x-request-id", request.raw_id)]
         if request.encoded:
-            more += self._encoded(request, seconds)
-        self._note(route, request, response.status, seconds)
+            more += self._account.encoded(request, seconds)
+        self._account.answered(route, request, response.status, seconds)
         if len(response.body) > PIECE_BYTES:
             # Its client may be slow: what it waits for counts, and the vectors that it was made of may go.
             self._watch.hold_answer(request, len(response.body))
@@ -213,64 +213,6 @@ class Application:
                 f"the bodies and answers of all requests under way would have more than {self._watch.most_bytes:,} "
                 "bytes, the limit of this service",
                 headers=SOON,
-            )
-
-    def _encoded(self, request: Request, seconds: float) -> list[Header]:
-        """Count what was encoded for a request, and say it in headers; times are in milliseconds."""
-        tokens, cut, queue_s, tokenization_s, inference_s, count = 0, 0, 0.0, 0.0, 0.0, 0
-        for each in request.encoded:
-            count += len(each.tokens)
-            tokens += sum(each.tokens)
-            cut += len(each.cut)
-            queue_s += each.queue_s
-            tokenization_s += each.tokenization_s
-            inference_s += each.inference_s
-        self.service.metrics.encoded(count, tokens, cut, queue_s)
-        return [
-            (b"x-total-time", b"%.2f" % (1e3 * seconds)),
-            (b"x-queue-time", b"%.2f" % (1e3 * queue_s)),
-            (b"x-tokenization-time", b"%.2f" % (1e3 * tokenization_s)),
-            (b"x-inference-time", b"%.2f" % (1e3 * inference_s)),
-            (b"x-compute-tokens", b"%d" % tokens),
-            (b"x-compute-characters", b"%d" % request.characters),
-            (b"x-truncated", b"%d" % cut),
-        ]
-
-    def _failed(self, route: Route | None, request: Request, error: BaseException) -> None:
-        """Log why a request failed. Errors of the engine's own quote no texts."""
-        options = self.service.options
-        log(
-            logging.ERROR,
-            "failure",
-            request_id=request.id,
-            route=request.path[:100] if route is None else route.path,
-            texts=request.texts or None,
-            **failure(error, with_message=options.log_texts or isinstance(error, SimCSEError)),
-        )
-
-    def _left(self, route: Route | None, request: Request) -> None:
-        # nginx's number for it: there was no answer.
-        self._note(route, request, 499, time.perf_counter() - request.began)
-
-    def _note(self, route: Route | None, request: Request, status: int, seconds: float) -> None:
-        """Count a request, and log it where it failed, or where all are logged."""
-        service = self.service
-        service.metrics.answered("other" if route is None else route.path, status, seconds)
-        guarded = route is not None and route.guarded
-        # Probes ask again and again while it starts.
-        failed = status >= 500 and (guarded or status == 500)
-        if failed or service.options.access_log:
-            log(
-                logging.ERROR if failed else logging.INFO,
-                "request",
-                request_id=request.id,
-                method=request.method,
-                route=request.path[:100] if route is None else route.path,
-                status=status,
-                seconds=round(seconds, 6),
-                count=sum(len(each.tokens) for each in request.encoded) or None,
-                tokens=sum(sum(each.tokens) for each in request.encoded) or None,
-                texts=request.texts or None,
             )
 
 
