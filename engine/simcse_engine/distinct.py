@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Rows that move at once where vectors are spread, which bounds the memory for it.
 _SPREAD_ROWS = 1024
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Distinct:
         row_of = {text: row for row, text in enumerate(self.counts)}
         return np.fromiter((row_of[text] for text in self.originals), np.intp, len(self.originals))
 
-    def spread(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def spread(self, vectors: NDArray[_Number]) -> NDArray[_Number]:
         """Give every original its row of [len(originals), dimension], in place; the first rows are those of `texts`."""
         if self.counts is not None:
             rows = self._rows()

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from .artifact.manifest import TOKENIZER, Manifest
 from .artifact.opening import loading_artifact
 from .distinct import Distinct
 from .errors import ClosedError, InputValueError, IntegrityError, KernelsWarning, UnverifiedWarning
+from .forms import DType, VectorForm
 from .inputs import (
     OptimizeFor,
     Truncate,
@@ -33,10 +34,22 @@ from .machine.cpu import usable_cpus
 from .machine.forks import ForkAware, register
 from .machine.limits import naming_limits
 from .pipeline import Rescued, submit_windows
+from .prompts import DOCUMENT, QUERY, Prompts
 from .runner import Runner
 from .schedule import windows
 from .session.kernels import kernels_for
 from .tokenizer import Token, Tokenizer, Tokens
+
+
+class EncodeOptions(TypedDict, total=False):
+    """What `Encoder.encode_query` and `Encoder.encode_document` take besides texts; `Encoder.encode` explains each."""
+
+    prompt_name: str | None
+    prompt: str | None
+    dimensions: int | None
+    dtype: DType
+    truncate: Truncate | None
+    progress: bool
 
 
 class Encoder(ForkAware):
@@ -52,10 +65,12 @@ class Encoder(ForkAware):
     Attributes:
         manifest: what is known of the artifact.
         max_tokens: tokens of the longest text, special tokens included; longer texts are cut.
+        prompts: what the artifact puts before texts.
     """
 
     manifest: Manifest
     max_tokens: int
+    prompts: Prompts
 
     def __init__(
         self,
@@ -103,6 +118,7 @@ class Encoder(ForkAware):
             with naming_limits, loading_artifact(self._folder) as self.manifest:
                 self._device = checked_device(device, self.manifest)
                 self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
+                self.prompts = Prompts(self.manifest.prompts, self.manifest.default_prompt_name)
                 self._kernels = kernels_for(self._folder, self._device)
                 self._tokenizer = self._new_tokenizer()
                 self._runner = self._new_runner()
@@ -152,74 +168,141 @@ class Encoder(ForkAware):
         return self._tokenizer.describe(text, special_tokens=special_tokens)
 
     def encode(
-        self, texts: Sequence[str], *, truncate: Truncate | None = None, progress: bool = False
-    ) -> NDArray[np.float32]:
+        self,
+        texts: Sequence[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        dtype: DType = "float32",
+        truncate: Truncate | None = None,
+        progress: bool = False,
+    ) -> NDArray[Any]:
         """Encode a list of texts; repeated texts run once.
 
         Args:
             texts: any ordered collection with a length: list, tuple, array. For an iterator use `stream`.
+            prompt_name: which of the artifact's prompts is put before each text; None for the artifact's default, if it
+                has one.
+            prompt: a prompt of the caller's own; "" for none.
+            dimensions: only the first so many numbers of each vector, which then has unit length again if it had; None
+                for all.
+            dtype: "float32", "float16", "int8" or "uint8" (scaled by what export measured), "binary" or "ubinary" (one
+                bit for each number, packed); see `simcse_engine.forms.VectorForm`.
             truncate: overrides the encoder's setting for this call.
             progress: show a bar on stderr.
 
         Returns:
-            float32 [len(texts), dimension]; row i is the vector of ``texts[i]``. Unit length if
-            ``manifest.normalized``.
+            [len(texts), dimensions], of ``dtype``; packed bits are int8 or uint8 [len(texts), dimensions / 8]. Row i is
+            the vector of ``texts[i]``. Unit length if ``manifest.normalized``.
 
         Raises:
             InputTypeError: ``texts`` is a `str`, or an item is none.
-            InputValueError: a text holds a lone surrogate.
+            InputValueError: a text holds a lone surrogate; there is no such prompt; the vectors have fewer dimensions.
             TruncationError: a text is too long, with ``truncate="error"``.
             ClosedError: after `close`.
             LimitError: this process may have no more memory or threads.
         """
         policy = self._policy(truncate)
+        chosen, form = self.prompts.choose(prompt_name, prompt), VectorForm.of(self.manifest, dimensions, dtype)
         texts = checked_sequence(texts)
         with naming_limits:
             # All of them before the first runs: a bad text at the end must not cost the work before it.
             check_texts(texts)
             distinct = Distinct.of(texts)
-            vectors = np.empty((len(texts), self.dimension), np.float32)
+            vectors = np.empty((len(texts), form.columns), form.numpy)
             done = 0
-            submitted = submit_windows([distinct], self._tokenizer, self._runner, policy)
+            submitted = submit_windows([distinct], self._tokenizer, self._runner, policy, chosen)
             with _progress_bar(len(texts), progress) as advance, contextlib.closing(submitted):
                 written = None if advance is None else lambda rows: advance(len(rows))
                 for window in submitted:
-                    window.pending.write(vectors[done : done + window.count], written)
+                    rows = vectors[done : done + window.count]
+                    if form.plain:
+                        window.pending.write(rows, written)
+                    else:
+                        floats = np.empty((window.count, self.dimension), np.float32)
+                        rows[:] = form.apply(window.pending.write(floats, written))
                     done += window.count
                 distinct.spread(vectors)
                 if advance is not None:
                     advance(len(texts) - done)
             return vectors
 
+    def encode_query(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
+        """Encode texts that look for others: as `encode`, with the prompt named "query" unless one is chosen."""
+        return self.encode(texts, **self._for_kind(QUERY, options))
+
+    def encode_document(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
+        """Encode texts to be found: as `encode`, with the prompt for documents unless one is chosen.
+
+        That is the first of "document", "passage" and "corpus" that the artifact has, as in sentence-transformers.
+        """
+        return self.encode(texts, **self._for_kind(DOCUMENT, options))
+
+    def _for_kind(self, kind: Sequence[str], options: EncodeOptions) -> Any:
+        prompt = self.prompts.choose(options.get("prompt_name"), options.get("prompt"), kind)
+        return {**options, "prompt_name": None, "prompt": prompt}
+
     def stream(
-        self, texts: Iterable[str], *, truncate: Truncate | None = None, progress: Callable[[int], Any] | None = None
-    ) -> Iterator[NDArray[np.float32]]:
+        self,
+        texts: Iterable[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        dtype: DType = "float32",
+        truncate: Truncate | None = None,
+        progress: Callable[[int], Any] | None = None,
+    ) -> Iterator[NDArray[Any]]:
         """Encode any iterable of texts with bounded memory.
 
         Args:
             texts: read a few thousand ahead of the vectors.
+            prompt_name: as for `encode`.
+            prompt: as for `encode`.
+            dimensions: as for `encode`.
+            dtype: as for `encode`.
             truncate: overrides the encoder's setting for this call.
             progress: called with a number of texts whenever so many more are encoded, far more often than vectors are
                 yielded.
 
         Returns:
-            An iterator of float32 [m, dimension], the vectors of the next m texts, where m varies. Concatenated they
-            are the result of `encode`.
+            An iterator of [m, dimensions], the vectors of the next m texts, where m varies. Concatenated they are the
+            result of `encode`.
 
         Raises:
             InputTypeError, InputValueError, TruncationError: as `encode`, with the text's position in the stream;
                 the vectors of the texts before it were yielded, up to a window.
         """
         policy = self._policy(truncate)
+        chosen, form = self.prompts.choose(prompt_name, prompt), VectorForm.of(self.manifest, dimensions, dtype)
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise not_texts(texts)
-        return self._stream(texts, policy, progress, None)
+        blocks = self._stream(texts, chosen, policy, progress, None)
+        return blocks if form.plain else map(form.apply, blocks)
+
+    def count_tokens(
+        self, texts: Sequence[str], *, prompt_name: str | None = None, prompt: str | None = None
+    ) -> list[int]:
+        """Count each text's tokens, special ones and the prompt's included; nothing is cut.
+
+        Raises:
+            InputTypeError, InputValueError: as `encode`.
+        """
+        texts = checked_sequence(texts)
+        check_texts(texts)
+        chosen = self.prompts.choose(prompt_name, prompt)
+        with naming_limits:
+            return [self._tokenizer.count(chosen + text) for text in texts]
 
     def stream_or_rescue(
         self, texts: Iterable[str], progress: Callable[[int], Any] | None, rescued: Rescued
     ) -> Iterator[NDArray[np.float32]]:
-        """As `stream`, for an index: Ctrl-C leaves in ``rescued`` what had been encoded of the window under way."""
-        return self._stream(texts, self._policy(None), progress, rescued)
+        """As `stream`, for an index: Ctrl-C leaves in ``rescued`` what had been encoded of the window under way.
+
+        The prompt is that of `encode_document`.
+        """
+        return self._stream(texts, self.prompts.choose(None, None, DOCUMENT), self._policy(None), progress, rescued)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Token ids of texts that `simcse_engine.inputs.check_texts` has passed, cut at ``max_tokens``."""
@@ -242,9 +325,14 @@ class Encoder(ForkAware):
         return self._runner.side_by_side
 
     def _stream(
-        self, texts: Iterable[str], policy: Truncate, progress: Callable[[int], Any] | None, rescued: Rescued | None
+        self,
+        texts: Iterable[str],
+        prompt: str,
+        policy: Truncate,
+        progress: Callable[[int], Any] | None,
+        rescued: Rescued | None,
     ) -> Iterator[NDArray[np.float32]]:
-        submitted = submit_windows(self._checked_windows(texts), self._tokenizer, self._runner, policy)
+        submitted = submit_windows(self._checked_windows(texts), self._tokenizer, self._runner, policy, prompt)
         done: list[int] = []
 
         def written(rows: list[int]) -> None:
@@ -290,7 +378,7 @@ class Encoder(ForkAware):
                 f"{self._folder}: the graph gives {dimension} floats per vector, the manifest says "
                 f"{self.dimension}; export again"
             )
-        self.encode(["Warm up."], truncate="silent")
+        self.encode(["Warm up."], prompt="", truncate="silent")
 
     def _new_tokenizer(self) -> Tokenizer:
         try:

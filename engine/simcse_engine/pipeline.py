@@ -1,5 +1,6 @@
 """Texts → vectors under way: window after window is tokenized and submitted, each while the one before runs."""
 
+import sys
 import warnings
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -40,12 +41,16 @@ class Rescued:
 
 
 def submit_windows(
-    groups: Iterable[Distinct], tokenizer: Tokenizer, runner: Runner, truncate: Truncate
+    groups: Iterable[Distinct],
+    tokenizer: Tokenizer,
+    runner: Runner,
+    truncate: Truncate,
+    prompt: str,
 ) -> Generator[Window, None, None]:
     """Cut groups into windows, tokenize and submit them; one window is submitted ahead of the one that is yielded.
 
-    Groups are checked texts, of which each is encoded once: all of a call, or a stream's windows one by one. Raises
-    ClosedError in a child process that was forked meanwhile.
+    Groups are checked texts, of which each is encoded once: all of a call, or a stream's windows one by one. The prompt
+    is put before every text. Raises ClosedError in a child process that was forked meanwhile.
     """
     under_way: list[Window] = []
     start = cut = total = 0
@@ -56,7 +61,7 @@ def submit_windows(
                 _refuse_after_fork(runner)
                 # Around work of ours alone: what the caller's texts raise, whatever it says, is the caller's.
                 with naming_limits:
-                    tokens = tokenizer.encode(texts)
+                    tokens = tokenizer.encode([prompt + text for text in texts] if prompt else texts)
                 too_long = [texts[i] for i in tokens.cut]
                 if too_long and truncate == "error":
                     raise TruncationError(
@@ -87,7 +92,15 @@ def submit_windows(
         # Also where the texts, or the consumer of the vectors, came to an early end.
         if cut and truncate == "warn":
             message = f"{cut} of {total} texts were longer than ", _limit(tokenizer), " tokens and were cut"
-            warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=3)
+            warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """The ``stacklevel`` of a warning that is to point at the line of the caller's that has led here."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_globals.get("__name__", "").startswith(f"{__package__}.") and frame.f_back is not None:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _limit(tokenizer: Tokenizer) -> Wording:

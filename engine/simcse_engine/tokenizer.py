@@ -75,6 +75,10 @@ class Tokenizer:
                 cut.append(position)
         return Tokens(ids, cut)
 
+    def count(self, text: str) -> int:
+        """How many tokens a text has, special ones included; nothing is cut."""
+        return len(self._encode(text).ids)
+
     def describe(self, text: str, *, special_tokens: bool) -> Iterator[Token]:
         """All tokens of a text, however long it is; other threads run meanwhile."""
         encoding = self._tokenizer.encode_batch([text], add_special_tokens=special_tokens)[0]
@@ -113,7 +117,10 @@ class Tokenizer:
         return Reader(self._encode, text, self.max_tokens, self._reach).read()
 
     def _encode(self, piece: str) -> tokenizers.Encoding:
-        """Encode a piece. Only a batch lets other threads run meanwhile; one of a single piece stays on this thread."""
+        """Encode a text or a piece of one.
+
+        Only a batch lets other threads run meanwhile; one of a single text stays on this thread.
+        """
         if len(piece) <= LONGEST:
             return self._tokenizer.encode(piece)
         return self._tokenizer.encode_batch([piece])[0]

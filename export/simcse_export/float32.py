@@ -4,7 +4,7 @@ It is what most exports publish. Every other precision and target begins with it
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
@@ -117,8 +117,13 @@ def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
     return ranges
 
 
-def verify_float32(model: Model, architecture: Mapping[str, Any], digest: str, folder: Path) -> Manifest:
-    """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest."""
+def verify_float32(
+    model: Model, architecture: Mapping[str, Any], digest: str, sentences: Sequence[str], folder: Path
+) -> Manifest:
+    """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest.
+
+    The range of its vectors is that of ``sentences``.
+    """
     manifest = Manifest.describe(
         folder,
         source=Source(id=model.checkpoint.id, revision=model.checkpoint.revision, digest=digest),
@@ -138,6 +143,9 @@ def verify_float32(model: Model, architecture: Mapping[str, Any], digest: str, f
     manifest.write(folder)
     with both_ways(lambda: Encoder(folder)) as encoders:
         agreement = parity.worst([parity.verify(encoder, folder) for encoder in encoders])
-        manifest = replace(manifest, parity=agreement.to_json(), verified=True)
+        vectors = encoders[0].encode(list(sentences), truncate="silent")
+        manifest = replace(
+            manifest, parity=agreement.to_json(), verified=True, output_range=float(np.abs(vectors).max())
+        )
     manifest.write(folder)
     return manifest

@@ -86,7 +86,7 @@ def export(
         begin("run", "running the reference model")
         ranges = run_reference(model, folder)
         begin("compare", "comparing the artifact with it")
-        manifest = verify_float32(model, architecture, digest, folder)
+        manifest = verify_float32(model, architecture, digest, sentences, folder)
 
         if options.first_on_cpu:
             if options.sts:

@@ -138,6 +138,10 @@ _FIELDS = {
     "quality": _or_null(_each(_TEXT, _PLAIN)),
     "verified": _or_null(_YES_OR_NO),
     "engines": _each(_matching("a compute capability, such as 89", "[1-9][0-9]{1,3}"), _record(_PLAN)),
+    "prompts": _each(_TEXT, _TEXT),
+    "default_prompt_name": _or_null(_TEXT),
+    "include_prompt": _YES_OR_NO,
+    "output_range": _or_null(_rule("a number above 0", lambda value: _is_number(value) and value > 0)),
     "identity": _SHA256,
     "model": _SHA256,
 }
@@ -152,6 +156,8 @@ def check_fields(content: Mapping[str, Any], required_files: Iterable[str]) -> N
     """
     _record(_FIELDS, others=_rule("anything", lambda _: True))("", content)
     _check_quality(content["quality"] or {})
+    if content["default_prompt_name"] is not None:
+        _one_of(content["prompts"])("default_prompt_name", content["default_prompt_name"])
     target = TARGETS[content["target"]]
     # To check a graph for a GPU, export runs it on a CPU, in its own precision.
     precisions = PRECISIONS if content["target"] == "cpu" else target.precisions

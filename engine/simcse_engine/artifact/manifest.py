@@ -15,8 +15,10 @@ from typing import Any, Self
 from ..errors import ArtifactNotFoundError, FormatVersionError, IntegrityError
 from .checkpoints import is_checkpoint, not_exported
 from .fields import WrongFieldError, check_fields
+from .kinds import SIMCSE_POOLERS
 
-FORMAT = 3
+# The first of these is written where its engines read an artifact rightly; they know fewer kinds, and no prompts.
+FORMATS = (3, 4)
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
@@ -26,6 +28,15 @@ _REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
 ARTIFACT_FILES = frozenset({MANIFEST, *_REQUIRED})
 # Of a compiled artifact, for each kind of GPU: the plan, and the graph that refers to it.
 ENGINE_FILES = "engine-*"
+
+# Fields that format 3's first artifacts do not have.
+_LATER: Mapping[str, Any] = {
+    "max_tokens_source": None,
+    "prompts": {},
+    "default_prompt_name": None,
+    "include_prompt": True,
+    "output_range": None,
+}
 
 _PIECE_BYTES = 4 << 20
 
@@ -112,6 +123,11 @@ class Manifest:
             only on a CPU.
         engines: the plans, by compute capability as a decimal.
         max_tokens_source: what set max_tokens, for people; None where an older export did not say.
+        prompts: what is put before texts, by name, as sentence-transformers does it.
+        default_prompt_name: the one for texts of no stated kind; None for none.
+        include_prompt: whether pooling takes a prompt's tokens along; where it does not, the graph has an input more.
+        output_range: the largest magnitude of a number of calibration sentences' vectors, which int8 vectors are scaled
+            by; None where an older export did not measure it.
     """
 
     source: Source
@@ -132,6 +148,10 @@ class Manifest:
     verified: bool | None = None
     engines: Mapping[str, Plan] = field(default_factory=dict)
     max_tokens_source: str | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt_name: str | None = None
+    include_prompt: bool = True
+    output_range: float | None = None
 
     @property
     def identity(self) -> str:
@@ -150,7 +170,24 @@ class Manifest:
             "pooler": self.pooler,
             "normalized": self.normalized,
             "max_tokens": self.max_tokens,
+            **self._prompt_facts(),
         }
+
+    def _prompt_facts(self) -> dict[str, Any]:
+        """Of an artifact with prompts: what they are."""
+        if not any(self.prompts.values()):
+            return {}
+        return {
+            "prompts": dict(self.prompts),
+            "default_prompt_name": self.default_prompt_name,
+            "include_prompt": self.include_prompt,
+        }
+
+    @property
+    def format(self) -> int:
+        """The first of `FORMATS` whose engines read the artifact rightly."""
+        first = self.pooler in SIMCSE_POOLERS and self.layout != "padded" and self.include_prompt
+        return FORMATS[0] if first and not self._prompt_facts() else FORMATS[1]
 
     @classmethod
     def describe(cls, folder: Path, **facts: Any) -> Self:
@@ -169,7 +206,7 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """The manifest as it is written: with format, identity, model and a digest over itself."""
         content = {
-            "format": FORMAT,
+            "format": self.format,
             **dataclasses.asdict(self),
             "identity": self.identity,
             "model": self.model,
@@ -207,10 +244,11 @@ class Manifest:
             raise IntegrityError(f"{path}: is not JSON ({error}); export again") from error
         if not isinstance(content, dict) or type(content.get("format")) is not int:
             raise IntegrityError(f"{path}: states no format; export again")
-        if content["format"] != FORMAT:
-            advice = "upgrade simcse-engine" if content["format"] > FORMAT else "export again"
+        if content["format"] not in FORMATS:
+            advice = "upgrade simcse-engine" if content["format"] > FORMATS[-1] else "export again"
             raise FormatVersionError(
-                f"{path}: format {content['format']!r:.20}, this engine reads format {FORMAT}; {advice}"
+                f"{path}: format {content['format']!r:.20}, this engine reads formats {FORMATS[0]} to {FORMATS[-1]}; "
+                f"{advice}"
             )
         try:
             edited = content.pop("digest", None) != _digest(content)
@@ -225,7 +263,8 @@ class Manifest:
 
     @classmethod
     def _parse(cls, content: dict[str, Any]) -> Self:
-        content.setdefault("max_tokens_source", None)  # not in format 3's first artifacts
+        for name, default in _LATER.items():
+            content.setdefault(name, default)
         check_fields(content, _REQUIRED)
         facts = {f.name: content[f.name] for f in dataclasses.fields(cls)}
         facts["source"] = Source(**facts["source"])

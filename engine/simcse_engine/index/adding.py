@@ -116,6 +116,6 @@ class Adding:
                 except VanishedError as vanished:
                     # Removed or replaced since they were looked for: encoded after all.
                     texts = [batch.texts[i] for i in vanished.positions]
-                    encoded = self._binding.unit(self._binding.encoder().encode(texts))
+                    encoded = self._binding.unit(self._binding.encoder().encode_document(texts))
                     batch = batch.with_vectors(vanished.positions, encoded)
         return keys

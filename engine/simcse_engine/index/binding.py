@@ -159,7 +159,7 @@ class Binding:
         check_texts(texts)
         if not len(texts):
             return np.empty((0, self._about.dimension), np.float32)
-        return self.unit(self.encoder().encode(texts))
+        return self.unit(self.encoder().encode_query(texts))
 
     def close(self) -> None:
         """Close the encoder, if it was opened here."""

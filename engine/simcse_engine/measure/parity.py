@@ -158,10 +158,10 @@ def verify(encoder: "Encoder", folder: Path, progress: Callable[[int], object] =
             f"{folder / CHECK}: {len(texts)} texts and vectors of shape {reference.shape}, where this artifact's "
             f"have {encoder.dimension} floats; export again"
         )
-    vectors = [encoder.encode(texts, truncate="silent")]
+    vectors = [encoder.encode(texts, prompt="", truncate="silent")]
     progress(len(texts))
     for text in texts:
-        vectors.append(encoder.encode([text], truncate="silent"))
+        vectors.append(encoder.encode([text], prompt="", truncate="silent"))
         progress(1)
     parity = compare(np.concatenate(vectors), np.concatenate([reference, reference]))
     parity.require(encoder.manifest.precision)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from simcse_engine import Encoder, Manifest
-from simcse_engine.artifact.manifest import CHECK, FORMAT, GRAPH, MANIFEST, TOKENIZER, WEIGHTS, FileEntry
+from simcse_engine.artifact.manifest import CHECK, FORMATS, GRAPH, MANIFEST, TOKENIZER, WEIGHTS, FileEntry
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError
 from support.checkpoints import make_sentence_transformers
@@ -21,8 +21,17 @@ FILES = [CHECK, GRAPH, WEIGHTS, TOKENIZER]
 FIELDS = [
     *("source", "architecture", "pooler", "normalized", "precision", "target", "dimension", "max_tokens"),
     *("max_batch", "layout", "padding_id", "files", "versions", "parity", "quality", "verified", "engines"),
-    *("max_tokens_source", "identity", "model", "digest"),
+    *("max_tokens_source", "prompts", "default_prompt_name", "include_prompt", "output_range"),
+    *("identity", "model", "digest"),
 ]
+# Those that format 3's first artifacts lack, and what is taken for them.
+LATER = {
+    "max_tokens_source": None,
+    "prompts": {},
+    "default_prompt_name": None,
+    "include_prompt": True,
+    "output_range": None,
+}
 
 
 def read_json(folder: Path) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def test_describes_what_lies_in_the_folder(artifact_copy: Path) -> None:
 
 def test_states_format_and_every_field(artifact: Path) -> None:
     content = read_json(artifact)
-    assert content["format"] == FORMAT
+    assert content["format"] == FORMATS[0]
     assert sorted(content) == sorted(["format", *FIELDS])
     assert content == stamp(content)
 
@@ -116,7 +125,7 @@ def test_removed_field(artifact_copy: Path, name: str) -> None:
         open_artifact(artifact_copy)
 
 
-@pytest.mark.parametrize("name", [f for f in FIELDS if f not in ("max_tokens_source", "digest")])
+@pytest.mark.parametrize("name", [f for f in FIELDS if f not in (*LATER, "digest")])
 def test_removed_field_under_a_fitting_digest(artifact_copy: Path, name: str) -> None:
     content = read_json(artifact_copy)
     del content[name]
@@ -125,11 +134,41 @@ def test_removed_field_under_a_fitting_digest(artifact_copy: Path, name: str) ->
         open_artifact(artifact_copy)
 
 
-def test_older_manifests_do_not_say_what_set_max_tokens(artifact_copy: Path) -> None:
+def test_older_manifests_lack_fields(artifact_copy: Path) -> None:
     content = read_json(artifact_copy)
     assert content.pop("max_tokens_source") == "as chosen"
-    write_manifest(artifact_copy, stamp(content))
-    assert open_artifact(artifact_copy).max_tokens_source is None
+    assert content.pop("output_range") > 0
+    write_manifest(artifact_copy, stamp({name: value for name, value in content.items() if name not in LATER}))
+    older = open_artifact(artifact_copy)
+    assert {name: getattr(older, name) for name in LATER} == LATER
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pooler": "max"},
+        {"layout": "padded"},
+        {"include_prompt": False},
+        {"prompts": {"query": "q: ", "document": ""}},
+    ],
+)
+def test_what_older_engines_do_not_know_has_the_later_format(artifact_copy: Path, changes: dict[str, Any]) -> None:
+    earlier = open_artifact(artifact_copy)
+    later = dataclasses.replace(earlier, **changes)
+    assert (earlier.format, later.format) == FORMATS
+    later.write(artifact_copy)
+    assert open_artifact(artifact_copy) == later
+
+
+def test_prompts_decide_the_identity(artifact_copy: Path) -> None:
+    without = open_artifact(artifact_copy)
+    empty = dataclasses.replace(without, prompts={"query": "", "document": ""})
+    prompts = dataclasses.replace(without, prompts={"query": "q: ", "document": ""})
+    by_default = dataclasses.replace(prompts, default_prompt_name="query")
+    assert empty.identity == without.identity
+    assert empty.model == without.model
+    assert len({each.identity for each in (without, prompts, by_default)}) == 3
+    assert len({each.model for each in (without, prompts, by_default)}) == 3
 
 
 def test_a_source_of_max_tokens_that_is_no_text(artifact_copy: Path) -> None:
@@ -138,7 +177,7 @@ def test_a_source_of_max_tokens_that_is_no_text(artifact_copy: Path) -> None:
         open_artifact(artifact_copy)
 
 
-_OPTIONAL = ("parity", "quality", "verified", "max_tokens_source")
+_OPTIONAL = ("parity", "quality", "verified", "max_tokens_source", "output_range")
 
 
 @pytest.mark.parametrize("name", [f for f in FIELDS if f not in ("digest", *_OPTIONAL)])
@@ -240,9 +279,9 @@ def test_manifest_nested_to_the_very_limit(artifact_copy: Path) -> None:
 
 
 def test_newer_format(artifact_copy: Path) -> None:
-    write_manifest(artifact_copy, {**read_json(artifact_copy), "format": FORMAT + 1})
+    write_manifest(artifact_copy, {**read_json(artifact_copy), "format": FORMATS[-1] + 1})
     with pytest.raises(
-        FormatVersionError, match=f"format {FORMAT + 1}, .* reads format {FORMAT}; upgrade simcse-engine"
+        FormatVersionError, match=f"format {FORMATS[-1] + 1}, .* reads formats 3 to 4; upgrade simcse-engine"
     ):
         Encoder(artifact_copy)
     write_manifest(artifact_copy, {"format": 99, "what": "nobody knows yet"})
@@ -253,7 +292,7 @@ def test_newer_format(artifact_copy: Path) -> None:
 @pytest.mark.parametrize("number", [1, 0, -1])
 def test_older_format(artifact_copy: Path, number: int) -> None:
     write_manifest(artifact_copy, {**read_json(artifact_copy), "format": number})
-    with pytest.raises(FormatVersionError, match=f"format {number}, .* reads format {FORMAT}; export again"):
+    with pytest.raises(FormatVersionError, match=f"format {number}, .* reads formats 3 to 4; export again"):
         Encoder(artifact_copy)
 
 

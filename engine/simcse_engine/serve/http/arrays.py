@@ -1,4 +1,4 @@
-"""Vectors as clients ask for them: JSON, base64, npy; cut to fewer dimensions."""
+"""Vectors as clients ask for them: JSON, base64, npy; and their cosines."""
 
 import asyncio
 import binascii
@@ -73,19 +73,6 @@ def listed(items: Sequence[bytes], before: bytes = b"", after: bytes = b"") -> b
     joined = [before + b"[" + first, *others]
     joined[-1] += b"]" + after
     return b",".join(joined)
-
-
-def cut(vectors: NDArray[np.float32], dimensions: int, *, normalized: bool) -> NDArray[np.float32]:
-    """The first ``dimensions`` of vectors [n, d], at unit length again where they had it."""
-    shorter = vectors[:, :dimensions]
-    return unit(shorter) if normalized else shorter
-
-
-def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors [n, d] at unit length; a vector of zeros stays so."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
-    return unit
 
 
 def cosines(vector: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

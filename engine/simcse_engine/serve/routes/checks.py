@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..http.arrays import cut, unit
+from ...forms import cut, unit
 from ..http.problems import Problem
 from ..openapi import LIMIT
 from ..service import Service

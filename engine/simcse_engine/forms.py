@@ -1,0 +1,103 @@
+"""Forms of vectors: how many numbers each has, and of which type; sentence-transformers' truncate_dim and precision."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .artifact.manifest import Manifest
+from .errors import InputValueError
+from .inputs import checked_choice, checked_count
+from .wording import argument
+
+DType = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
+
+# In NumPy. The bits of "binary" and "ubinary" are packed, eight to a number; those of "binary" count as signed.
+_NUMPY = {"binary": np.dtype(np.int8), "ubinary": np.dtype(np.uint8)}
+_BITS = tuple(_NUMPY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorForm:
+    """What is made of each vector: it depends on the vector and the artifact alone, not on the vector's company.
+
+    Attributes:
+        dimensions: how many of the vector's first numbers are kept.
+        dtype: their type. "int8" is round(127 · x / r), from -127 to 127, so that cosines and inner products of such
+            vectors are those of floats; "uint8" is 128 more. r is the artifact's `Manifest.output_range` times
+            √(dimension / dimensions), by which numbers grow where vectors are cut. "binary" and "ubinary" have a bit
+            for each number, 1 if it is positive, packed as by `numpy.packbits`.
+        normalized: whether vectors have unit length, again after a cut.
+        full: how many numbers the vectors have before that.
+        limit: r of int8; None for other types.
+    """
+
+    dimensions: int
+    dtype: DType
+    normalized: bool
+    full: int
+    limit: float | None
+
+    @classmethod
+    def of(cls, manifest: Manifest, dimensions: int | None = None, dtype: DType = "float32") -> Self:
+        """Check what a caller asks for; None for all dimensions.
+
+        Raises:
+            InputTypeError, InputValueError: more dimensions than there are, an unknown type, or 8-bit numbers of an
+                artifact whose export did not measure their range.
+        """
+        full = manifest.dimension
+        count = checked_count("dimensions", dimensions, full)
+        if count > full:
+            raise InputValueError(argument("dimensions", count), f": the vectors have {full}, and can only be cut")
+        checked_choice("dtype", dtype, DType)
+        limit = None
+        if dtype in ("int8", "uint8"):
+            if manifest.output_range is None:
+                raise InputValueError(
+                    argument("dtype", dtype), ": the artifact does not state its vectors' range; export it again"
+                )
+            limit = manifest.output_range * math.sqrt(full / count)
+        return cls(dimensions=count, dtype=dtype, normalized=manifest.normalized, full=full, limit=limit)
+
+    @property
+    def plain(self) -> bool:
+        """Whether vectors stay what the artifact gives."""
+        return self.dtype == "float32" and self.dimensions == self.full
+
+    @property
+    def columns(self) -> int:
+        """Numbers of each result, as it is stored."""
+        return -(-self.dimensions // 8) if self.dtype in _BITS else self.dimensions
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The type of the numbers, as they are stored."""
+        return _NUMPY.get(self.dtype) or np.dtype(self.dtype)
+
+    def apply(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
+        """Convert float32 [n, full], an artifact's vectors: `numpy` [n, columns]."""
+        if self.dimensions < self.full:
+            vectors = cut(vectors, self.dimensions, normalized=self.normalized)
+        if self.dtype in _BITS:
+            return np.packbits(vectors > 0, axis=1).view(self.numpy)
+        if self.limit is None:
+            return vectors.astype(self.numpy, copy=False)
+        whole = np.clip(np.rint(vectors * np.float32(127 / self.limit)), -127, 127)
+        numbers: NDArray[Any] = (whole + 128 if self.dtype == "uint8" else whole).astype(self.numpy)
+        return numbers
+
+
+def cut(vectors: NDArray[np.float32], dimensions: int, *, normalized: bool) -> NDArray[np.float32]:
+    """The first ``dimensions`` of vectors [n, d], at unit length again where they had it."""
+    shorter = vectors[:, :dimensions]
+    return unit(shorter) if normalized else shorter
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors [n, d] at unit length; a vector of zeros stays so."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+    return unit

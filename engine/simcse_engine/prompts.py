@@ -1,0 +1,61 @@
+"""Prompts: what is put before texts, as sentence-transformers does it; an artifact has those of its checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .errors import InputTypeError, InputValueError
+from .inputs import check_texts
+from .wording import Wording, argument
+
+# The names that are looked for, in this order, for queries and for the documents they look for.
+QUERY, DOCUMENT = ("query",), ("document", "passage", "corpus")
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts of an artifact, by name.
+
+    Attributes:
+        by_name: each prompt; an empty one puts nothing before a text.
+        default: the name of the one for texts of no stated kind; None for none.
+    """
+
+    by_name: Mapping[str, str]
+    default: str | None = None
+
+    def choose(self, name: str | None, prompt: str | None, kind: Sequence[str] = ()) -> str:
+        """The prompt to put before texts; "" for none.
+
+        Args:
+            name: one of those here.
+            prompt: the prompt itself, whatever the artifact has.
+            kind: the names for the kind of texts, `QUERY` or `DOCUMENT`: without ``name`` and ``prompt``, the first
+                that is here decides, and else the default.
+
+        Raises:
+            InputTypeError: ``prompt`` is no `str`.
+            InputValueError: no such prompt, two prompts, or one with a lone surrogate.
+        """
+        if prompt is not None:
+            if name is not None:
+                raise InputValueError("both ", _NAME, " and ", _PROMPT, " are given; choose one")
+            return _checked(prompt)
+        if name is None:
+            name = next((each for each in kind if each in self.by_name), self.default)
+            return "" if name is None else self.by_name[name]
+        if not isinstance(name, str):
+            raise InputTypeError(argument("prompt_name", name), ": expected a str")
+        if name not in self.by_name:
+            known = ", ".join(map(repr, self.by_name)) or "none"
+            raise InputValueError(argument("prompt_name", name), f": this artifact's prompts are {known}")
+        return self.by_name[name]
+
+
+_NAME, _PROMPT = Wording("prompt_name", "--prompt-name"), Wording("prompt", "--prompt")
+
+
+def _checked(prompt: object) -> str:
+    if not isinstance(prompt, str):
+        raise InputTypeError(argument("prompt", prompt), ": expected a str")
+    check_texts([prompt])
+    return prompt
