@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,16 @@ TINY = SearchLimits(exact_rows=8, extend_rows=4, save_share=0.2, max_candidates=
 POOL = unit_vectors(40, 11)
 KEYS = st.integers(0, 15) | st.sampled_from([2**63, 2**63 + 9])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-METADATA = st.none() | st.fixed_dictionaries({"n": st.integers(0, 5)}, optional={"s": TEXTS})
+TAGS = st.lists(st.integers(0, 2) | st.sampled_from(["a", "\0"]), max_size=3)
+METADATA = st.none() | st.fixed_dictionaries({"n": st.integers(0, 5)}, optional={"s": TEXTS, "tags": TAGS})
+# Filters, each with its meaning.
+FILTERS: list[tuple[dict | None, Callable[[dict], bool]]] = [
+    (None, lambda _: True),
+    ({"n": {"$nin": [0, 3]}}, lambda metadata: metadata.get("n") not in (0, 3)),
+    ({"s": {"$exists": False}}, lambda metadata: "s" not in metadata),
+    ({"tags": {"$contains": "a"}}, lambda metadata: "a" in metadata.get("tags", [])),
+    *(({"n": {"$gte": least}}, lambda metadata, least=least: metadata.get("n", -1) >= least) for least in range(7)),
+]
 
 
 class IndexMachine(RuleBasedStateMachine):
@@ -81,12 +91,19 @@ class IndexMachine(RuleBasedStateMachine):
         picked=st.lists(st.integers(0, len(POOL) - 1), min_size=1, max_size=5),
         k=st.integers(1, 30),
         threshold=st.none() | st.floats(-1, 1),
-        least=st.none() | st.integers(0, 6),
+        which=st.sampled_from(FILTERS),
         exact=st.sampled_from([None, True]),
     )
-    def search(self, picked: list[int], k: int, threshold: float | None, least: int | None, exact: bool | None) -> None:
-        where = None if least is None else {"n": {"$gte": least}}
-        expected = [self.expected(POOL[i], k, threshold, least) for i in picked]
+    def search(
+        self,
+        picked: list[int],
+        k: int,
+        threshold: float | None,
+        which: tuple[dict | None, Callable[[dict], bool]],
+        exact: bool | None,
+    ) -> None:
+        where, passes = which
+        expected = [self.expected(POOL[i], k, threshold, passes) for i in picked]
         for index in (self.index, self.reader):
             hits_by_query = index.search(POOL[picked], k, threshold=threshold, where=where, exact=exact)
             if exact:
@@ -97,13 +114,15 @@ class IndexMachine(RuleBasedStateMachine):
                 assert scores == [[hit.score for hit in hits] for hits in expected]
                 assert all(self.model[hit.key][:2] == hit[2:] for hits in hits_by_query for hit in hits)
 
-    def expected(self, query: np.ndarray, k: int, threshold: float | None, least: int | None) -> list[Hit]:
+    def expected(
+        self, query: np.ndarray, k: int, threshold: float | None, passes: Callable[[dict], bool]
+    ) -> list[Hit]:
         hits = []
         for key, (text, metadata, vector) in self.model.items():
             left, right = query.astype(np.float64), vector.astype(np.float64)
             score = float(np.float32(left @ right / np.sqrt((left @ left) * (right @ right))))
             below = threshold is not None and score < np.float32(threshold)
-            if not below and (least is None or (metadata or {}).get("n", -1) >= least):
+            if not below and passes(metadata or {}):
                 hits.append(Hit(key, score, text, metadata))
         return sorted(hits, key=lambda hit: (-hit.score, hit.key))[:k]
 

@@ -7,10 +7,15 @@ if TYPE_CHECKING:
     import sqlite3
 
 
+_ABSENT = object()
+
+
 def add_functions(connection: "sqlite3.Connection") -> None:
     """Let a connection evaluate a `simcse_engine.index.storage.where.Condition`."""
     connection.create_function("exact_text", 2, exact_text, deterministic=True)
     connection.create_function("exact_order", 3, exact_order, deterministic=True)
+    connection.create_function("exact_contains", 3, exact_contains, deterministic=True)
+    connection.create_function("exact_exists", 2, exact_exists, deterministic=True)
 
 
 def exact_text(metadata: str, path: str) -> str:
@@ -34,9 +39,33 @@ def exact_order(metadata: str, path: str, operand: str) -> int | None:
     return int(value > other) - int(value < other)
 
 
-def _value_at(metadata: str, path: str) -> Any:
+def exact_contains(metadata: str, path: str, operand: str) -> bool:
+    """Whether a field is a list with a member that equals the operand, which is JSON, or a string that has it in it.
+
+    >>> exact_contains('{"tags": ["new", 5.0]}', '$."tags"', "5")
+    True
+    """
+    value, other = _value_at(metadata, path), json.loads(operand)
+    if isinstance(value, str):
+        return isinstance(other, str) and other in value
+    # To Python, true is 1.
+    return isinstance(value, list) and any(
+        member == other and isinstance(member, bool) == isinstance(other, bool) for member in value
+    )
+
+
+def exact_exists(metadata: str, path: str) -> bool:
+    """Whether a field is there, be it null.
+
+    >>> exact_exists('{"a": {"b": null}}', '$."a"."b"')
+    True
+    """
+    return _value_at(metadata, path, absent=_ABSENT) is not _ABSENT
+
+
+def _value_at(metadata: str, path: str, absent: object = None) -> Any:
     value = json.loads(metadata)
     # No name in a path has a quote in it.
     for name in path[3:-1].split('"."'):
-        value = value.get(name) if isinstance(value, dict) else None
+        value = value.get(name, absent) if isinstance(value, dict) else absent
     return value

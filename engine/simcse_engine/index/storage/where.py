@@ -23,6 +23,7 @@ _FEW = 3
 # What filters are made of, as Python and as JSON call it.
 _FIELDS = Wording("a dict of fields", "an object of fields")
 _SCALAR = Wording("a str, number, bool or None", "a string, number, true, false or null")
+_BOOL = Wording("a bool", "true or false")
 _ORDERED = Wording("a number or a str", "a number or a string")
 _ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _COLUMN = "metadata"
@@ -56,10 +57,12 @@ def compile_where(where: Mapping[str, Any]) -> Condition:
     Args:
         where: fields and what they must be; all conditions must hold. ``"lang": "en"`` is short for
             ``"lang": {"$eq": "en"}``. A dot leads into an object: ``"source.year"``. Of a field: ``$eq``, ``$ne``,
-            ``$gt``, ``$gte``, ``$lt``, ``$lte``, ``$in`` (a list) and ``$not`` (around any of these). Of whole filters:
-            ``$and``, ``$or`` (lists of filters) and ``$not`` (a filter). A field that is absent is null. Numbers
+            ``$gt``, ``$gte``, ``$lt``, ``$lte``, ``$in`` and ``$nin`` (a list), ``$contains``, ``$exists`` (true or
+            false) and ``$not`` (around any of these). Of whole filters: ``$and``, ``$or`` (lists of filters) and
+            ``$not`` (a filter). A field that is absent is null, and only ``$exists`` tells them apart. Numbers
             compare with numbers and strings with strings (by code point); anything else they are unequal, and neither
-            greater nor less. ``true`` is not 1.
+            greater nor less. ``true`` is not 1. A list contains what equals one of its members, a string its
+            substrings, and anything else nothing.
 
     Raises:
         InputTypeError: ``where``, or the operand of an operator, is of the wrong type.
@@ -116,10 +119,16 @@ class _Compiler:
                 parts.append(self._equals(path, operator, [value]))
             elif operator == "$ne":
                 parts.append(f"NOT {self._equals(path, operator, [value])}")
+            elif operator == "$nin":
+                parts.append(f"NOT {self._equals(path, operator, _checked_list(operator, value))}")
+            elif operator == "$contains":
+                parts.append(self._contains(path, operator, value))
+            elif operator == "$exists":
+                parts.append(self._exists(path, operator, value))
             elif operator in _ORDER:
                 parts.append(self._order(path, operator, value))
             else:
-                known = ", ".join(["$eq", "$ne", *_ORDER, "$in", "$not"])
+                known = ", ".join(["$eq", "$ne", *_ORDER, "$in", "$nin", "$contains", "$exists", "$not"])
                 raise InputValueError(f"{operator!r:.40} is no operator on a field; {known} are")
         return self._joined(parts, " AND ", empty=True)
 
@@ -168,6 +177,29 @@ class _Compiler:
             f"WHEN {kind} NOT IN ('integer', 'real') THEN 0 WHEN {meets} THEN 1 "
             f"WHEN typeof({found}) = 'integer' THEN {found} {sign} {whole} ELSE {exactly} END"
         )
+
+    def _contains(self, path: str, operator: str, value: object) -> str:
+        """That a field is a list with ``value`` in it, or a string with it in it.
+
+        Either way, what ``value`` is written as stands in the metadata; only where it does, Python looks closer.
+        """
+        self._count()
+        operand = _checked_scalar(operator, value)
+        texts = [text[1:-1] if isinstance(operand, str) else text for text in _equal_texts(operator, operand)]
+        written = " OR ".join(f"instr({_COLUMN}, {text})" for text in self._bound(*texts))
+        field, exact = self._bound(path, _as_json(operator, operand))
+        return f"CASE WHEN {written} THEN exact_contains({_COLUMN}, {field}, {exact}) ELSE 0 END"
+
+    def _exists(self, path: str, operator: str, value: object) -> str:
+        """That a field is there, be it null, or that it is not."""
+        self._count()
+        wanted = python_value(value)
+        if not isinstance(wanted, bool):
+            raise InputTypeError(f"{operator} is given ", kind_of(wanted), "; expected ", _BOOL)
+        (field,) = self._bound(path)
+        there = f"json_type({_COLUMN}, {field}) IS NOT NULL"
+        there = f"CASE WHEN {_HOLDS_NUL} THEN exact_exists({_COLUMN}, {field}) ELSE {there} END"
+        return f"({there} = {int(wanted)})"
 
     def _joined(self, parts: list[str], by: str, *, empty: bool) -> str:
         if parts:

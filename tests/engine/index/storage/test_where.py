@@ -82,7 +82,24 @@ EVERY = list(range(len(ROWS)))
         ({"$or": []}, []),
         ({"$and": []}, EVERY),
         ({"source.year": 1999}, [7]),
-        ({"source.year": {"$exists": 1}}, InputValueError),
+        ({"source.year": {"$regex": "1"}}, InputValueError),
+        ({"year": {"$nin": [2020, "2020", None, True]}}, [3, 7, 9]),
+        ({"year": {"$nin": []}}, EVERY),
+        ({"lang": {"$nin": ["en", "de"]}}, [0, 1, 4, 5, 6, 7, 8, 9]),
+        ({"year": {"$exists": True}}, [2, 3, 4, 5, 6, 7, 9]),
+        ({"year": {"$exists": False}}, [0, 1, 8]),
+        ({"source.year": {"$exists": True}}, [7]),
+        ({"source.no": {"$exists": False}, "source": {"$exists": True}}, [7, 8]),
+        ({"year": {"$exists": True, "$ne": None}}, [2, 3, 4, 6, 7, 9]),
+        ({"year": {"$contains": 2020}}, [7]),
+        ({"year": {"$contains": 2020.0}}, [7]),
+        ({"year": {"$contains": "2020"}}, [4]),
+        ({"year": {"$contains": "02"}}, [4]),
+        ({"year": {"$contains": True}}, []),
+        ({"year": {"$not": {"$contains": "20"}}}, [i for i in EVERY if i != 4]),
+        ({"lang": {"$contains": "e"}}, [2, 3]),
+        ({"lang": {"$contains": ""}}, [2, 3, 5, 9]),
+        ({"source.name": {"$contains": "."}}, [7]),
         ({"año": "ñ"}, [8]),
         ({"source": 5}, [8]),
         ({"no such": {"$gte": 0}}, []),
@@ -113,6 +130,15 @@ def test_meaning(where: object, expected: object) -> None:
         ({"year": {"$in": "abc"}}, InputTypeError, "expected a list"),
         ({"year": {"$in": [[1]]}}, InputTypeError, r"\$in is given list"),
         ({"year": {"$in": [0] * 10_001}}, InputValueError, "at most 10000"),
+        ({"year": {"$nin": 5}}, InputTypeError, r"\$nin is given int; expected a list"),
+        ({"year": {"$nin": [0] * 10_001}}, InputValueError, r"\$nin has 10001 values; at most 10000"),
+        ({"year": {"$exists": 1}}, InputTypeError, r"\$exists is given int; expected a bool"),
+        ({"year": {"$exists": None}}, InputTypeError, r"\$exists is given NoneType; expected a bool"),
+        ({"tags": {"$contains": ["a"]}}, InputTypeError, r"\$contains is given list; expected a str, number"),
+        ({"tags": {"$contains": float("nan")}}, InputValueError, "no JSON"),
+        ({"tags": {"$contains": "\ud800"}}, InputValueError, "lone surrogate"),
+        ({"$or": [{"a": {"$contains": 1}}] * 501}, InputValueError, "more than 500"),
+        ({"$or": [{"a": {"$exists": True}}] * 501}, InputValueError, "more than 500"),
         ({"year": [1]}, InputTypeError, r"\$eq is given list"),
         ({"year": {"$gt": None}}, InputTypeError, "a number or a str"),
         ({"year": {"$gt": True}}, InputTypeError, "a number or a str"),
@@ -184,6 +210,10 @@ READ_OTHERWISE: list[tuple[list[dict[str, Any]], dict[str, Any], list[int]]] = [
     ([{"d": 2**64}, {"d": 2.0**64}, {"d": 2**64 + 1}], {"d": 2**64}, [0, 1]),
     ([{"a\0b": 1}, {"a": 1}, {"a\0b": 1, "a": 2}], {"a": 1}, [1]),
     ([{"a\0b": 1}, {"a": 1}, {"a\0b": 1, "a": 2}], {"a": {"$gte": 1}}, [1, 2]),
+    ([{"a\0b": None}, {"a": None}, {"a\0b": 1, "a": 2}], {"a": {"$exists": True}}, [1, 2]),
+    ([{"z": ["a\0b", 2**63 + 1]}, {"z": ["a"]}, {"z": [2**63 + 2]}], {"z": {"$contains": 2**63 + 1}}, [0]),
+    ([{"z": ["a\0b"]}, {"z": ["a"]}, {"z": "a\0b"}], {"z": {"$contains": "a\0b"}}, [0, 2]),
+    ([{"z": ["a\0b"]}, {"z": ["a"]}, {"z": "a\0b"}], {"z": {"$contains": "a"}}, [1, 2]),
     # SQLite 3.46 reads the second as the first.
     ([{"f": 1.1386688403772069e122}, {"f": 1.138668840377207e122}], {"f": 1.138668840377207e122}, [1]),
     ([{"f": 1.1386688403772069e122}, {"f": 1.138668840377207e122}], {"f": {"$gt": 1.1386688403772069e122}}, [1]),
@@ -267,6 +297,19 @@ def ordered(value: Any, operand: Any, operator: str) -> bool:
     ]
 
 
+def contains(value: Any, operand: object) -> bool:
+    if isinstance(value, str):
+        return isinstance(operand, str) and operand in value
+    return isinstance(value, list) and any(equal(member, operand) for member in value)
+
+
+def is_there(row: Any, field: str) -> bool:
+    *path, last = field.split(".")
+    for name in path:
+        row = row.get(name) if isinstance(row, dict) else None
+    return isinstance(row, dict) and last in row
+
+
 @settings(max_examples=500)
 @given(rows=st.lists(st.dictionaries(NAMES, VALUES, max_size=3), max_size=6), field=FIELDS, data=st.data())
 def test_against_python(rows: list[dict[str, Any]], field: str, data: st.DataObject) -> None:
@@ -279,7 +322,26 @@ def test_against_python(rows: list[dict[str, Any]], field: str, data: st.DataObj
     assert matching({field: {"$ne": value}}, rows) == [i for i, v in enumerate(values) if not equal(v, value)]
     expected = [i for i, v in enumerate(values) if any(equal(v, other) for other in others)]
     assert matching({field: {"$in": others}}, rows) == expected
+    assert matching({field: {"$nin": others}}, rows) == [i for i in range(len(rows)) if i not in expected]
+    there = [i for i, row in enumerate(rows) if is_there(row, field)]
+    assert matching({field: {"$exists": True}}, rows) == there
+    assert matching({field: {"$exists": False}}, rows) == [i for i in range(len(rows)) if i not in there]
     if value is not None and not isinstance(value, bool):
         for operator in ("$gt", "$gte", "$lt", "$lte"):
             expected = [i for i, v in enumerate(values) if ordered(v, value, operator)]
             assert matching({field: {operator: value}}, rows) == expected
+
+
+@settings(max_examples=300)
+@given(rows=st.lists(st.dictionaries(NAMES, VALUES, max_size=3), max_size=6), field=FIELDS, data=st.data())
+def test_contains_against_python(rows: list[dict[str, Any]], field: str, data: st.DataObject) -> None:
+    values = [value_at(row, field) for row in rows]
+    inside = [
+        part
+        for value in values
+        if isinstance(value, list | str)
+        for part in (value if isinstance(value, list) else [value[:2], value[1:2]])
+        if not isinstance(part, list | dict)
+    ]
+    value = data.draw(st.sampled_from(inside) | SCALARS if inside else SCALARS)
+    assert matching({field: {"$contains": value}}, rows) == [i for i, v in enumerate(values) if contains(v, value)]
