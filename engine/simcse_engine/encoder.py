@@ -87,7 +87,7 @@ class Encoder(ForkAware):
         Args:
             artifact: its folder, or a hub id ``user/name[@revision]`` (see `simcse_engine.artifact.hub.locate`).
             device: "cpu", "cuda" or "cuda:N"; None for the artifact's target. A device that cannot run it raises.
-            threads: threads to keep busy; None for as many as affinity and the cgroup quota allow.
+            threads: threads to keep busy; None for as many as affinity, the cgroup quota and OMP_NUM_THREADS allow.
             truncate: what to do with texts longer than ``max_tokens``: "warn" (cut, and count them in a
                 `TruncationWarning`), "error" (raise `TruncationError`) or "silent" (cut).
             max_tokens: a lower limit than the artifact's.

@@ -66,6 +66,7 @@ class Facts:
     kernels_error: str = ""
     affinity: int = 1  # number of CPUs that the scheduler lets this process run on
     quota: float | None = None  # number of CPUs that its cgroups allow; None where unlimited
+    omp_threads: int | None = None  # those that OMP_NUM_THREADS asks for; None where it states no number
     threads: int = 1  # those of an encoder by default
     unknown: Sequence[str] = ()  # questions that failed, and why
 
@@ -124,6 +125,7 @@ def collect_facts() -> Facts:
         kernels_error=our_kernels.get("error", ""),
         affinity=ask(1, cpu.affinity),
         quota=ask(None, cpu.cgroup_quota),
+        omp_threads=ask(None, cpu.omp_threads),
         threads=ask(1, cpu.usable_cpus),
         unknown=tuple(unknown),
     )

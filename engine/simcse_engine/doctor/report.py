@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .._version import __version__
+from ..machine.cpu import THREADS_VARIABLE
 from .facts import Facts, collect_facts
 from .rules import Finding, judge
 
@@ -34,6 +35,7 @@ class Report:
         """The report for people, without a newline at the end."""
         facts = self.facts
         quota = "no cgroup quota" if facts.quota is None else f"a cgroup quota of {facts.quota:g} CPUs"
+        asked = "" if facts.omp_threads is None else f", {THREADS_VARIABLE} {facts.omp_threads}"
         rows = [
             ("simcse-engine", f"{__version__} in {facts.prefix}"),
             ("Python", f"{facts.python} on {facts.platform}"),
@@ -47,7 +49,7 @@ class Report:
             *((name, version or "does not load") for name, version in facts.compilers.items()),
             ("CPU", f"{facts.cpu} ({facts.architecture}): {', '.join(facts.features) or 'features unknown'}"),
             ("kernels", _kernels(facts)),
-            ("threads", f"{facts.threads}, from {facts.affinity} CPUs by affinity and {quota}"),
+            ("threads", f"{facts.threads}, from {facts.affinity} CPUs by affinity{asked} and {quota}"),
         ]
         lines = [f"{name:<14}{text}" for name, text in rows if text]
         lines.append("")

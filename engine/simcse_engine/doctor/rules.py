@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ..machine.cpu import THREADS_VARIABLE
 from ..session.kernels import LEAST_FEATURES, REINSTALL, UNTRIED, VARIABLE
 from ..session.tensorrt.libraries import INSTALL_RTX, INSTALL_TENSORRT, TENSORRT
 from ..session.tensorrt.plans import runs_rtx
@@ -174,6 +175,11 @@ def _kernels(facts: Facts) -> Iterator[Finding]:
 
 def _threads(facts: Facts) -> Iterator[Finding]:
     threads = "1 thread" if facts.threads == 1 else f"{facts.threads} threads"
+    allowed = facts.affinity if facts.quota is None else min(facts.affinity, facts.quota)
+    if facts.omp_threads is not None and facts.omp_threads < allowed:
+        found = f"{THREADS_VARIABLE} is {facts.omp_threads}, and {allowed:g} CPUs are allowed: encoders use {threads}"
+        yield Finding("advice", found, f"nothing if that is this process's share; else unset {THREADS_VARIABLE}")
+        return
     if facts.quota is None or facts.quota >= facts.affinity:
         yield Finding("ok", f"an encoder uses {threads}, one for each CPU of this process")
         return

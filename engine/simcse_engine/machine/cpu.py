@@ -1,4 +1,4 @@
-"""What this process may use of the machine: CPUs by affinity and cgroup quota, and the CPU's features."""
+"""What this process may use of the machine: CPUs by affinity, cgroup quota and `OMP_NUM_THREADS`, and their features."""
 
 import math
 import os
@@ -6,6 +6,9 @@ import platform
 from pathlib import Path
 
 from .cgroups import ROOT, group_folders
+
+# How frameworks give a process its share of a machine: Ray sets it to an actor's num_cpus, torchrun to 1.
+THREADS_VARIABLE = "OMP_NUM_THREADS"
 
 # Instructions that decide speed here: int8 dot products, wide vectors, bf16 matrix products.
 _FEATURES = {
@@ -26,13 +29,14 @@ _FEATURES = {
 
 
 def usable_cpus() -> int:
-    """How many threads this process can keep busy: its affinity, or its cgroup quota where that is less; at least 1.
+    """How many threads this process may keep busy: the least of affinity, cgroup quota and `omp_threads`; at least 1.
 
     A quota of 1.5 CPUs counts as 1: a second thread would be stopped for half of each period, and a run waits for
     its slowest thread.
     """
-    quota = cgroup_quota()
-    return max(1, affinity() if quota is None else min(affinity(), math.floor(quota)))
+    quota, threads = cgroup_quota(), omp_threads()
+    limits = [affinity(), *([] if quota is None else [math.floor(quota)]), *([] if threads is None else [threads])]
+    return max(1, min(limits))
 
 
 def affinity() -> int:
@@ -40,6 +44,12 @@ def affinity() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def omp_threads() -> int | None:
+    """The threads that OMP_NUM_THREADS asks for, the first of a list such as "4,2"; None where it states no number."""
+    first = os.environ.get(THREADS_VARIABLE, "").split(",")[0].strip()
+    return int(first) if first.isascii() and first.isdecimal() and int(first) >= 1 else None
 
 
 def cgroup_quota(root: Path = ROOT) -> float | None:

@@ -38,6 +38,7 @@ def test_this_machine() -> None:
     assert list(facts_here.features) == cpu.features()
     assert facts_here.affinity == cpu.affinity()
     assert facts_here.quota == cpu.cgroup_quota()
+    assert facts_here.omp_threads == cpu.omp_threads()
     assert facts_here.threads == cpu.usable_cpus()
     assert report.findings == judge(facts_here)
     content = report.to_json()

@@ -20,6 +20,7 @@ def test_the_text_shows_every_fact() -> None:
         prefix="/env",
         cpu="A fine CPU",
         quota=3.5,
+        omp_threads=3,
         threads=3,
         providers={"CPUExecutionProvider": None, "CUDAExecutionProvider": "no driver"},
         runtime_cuda="13.0",
@@ -31,6 +32,7 @@ def test_the_text_shows_every_fact() -> None:
     text = Report(facts=shown, findings=()).render()
     for words in (
         *("Plan 9", "3.99", "/env", "A fine CPU", "x86_64", "avx2, avx512, avx512_vnni", "3.5 CPUs", "4 CPUs"),
+        "OMP_NUM_THREADS 3",
         *(
             "numpy 2.0",
             "pyarrow not installed",

@@ -62,6 +62,7 @@ def not_ok(**differences: Any) -> list[Finding]:
         pytest.param({"features": ("avx2", "avx_vnni")}, id="VNNI without AVX512"),
         pytest.param({**NO_KERNELS, "features": ("neon", "avx_vnni")}, id="a CPU that no kernels are for"),
         pytest.param({"quota": 4.0}, id="a quota that takes nothing away"),
+        pytest.param({"omp_threads": 4}, id="as many threads in the environment"),
         pytest.param({"builds": {}}, id="a runtime that no package manager knows"),
     ],
 )
@@ -207,6 +208,20 @@ def test_what_is_fine_is_said_without_advice(differences: dict[str, Any]) -> Non
             ["quota (0.5 CPUs)"],
             ["to 1 at least"],
             id="quota below the only CPU",
+        ),
+        pytest.param(
+            {"omp_threads": 2, "threads": 2},
+            "advice",
+            ["OMP_NUM_THREADS is 2", "4 CPUs", "2 threads"],
+            ["unset OMP_NUM_THREADS"],
+            id="a lower number of threads in the environment",
+        ),
+        pytest.param(
+            {"omp_threads": 1, "quota": 2.5, "threads": 1},
+            "advice",
+            ["OMP_NUM_THREADS is 1", "2.5 CPUs", "1 thread"],
+            ["unset OMP_NUM_THREADS"],
+            id="fewer threads than the quota",
         ),
         pytest.param(
             {**NO_KERNELS, "kernels_error": "they were not built"},

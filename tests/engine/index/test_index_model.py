@@ -114,9 +114,7 @@ class IndexMachine(RuleBasedStateMachine):
                 assert scores == [[hit.score for hit in hits] for hits in expected]
                 assert all(self.model[hit.key][:2] == hit[2:] for hits in hits_by_query for hit in hits)
 
-    def expected(
-        self, query: np.ndarray, k: int, threshold: float | None, passes: Callable[[dict], bool]
-    ) -> list[Hit]:
+    def expected(self, query: np.ndarray, k: int, threshold: float | None, passes: Callable[[dict], bool]) -> list[Hit]:
         hits = []
         for key, (text, metadata, vector) in self.model.items():
             left, right = query.astype(np.float64), vector.astype(np.float64)

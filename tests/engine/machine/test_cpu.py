@@ -105,6 +105,21 @@ def test_threads_follow_the_smaller_of_affinity_and_quota(
 ) -> None:
     monkeypatch.setattr(cpu, "affinity", lambda: 4)
     monkeypatch.setattr(cpu, "cgroup_quota", lambda: quota)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert cpu.usable_cpus() == threads
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads"),
+    [("2", 2), ("1", 1), ("3", 3), ("9", 3), (" 2 ", 2), ("2,4", 2), ("9,1", 3)]
+    + [(nonsense, 3) for nonsense in ("", "0", "-1", "two", "1.5", "²", ",2", "0,2")],
+)
+def test_threads_follow_the_environment_where_it_is_lower(
+    monkeypatch: pytest.MonkeyPatch, asked: str, threads: int
+) -> None:
+    monkeypatch.setattr(cpu, "affinity", lambda: 4)
+    monkeypatch.setattr(cpu, "cgroup_quota", lambda: 3.5)
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert cpu.usable_cpus() == threads
 
 
