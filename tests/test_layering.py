@@ -230,6 +230,14 @@ def test_one_file_of_export_reads_the_compiler_of_tensorrt_for_rtx() -> None:
     assert [path.name for path in files(EXPORT) if "tensorrt_rtx_bindings" in tops(path)] == ["rtx.py"]
 
 
+def test_one_file_of_export_reads_optimum_and_only_where_a_model_needs_it() -> None:
+    statements = [
+        (path.name, node) for path in files(EXPORT) for name, node in imports(path) if name.split(".")[0] == "optimum"
+    ]
+    assert {name for name, _ in statements} == {"optimum.py"}
+    assert all(node.col_offset > 0 for _, node in statements), "an import at the top needs the extra for every model"
+
+
 @pytest.mark.parametrize("path", files(ENGINE) + files(EXPORT), ids=lambda path: path.name)
 def test_nobody_imports_tests_or_benchmarks(path: Path) -> None:
     assert not tops(path) & {"tests", "benchmarks", "support", "pytest", "hypothesis", "conftest"}

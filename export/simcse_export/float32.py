@@ -32,7 +32,7 @@ from .graph.operators import DOMAIN
 from .graph.optimum import author_through_optimum
 from .texts.check import check_texts
 
-_STATED_VERSIONS = ("simcse-engine", "onnx", "torch", "transformers", "optimum-onnx", "tokenizers")
+_STATED_VERSIONS = ("simcse-engine", "onnx", "torch", "transformers", "tokenizers")
 
 # Keys of a config that say nothing about the model itself.
 _INCIDENTAL = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
@@ -124,6 +124,7 @@ def verify_float32(
 
     The range of its vectors is that of ``sentences``.
     """
+    stated = (*_STATED_VERSIONS, *(["optimum-onnx"] if architecture["graph"] == "optimum" else []))
     manifest = Manifest.describe(
         folder,
         source=Source(id=model.checkpoint.id, revision=model.checkpoint.revision, digest=digest),
@@ -138,7 +139,7 @@ def verify_float32(
         max_batch=None,
         layout=Ragged.name,
         padding_id=None,
-        versions={name: version(name) for name in _STATED_VERSIONS},
+        versions={name: version(name) for name in stated},
     )
     manifest.write(folder)
     with both_ways(lambda: Encoder(folder)) as encoders:

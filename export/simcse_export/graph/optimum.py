@@ -4,15 +4,17 @@ optimum's graph takes a padded grid and a mask, so padding is computed here; bat
 """
 
 import tempfile
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import compose
-from optimum.exporters.onnx import export as optimum_export
-from optimum.exporters.tasks import TasksManager
+from packaging.requirements import Requirement
 from transformers import PreTrainedModel
 
-from simcse_engine.errors import UnsupportedModelError
+from simcse_engine.errors import RuntimeMissingError, UnsupportedModelError
 
 from ..checkpoint.quiet import quiet
 from ..checkpoint.reference import Head
@@ -92,8 +94,9 @@ def _mask(view: View) -> str:
 
 def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool) -> onnx.ModelProto:
     kind = model.config.model_type
+    export, tasks = _exporters(kind)
     try:
-        make_config = TasksManager.get_exporter_config_constructor(
+        make_config = tasks.get_exporter_config_constructor(
             "onnx", model=model, task="feature-extraction", library_name="transformers"
         )
     except (KeyError, ValueError, NotImplementedError) as error:
@@ -105,7 +108,7 @@ def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool)
         path = Path(temporary) / "model.onnx"
         try:
             with quiet():
-                optimum_export(
+                export(
                     model=model,
                     config=config,
                     output=path,
@@ -117,6 +120,30 @@ def _export(model: PreTrainedModel, folder: Path | None, *, hidden_states: bool)
         except Exception as error:  # tracing may fail in any layer of torch
             raise UnsupportedModelError(f"model type {kind}: optimum cannot export it ({error})") from error
         return onnx.load(path)
+
+
+def _exporters(kind: str) -> tuple[Callable[..., object], Any]:
+    """optimum's ``export`` and ``TasksManager``: imported on this route alone, as most models go without.
+
+    Raises RuntimeMissingError where optimum-onnx is not installed, or does not go with the installed transformers.
+    """
+    missing = f"model type {kind}: its graph is not written here, and optimum-onnx, which may write it, "
+    install = "pip install 'simcse-engine[export-optimum]'"
+    try:
+        needed = [Requirement(line) for line in requires("optimum-onnx") or ()]
+    except PackageNotFoundError:
+        raise RuntimeMissingError(f"{missing}is not installed; {install}") from None
+    installed = version("transformers")
+    for requirement in needed:
+        if requirement.name == "transformers" and not requirement.specifier.contains(installed, prereleases=True):
+            raise RuntimeMissingError(
+                f"{missing}needs {requirement}, and {installed} is installed; {install}, best in an environment of "
+                "its own"
+            )
+    with quiet():
+        from optimum.exporters.onnx import export
+        from optimum.exporters.tasks import TasksManager
+    return export, TasksManager
 
 
 def _with_hidden_states(config: object, layers: int) -> object:
