@@ -1,4 +1,4 @@
-"""What this process may use of the machine: CPUs by affinity, cgroup quota and `OMP_NUM_THREADS`, and their features."""
+"""What this process may use of the machine: CPUs by affinity, cgroup quota and environment, and the CPU's features."""
 
 import math
 import os
