@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,32 @@ def test_files_in_the_way(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert "cannot be created (Permission denied)" in refusal(uds=str(tmp_path / "s"))
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o022, 0])
+def test_a_socket_is_its_owner_s_and_group_s_before_anyone_can_connect(tmp_path: Path, mask: int) -> None:
+    path = tmp_path / "s"
+    before = os.umask(mask)
+    try:
+        bound = Address(uds=str(path)).bind()
+    finally:
+        after = os.umask(before)
+    with bound, socket.socket(socket.AF_UNIX) as client:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        with pytest.raises(ConnectionRefusedError):
+            client.connect(str(path))
+    assert after == mask
+
+
+def test_the_umask_is_never_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process has one umask for all its threads, so nobody may set it, not even for a moment."""
+
+    def refuse(mask: int) -> int:
+        raise AssertionError(f"files of other threads would be made with umask {mask:o}")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    with Address(uds=str(tmp_path / "s")).taken():
+        pass
 
 
 def test_sockets_in_the_way(tmp_path: Path) -> None:

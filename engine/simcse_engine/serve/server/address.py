@@ -155,14 +155,14 @@ def _no_path(path: str, error: OSError) -> ListenError:
 def _bind_uds(path: str) -> socket.socket:
     _remove_stale(Path(path))
     bound = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o777 & ~UDS_MODE)
     try:
         bound.bind(path)
+        # In time: nobody gets a connection before it listens. To make it with this mode, the umask would have to be
+        # set, under the hands of other threads.
+        Path(path).chmod(UDS_MODE)
     except OSError as error:
         bound.close()
         raise _no_path(path, error) from error
-    finally:
-        os.umask(before)
     return bound
 
 
