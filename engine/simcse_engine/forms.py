@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .artifact.manifest import Manifest
 from .errors import InputValueError
+from .files.vectors import VectorFacts
 from .inputs import checked_choice, checked_count
 from .wording import argument
 
@@ -76,6 +77,23 @@ class VectorForm:
     def numpy(self) -> np.dtype[Any]:
         """The type of the numbers, as they are stored."""
         return _NUMPY.get(self.dtype) or np.dtype(self.dtype)
+
+    def facts(self, identity: str, prompt: str) -> VectorFacts:
+        """What a file says of such vectors of texts behind ``prompt``, of the artifact of this ``identity``."""
+        return VectorFacts(
+            columns=self.columns,
+            numpy=self.numpy,
+            dtype=self.dtype,
+            dimensions=self.dimensions,
+            identity=identity,
+            prompt=prompt,
+        )
+
+    def __str__(self) -> str:
+        """What each vector is, for people."""
+        if self.dtype in _BITS:
+            return f"{self.dimensions} bits"
+        return f"{self.dimensions} {'floats' if self.dtype == 'float32' else self.dtype}"
 
     def apply(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
         """Convert float32 [n, full], an artifact's vectors: `numpy` [n, columns]."""

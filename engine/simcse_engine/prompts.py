@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .errors import InputTypeError, InputValueError
 from .inputs import check_texts
-from .wording import Wording, argument
+from .wording import argument
 
 # The names that are looked for, in this order, for queries and for the documents they look for.
 QUERY, DOCUMENT = ("query",), ("document", "passage", "corpus")
@@ -27,18 +27,16 @@ class Prompts:
         """The prompt to put before texts; "" for none.
 
         Args:
-            name: one of those here.
+            name: one of those here; not looked at if there is a ``prompt``, as in sentence-transformers.
             prompt: the prompt itself, whatever the artifact has.
             kind: the names for the kind of texts, `QUERY` or `DOCUMENT`: without ``name`` and ``prompt``, the first
                 that is here decides, and else the default.
 
         Raises:
             InputTypeError: ``prompt`` is no `str`.
-            InputValueError: no such prompt, two prompts, or one with a lone surrogate.
+            InputValueError: no such prompt, or one with a lone surrogate.
         """
         if prompt is not None:
-            if name is not None:
-                raise InputValueError("both ", _NAME, " and ", _PROMPT, " are given; choose one")
             return _checked(prompt)
         if name is None:
             name = next((each for each in kind if each in self.by_name), self.default)
@@ -49,9 +47,6 @@ class Prompts:
             known = ", ".join(map(repr, self.by_name)) or "none"
             raise InputValueError(argument("prompt_name", name), f": this artifact's prompts are {known}")
         return self.by_name[name]
-
-
-_NAME, _PROMPT = Wording("prompt_name", "--prompt-name"), Wording("prompt", "--prompt")
 
 
 def _checked(prompt: object) -> str:

@@ -17,6 +17,8 @@ PROMPTS = Prompts({"query": "q: ", "document": "", "passage": "p: ", "other": "o
         ("passage", None, QUERY, "p: "),
         (None, "mine: ", QUERY, "mine: "),
         (None, "", (), ""),
+        ("passage", "mine: ", QUERY, "mine: "),
+        ("passage", "", (), ""),
     ],
 )
 def test_the_prompt(name: str | None, prompt: str | None, kind: tuple[str, ...], chosen: str) -> None:
@@ -31,7 +33,6 @@ def test_without_prompts() -> None:
     ("name", "prompt", "error", "message"),
     [
         ("queries", None, InputValueError, "prompt_name='queries': this artifact's prompts are 'query', 'document', "),
-        ("query", "mine", InputValueError, "both prompt_name and prompt are given; choose one"),
         (5, None, InputTypeError, "prompt_name=5: expected a str"),
         (None, 5, InputTypeError, "prompt=5: expected a str"),
         (None, "\ud800", InputValueError, "surrogate"),

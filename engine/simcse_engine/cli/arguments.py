@@ -77,6 +77,34 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=count, metavar="N", help="a lower limit than the artifact's")
 
 
+def add_prompt_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what is put before texts."""
+    prompts = parser.add_mutually_exclusive_group()
+    prompts.add_argument(
+        "--prompt-name",
+        metavar="NAME",
+        help="which of the artifact's prompts is put before each text (default: its default, if it has one)",
+    )
+    prompts.add_argument("--prompt", metavar="TEXT", help='a prompt of your own; "" for none')
+
+
+def add_form_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what is made of each vector."""
+    parser.add_argument(
+        "--dimensions",
+        type=count,
+        metavar="N",
+        help="keep a vector's first N numbers, at unit length again (default: all)",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "float16", "int8", "uint8", "binary", "ubinary"),
+        default="float32",
+        help="the type of a vector's numbers: those of 8 bits are scaled by the range that export measured, binary "
+        "ones are a bit each, packed (default: float32)",
+    )
+
+
 def open_encoder(
     args: argparse.Namespace, artifact: str | None = None, *, optimize_for: "OptimizeFor" = "both"
 ) -> "Encoder":

@@ -14,7 +14,9 @@ from .arguments import (
     add_artifact,
     add_command,
     add_encoder_options,
+    add_form_options,
     add_limit_options,
+    add_prompt_options,
     add_text_column,
     open_encoder,
 )
@@ -24,7 +26,7 @@ from .signals import telling_what_is_safe
 from .streams import write_out
 
 if TYPE_CHECKING:
-    from ..files.vectors import Write
+    from ..files.vectors import VectorFacts, Write
 
 STDOUT = "-"
 
@@ -45,9 +47,11 @@ def add_parser(commands: Commands) -> None:
         metavar="OUT",
         required=True,
         type=_output,
-        help=".npy, .jsonl or .parquet; is replaced; or - for lines of .jsonl on stdout",
+        help=".npy, .jsonl, .parquet or .arrow; is replaced; or - for lines of .jsonl on stdout",
     )
     add_text_column(parser)
+    add_prompt_options(parser)
+    add_form_options(parser)
     add_encoder_options(parser)
     add_limit_options(parser)
 
@@ -57,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
     from ..files.reading import Reading
     from ..files.texts import open_texts
     from ..files.vectors import check_target
+    from ..forms import VectorForm
 
     if args.output == STDOUT and args.json:
         raise InputValueError("--json prints a report on stdout, where -o - writes the vectors; leave one of them out")
@@ -76,30 +81,44 @@ def run(args: argparse.Namespace) -> None:
         # The second branch holds just the texts that the encoder has read ahead of its vectors.
         counted = Reading.counted(texts, None)
         encoded, kept = itertools.tee(counted)
-        with _writing(args.output, encoder.dimension) as write, contextlib.closing(Bar("texts")) as bar:
+        prompt = encoder.prompts.choose(args.prompt_name, args.prompt)
+        form = VectorForm.of(encoder.manifest, args.dimensions, args.dtype)
+        facts = form.facts(encoder.manifest.identity, prompt)
+        with _writing(args.output, facts) as write, contextlib.closing(Bar("texts")) as bar:
             for vectors in encoder.stream(
-                encoded, progress=lambda count: bar.advance_texts(count, texts, counted.position)
+                encoded,
+                prompt=prompt,
+                dimensions=args.dimensions,
+                dtype=args.dtype,
+                progress=lambda count: bar.advance_texts(count, texts, counted.position),
             ):
                 write(list(itertools.islice(kept, len(vectors))), vectors)
                 rows += len(vectors)
                 # Not held while the next are computed.
                 del vectors
-        dimension, identity = encoder.dimension, encoder.manifest.identity
-    report = {"output": str(args.output), "rows": rows, "dimension": dimension, "identity": identity}
-    line = f"{'stdout' if args.output == STDOUT else args.output}: {rows:,} rows of {dimension} floats"
-    print_report(args, {**report, "truncated": sum(cuts)}, line)
+    report = {
+        "output": str(args.output),
+        "rows": rows,
+        "dimension": facts.dimensions,
+        "dtype": facts.dtype,
+        "identity": facts.identity,
+        "truncated": sum(cuts),
+    }
+    where = "stdout" if args.output == STDOUT else args.output
+    print_report(args, report, f"{where}: {rows:,} rows of {form}")
 
 
 @contextlib.contextmanager
-def _writing(output: Path | str, dimension: int) -> "Iterator[Write]":
+def _writing(output: Path | str, facts: "VectorFacts") -> "Iterator[Write]":
     from ..files.vectors import create_vectors, json_row
 
     if isinstance(output, Path):
-        with create_vectors(output, dimension) as write:
+        with create_vectors(output, facts) as write:
             yield write
         return
     # A pipe's reader gets each block as soon as it is there.
-    yield lambda texts, vectors: write_out(b"".join(map(json_row, texts, vectors)))
+    dtypes = itertools.repeat(facts.dtype)
+    yield lambda texts, vectors: write_out(b"".join(map(json_row, texts, vectors, dtypes)))
 
 
 def _output(name: str) -> Path | str:

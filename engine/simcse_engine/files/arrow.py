@@ -14,6 +14,8 @@ from .cells import json_decimal, json_number, json_time
 PARQUET, ARROW = ".parquet", ".arrow"
 # In a file's own metadata: the artifact that its vectors are of.
 IDENTITY = b"simcse_engine.identity"
+# Beside it: the vectors' type, how many numbers each stands for, and what was put before the texts.
+DTYPE, DIMENSIONS, PROMPT = b"simcse_engine.dtype", b"simcse_engine.dimensions", b"simcse_engine.prompt"
 _BATCH_ROWS = 1024
 
 
@@ -199,14 +201,14 @@ def _is(types: Any, name: str, kind: Any) -> bool:
     return known is not None and bool(known(kind))
 
 
-def vector_type(dimension: int) -> Any:
-    """The type of a column of vectors: float32 lists of fixed size."""
+def vector_type(columns: int, numpy: np.dtype[Any] = np.dtype(np.float32)) -> Any:  # noqa: B008  (immutable)
+    """The type of a column of vectors: lists of fixed size, of numbers of a type of NumPy."""
     arrow, _ = import_pyarrow()
-    return arrow.list_(arrow.float32(), dimension)
+    return arrow.list_(arrow.from_numpy_dtype(numpy), columns)
 
 
-def vector_column(vectors: NDArray[np.float32]) -> Any:
-    """A column of vectors, from float32 [rows, dimension]."""
+def vector_column(vectors: NDArray[Any]) -> Any:
+    """A column of vectors, from [rows, columns] numbers of the type that the column will have."""
     arrow, _ = import_pyarrow()
     flat = arrow.array(np.ascontiguousarray(vectors).reshape(-1))
-    return arrow.FixedSizeListArray.from_arrays(flat, type=vector_type(vectors.shape[1]))
+    return arrow.FixedSizeListArray.from_arrays(flat, type=vector_type(vectors.shape[1], vectors.dtype))

@@ -16,7 +16,10 @@ from .tables import Row
 from .vectors import load_npy
 
 VECTOR = "vector"
-_IDENTITY = "identity"
+_IDENTITY, _DTYPE = "identity", "dtype"
+# Vectors of 8 bits or of one are made for other stores, and have lost what an index would keep.
+_FLOATS = "an index takes vectors of floats; encode the texts again without a dtype"
+_WHOLE = ("int8", "uint8", "binary", "ubinary")
 # Vectors that are in memory at once; texts alone are smaller.
 _BLOCK_ROWS = 4096
 _BLOCK_TEXTS = 65_536
@@ -70,6 +73,8 @@ def npy_blocks(source: str, texts: Sequence[str]) -> Reading[Block]:
     vectors = load_npy(source)
     if vectors.ndim != 2 or len(vectors) != len(texts):
         raise InputValueError(f"{source}: of shape {list(vectors.shape)}; expected [{len(texts)}, dimension]")
+    if vectors.dtype.kind != "f":
+        raise InputValueError(f"{source}: is {vectors.dtype}; {_FLOATS}")
     parts = (slice(start, start + _BLOCK_ROWS) for start in range(0, len(texts), _BLOCK_ROWS))
     blocks = (Block(vectors=np.asarray(vectors[part]), texts=list(texts[part])) for part in parts)
     return Reading.counted(blocks, len(texts), _size)
@@ -81,6 +86,8 @@ def json_blocks(rows: Iterator[Row], column: str) -> Iterator[Block]:
         for place, row in part:
             if VECTOR not in row:
                 raise InputValueError(f'{place}: expected an object with "{column}" and "{VECTOR}"')
+            if row.get(_DTYPE) in _WHOLE:
+                raise InputValueError(f"{place}: is {row[_DTYPE]}; {_FLOATS}")
         place = f"{part[0][0]} to {part[-1][0].rpartition(' ')[2]}"
         try:
             vectors = np.array([row[VECTOR] for _, row in part], np.float32)
@@ -120,6 +127,8 @@ def _flattened(vector: Any, name: str) -> NDArray[Any]:
     # Lists of a fixed size have no lengths of their own; what is no list has nothing to flatten.
     lengths = set(vector.value_lengths().to_pylist()) if hasattr(vector, "value_lengths") else {None}
     flat = vector.flatten().to_numpy(zero_copy_only=False) if hasattr(vector, "flatten") else np.empty(0, np.bool_)
+    if flat.dtype.kind in "iu":
+        raise InputValueError(f'{name}: column "{VECTOR}" is {vector.type}; {_FLOATS}')
     if len(lengths) > 1 or flat.size % len(vector) or flat.dtype.kind != "f":
         raise InputValueError(f'{name}: column "{VECTOR}" is {vector.type}; expected lists of floats of one length')
     return flat.reshape(len(vector), -1)

@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Manifest, runner
+from simcse_engine.forms import DType
 from simcse_engine.session.opening import open_session
 from simcse_engine.session.session import Session
 from support.commands import failure, run, start, wrong_use
@@ -86,6 +87,39 @@ def test_encode_to_parquet_and_from_it(artifact: Path, lines: Path, expected: np
     np.testing.assert_allclose(table.column("vector").to_pylist(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", get_args(DType))
+def test_encode_in_each_form(
+    artifact: Path, lines: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, dtype: DType
+) -> None:
+    options = ("--dimensions", "12", "--dtype", dtype, "--prompt", "a man: ")
+    assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", *options) == 0
+    with Encoder(artifact) as encoder:
+        made = encoder.encode(TEXTS, dimensions=12, dtype=dtype, prompt="a man: ")
+    vectors = np.load(tmp_path / "vectors.npy")
+    assert vectors.dtype == made.dtype
+    np.testing.assert_allclose(vectors.astype(float), made.astype(float), atol=1 if dtype.endswith("int8") else 1e-3)
+    said = {"float32": "12 floats", "binary": "12 bits", "ubinary": "12 bits"}.get(dtype, f"12 {dtype}")
+    assert f"{len(TEXTS)} rows of {said}\n" in capsys.readouterr().err
+    capsys.readouterr()
+    assert run("encode", artifact, lines, "-o", tmp_path / "vectors.jsonl", *options, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["dimension"], report["dtype"]) == (12, dtype)
+
+
+def test_choices_of_dtype(artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = wrong_use(capsys, "encode", artifact, "-o", tmp_path / "v.npy", "--dtype", "int4")
+    assert f"choose from {', '.join(get_args(DType))}" in message
+
+
+@pytest.mark.parametrize("options", [("--dimensions", "33"), ("--prompt-name", "query")])
+def test_what_the_artifact_does_not_have(
+    artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, str]
+) -> None:
+    message = failure(capsys, "encode", artifact, lines, "-o", tmp_path / "v.npy", *options)
+    assert f"{' '.join(options)}: " in message
+    assert not (tmp_path / "v.npy").exists()
+
+
 @pytest.mark.parametrize("name", [[], ["-"]])
 def test_encode_from_stdin(
     artifact: Path, expected: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: list[str]
@@ -125,6 +159,7 @@ def test_encode_json(artifact: Path, lines: Path, tmp_path: Path, capsys: pytest
         "output": str(tmp_path / "vectors.npy"),
         "rows": len(TEXTS),
         "dimension": manifest.dimension,
+        "dtype": "float32",
         "identity": manifest.identity,
         "truncated": 0,
     }
@@ -195,7 +230,7 @@ def test_missing_folder_for_the_output(
 
 def test_unknown_suffix(artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = wrong_use(capsys, "encode", artifact, lines, "-o", tmp_path / "vectors.csv")
-    assert ".npy, .jsonl or .parquet" in message
+    assert ".npy, .jsonl, .parquet or .arrow" in message
     assert not (tmp_path / "vectors.csv").exists()
 
 

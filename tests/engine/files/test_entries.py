@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simcse_engine import Index
+from simcse_engine import Encoder, Index
 from simcse_engine.errors import IndexMismatchError, InputTypeError, InputValueError, OutputError
+from simcse_engine.files.vectors import create_vectors
+from simcse_engine.forms import DType, VectorForm
+from simcse_export import ExportOptions, export
 from support.indexes import filled, names, unit_vectors
 
 KINDS = ["e.parquet", "e.arrow", "e.jsonl"]
@@ -191,3 +194,57 @@ def test_arrow_files_refused(tmp_path: Path, artifact: Path) -> None:
             (tmp_path / name).write_bytes(b"garbage")
             with pytest.raises(InputValueError, match="not a readable"):
                 index.add_from(tmp_path / name)
+
+
+TEXTS = ["a man", "the cat", "a guitar"]
+
+
+def encoded(artifact: Path, target: Path, **options: Any) -> Path:
+    """What encode writes."""
+    with Encoder(artifact) as encoder:
+        form = VectorForm.of(encoder.manifest, **options)
+        with create_vectors(target, form.facts(encoder.manifest.identity, "")) as write:
+            write(TEXTS, encoder.encode(TEXTS, **options))
+    return target
+
+
+@pytest.mark.parametrize("name", ["v.npy", *KINDS])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_encoded_floats_come_in(tmp_path: Path, artifact: Path, name: str, dtype: DType) -> None:
+    source = encoded(artifact, tmp_path / name, dtype=dtype)
+    with Index.create(tmp_path / "index", artifact) as index:
+        index.add_from(source, texts=TEXTS if name == "v.npy" else None)
+        hits = index.search(TEXTS, k=1)
+        assert [hit[0].text for hit in hits] == TEXTS
+        assert all(hit[0].score == pytest.approx(1, abs=1e-6 if dtype == "float32" else 1e-3) for hit in hits)
+        assert all(hit[0].metadata is None for hit in hits)
+
+
+@pytest.mark.parametrize("name", ["v.npy", *KINDS])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "binary", "ubinary"])
+def test_other_forms_stay_out(tmp_path: Path, artifact: Path, name: str, dtype: DType) -> None:
+    source = encoded(artifact, tmp_path / name, dtype=dtype)
+    with Index.create(tmp_path / "index", artifact) as index:
+        with pytest.raises(InputValueError, match="an index takes vectors of floats; encode the texts again without"):
+            index.add_from(source, texts=TEXTS if name == "v.npy" else None)
+        assert len(index) == 0
+
+
+@pytest.mark.parametrize("name", ["v.npy", *KINDS])
+def test_cut_vectors_stay_out(tmp_path: Path, artifact: Path, name: str) -> None:
+    source = encoded(artifact, tmp_path / name, dimensions=16)
+    with Index.create(tmp_path / "index", artifact) as index:
+        with pytest.raises(IndexMismatchError, match="vectors are of dimension 16, this index's of 32"):
+            index.add_from(source, texts=TEXTS if name == "v.npy" else None)
+        assert len(index) == 0
+
+
+@pytest.mark.parametrize("name", ["v.parquet", "v.arrow"])
+def test_encoded_with_another_artifact(tmp_path: Path, artifact: Path, checkpoint: Path, name: str) -> None:
+    export(checkpoint, tmp_path / "avg", ExportOptions(pooler="avg", max_tokens=32))
+    source = encoded(tmp_path / "avg", tmp_path / name)
+    with (
+        Index.create(tmp_path / "index", artifact) as index,
+        pytest.raises(IndexMismatchError, match="the vectors are of artifact "),
+    ):
+        index.add_from(source)

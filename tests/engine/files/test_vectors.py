@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,29 +16,54 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from simcse_engine.errors import InputValueError, OutputError
-from simcse_engine.files.vectors import check_suffix, check_target, create_vectors
+from simcse_engine.files.vectors import VectorFacts, check_suffix, check_target, create_vectors
 
-FORMATS = ["vectors.npy", "vectors.jsonl", "vectors.parquet"]
+FORMATS = ["vectors.npy", "vectors.jsonl", "vectors.parquet", "vectors.arrow"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
+IDENTITY = "0123456789abcdef" * 4
+# What each is called, and how it is stored.
+DTYPES = {
+    "float32": np.float32,
+    "float16": np.float16,
+    "int8": np.int8,
+    "uint8": np.uint8,
+    "binary": np.int8,
+    "ubinary": np.uint8,
+}
+
+
+def facts_of(columns: int, dtype: str = "float32") -> VectorFacts:
+    bits = 8 if "binary" in dtype else 1
+    return VectorFacts(
+        columns=columns, numpy=np.dtype(DTYPES[dtype]), dtype=dtype, dimensions=columns * bits, identity=IDENTITY
+    )
+
+
 def write(path: Path, dimension: int, blocks: list[tuple[list[str], NDArray[np.float32]]]) -> None:
-    with create_vectors(path, dimension) as append:
+    with create_vectors(path, facts_of(dimension)) as append:
         for texts, vectors in blocks:
             append(texts, vectors)
 
 
-def load(path: Path) -> tuple[list[str] | None, NDArray[np.float32]]:
+def load(path: Path, dtype: str = "float32") -> tuple[list[str] | None, NDArray[Any]]:
     """Texts, where the format has them, and vectors, read by other software than ours."""
     if path.suffix == ".npy":
         return None, np.load(path, allow_pickle=False)
     if path.suffix == ".jsonl":
         rows = [json.loads(line) for line in path.read_bytes().decode().split("\n")[:-1]]
-        return [row["text"] for row in rows], np.array([row["vector"] for row in rows], np.float32)
-    table = pytest.importorskip("pyarrow.parquet").read_table(path)
+        return [row["text"] for row in rows], np.array([row["vector"] for row in rows], DTYPES[dtype])
+    table = open_table(path)
     lists = table.column("vector").combine_chunks()
     return table.column("text").to_pylist(), lists.flatten().to_numpy().reshape(-1, lists.type.list_size)
+
+
+def open_table(path: Path) -> Any:
+    if path.suffix == ".parquet":
+        return pytest.importorskip("pyarrow.parquet").read_table(path)
+    return pytest.importorskip("pyarrow").ipc.open_file(path).read_all()
 
 
 def numbered(rows: int, dimension: int, start: int = 0) -> tuple[list[str], NDArray[np.float32]]:
@@ -50,7 +77,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.fixture(params=FORMATS)
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    if request.param.endswith(".parquet"):
+    if request.param.endswith((".parquet", ".arrow")):
         pytest.importorskip("pyarrow")
     return tmp_path / request.param
 
@@ -60,7 +87,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_blocks_come_back_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, name: str, dimension: int, sizes: list[int]
 ) -> None:
-    if name.endswith(".parquet"):
+    if name.endswith((".parquet", ".arrow")):
         pytest.importorskip("pyarrow")
     blocks = []
     for size in sizes:
@@ -146,6 +173,40 @@ def test_no_digit_is_lost(target: Path) -> None:
     np.testing.assert_array_equal(load(target)[1], vectors)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_type_comes_back(target: Path, dtype: str) -> None:
+    numpy = np.dtype(DTYPES[dtype])
+    # All numbers there are, but NaN and infinities.
+    numbers = np.arange(2**8 if numpy.itemsize == 1 else 2**16, dtype=np.uint16).astype(f"u{min(numpy.itemsize, 2)}")
+    vectors = numbers.view(numpy) if numpy.itemsize < 4 else numbers.astype(np.float32) / 7
+    vectors = np.nan_to_num(vectors, nan=0, posinf=1, neginf=-1).reshape(-1, 4)
+    texts = [str(i) for i in range(len(vectors))]
+    with create_vectors(target, facts_of(4, dtype)) as append:
+        append(texts, vectors)
+    read_texts, read = load(target, dtype)
+    assert read_texts in (None, texts)
+    assert read.dtype == numpy
+    np.testing.assert_array_equal(read, vectors)
+    if target.suffix == ".jsonl":
+        stated = json.loads(target.read_bytes().splitlines()[0]).get("dtype")
+        assert stated == (None if dtype.startswith("float") else dtype)
+
+
+@pytest.mark.parametrize("name", ["v.parquet", "v.arrow"])
+def test_what_a_schema_says(tmp_path: Path, name: str) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    with create_vectors(tmp_path / name, replace(facts_of(4, "binary"), prompt="query: ")) as append:
+        append(["a"], np.zeros((1, 4), np.int8))
+    schema = open_table(tmp_path / name).schema
+    assert schema.field("vector").type == arrow.list_(arrow.int8(), 4)
+    assert schema.metadata == {
+        b"simcse_engine.identity": IDENTITY.encode(),
+        b"simcse_engine.dtype": b"binary",
+        b"simcse_engine.dimensions": b"32",
+        b"simcse_engine.prompt": b"query: ",
+    }
+
+
 def test_an_old_file_is_replaced(target: Path) -> None:
     write(target, 2, [numbered(50, 2)])
     write(target, 3, [numbered(2, 3)])
@@ -160,7 +221,7 @@ def test_an_interrupted_file_is_as_it_was(target: Path, error: type[BaseExceptio
         target.write_bytes(b"the old file")
 
     def interrupted() -> None:
-        with create_vectors(target, 2) as append:
+        with create_vectors(target, facts_of(2)) as append:
             append(*numbered(10_000, 2))
             raise error
 
@@ -175,12 +236,13 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from simcse_engine.errors import OutputError
-from simcse_engine.files.vectors import create_vectors
+from simcse_engine.files.vectors import VectorFacts, create_vectors
 
+facts = VectorFacts(columns=64, numpy=np.dtype(np.float32), dtype="float32", dimensions=64, identity="0" * 64)
 # What a file may hold is bounded here as by a disk.
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
-    with create_vectors(Path(sys.argv[1]), 64) as append:
+    with create_vectors(Path(sys.argv[1]), facts) as append:
         for _ in range(20):
             append(["a text"] * 5000, np.random.default_rng(0).random((5000, 64), np.float32))
 except OutputError as error:
@@ -202,9 +264,9 @@ def test_a_limit_on_the_size_of_files_is_an_output_error(target: Path) -> None:
 @pytest.mark.parametrize("name", ["vectors.csv", "vectors", ".npy", "npy", "vectors.npy.gz", "vectors.npz"])
 def test_an_unknown_suffix_names_the_known_ones(tmp_path: Path, name: str) -> None:
     for check in (check_suffix, check_target):
-        with pytest.raises(InputValueError, match=r"\.npy, \.jsonl or \.parquet"):
+        with pytest.raises(InputValueError, match=r"\.npy, \.jsonl, \.parquet or \.arrow"):
             check(tmp_path / name)
-    with pytest.raises(InputValueError), create_vectors(tmp_path / name, 2):
+    with pytest.raises(InputValueError), create_vectors(tmp_path / name, facts_of(2)):
         pytest.fail("work was begun")
     assert names(tmp_path) == []
 
@@ -223,7 +285,7 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_folder_that_is_not_there(target: Path) -> None:
-    with pytest.raises(OutputError), create_vectors(target.parent / "none" / target.name, 2):
+    with pytest.raises(OutputError), create_vectors(target.parent / "none" / target.name, facts_of(2)):
         pytest.fail("work was begun")
 
 
@@ -235,7 +297,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
     try:
         write(target, 384, [])  # what the first use allocates for good
         tracemalloc.reset_peak()
-        with create_vectors(target, 384) as append:
+        with create_vectors(target, facts_of(384)) as append:
             for _ in range(100):
                 append(texts, vectors)  # 0.15 MB each
         peak = tracemalloc.get_traced_memory()[1]
