@@ -142,12 +142,12 @@ ORDER = {
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
     EXPORT / "checkpoint": (
         "architecture json_file quiet ranges transformers_5 < adapters keys length < sentence_transformers < "
-        "checkpoint weights < tokenizer < reference < model"
+        "checkpoint weights < tokenizer < reference < model < beside"
     ),
     EXPORT / "int8": "calibration rounding steps < quantize",
     EXPORT / "graph": "nodes operators < functions layouts pooling < dialects < bert optimum",
-    EXPORT / "graph/layouts": "layout < end_to_end grid packed < even ragged",
-    EXPORT / "graph/dialects": "dialect < bf16 gpu int8 < cuda tensorrt",
+    EXPORT / "graph/layouts": "layout < end_to_end grid packed < even padded ragged",
+    EXPORT / "graph/dialects": "dialect < activations bf16 gpu int8 < cuda padded tensorrt",
     BENCHMARKS: (
         "asking flops peak record statistics tether turns < inputs kept libraries < contest report search < "
         "choices gpu serve < __main__"

@@ -61,7 +61,7 @@ def limits_for(manifest: Manifest, device: str, *, kernels: bool = False) -> Lim
     """The sizes for an artifact's graph on "cpu", in our kernels or without them, or on a "cuda" device."""
     if kernels:
         return KERNEL_LIMITS
-    if manifest.layout == "grid":
+    if manifest.layout in ("grid", "padded"):
         if device == "cpu" or manifest.max_batch is None:
             return Limits(padded=True)
         largest = manifest.max_batch * manifest.max_tokens

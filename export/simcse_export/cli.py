@@ -18,7 +18,7 @@ from simcse_engine.cli.streams import message_of, print_message, print_out
 from simcse_engine.errors import InputValueError, PoolerError
 from simcse_engine.machine.cpu import usable_cpus
 
-from .options import MAX_BATCH, MAX_QUALITY_DROP, ExportOptions
+from .options import MAX_BATCH, MAX_QUALITY_DROP, SELECTABLE_LAYOUTS, ExportOptions
 
 PROGRAM = "simcse-export"
 
@@ -110,6 +110,12 @@ def parser() -> Parser:
     precisions = sorted({precision for target in TARGETS.values() for precision in target.precisions})
     top.add_argument("--precision", choices=precisions, default="fp32", help="default: %(default)s")
     top.add_argument("--target", choices=tuple(TARGETS), default="cpu", help="default: %(default)s")
+    top.add_argument(
+        "--layout",
+        choices=SELECTABLE_LAYOUTS,
+        help="padded: a graph with the usual inputs, input_ids and attention_mask, for FastEmbed, transformers.js and "
+        "others (default: the target's own)",
+    )
     top.add_argument(
         "--max-tokens",
         metavar="N",

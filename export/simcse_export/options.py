@@ -12,6 +12,9 @@ from simcse_engine.wording import Wording, argument
 # The largest fall of the STS tasks' average Spearman x 100.
 MAX_QUALITY_DROP = 0.2
 
+# Layouts that can be asked for where a target has another of its own.
+SELECTABLE_LAYOUTS = ("padded",)
+
 # Most sentences per run of a compiled target.
 MAX_BATCH = 64
 
@@ -26,6 +29,8 @@ class ExportOptions:
         precision: one of the target's, see `simcse_engine.artifact.kinds.TARGETS`; all but "fp32" on CPUs are for BERT
             and RoBERTa.
         target: one of `simcse_engine.artifact.kinds.TARGETS`.
+        layout: "padded" for a graph for CPUs with the usual inputs, ``input_ids`` and ``attention_mask``, and the files
+            that other programs read beside it; None for the target's own.
         max_tokens: longest text; None for what the files of a sentence-transformers folder state, else 128.
         max_batch: most sentences per run, for targets that are compiled; None for 64.
         compute_capability: the GPUs to compile for, such as (89, 120); for "tensorrt-rtx".
@@ -44,6 +49,7 @@ class ExportOptions:
     pooler: str | None = None
     precision: str = "fp32"
     target: str = "cpu"
+    layout: str | None = None
     max_tokens: int | None = None
     max_batch: int | None = None
     compute_capability: tuple[int, ...] = ()
@@ -62,6 +68,12 @@ class ExportOptions:
             raise InputValueError(
                 f"precision {self.precision!r} is unknown for target {self.target}; {', '.join(known)} can be exported"
             )
+        if self.layout not in (None, *SELECTABLE_LAYOUTS):
+            raise InputValueError(
+                f"layout {self.layout!r} is unknown; {', '.join(SELECTABLE_LAYOUTS)} can be asked for"
+            )
+        if self.layout is not None and self.target != "cpu":
+            raise InputValueError(argument("layout", self.layout), f" is for target cpu, not for {self.target}")
         if self.calibration and self.precision != "int8":
             raise InputValueError(
                 Wording("calibration", "--calibration"), f" chooses int8's numbers; {self.precision} has none to choose"
@@ -103,4 +115,4 @@ class ExportOptions:
     @property
     def first_on_cpu(self) -> bool:
         """Whether the artifact is the float32 one for CPUs, with which all others are compared."""
-        return (self.target, self.precision) == ("cpu", "fp32")
+        return (self.target, self.precision, self.layout) == ("cpu", "fp32", None)

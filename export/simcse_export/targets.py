@@ -10,6 +10,7 @@ from .graph.dialects.bf16 import CpuBf16
 from .graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from .graph.dialects.dialect import Dialect
 from .graph.dialects.int8 import CpuInt8
+from .graph.dialects.padded import PaddedBf16, PaddedFp32, PaddedInt8
 from .graph.dialects.tensorrt import TensorRt, TensorRtInt8
 from .graph.pooling import AVERAGED
 from .int8.quantize import QuantizedLinear, quantize
@@ -39,7 +40,7 @@ def spell(
     ranges: Mapping[str, float],
     calibration: Callable[[], Sequence[Sequence[int]]],
 ) -> Spelling:
-    """Choose the dialect of the options' target and precision, other than float32 on CPUs.
+    """Choose the dialect of the options' target, precision and layout, other than float32 on CPUs in its own layout.
 
     ``ranges`` come from `recording_ranges`; ``calibration`` gives token ids of sentences to choose int8's numbers by.
     """
@@ -50,6 +51,9 @@ def spell(
         first_only = model.pooler not in AVERAGED
         return quantize(model.architecture, weights, calibration(), first_only=first_only, **scheme)
 
+    if options.layout == "padded":
+        padded = {"fp32": PaddedFp32, "bf16": PaddedBf16}.get(precision)
+        return Spelling(dialect=padded() if padded else PaddedInt8(integers()), weights=weights)
     if options.target == "cpu":
         dialect = CpuBf16() if precision == "bf16" else CpuInt8(integers())
         return Spelling(dialect=dialect, weights=weights)

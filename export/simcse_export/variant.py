@@ -12,6 +12,7 @@ from simcse_engine.artifact.manifest import CHECK, TOKENIZER, Manifest
 from simcse_engine.measure import parity
 from simcse_engine.measure.ways import both_ways
 
+from .checkpoint.beside import write_beside
 from .checkpoint.model import Model
 from .float32 import write_graph
 from .gate import Gate
@@ -27,6 +28,8 @@ def write_variant(model: Model, spelling: Spelling, twin: Manifest, options: Exp
     write_graph(model, spelling.weights, spelling.dialect, folder)
     for name in (TOKENIZER, CHECK):
         shutil.copyfile(folder / TWIN / name, folder / name)
+    if options.layout == "padded":
+        write_beside(model, folder)
     numbers = model.architecture
     manifest = replace(
         twin,

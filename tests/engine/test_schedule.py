@@ -171,6 +171,7 @@ def test_limits(artifact: Path) -> None:
     limits = limits_for(compiled, "cuda")
     assert (limits.padded, limits.batch_sentences, limits.batch_tokens) == (True, 64, 8192)
     assert limits_for(compiled, "cpu") == Limits(padded=True)
+    assert limits_for(replace(manifest, layout="padded"), "cpu") == Limits(padded=True)
 
 
 def test_a_gpu_s_batches_are_full() -> None:

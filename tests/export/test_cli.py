@@ -60,6 +60,10 @@ def test_options_reach_the_export(checkpoint: Path, tmp_path: Path, capsys: pyte
     assert printed == json.loads((artifact / "manifest.json").read_text())
     manifest = Manifest.read(artifact)
     assert (manifest.pooler, manifest.max_tokens, manifest.normalized) == ("avg_top2", 20, False)
+    assert main([str(checkpoint), "-o", str(artifact), *options, "--layout", "padded", "--force"]) == 0
+    assert Manifest.read(artifact).layout == "padded"
+    assert main([str(checkpoint), "-o", str(artifact), *options, "--force"]) == 0
+    assert Manifest.read(artifact) == manifest
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +149,8 @@ def test_wrong_use(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> 
         (["--max-batch", "0", "--target", "tensorrt"], "--max-batch 0: expected at least 1"),
         (["--compute-capability", "89"], "--compute-capability is for target tensorrt-rtx"),
         (["--target", "tensorrt-rtx"], "compute capabilities (--compute-capability), such as 89"),
+        (["--target", "cuda", "--layout", "padded"], "--layout padded is for target cpu, not for cuda"),
+        (["--layout", "ragged"], "invalid choice: 'ragged'"),
         (["--target", "cdua"], "invalid choice: 'cdua', did you mean cuda?"),
         (["--no-normalise"], "unknown option: --no-normalise, did you mean --no-normalize?"),
     ],

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ..errors import ArtifactNotFoundError, InputTypeError
 from .checkpoints import CHECKPOINT_FILES, export_command, is_checkpoint, not_exported
-from .manifest import ARTIFACT_FILES, ENGINE_FILES, MANIFEST
+from .manifest import ARTIFACT_FILES, ENGINE_FILES, MANIFEST, PADDED_FILES
 
 # "user/name" or "user/name@revision", in the characters that the hub allows in names.
 _HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
 
 # What is fetched of an artifact's repository.
-ARTIFACT = (*sorted(ARTIFACT_FILES), ENGINE_FILES)
+ARTIFACT = (*sorted(ARTIFACT_FILES | PADDED_FILES), ENGINE_FILES)
 
 
 def locate(where: str | os.PathLike[str], *, files: Sequence[str] = ARTIFACT, pooler: str | None = None) -> Path:

@@ -26,6 +26,9 @@ TOKENIZER = "tokenizer.json"
 CHECK = "check.npz"
 _REQUIRED = (GRAPH, WEIGHTS, TOKENIZER, CHECK)
 ARTIFACT_FILES = frozenset({MANIFEST, *_REQUIRED})
+# Of an artifact in the padded layout: what other programs read beside the graph, and this engine does not.
+CONFIG, TOKENIZER_CONFIG, SPECIAL_TOKENS = "config.json", "tokenizer_config.json", "special_tokens_map.json"
+PADDED_FILES = frozenset({CONFIG, TOKENIZER_CONFIG, SPECIAL_TOKENS})
 # Of a compiled artifact, for each kind of GPU: the plan, and the graph that refers to it.
 ENGINE_FILES = "engine-*"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..errors import OutputError
 from ..files.atomic import check_absent
 from ..wording import argument
-from .manifest import ARTIFACT_FILES, ENGINE_FILES, GRAPH
+from .manifest import ARTIFACT_FILES, ENGINE_FILES, GRAPH, MANIFEST, PADDED_FILES
 
 _FORCE = argument("force", True)
 
@@ -22,7 +22,9 @@ def check_output(target: Path, *, force: bool) -> None:
         names = {path.name for path in target.iterdir()} if target.is_dir() else set()
     except OSError as error:
         raise OutputError(f"{target}: cannot be read ({error.strerror})") from error
-    others = {name for name in names - ARTIFACT_FILES if not fnmatch(name, ENGINE_FILES)}
+    # Without a manifest, they may be a checkpoint's.
+    known = ARTIFACT_FILES | PADDED_FILES if MANIFEST in names else ARTIFACT_FILES
+    others = {name for name in names - known if not fnmatch(name, ENGINE_FILES)}
     if names and (others or GRAPH not in names):
         reason = f"{min(others)} lies in it" if others else f"no {GRAPH} in it"
         raise OutputError(f"{target}: is a folder of other things ({reason}); ", _FORCE, " replaces artifacts only")

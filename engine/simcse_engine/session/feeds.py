@@ -73,6 +73,19 @@ def grid(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[
     return arrays
 
 
+def padded(ids: Ints, lengths: Ints, padding_id: int | None) -> dict[str, NDArray[Any]]:  # noqa: ARG001 - as others
+    """One row per sentence, padded at the right, as most graphs take it: layout "padded".
+
+    Returns:
+        int64 [sentences, longest] ``input_ids`` and ``attention_mask`` (1 where there is a token). Padding has id 0;
+        the mask keeps it out of every result.
+    """
+    filled = np.arange(int(lengths.max())) < lengths[:, None]
+    input_ids = np.zeros(filled.shape, np.int64)
+    input_ids[filled] = ids
+    return {"input_ids": input_ids, "attention_mask": filled.astype(np.int64)}
+
+
 def positions(ids: Ints, lengths: Ints, padding_id: int | None) -> NDArray[np.int32]:
     """Each token's row of the position table: int32 [tokens].
 
@@ -88,4 +101,4 @@ def positions(ids: Ints, lengths: Ints, padding_id: int | None) -> NDArray[np.in
     return np.where(real, counted - np.repeat(before, lengths) + padding_id, padding_id).astype(np.int32)
 
 
-FEEDS: Mapping[str, Feed] = {"ragged": ragged, "even": ragged, "packed": packed, "grid": grid}
+FEEDS: Mapping[str, Feed] = {"ragged": ragged, "even": ragged, "packed": packed, "grid": grid, "padded": padded}

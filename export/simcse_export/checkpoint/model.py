@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
-from simcse_engine.wording import argument
+from simcse_engine.wording import Wording, argument
 
 from ..options import ExportOptions
 from .architecture import TOKEN_TYPES, Architecture, Weights
@@ -67,12 +67,13 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     files = open_checkpoint(checkpoint, options.revision)
     architecture = Architecture.of(files.config)
     if architecture is None and not options.first_on_cpu:
+        asked = f"{options.precision} for {options.target}{f', {options.layout},' if options.layout else ''}"
         raise UnsupportedModelError(
-            f"{files.id}: {options.precision} for {options.target} is for BERT and RoBERTa, whose graphs are "
-            "written here; export this model with ",
+            f"{files.id}: {asked} is for BERT and RoBERTa, whose graphs are written here; export this model with ",
             argument("precision", "fp32"),
             " for ",
             argument("target", "cpu"),
+            *([] if options.layout is None else [" and without ", Wording("layout", "--layout")]),
         )
     quantized = files.config.get("quantization_config") or files.config.get("compression_config")
     if quantized:

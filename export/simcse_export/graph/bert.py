@@ -98,11 +98,17 @@ class _Author:
         """int64 [tokens], each token's row of the position table."""
         graph = view.graph
         ids = view.grid(ids)
+        # Of padding that stays, each has a row that exists, and counts for no other.
+        kept = graph.op("Cast", view.mask, to=INT64) if view.keeps_padding else ""
         if self.architecture.family == "bert":
+            if kept:
+                return view.flat(graph.op("Mul", graph.op("CumSum", kept, graph.scalar(view.axis), exclusive=1), kept))
             return view.flat(graph.op("CumSum", graph.filled_like(ids, 1), graph.scalar(view.axis), exclusive=1))
         # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps position padding_id.
         padding = graph.ints(self.architecture.padding_id)
         real = graph.op("Cast", graph.op("Not", graph.op("Equal", ids, padding)), to=INT64)
+        if kept:
+            real = graph.op("Mul", real, kept)
         counted = graph.op("Mul", graph.op("CumSum", real, graph.scalar(view.axis)), real)
         return view.flat(graph.op("Add", counted, padding))
 

@@ -19,6 +19,8 @@ def test_an_artifact_is_replaced_by_force_only(artifact_copy: Path) -> None:
     check_output(artifact_copy, force=True)
     (artifact_copy / "engine-90.onnx").touch()
     check_output(artifact_copy, force=True)
+    (artifact_copy / "config.json").touch()
+    check_output(artifact_copy, force=True)
     with pytest.raises(OutputError, match="exists already; choose another name, or replace it with force=True"):
         check_output(artifact_copy, force=False)
 
@@ -35,6 +37,8 @@ def test_a_file_is_never_replaced(tmp_path: Path, force: bool) -> None:
     [
         (["config.json", "pytorch_model.bin"], "config.json lies in it"),
         ([GRAPH, "thesis.tex"], "thesis.tex lies in it"),
+        # A checkpoint that another program exported beside its own files.
+        ([GRAPH, "config.json", "tokenizer.json"], "config.json lies in it"),
         (["manifest.json"], f"no {GRAPH} in it"),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simcse_engine.session.cuda.buckets import bucket
-from simcse_engine.session.feeds import Size, grid, packed, positions
+from simcse_engine.session.feeds import Size, grid, packed, padded, positions
 
 LENGTHS = st.lists(st.integers(1, 70), min_size=1, max_size=40)
 
@@ -56,6 +56,15 @@ def test_grid() -> None:
         "position_ids": [[0, 1, 0], [0, 1, 2]],
         "attention_mask": [[1, 1, 0], [1, 1, 1]],
     }
+
+
+def test_padded() -> None:
+    feed = padded(*sentences([2, 3]), None)
+    assert {name: array.tolist() for name, array in feed.items()} == {
+        "input_ids": [[10, 11, 0], [12, 13, 14]],
+        "attention_mask": [[1, 1, 0], [1, 1, 1]],
+    }
+    assert {array.dtype for array in feed.values()} == {np.dtype(np.int64)}
 
 
 @pytest.mark.parametrize(

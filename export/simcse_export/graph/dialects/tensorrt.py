@@ -9,7 +9,8 @@ from ...int8.quantize import QuantizedInput, QuantizedLinear
 from ..layouts.grid import MASK, Grid
 from ..layouts.layout import Layout
 from ..nodes import FLOAT, FLOAT16, Graph
-from .dialect import OPERATORS, Heads, Linear
+from .activations import plain_activation
+from .dialect import Heads, Linear
 from .gpu import HIDDEN_SCORE, Gpu
 
 
@@ -45,23 +46,8 @@ class TensorRt(Gpu):
 
     def activation(self, graph: Graph, x: str, function: str) -> str:
         """See `Dialect`: in operators of ONNX itself."""
-        operator, _, attributes = OPERATORS[function]
         single = x in self._singles
-
-        def number(value: float) -> str:
-            return self.number(graph, value, single=single)
-
-        if operator == "QuickGelu":
-            return graph.op("Mul", x, graph.op("Sigmoid", graph.op("Mul", x, number(attributes["alpha"]))))
-        if operator == "Gelu":
-            inner = graph.op("Erf", graph.op("Mul", x, number(0.5**0.5)))
-        elif operator == "FastGelu":
-            cube = graph.op("Mul", graph.op("Mul", x, x), x)
-            inner = graph.op("Add", x, graph.op("Mul", cube, number(0.044715)))
-            inner = graph.op("Tanh", graph.op("Mul", inner, number((2 / np.pi) ** 0.5)))
-        else:
-            return graph.op(operator, x)
-        return graph.op("Mul", graph.op("Mul", x, number(0.5)), graph.op("Add", inner, number(1)))
+        return plain_activation(graph, x, function, lambda value: self.number(graph, value, single=single))
 
 
 class TensorRtInt8(TensorRt):

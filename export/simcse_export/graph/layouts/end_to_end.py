@@ -17,11 +17,12 @@ class EndToEnd(Layout):
 
 
 class ReshapedView(View):
-    """The grid of sentences of one length, a mere reshape of the flat rows; see `View`."""
+    """A grid that is a mere reshape of the flat rows, whose padding, if there is any, is among these; see `View`."""
 
-    def __init__(self, graph: Graph, shape: str, *, axis: int) -> None:
+    def __init__(self, graph: Graph, shape: str, *, axis: int, mask: str = "") -> None:
         """Lay rows out on ``shape``, int64 [2]."""
-        super().__init__(graph, axis=axis)
+        super().__init__(graph, axis=axis, mask=mask)
+        self.keeps_padding = bool(mask)
         self._shapes: dict[tuple[int, ...], str] = {(): shape}
 
     def grid(self, flat: str, *trailing: int) -> str:

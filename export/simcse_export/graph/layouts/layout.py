@@ -17,7 +17,10 @@ class View:
         graph: the graph, or the branch of it, that its nodes go into.
         axis: the grid's axis of a sentence's tokens, 0 or 1; the other one is that of sentences.
         mask: int32, 1 where there is a token; "" (an absent input) where there is no padding.
+        keeps_padding: whether `flat` leaves the padding in.
     """
+
+    keeps_padding = False
 
     def __init__(self, graph: Graph, *, axis: int = 1, mask: str = "") -> None:
         self.graph = graph
@@ -29,7 +32,7 @@ class View:
         return flat
 
     def flat(self, grid: str, *trailing: int) -> str:  # noqa: ARG002 - other views reshape
-        """The grid → [tokens, *trailing], without padding."""
+        """The grid → [tokens, *trailing], without padding unless the view keeps it."""
         return grid
 
 
