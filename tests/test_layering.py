@@ -117,8 +117,8 @@ ORDER = {
         "writing < adding < index < copying filling"
     ),
     ENGINE / "files": (
-        "cells columns compressed kinds refusals < arrow atomic lines opening < delimited reading < tables vectors < "
-        "blocks entries texts < new_entries"
+        "cells columns compressed kinds locks < handles < refusals < arrow lines opening staging < atomic delimited "
+        "reading < tables vectors < blocks entries texts < new_entries"
     ),
     ENGINE / "index/storage": (
         "exact faults regular < lock reserve vectors where < connections records < schema < transactions < store"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from .streams import print_message
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Windows has no SIGHUP.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
 

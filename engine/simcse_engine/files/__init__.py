@@ -1,6 +1,9 @@
 """Files: one reader and one writer of each format, and files that appear whole or not at all. Nothing is public.
 
+locks        locks on open files, of one holder or shared
+handles      reading and writing at a place of an open file
 refusals     what the system answers to who would read or write
+staging      what is being written, locked until it is whole
 atomic       files and folders that appear whole
 
 kinds        what a file is, by its first bytes

@@ -9,19 +9,16 @@ docs/decisions/011-publishing-files.md.
 import contextlib
 import ctypes
 import errno
-import fcntl
-import glob
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import OutputError
 from ..wording import Wording
+from .locks import POSIX
 from .refusals import NO_ROOM, as_output_error
-
-_SUFFIX = ".partial-"
+from .staging import staged
 
 
 @contextlib.contextmanager
@@ -35,7 +32,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     target = target.resolve()
     with as_output_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    with _staged(target, folder=True) as staging:
+    with staged(target, folder=True) as staging:
         with as_output_error(target, NO_ROOM):
             yield staging
         with as_output_error(target):
@@ -58,7 +55,7 @@ def whole_file(target: Path) -> Iterator[Path]:
     """Yield a path to write to that becomes ``target``, replacing a file, when the block ends without an error."""
     check_replaceable(target)
     target = target.resolve()
-    with _staged(target, folder=False) as staging:
+    with staged(target, folder=False) as staging:
         with as_output_error(target, NO_ROOM):
             yield staging
         with as_output_error(target):
@@ -108,70 +105,11 @@ def _exchange(new: Path, old: Path) -> None:
     aside.rename(new)
 
 
-@contextlib.contextmanager
-def _staged(target: Path, *, folder: bool) -> Iterator[Path]:
-    """Yield a hidden sibling of ``target``, of which nothing is left when the block ends."""
-    with as_output_error(target):
-        _remove_abandoned(target)
-        staging, lock = _stage(target, folder=folder)
-    try:
-        yield staging
-    finally:
-        # A folder after an exchange is the replaced one. What was renamed no longer exists.
-        if folder:
-            shutil.rmtree(staging, ignore_errors=True)
-        else:
-            staging.unlink(missing_ok=True)
-        os.close(lock)
-
-
-def _stage(target: Path, *, folder: bool) -> tuple[Path, int]:
-    """Make a hidden sibling of ``target``; its path, and the open file that holds the lock on it.
-
-    The lock tells a living writer's work from a killed one's: the system releases it when a process ends.
-    """
-    while True:
-        path = target.with_name(f".{target.name}{_SUFFIX}{os.urandom(4).hex()}")
-        try:
-            # The system takes the umask off these permissions. To read it, this process would have to set it, under the
-            # hands of other threads.
-            if folder:
-                path.mkdir(0o777)
-            else:
-                lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:  # another writer has the name
-            continue
-        if folder:
-            try:
-                lock = os.open(path, os.O_RDONLY)
-            except FileNotFoundError:  # another writer has removed it as abandoned
-                continue
-        # Network file systems may refuse locks; then no lock can be taken, and nothing counts as abandoned.
-        with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        # Before it was locked, another writer may have removed it as abandoned.
-        if path.exists():
-            return path, lock
-        os.close(lock)
-
-
-def _remove_abandoned(target: Path) -> None:
-    """Remove what killed writers of ``target`` left behind: partial outputs without a lock."""
-    for path in target.parent.glob(f".{glob.escape(target.name)}{_SUFFIX}*"):
-        with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of such a name would wait for a writer
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
-            finally:
-                os.close(handle)
-
-
 def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    """Write a file or folder to the disk; Windows does so with what is open for writing, and so with no folder."""
+    if not POSIX and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if POSIX else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

@@ -123,7 +123,7 @@ def _open(path: Path) -> int:
     try:
         if path.is_dir():
             raise InputValueError(f"{path}: is a folder; name a file")
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY)
     except FileNotFoundError as error:
         raise InputValueError(f"{path}: no such file") from error
     except OSError as error:

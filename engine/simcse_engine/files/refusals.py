@@ -3,12 +3,13 @@
 import contextlib
 import errno
 import os
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DiskFullError, OutputError, SimCSEError
-from ..machine.limits import limit_error
+from ..machine.limits import limit_error, soft_limit
+from .handles import write_at
+from .locks import POSIX
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 # What the system says of writing, of all that a block may raise: the rest may be about other files.
@@ -26,8 +27,8 @@ def unwritable(path: Path, error: OSError, consequence: str = "nothing there was
     if error.errno in _FULL:
         return DiskFullError(f"{path}: {_FULL[error.errno]}; {consequence}")
     if error.errno == errno.EFBIG:
-        allowed, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        of_what = "this file system's" if allowed == resource.RLIM_INFINITY else f"this process's {allowed:,} bytes"
+        allowed = soft_limit("RLIMIT_FSIZE")
+        of_what = "this file system's" if allowed is None else f"this process's {allowed:,} bytes"
         return OutputError(f"{path}: would grow beyond {of_what} for a file (ulimit -f); {consequence}")
     return OutputError(f"{path}: cannot be written ({error.strerror}); {consequence}")
 
@@ -67,7 +68,7 @@ def read_refusal(path: Path) -> OSError | None:
     try:
         path.stat()
         with contextlib.ExitStack() as opened:
-            for _ in range(3):  # as many as SQLite opens: the database, its log and what is shared
+            for _ in range(3 if POSIX else 0):  # as many as SQLite opens: the database, its log and what is shared
                 opened.callback(os.close, os.open(path.parent, os.O_RDONLY))
         if not os.access(path, os.R_OK):
             return PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -83,10 +84,7 @@ def write_refusal(path: Path) -> OSError | None:
     try:
         with tempfile.TemporaryFile(dir=path.parent) as file:
             start = path.stat().st_size if path.exists() else 0
-            left = memoryview(bytes(_PROBE_BYTES))
-            while left:
-                written = os.pwrite(file.fileno(), left, start)
-                left, start = left[written:], start + written
+            write_at(file.fileno(), bytes(_PROBE_BYTES), start)
     except OSError as error:
         return error
     return None

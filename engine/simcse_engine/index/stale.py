@@ -13,7 +13,7 @@ from .storage.records import State
 # Exactly the names that this engine gives. Compiled with the first use, as who only searches has none.
 _VECTORS = r"vectors-([1-9][0-9]{0,14})\.f32"
 _GRAPH = r"graph-([1-9][0-9]{0,14})-[0-9a-f]{8}\.usearch"
-_UNFINISHED = rf"\.(?:{_VECTORS}|{_GRAPH})\.partial-[a-z0-9_]{{8}}"
+_UNFINISHED = rf"\.(?:{_VECTORS}|{_GRAPH})\.partial-[a-z0-9_]{{8}}(?:\.lock)?"
 
 
 def stale_files(folder: Path, state: State, *, begun: int | None = None) -> Iterator[Path]:

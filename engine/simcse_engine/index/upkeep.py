@@ -4,8 +4,8 @@ Nothing here takes turns: the writer calls it, whose lock and turn are held mean
 """
 
 import contextlib
-import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,8 +100,7 @@ class Upkeep:
         self._store.settle()
         with self._store.reading() as reader:
             needed = size_of_vectors(state.entries, self._store.about.dimension) + reader.room_to_copy()
-        disk = os.statvfs(self._store.folder)
-        free = disk.f_bavail * disk.f_frsize
+        free = shutil.disk_usage(self._store.folder).free
         try:
             self.compact(with_graph=False)
         except DiskFullError as error:

@@ -8,7 +8,6 @@ import _thread
 import contextlib
 import errno
 import os
-import resource
 import time
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,12 @@ from types import TracebackType
 from ..errors import LimitError, SimCSEError
 from ..wording import Wording
 from .cgroups import least_allowed
+
+try:
+    # At once: where files ran out, it could not be loaded.
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 Message = tuple[str | Wording, ...]
 
@@ -88,19 +93,17 @@ def _files_message(name: object = None, *, everywhere: bool = False) -> Message:
     of_what = "" if name is None else f" ({name})"
     if everywhere:
         return (f"no more files can be opened{of_what}: the whole system has as many as it may (sysctl fs.file-max)",)
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (
-        f"no more files can be opened{of_what}: this process may have {allowed:,} open at once (ulimit -n); raise "
-        "that, or close encoders and indexes that are not in use",
-    )
+    allowed = soft_limit("RLIMIT_NOFILE")
+    limit = "" if allowed is None else f": this process may have {allowed:,} open at once (ulimit -n); raise that, or"
+    return (f"no more files can be opened{of_what}{limit or ';'} close encoders and indexes that are not in use",)
 
 
 def _threads_message() -> Message:
-    processes, group = _soft(resource.RLIMIT_NPROC), least_allowed("pids", ("pids.max", "pids.max"))
+    processes, group = soft_limit("RLIMIT_NPROC"), least_allowed("pids", ("pids.max", "pids.max"))
     limits = [f"this user may have {processes:,} processes and threads (ulimit -u)"] if processes is not None else []
     limits += [f"this container {group:,} (pids.max)"] if group is not None else []
     # Each has a stack.
-    limits += _memory_limits() if not limits or _soft(resource.RLIMIT_AS) is not None else []
+    limits += _memory_limits() if not limits or soft_limit("RLIMIT_AS") is not None else []
     return (f"no more threads can be started: {', '.join(limits)}; raise that, or use fewer, as with ", _ONE_THREAD)
 
 
@@ -116,18 +119,22 @@ def _memory_limits() -> list[str]:
     """What bounds this process's memory, in words; at least the machine's."""
     limits = [
         f"this process may have {size / 1e6:,.0f} MB of {what}"
-        for which, what in ((resource.RLIMIT_AS, "addresses (ulimit -v)"), (resource.RLIMIT_DATA, "data (ulimit -d)"))
-        if (size := _soft(which)) is not None
+        for which, what in (("RLIMIT_AS", "addresses (ulimit -v)"), ("RLIMIT_DATA", "data (ulimit -d)"))
+        if (size := soft_limit(which)) is not None
     ]
     group = least_allowed("memory", ("memory.limit_in_bytes", "memory.max"))
     if group is not None and group < _UNLIMITED_BYTES:
         limits.append(f"this container {group / 1e6:,.0f} MB")
+    if not limits and not hasattr(os, "sysconf"):
+        return ["this machine has no more"]
     return limits or [f"this machine has {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e6:,.0f} MB"]
 
 
-def _soft(which: int) -> int | None:
-    """The limit that holds now; None where there is none."""
-    limit, _ = resource.getrlimit(which)
+def soft_limit(name: str) -> int | None:
+    """The limit that holds now, such as that of "RLIMIT_AS"; None where there is none."""
+    if resource is None:
+        return None
+    limit, _ = resource.getrlimit(getattr(resource, name))
     return None if limit == resource.RLIM_INFINITY else limit
 
 

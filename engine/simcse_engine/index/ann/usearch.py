@@ -192,11 +192,11 @@ class AnnGraph:
                     raise unwritable(folder / name, refusal) from error
                 covered, members, strays = self.covered, len(self._graph), tuple(self.strays.tolist())
                 self.saved_covered = covered
-            content = _mapped(path)
             yield SavedGraph(
                 file=name,
-                size_bytes=len(content),
-                pieces=pieces_of(content, threads),
+                size_bytes=path.stat().st_size,
+                # Windows renames no file that is mapped: the map goes with the expression.
+                pieces=pieces_of(_mapped(path), threads),
                 covered=covered,
                 members=members,
                 strays=strays,

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import fcntl
 import json
 import os
 import socket
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from ...errors import IndexLockedError, OutputError
+from ...files.handles import read_at, write_at
+from ...files.locks import give_up, take
 from ...machine.forks import ForkAware, register
 from .regular import open_regular
 
@@ -54,7 +55,7 @@ class WriterLock(ForkAware):
         # For people alone: the lock holds without the text, so a full disk does not matter.
         with contextlib.suppress(OSError):
             os.ftruncate(handle, 0)
-            os.pwrite(handle, holder.encode(), 0)
+            write_at(handle, holder.encode(), 0)
 
     @property
     def held(self) -> bool:
@@ -67,7 +68,7 @@ class WriterLock(ForkAware):
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, 0)
             # Explicitly: a child that was forked just now may still have its copy of the handle open.
-            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            give_up(self._handle)
             self._close()
 
     def _close(self) -> None:
@@ -94,7 +95,7 @@ class WritersHeldOff:
         except OSError:
             return None
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            take(handle, shared=True)
         except OSError:
             os.close(handle)
             return None
@@ -110,12 +111,12 @@ def _lock(handle: int) -> None:
     end = time.monotonic() + _READERS_SECONDS
     while True:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(handle)
             return
         except BlockingIOError:
             # Readers share it, a writer does not.
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            fcntl.flock(handle, fcntl.LOCK_UN)
+            take(handle, shared=True)
+            give_up(handle)
             if time.monotonic() > end:
                 raise
         time.sleep(_PAUSE_SECONDS)
@@ -123,7 +124,7 @@ def _lock(handle: int) -> None:
 
 def _holder(handle: int) -> str:
     try:
-        holder = json.loads(os.pread(handle, 4096, 0))
+        holder = json.loads(read_at(handle, 4096, 0))
         text = f"process {holder['pid']} on {holder['host']} has it open for writing since {holder['since']}"
         return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
     except (OSError, ValueError, KeyError, TypeError):

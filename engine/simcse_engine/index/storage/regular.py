@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ...errors import IndexDamagedError
 
-# Without O_NONBLOCK, opening a pipe waits for its other end.
-_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Without O_NONBLOCK, opening a pipe waits for its other end. Windows has neither, and without O_BINARY reads and writes
+# other bytes.
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 
 _KINDS = (
     (stat.S_ISLNK, "a link"),
@@ -28,6 +29,8 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
         IndexDamagedError: it is a link, a folder, a pipe or a device.
         OSError: the system refuses.
     """
+    if not hasattr(os, "O_NOFOLLOW"):
+        check_regular(path)
     try:
         handle = os.open(path, flags | _FLAGS, 0o666)
     except OSError:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...files.handles import write_at
 from .regular import open_regular
 
 RESERVE = "index.db-reserve"
@@ -29,15 +30,15 @@ class Reserve:
         wanted = _BYTES + -(-unsettled // _BLOCK_BYTES) * _BLOCK_BYTES
         with self._open(os.O_CREAT) as handle:
             facts = os.fstat(handle)
-            # A copy of it may be a file of holes.
-            taken = min(facts.st_size, facts.st_blocks * 512)
+            # A copy of it may be a file of holes; Windows does not tell.
+            taken = min(facts.st_size, getattr(facts, "st_blocks", facts.st_size) * 512)
             if taken > wanted:
                 os.ftruncate(handle, wanted)
             elif taken < wanted:
                 # Random, as some file systems keep no room for zeros.
                 block = os.urandom(_BLOCK_BYTES)
-                while taken < wanted:
-                    taken += os.pwrite(handle, block[: wanted - taken], taken)
+                for offset in range(taken, wanted, _BLOCK_BYTES):
+                    write_at(handle, block[: wanted - offset], offset)
 
     def give_up(self) -> None:
         """Give the room back."""

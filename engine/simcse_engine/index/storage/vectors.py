@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError, SearchIndexError
+from ...files.handles import write_at
 from ...files.refusals import as_unreadable
 from .regular import open_regular
 
@@ -57,10 +58,7 @@ class VectorWriter:
         """Write rows ``start``, ``start + 1``, … and flush them to the disk; those before ``start`` stay untouched."""
         for first in range(0, len(vectors), _WRITE_ROWS):
             part = _records(start + first, vectors[first : first + _WRITE_ROWS])
-            left, offset = memoryview(part), _HEADER_BYTES + (start + first) * self._record_bytes
-            while left:
-                written = os.pwrite(self._handle, left, offset)
-                left, offset = left[written:], offset + written
+            write_at(self._handle, part, _HEADER_BYTES + (start + first) * self._record_bytes)
         os.fdatasync(self._handle) if hasattr(os, "fdatasync") else os.fsync(self._handle)
 
     def trim(self, rows: int) -> None:

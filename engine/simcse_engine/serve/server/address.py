@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
 import stat
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputValueError, ListenError
+from ...files.locks import take
 from ...wording import Wording, argument
 
 # Who may connect to a Unix domain socket: its owner, and its group.
@@ -43,6 +43,8 @@ class Address:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:
             raise InputValueError(argument("port", self.port), f": expected 0 to {_HIGHEST_PORT}")
+        if self.uds is not None and not hasattr(socket, "AF_UNIX"):
+            raise ListenError(f"{self.uds}: Python has no Unix domain sockets on this system; name a host and a port")
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[socket.socket]:
@@ -106,7 +108,7 @@ class Address:
 
 def url_of(bound: socket.socket) -> str:
     """Where clients find what listens there."""
-    if bound.family == socket.AF_UNIX:
+    if bound.family not in (socket.AF_INET, socket.AF_INET6):
         return f"unix:{bound.getsockname()}"
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
@@ -140,7 +142,7 @@ def _locked(path: str) -> Iterator[None]:
 def _lock(path: Path) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take(handle)
     except BaseException:
         os.close(handle)
         raise

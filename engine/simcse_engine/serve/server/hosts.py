@@ -17,6 +17,8 @@ def local_names(bound: socket.socket, host: str) -> re.Pattern[bytes] | None:
         bound: where it listens.
         host: its name or address, in the user's words.
     """
-    if bound.family == socket.AF_UNIX or not ipaddress.ip_address(bound.getsockname()[0].split("%")[0]).is_loopback:
+    if bound.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    if not ipaddress.ip_address(bound.getsockname()[0].split("%")[0]).is_loopback:
         return None
     return re.compile(rf"(?:{_LOCAL}|{re.escape(host)})(?::\d+)?".encode(), re.IGNORECASE)

@@ -25,7 +25,8 @@ _BACKLOG = 2048
 # Longer than clients keep connections in their pools: who closes first must not be the server.
 _KEEP_ALIVE_S = 75
 _TICKS_PER_SWEEP = 10  # of a tenth of a second
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Windows has no SIGHUP.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 def run(
