@@ -140,6 +140,8 @@ def verify_float32(
         layout=Ragged.name,
         padding_id=None,
         versions={name: version(name) for name in stated},
+        prompts=model.checkpoint.prompts,
+        default_prompt_name=model.checkpoint.default_prompt_name,
     )
     manifest.write(folder)
     with both_ways(lambda: Encoder(folder)) as encoders:

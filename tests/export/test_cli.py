@@ -43,12 +43,12 @@ def test_success(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 def test_what_no_artifact_heeds_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_sentence_transformers(tmp_path / "folder")
     path = folder / "config_sentence_transformers.json"
-    write_json(path, {"temperature": 0.05, "prompts": {"query": "query: "}})
+    write_json(path, {"temperature": 0.05, "similarity_fn_name": "dot"})
     assert main([str(folder), "-o", str(tmp_path / "artifact")]) == 0
     told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert told == [
         f"simcse-export: warning: {path}: the key 'temperature' is unknown, and no artifact heeds it",
-        f"simcse-export: warning: {path}: prompts has 'query'; no artifact prepends them, texts have to",
+        f"simcse-export: warning: {path}: similarity_fn_name is 'dot'; vectors are compared by cosine here",
     ]
 
 

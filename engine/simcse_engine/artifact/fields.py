@@ -47,7 +47,7 @@ def _one_of(choices: Iterable[str]) -> Rule:
 
 
 def _matching(expected: str, pattern: str) -> Rule:
-    return _rule(expected, lambda value: _is_text(value) and re.fullmatch(pattern, value) is not None)
+    return _rule(expected, lambda value: is_text(value) and re.fullmatch(pattern, value) is not None)
 
 
 def _record(fields: Mapping[str, Rule], others: Rule | None = None) -> Rule:
@@ -80,7 +80,8 @@ def _each(keys: Rule, values: Rule) -> Rule:
     return check
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Whether a value of JSON is text that UTF-8 can hold: JSON can spell half a surrogate pair, which is none."""
     if not isinstance(value, str):
         return False
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
@@ -95,7 +96,7 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     if isinstance(value, dict | list):
         inner = [*value, *value.values()] if isinstance(value, dict) else value
         return depth < _MOST_NESTED and all(_is_plain(each, depth + 1) for each in inner)
-    return value is None or isinstance(value, bool) or _is_number(value) or _is_text(value)
+    return value is None or isinstance(value, bool) or _is_number(value) or is_text(value)
 
 
 def _is_shape(value: Any) -> bool:
@@ -103,7 +104,7 @@ def _is_shape(value: Any) -> bool:
 
 
 _OBJECT = _rule("an object", lambda value: isinstance(value, dict))
-_TEXT = _rule("text", _is_text)
+_TEXT = _rule("text", is_text)
 _NUMBER = _rule("a finite number", _is_number)
 _PLAIN = _rule("text, finite numbers, true, false, null, and lists and objects of them", _is_plain)
 _YES_OR_NO = _rule("true or false", lambda value: isinstance(value, bool))

@@ -32,10 +32,13 @@ PADDED_FILES = frozenset({CONFIG, TOKENIZER_CONFIG, SPECIAL_TOKENS})
 # Of a compiled artifact, for each kind of GPU: the plan, and the graph that refers to it.
 ENGINE_FILES = "engine-*"
 
+# Those of a model that states none: sentence-transformers knows these two of every model.
+NO_PROMPTS: Mapping[str, str] = {"query": "", "document": ""}
+
 # Fields that format 3's first artifacts do not have.
 _LATER: Mapping[str, Any] = {
     "max_tokens_source": None,
-    "prompts": {},
+    "prompts": NO_PROMPTS,
     "default_prompt_name": None,
     "include_prompt": True,
     "output_range": None,
@@ -151,7 +154,7 @@ class Manifest:
     verified: bool | None = None
     engines: Mapping[str, Plan] = field(default_factory=dict)
     max_tokens_source: str | None = None
-    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=lambda: dict(NO_PROMPTS))
     default_prompt_name: str | None = None
     include_prompt: bool = True
     output_range: float | None = None

@@ -1,6 +1,7 @@
 """The command `info`: an artifact's manifest for people, and which kernels run it here."""
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ def manifest_lines(folder: Path, manifest: "Manifest", kernels: "Kernels | None"
         "pooler": m.pooler,
         "vectors": f"{m.dimension} floats, {'unit length' if m.normalized else 'not normalized'}",
         "max tokens": f"{m.max_tokens} ({m.max_tokens_source})" if m.max_tokens_source else str(m.max_tokens),
+        **({"prompts": _prompts(m)} if any(m.prompts.values()) else {}),
         "precision": f"{m.precision} for {m.target}",
         **({"kernels": f"{kernels.variant or 'none'} here{_because(kernels)}"} if kernels else {}),
         **({"engines": _plans(m)} if m.max_batch else {}),
@@ -66,6 +68,11 @@ def quality_line(quality: Mapping[str, Any]) -> str:
         tasks = len(quality["sts"]["tasks"])
         parts.append(f"STS Spearman {quality['sts']['average']:.2f}{before} (average of {tasks} tasks)")
     return "; ".join(parts)
+
+
+def _prompts(manifest: "Manifest") -> str:
+    prompts = ", ".join(f"{name} {json.dumps(prompt, ensure_ascii=False)}" for name, prompt in manifest.prompts.items())
+    return prompts if manifest.default_prompt_name is None else f"{prompts}; default {manifest.default_prompt_name}"
 
 
 def _because(kernels: "Kernels") -> str:

@@ -4,13 +4,14 @@ Nothing is guessed from a name: what the files leave out or contradict is refuse
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simcse_engine.artifact.hub import fetch, hub_id_of
 from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.manifest import NO_PROMPTS
 from simcse_engine.errors import ArtifactNotFoundError, CheckpointError, PoolerError
 from simcse_engine.wording import Wording
 
@@ -47,6 +48,16 @@ class Checkpoint:
     def warnings(self) -> Sequence[str]:
         """What the files state and no artifact heeds."""
         return () if self.stated is None else self.stated.warnings
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """What is put before texts, by name."""
+        return NO_PROMPTS if self.stated is None else self.stated.prompts
+
+    @property
+    def default_prompt_name(self) -> str | None:
+        """The prompt for texts of no stated kind; None for none."""
+        return None if self.stated is None else self.stated.default_prompt_name
 
     @property
     def positions(self) -> int | None:

@@ -36,7 +36,7 @@ Rule = str | Only | NotApplied | Mapping[str, "Rule"]
 HONOURED = "honoured"  # in `sentence_transformers`
 HARMLESS = "harmless"  # changes no vector
 
-_QUERIES = NotApplied((None,), "encode_query and encode_document alone heed it, and an artifact has neither")
+_QUERIES = NotApplied((None,), "an artifact's encode_query and encode_document do not heed it")
 _SENTENCES = Only(("sentence_embedding",), "only sentence embeddings can be normalized")
 _TOKENIZER = {"model_max_length": HONOURED, "trust_remote_code": HARMLESS, "use_fast": HARMLESS}
 _MODEL = {

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from simcse_engine.artifact.fields import is_text
+from simcse_engine.artifact.manifest import NO_PROMPTS
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 
 from .json_file import read_json, shown
@@ -28,9 +30,6 @@ _MODES = {
 }
 _POOLERS = {"cls": "cls_before_pooler", "mean": "avg"}
 
-# Every model has these two, even where its file does not list them.
-_PROMPTS = {"query": "", "document": ""}
-
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceTransformer:
@@ -42,6 +41,8 @@ class SentenceTransformer:
         length: the longest text; None where tokenizer and config decide.
         lowercase: whether texts are lowercased before the tokenizer sees them.
         truncate_dim: how many floats of each vector are kept; None for all.
+        prompts: what is put before texts, by name.
+        default_prompt_name: the one for texts of no stated kind; None for none.
         warnings: what the folder states and no artifact heeds.
     """
 
@@ -50,6 +51,8 @@ class SentenceTransformer:
     length: Length | None
     lowercase: bool
     truncate_dim: int | None
+    prompts: Mapping[str, str]
+    default_prompt_name: str | None
     warnings: tuple[str, ...]
 
 
@@ -60,7 +63,8 @@ def open_sentence_transformer(root: Path) -> SentenceTransformer | None:
         return None
     warnings: list[str] = []
     (_, transformer), (_, pooling), *last = _modules(path, warnings)
-    truncate_dim = _truncate_dim(root / "config_sentence_transformers.json", warnings)
+    config_path, config = _config(root, warnings)
+    prompts = _prompts(config_path, config)
     settings_path, settings = _settings(root / transformer, warnings)
     pooler = _pooler(root / pooling / "config.json", warnings)
     for kind, folder in last:
@@ -72,7 +76,9 @@ def open_sentence_transformer(root: Path) -> SentenceTransformer | None:
         pooler=pooler,
         length=_length(settings_path, settings),
         lowercase=bool(settings.get("do_lower_case")),
-        truncate_dim=truncate_dim,
+        truncate_dim=_truncate_dim(config_path, config),
+        prompts=prompts,
+        default_prompt_name=_default_prompt_name(config_path, config, prompts),
         warnings=tuple(warnings),
     )
 
@@ -103,26 +109,37 @@ def _modules(path: Path, warnings: list[str]) -> list[tuple[str, str]]:
     return modules
 
 
-def _truncate_dim(path: Path, warnings: list[str]) -> int | None:
-    """How many floats of each vector the model's config keeps; refuses what else it asks for."""
+def _config(root: Path, warnings: list[str]) -> tuple[Path, dict[str, Any]]:
+    """The whole model's config, and its file."""
+    path = root / "config_sentence_transformers.json"
     config = read_json(path) if path.exists() else {}
     warnings += check_keys(path, config, CONFIG)
-    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
-    if not isinstance(prompts, dict):
-        raise CheckpointError(f"{path}: prompts is {shown(prompts)}; expected a JSON object")
-    if default and (not isinstance(default, str) or default not in _PROMPTS | prompts):
-        raise CheckpointError(f"{path}: default_prompt_name is {shown(default)}, which prompts does not have")
-    if default and prompts.get(default):
-        raise UnsupportedModelError(
-            f"{path}: default_prompt_name is {shown(default)}: it prepends a prompt to texts, which no artifact does"
-        )
-    named = [name for name, prompt in prompts.items() if prompt]
-    if named:
-        warnings.append(f"{path}: prompts has {shown(', '.join(named))}; no artifact prepends them, texts have to")
+    return path, config
+
+
+def _truncate_dim(path: Path, config: Mapping[str, Any]) -> int | None:
     value = config.get("truncate_dim")
     if value is not None and (type(value) is not int or value < 1):
         raise CheckpointError(f"{path}: truncate_dim is {shown(value)}; expected a count of floats")
     return value
+
+
+def _prompts(path: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    """What the library has in ``model.prompts`` once it has loaded the folder."""
+    prompts = config.get("prompts") or {}
+    if not isinstance(prompts, dict):
+        raise CheckpointError(f"{path}: prompts is {shown(prompts)}; expected a JSON object")
+    for name, prompt in prompts.items():
+        if not isinstance(prompt, str | None) or not is_text(f"{name}{prompt}"):
+            raise CheckpointError(f"{path}: prompts has {shown(name)}: {shown(prompt)}; expected a text")
+    return {**NO_PROMPTS, **{name: prompt or "" for name, prompt in prompts.items()}}
+
+
+def _default_prompt_name(path: Path, config: Mapping[str, Any], prompts: Mapping[str, str]) -> str | None:
+    name = config.get("default_prompt_name") or None
+    if name is not None and (not isinstance(name, str) or name not in prompts):
+        raise CheckpointError(f"{path}: default_prompt_name is {shown(name)}, which prompts does not have")
+    return name
 
 
 def _settings(folder: Path, warnings: list[str]) -> tuple[Path, dict[str, Any]]:

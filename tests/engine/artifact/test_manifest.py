@@ -27,7 +27,7 @@ FIELDS = [
 # Those that format 3's first artifacts lack, and what is taken for them.
 LATER = {
     "max_tokens_source": None,
-    "prompts": {},
+    "prompts": {"query": "", "document": ""},
     "default_prompt_name": None,
     "include_prompt": True,
     "output_range": None,

@@ -18,6 +18,16 @@ def test_info(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert fact in out
 
 
+def test_info_tells_prompts(artifact_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", artifact_copy) == 0
+    assert "prompts" not in capsys.readouterr().out
+    manifest = Manifest.read(artifact_copy)
+    prompts = {"query": "query: ", "document": ""}
+    dataclasses.replace(manifest, prompts=prompts, default_prompt_name="query").write(artifact_copy)
+    assert run("info", artifact_copy) == 0
+    assert '  prompts            query "query: ", document ""; default query\n' in capsys.readouterr().out
+
+
 def test_no_terminal_obeys_a_manifest(artifact_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = Manifest.read(artifact_copy)
     hostile = "m\x1b]0;title\x07\x1b[2J\u202e\n  parity             verified"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from simcse_engine import Encoder
+from simcse_engine import Encoder, Manifest
+from simcse_engine.artifact.manifest import NO_PROMPTS
 from simcse_engine.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.checkpoint import open_checkpoint
@@ -217,16 +218,21 @@ def test_a_mode_of_pooling_that_is_none(folder: Path, mode: object) -> None:
 )
 def test_no_prompt_and_an_empty_one(folder: Path, config: dict[str, Any]) -> None:
     write_json(folder / CONFIG, config)
-    assert stated(folder).warnings == ()
+    found = stated(folder)
+    assert found.warnings == ()
+    assert found.prompts == NO_PROMPTS
+    assert found.default_prompt_name == (config.get("default_prompt_name") or None)
 
 
 def test_prompts(folder: Path) -> None:
-    prompts = {"query": "query: ", "passage": "passage: ", "document": ""}
-    write_json(folder / CONFIG, {"prompts": prompts, "default_prompt_name": "query"})
-    with pytest.raises(UnsupportedModelError, match="default_prompt_name is 'query': it prepends a prompt to texts"):
-        open_checkpoint(folder)
-    write_json(folder / CONFIG, {"prompts": prompts, "default_prompt_name": "other"})
-    with pytest.raises(CheckpointError, match="default_prompt_name is 'other', which prompts does not have"):
+    prompts = {"passage": "passage: ", "query": " query:\n", "other": None}
+    write_json(folder / CONFIG, {"prompts": prompts, "default_prompt_name": "passage"})
+    found = stated(folder)
+    assert found.warnings == ()
+    assert found.prompts == {"query": " query:\n", "document": "", "passage": "passage: ", "other": ""}
+    assert found.default_prompt_name == "passage"
+    write_json(folder / CONFIG, {"prompts": prompts, "default_prompt_name": "none such"})
+    with pytest.raises(CheckpointError, match="default_prompt_name is 'none such', which prompts does not have"):
         open_checkpoint(folder)
     write_json(folder / CONFIG, {"prompts": [], "default_prompt_name": ["query"]})
     with pytest.raises(CheckpointError, match="default_prompt_name"):
@@ -234,9 +240,23 @@ def test_prompts(folder: Path) -> None:
     write_json(folder / CONFIG, {"prompts": "query: "})
     with pytest.raises(CheckpointError, match="prompts is 'query: '; expected a JSON object"):
         open_checkpoint(folder)
-    write_json(folder / CONFIG, {"prompts": prompts})
-    (warning,) = stated(folder).warnings
-    assert warning.startswith(f"{folder / CONFIG}: prompts has 'query, passage'; no artifact prepends them")
+    for wrong in (5, ["query: "], "\ud800"):
+        write_json(folder / CONFIG, {"prompts": {"query": wrong}})
+        with pytest.raises(CheckpointError, match="prompts has 'query': .*; expected a text"):
+            open_checkpoint(folder)
+
+
+def test_prompts_are_in_the_manifest(folder: Path, tmp_path: Path) -> None:
+    without = export(folder, tmp_path / "without")
+    write_json(folder / CONFIG, {"prompts": {"query": ""}, "default_prompt_name": "query"})
+    empty = export(folder, tmp_path / "empty")
+    write_json(folder / CONFIG, {"prompts": {"query": "a cat: "}, "default_prompt_name": "query"})
+    export(folder, tmp_path / "prompts")
+    prompts = Manifest.read(tmp_path / "prompts")
+    assert (prompts.prompts, prompts.default_prompt_name) == ({"query": "a cat: ", "document": ""}, "query")
+    assert (without.format, empty.format, prompts.format) == (3, 3, 4)
+    assert without.identity == empty.identity != prompts.identity
+    assert {*prompts.files} == {*without.files}
 
 
 def test_all_that_new_releases_write_is_known(folder: Path) -> None:
@@ -293,7 +313,7 @@ def test_a_key_that_changes_vectors_is_refused(folder: Path, name: str, content:
     [
         (CONFIG, {"similarity_fn_name": "dot"}, "similarity_fn_name is 'dot'; vectors are compared by cosine here"),
         (CONFIG, {"temperature": 0.05}, "the key 'temperature' is unknown, and no artifact heeds it"),
-        (SETTINGS, {"query_length": 16}, "query_length is 16; encode_query and encode_document alone heed it"),
+        (SETTINGS, {"query_length": 16}, "query_length is 16; an artifact's encode_query and encode_document do not"),
         (SETTINGS, {"model_args": {"window": 3}}, "model_args: the key 'window' is unknown"),
         (SETTINGS, {"\x1b[2J": 1}, r"the key '\x1b[2J' is unknown"),
         (SETTINGS, {"\ud800": 1}, r"the key '\ud800' is unknown"),
