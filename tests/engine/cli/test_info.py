@@ -20,7 +20,7 @@ def test_info(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_info_tells_prompts(artifact_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", artifact_copy) == 0
-    assert "prompts" not in capsys.readouterr().out
+    assert "\n  prompts" not in capsys.readouterr().out
     manifest = Manifest.read(artifact_copy)
     prompts = {"query": "query: ", "document": ""}
     dataclasses.replace(manifest, prompts=prompts, default_prompt_name="query").write(artifact_copy)

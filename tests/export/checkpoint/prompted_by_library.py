@@ -1,8 +1,8 @@
 """Run beside sentence-transformers: saves folders with prompts, and encodes texts behind them in every way.
 
-Usage: python prompted_by_library.py BERT ROBERTA FOLDERS VECTORS TEXTS WAYS. The first two are checkpoints to save, TEXTS
-is a JSON list, and WAYS a JSON object of calls: method and keyword arguments by name. Each folder's vectors become an
-.npz file in VECTORS; it prints JSON: the prompts of each folder, as the library has them once it has loaded it.
+Usage: python prompted_by_library.py BERT ROBERTA FOLDERS VECTORS TEXTS WAYS. The first two are checkpoints to save;
+TEXTS is a JSON list, and WAYS a JSON object of calls: method and keyword arguments by name. Each folder's vectors are
+an .npz file in VECTORS; it prints JSON: the prompts of each folder, as the library has them once it has loaded it.
 """
 
 import json

@@ -242,7 +242,7 @@ def test_prompts(folder: Path) -> None:
         open_checkpoint(folder)
     for wrong in (5, ["query: "], "\ud800"):
         write_json(folder / CONFIG, {"prompts": {"query": wrong}})
-        with pytest.raises(CheckpointError, match="prompts has 'query': .*; expected a text"):
+        with pytest.raises(CheckpointError, match=r"prompts has 'query': .*; expected a text"):
             open_checkpoint(folder)
 
 
