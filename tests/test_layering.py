@@ -145,7 +145,7 @@ ORDER = {
         "checkpoint weights < tokenizer < reference < model < beside"
     ),
     EXPORT / "int8": "calibration rounding steps < quantize",
-    EXPORT / "graph": "nodes operators < functions layouts pooling < dialects < bert optimum",
+    EXPORT / "graph": "nodes operators < functions layouts < pooling < dialects < bert optimum",
     EXPORT / "graph/layouts": "layout < end_to_end grid packed < even padded ragged",
     EXPORT / "graph/dialects": "dialect < activations bf16 gpu int8 < cuda padded tensorrt",
     BENCHMARKS: (

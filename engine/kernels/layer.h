@@ -99,7 +99,8 @@ struct Layer {
 };
 
 struct Pooling {
-  bool first, normalize;
+  Pooler pooler;
+  bool normalize;
   int hidden;  // of the head; 0 without one
   Linear head;
 };

@@ -186,7 +186,7 @@ Pooling* make_pooling(const PoolingSource& source, const char** reason) {
   Maker maker;
   Pooling* pooling = maker.memory<Pooling>(1);
   if (pooling) {
-    pooling->first = source.first;
+    pooling->pooler = source.pooler;
     pooling->normalize = source.normalize;
   }
   if (pooling && source.head.weight.data) {

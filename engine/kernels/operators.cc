@@ -152,10 +152,12 @@ OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
   char name[32] = "";
   int64_t dimension, normalize;
   SIMCSE_TRY(text(info, "pooler", name));
-  if (strcmp(name, "first") && strcmp(name, "mean")) return refuse("simcse: a pooler that is not known");
+  int pooler = 0;
+  while (pooler < (int)Pooler::count && strcmp(name, kPoolerNames[pooler])) pooler++;
+  if (pooler == (int)Pooler::count) return refuse("simcse: a pooler that is not known");
   SIMCSE_TRY(integer(info, "dimension", 1, 1 << 20, dimension));
   SIMCSE_TRY(integer(info, "normalize", 0, 1, normalize));
-  source.first = !strcmp(name, "first");
+  source.pooler = (Pooler)pooler;
   source.normalize = normalize;
   int constant = 0;
   const OrtValue* value = nullptr;
@@ -176,7 +178,7 @@ OrtStatus* compute_pooler(void* pointer, OrtKernelContext* context) {
   const Pooling& pooling = *kernel.made;
   const int hidden = pooling.hidden ? pooling.hidden : kernel.dimension;
   Inputs inputs;
-  SIMCSE_TRY(inputs.read(context, kFloat, pooling.first));
+  SIMCSE_TRY(inputs.read(context, kFloat, pooling.pooler == Pooler::first));
   Tensor other;
   size_t count;
   SIMCSE_TRY(api->KernelContext_GetInputCount(context, &count));

@@ -1,4 +1,4 @@
-// The last states to sentences' vectors: the first token's or an average, a head, a cut, unit length.
+// The last states to sentences' vectors: one token's or all joined, a head, a cut, unit length.
 #pragma once
 
 #include "norm.h"
@@ -12,17 +12,28 @@ namespace SIMCSE_VARIANT {
 // torch.nn.functional.normalize divides by at least this much, so that a zero vector stays zero.
 constexpr float kLeastNorm = 1e-12f;
 
-// The average of a sentence's rows; of two tensors, of their mean.
-inline void average(const float* states, const float* other, int tokens, size_t width, int size, float* to) {
-  const Floats count = all((float)tokens);
+// The rows of a sentence as one, by a pooler of all tokens; of two tensors, those of their mean. Each token of
+// weightedmean weighs as much as its place, counted from 1.
+inline void join(Pooler pooler, const float* states, const float* other, int tokens, size_t width, int size,
+                 float* to) {
+  if (pooler == Pooler::lasttoken) {
+    memcpy(to, states + (tokens - 1) * width, width * sizeof(float));
+    return;
+  }
+  const bool weighted = pooler == Pooler::weightedmean, by_largest = pooler == Pooler::max;
+  Floats parts = all(1.f);
+  if (pooler == Pooler::mean) parts = all((float)tokens);
+  if (pooler == Pooler::mean_sqrt_len) parts = root(all((float)tokens));
+  if (weighted) parts = all((float)((int64_t)tokens * (tokens + 1) / 2));
   for (int i = 0; i < size; i += kLanes) {
-    Floats s = all(0.f);
+    Floats s = by_largest ? load(states + i) : all(0.f);
     for (int t = 0; t < tokens; t++) {
       Floats x = load(states + t * width + i);
       if (other) x = (x + load(other + t * width + i)) * all(0.5f);
-      s = s + x;
+      if (weighted) x = x * all((float)(t + 1));
+      s = by_largest ? larger(s, x) : s + x;
     }
-    store(to + i, s / count);
+    store(to + i, s / parts);
   }
 }
 
@@ -38,8 +49,8 @@ SIMCSE_SMALL inline bool run_pooling(const Pooling& pooling, const Sentences& ru
   for (int s = 0, token = 0; s < run.count; token += (int)run.lengths[s++]) {
     float* to = pooled + (size_t)s * width;
     const size_t at = (size_t)token * width;
-    if (pooling.first) memcpy(to, states + (size_t)s * width, width * sizeof(float));
-    else average(states + at, other ? other + at : nullptr, (int)run.lengths[s], width, hidden, to);
+    if (pooling.pooler == Pooler::first) memcpy(to, states + (size_t)s * width, width * sizeof(float));
+    else join(pooling.pooler, states + at, other ? other + at : nullptr, (int)run.lengths[s], width, hidden, to);
   }
   if (pooling.hidden) {
     float* activated = pieces.take<float>((size_t)run.count * width);

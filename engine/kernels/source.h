@@ -51,7 +51,7 @@ struct EmbeddingsSource {
 };
 
 struct PoolingSource {
-  bool first;
+  Pooler pooler;
   bool normalize;
   LinearSource head;
 };

@@ -238,11 +238,11 @@ SIMCSE_TEST simcse_testing_embeddings(const int64_t* sizes, const uint8_t* words
   return right ? 0 : -1;
 }
 
-// `sizes`: first, normalize, whether there is a head, width of the states, hidden, dimension, sentences, tokens.
+// `sizes`: the pooler's number, normalize, whether there is a head, width of the states, hidden, dimension, sentences, tokens.
 SIMCSE_TEST simcse_testing_pooling(const int64_t* sizes, const float* head_weight, const float* head_bias,
                                    const int64_t* lengths, const float* states, const float* other, float* vectors) {
   PoolingSource source = {};
-  source.first = sizes[0];
+  source.pooler = (Pooler)sizes[0];
   source.normalize = sizes[1];
   if (sizes[2]) {
     source.head.weight = {head_weight, kFloat, sizes[4], sizes[4]};

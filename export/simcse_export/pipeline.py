@@ -24,7 +24,7 @@ from .float32 import run_reference, verify_float32, write_float32
 from .gate import Gate
 from .int8.calibration import thinned
 from .options import MAX_BATCH, ExportOptions
-from .targets import spell
+from .targets import check_target, spell
 from .tensorrt.rtx import check_capabilities, compile_plans
 from .texts.corpora import built_in, read_corpus
 from .variant import TWIN, judge_variant, write_variant
@@ -72,6 +72,7 @@ def export(
     gate = Gate.of(options.sts, options.max_quality_drop)
     sentences = built_in("calibration") if options.calibration is None else read_corpus(options.calibration)
     model = read_model(checkpoint, options)
+    check_target(model, options)
     for warning in model.checkpoint.warnings:
         warnings.warn(warning, CheckpointWarning, stacklevel=2)
 

@@ -3,16 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from simcse_engine.artifact.kinds import TARGETS
+from simcse_engine.errors import UnsupportedModelError
+from simcse_engine.wording import Wording
+
 from .checkpoint.architecture import Weights
 from .checkpoint.model import Model
 from .checkpoint.ranges import wide_layers
 from .graph.dialects.bf16 import CpuBf16
+from .graph.dialects.cuda import POOLERS as CUDA_POOLERS
 from .graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from .graph.dialects.dialect import Dialect
 from .graph.dialects.int8 import CpuInt8
 from .graph.dialects.padded import PaddedBf16, PaddedFp32, PaddedInt8
 from .graph.dialects.tensorrt import TensorRt, TensorRtInt8
-from .graph.pooling import AVERAGED
+from .graph.pooling import FIRST_TOKEN
 from .int8.quantize import QuantizedLinear, quantize
 from .options import ExportOptions
 
@@ -33,6 +38,17 @@ class Spelling:
     on_cpu: Dialect | None = None
 
 
+def check_target(model: Model, options: ExportOptions) -> None:
+    """Refuse a pooler that the options' target cannot have."""
+    if options.target == "cuda" and model.pooler not in CUDA_POOLERS:
+        others = [name for name, target in TARGETS.items() if name != "cuda"]
+        raise UnsupportedModelError(
+            f"pooler {model.pooler} looks at tokens one by one, which graphs for cuda have no grid for; choose one of "
+            f"{', '.join(others)} with ",
+            Wording("target=…", "--target"),
+        )
+
+
 def spell(
     model: Model,
     options: ExportOptions,
@@ -48,7 +64,7 @@ def spell(
     wide = wide_layers(ranges) if precision != "fp32" else frozenset()
 
     def integers(**scheme: bool) -> Mapping[str, QuantizedLinear]:
-        first_only = model.pooler not in AVERAGED
+        first_only = model.pooler in FIRST_TOKEN
         return quantize(model.architecture, weights, calibration(), first_only=first_only, **scheme)
 
     if options.layout == "padded":

@@ -63,6 +63,10 @@ def forward(
                     "avg": last.mean(dim=1),
                     "avg_top2": (last + below).div(2).mean(dim=1),
                     "avg_first_last": (last + first).div(2).mean(dim=1),
+                    "max": last.max(dim=1).values,
+                    "mean_sqrt_len": last.sum(dim=1) / last.shape[1] ** 0.5,
+                    "weightedmean": torch.arange(1.0, last.shape[1] + 1) @ last / sum(range(last.shape[1] + 1)),
+                    "lasttoken": last[:, -1],
                 }[pooler]
             rows.append(vector / vector.norm() if normalize else vector)
     return torch.cat(rows).numpy()

@@ -79,7 +79,7 @@ class Reference:
         truncate_dim: int | None,
         normalize: bool,
     ) -> NDArray[np.float32]:
-        """One text's vector, float32 [dimension], as SimCSE's ``evaluation.py`` computes it.
+        """One text's vector, float32 [dimension], as SimCSE's ``evaluation.py`` or sentence-transformers computes it.
 
         It runs alone, so that no padding is involved, and is cut at ``max_tokens``. Pooler "cls" needs its ``head``.
         Of the vector, ``truncate_dim`` floats are kept.
@@ -104,8 +104,17 @@ class Reference:
                 vector = last.mean(1)
             elif pooler == "avg_top2":
                 vector = ((states[-2] + states[-1]) / 2).mean(1)
-            else:
+            elif pooler == "avg_first_last":
                 vector = ((states[1] + states[-1]) / 2).mean(1)
+            elif pooler == "max":
+                vector = last.amax(1)
+            elif pooler == "mean_sqrt_len":
+                vector = last.sum(1) / last.shape[1] ** 0.5
+            elif pooler == "weightedmean":
+                weights = torch.arange(1, last.shape[1] + 1)[:, None]
+                vector = (last * weights).sum(1) / weights.sum()
+            else:
+                vector = last[:, -1]
             vector = vector[:, :truncate_dim]
             if normalize:
                 vector = torch.nn.functional.normalize(vector, dim=1)

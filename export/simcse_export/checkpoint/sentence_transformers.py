@@ -28,7 +28,10 @@ _MODES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-_POOLERS = {"cls": "cls_before_pooler", "mean": "avg"}
+_POOLERS = {
+    **{"cls": "cls_before_pooler", "mean": "avg", "max": "max", "mean_sqrt_len_tokens": "mean_sqrt_len"},
+    **{"weightedmean": "weightedmean", "lasttoken": "lasttoken"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +188,4 @@ def _pooler(path: Path, warnings: list[str]) -> str:
         raise UnsupportedModelError(
             f"{path}: pools by {' + '.join(modes)}; vectors of several modes, joined, cannot be exported"
         )
-    if modes[0] not in _POOLERS:
-        raise UnsupportedModelError(f"{path}: pools by {modes[0]}; only {' and '.join(_POOLERS)} can be exported")
     return _POOLERS[modes[0]]

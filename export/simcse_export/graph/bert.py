@@ -13,7 +13,7 @@ from .dialects.dialect import Dialect, Heads, Linear, Norm
 from .functions import Function
 from .layouts.layout import Layout, View
 from .nodes import INT64, Graph, output
-from .pooling import AVERAGED, first_floats, unit
+from .pooling import AVERAGED, FIRST_TOKEN, first_floats, unit
 
 
 def author(
@@ -38,13 +38,13 @@ class _Author:
         self.architecture = architecture
         self.weights = weights
         self.dialect = dialect
-        self.graph = Graph()
+        self.graph = Graph(opset=dialect.opset)
         self.layout = dialect.layout(self.graph)
         self.activation = ACTIVATIONS[architecture.activation]
 
     def write(self, pooler: str, truncate_dim: int | None, normalize: bool) -> onnx.ModelProto:
         numbers = self.architecture
-        first_only = pooler not in AVERAGED
+        first_only = pooler in FIRST_TOKEN
         padding_id = -1 if numbers.family == "bert" else numbers.padding_id
         epsilon = numbers.epsilon
         states = [self.part("embeddings", "embeddings", self.embeddings, epsilon=epsilon, padding_id=padding_id)]
@@ -59,12 +59,12 @@ class _Author:
             "pooler",
             partial(self.pooled, pooler=pooler, truncate_dim=truncate_dim, normalize=normalize),
             *(states[i] for i in AVERAGED.get(pooler, (-1,))),
-            pooler="first" if first_only else "mean",
+            pooler="first" if first_only else "mean" if pooler in AVERAGED else pooler,
             dimension=truncate_dim or numbers.hidden,
             normalize=int(normalize),
         )
         self.graph.rename(vectors, "sentence_embedding")
-        return self.graph.model(self.layout.inputs(), output(truncate_dim or numbers.hidden), opset=self.dialect.opset)
+        return self.graph.model(self.layout.inputs(), output(truncate_dim or numbers.hidden))
 
     def part(self, kind: str, place: str, write: Callable[..., str], *states: str, **attributes: float | str) -> str:
         """A part of the model: an operator of ours where the dialect has one for it, else what ``write`` spells out.
@@ -133,8 +133,8 @@ class _Author:
     def pooled(self, layout: Layout, *states: str, pooler: str, truncate_dim: int | None, normalize: bool) -> str:
         """From a layer's states, or two layers' to average over, to the sentences' vectors."""
         graph = layout.graph
-        if pooler in AVERAGED:
-            vectors = self.dialect.mean(layout, states, self.architecture.hidden)
+        if pooler not in FIRST_TOKEN:
+            vectors = self.dialect.joined(layout, states, pooler, self.architecture.hidden)
         elif pooler == "cls":
             head = self.weights_of("pooler.dense")
             vectors = self.dialect.vectors(graph, self.dialect.activated(graph, *states, head, "tanh"))

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
 OPSETS = {"": 17, MICROSOFT: 1}
 _IR_VERSION = 8
+_AXES_ARE_INPUTS = 18  # of most reductions, from this version on
 # Smaller tensors stay in the graph's file.
 _EXTERNAL_BYTES = 1024
 
@@ -20,7 +21,8 @@ _EXTERNAL_BYTES = 1024
 class Graph:
     """A graph, or a branch of one, under construction. Tensors are their names."""
 
-    def __init__(self, parent: "Graph | None" = None) -> None:
+    def __init__(self, parent: "Graph | None" = None, *, opset: int = OPSETS[""]) -> None:
+        """Begin a graph in this version of ONNX's operators, or a branch of ``parent``."""
         self.nodes: list[onnx.NodeProto] = []
         self._root: Graph = parent._root if parent else self
         if parent is None:
@@ -28,6 +30,7 @@ class Graph:
             self.functions: dict[str, onnx.FunctionProto] = {}
             self._counts: dict[str, int] = {}
             self._scopes: list[str] = []
+            self._opset = opset
 
     @contextlib.contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -82,6 +85,12 @@ class Graph:
         filling = helper.make_tensor("one" if value else "zero", INT64, [1], [value])
         return self.op("ConstantOfShape", self.op("Shape", x), value=filling)
 
+    def largest(self, x: str, axis: int) -> str:
+        """The largest along an axis, which is left out."""
+        if self._root._opset < _AXES_ARE_INPUTS:
+            return self.op("ReduceMax", x, axes=[axis], keepdims=0)
+        return self.op("ReduceMax", x, self.ints(axis), keepdims=0)
+
     def branch(
         self,
         condition: str,
@@ -108,13 +117,11 @@ class Graph:
         self.nodes.append(helper.make_node("Identity", [tensor], [name], name=f"name {name}"))
         return name
 
-    def model(
-        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], *, opset: int = OPSETS[""]
-    ) -> onnx.ModelProto:
-        """The finished model, in this version of ONNX's operators."""
+    def model(self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        """The finished model."""
         graph = helper.make_graph(self.nodes, "simcse", inputs, outputs, list(self.initializers.values()))
         functions = list(self.functions.values())
-        versions = {**OPSETS, "": opset, **{function.domain: 1 for function in functions}}
+        versions = {**OPSETS, "": self._opset, **{function.domain: 1 for function in functions}}
         opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
         return helper.make_model(
             graph, functions=functions, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="simcse-engine"
@@ -129,6 +136,7 @@ class Graph:
 
 INT64, INT32 = TensorProto.INT64, TensorProto.INT32
 FLOAT, FLOAT16, BFLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
+BOOL = TensorProto.BOOL
 
 
 def output(dimension: int) -> list[onnx.ValueInfoProto]:

@@ -18,10 +18,10 @@ from simcse_engine.errors import RuntimeMissingError, UnsupportedModelError
 
 from ..checkpoint.quiet import quiet
 from ..checkpoint.reference import Head
-from .layouts.layout import View, mean
+from .layouts.layout import View
 from .layouts.ragged import Ragged
 from .nodes import INT64, OPSETS, Graph, output
-from .pooling import AVERAGED, first_floats, mean_of, unit
+from .pooling import AVERAGED, FIRST_TOKEN, first_floats, joined, mean_of, unit
 
 _PREFIX = "model/"
 # What transformers implements; with other values it silently leaves the positions out.
@@ -47,7 +47,7 @@ def author_through_optimum(
             f"position_embedding_type {positions!r} is unknown; {', '.join(_POSITIONS)} can be exported"
         )
     count = model.config.num_hidden_layers
-    averaged = AVERAGED.get(pooler, ())
+    averaged = AVERAGED.get(pooler, (-1,))
     exported = compose.add_prefix(_export(model, folder, hidden_states=len(averaged) > 1), _PREFIX)
     graph = Graph()
     layout = Ragged(graph)
@@ -69,7 +69,7 @@ def author_through_optimum(
 
     with graph.scope("pooler"):
         last = states("last_hidden_state")
-        if not averaged:
+        if pooler in FIRST_TOKEN:
             vectors = layout.first_tokens(last)
             if head is not None:
                 weights = graph.weight("pooler.weight", head[0].T), graph.weight("pooler.bias", head[1])
@@ -77,7 +77,7 @@ def author_through_optimum(
         else:
             # The last one has a name of its own.
             others = [states(f"hidden_states.{i % (count + 1)}") for i in averaged[:-1]]
-            vectors = mean(layout, mean_of(graph, [*others, last]), hidden)
+            vectors = joined(layout, mean_of(graph, [*others, last]), pooler, hidden)
         if truncate_dim is not None:
             vectors = first_floats(graph, vectors, truncate_dim)
         if normalize:

@@ -1,10 +1,17 @@
-"""The ends of every graph: the states that poolers average (SimCSE's ``evaluation.py``), and the L2 norm."""
+"""The ends of every graph: one vector of a sentence's states, a cut, and the L2 norm.
+
+SimCSE's poolers are those of its ``evaluation.py``, the others those of sentence-transformers' ``Pooling``.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from .nodes import Graph
+from .layouts.layout import Layout, View
+from .nodes import BOOL, FLOAT, Graph
+
+# The poolers that read a sentence's first token alone.
+FIRST_TOKEN = ("cls", "cls_before_pooler")
 
 # Which of transformers' ``hidden_states`` a pooler averages over: the first is the embeddings', the last the last
 # layer's. ``hidden_states[1]`` is the first layer's output, as SimCSE has it since 2024.
@@ -12,6 +19,48 @@ AVERAGED = {"avg": (-1,), "avg_top2": (-2, -1), "avg_first_last": (1, -1)}
 
 # torch.nn.functional.normalize divides by at least this much, so that a zero vector stays zero.
 _LEAST_NORM = 1e-12
+
+
+def joined(layout: Layout, x: str, pooler: str, hidden: int) -> str:
+    """What a pooler of all tokens makes of float32 ``x`` [tokens, hidden]: [sentences, hidden]."""
+    if pooler == "lasttoken":
+        return layout.last_tokens(x)
+    if pooler == "max":
+        return _largest(layout, x, hidden)
+    graph, count = layout.graph, layout.lengths()
+    total = layout.on_grid(lambda view: _total(view, x, hidden, by_place=pooler == "weightedmean"))
+    if pooler == "mean_sqrt_len":
+        count = graph.op("Sqrt", count)
+    elif pooler == "weightedmean":
+        one, half = (graph.weight(name, np.array(n, np.float32)) for name, n in (("one", 1), ("one half", 0.5)))
+        count = graph.op("Mul", graph.op("Mul", count, graph.op("Add", count, one)), half)
+    return graph.op("Div", total, count)
+
+
+def _total(view: View, x: str, hidden: int, *, by_place: bool) -> str:
+    """The sum of each sentence's rows; with ``by_place``, each times its place, counted from 1."""
+    graph = view.graph
+    grid = view.grid(x, hidden)
+    weights = view.places(grid) if by_place else ""
+    if view.mask:
+        mask = graph.op("Cast", view.mask, to=FLOAT)
+        weights = graph.op("Mul", weights, mask) if weights else mask
+    if weights:
+        grid = graph.op("Mul", grid, graph.op("Unsqueeze", weights, graph.ints(-1)))
+    return graph.op("ReduceSum", grid, graph.ints(view.axis), keepdims=0)
+
+
+def _largest(layout: Layout, x: str, hidden: int) -> str:
+    def write(view: View) -> str:
+        graph = view.graph
+        grid = view.grid(x, hidden)
+        if view.mask:
+            mask = graph.op("Unsqueeze", graph.op("Cast", view.mask, to=BOOL), graph.ints(-1))
+            least = graph.weight("least float", np.array(np.finfo(np.float32).min, np.float32))
+            grid = graph.op("Where", mask, grid, least)
+        return graph.largest(grid, view.axis)
+
+    return layout.on_grid(write)
 
 
 def mean_of(graph: Graph, states: Sequence[str]) -> str:

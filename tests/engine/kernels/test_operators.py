@@ -51,6 +51,7 @@ def pooling(pooler: str = "mean", head: bool = True, other: bool = True) -> Node
 
 NODES = [layer_node(layer) for layer in LAYERS]
 NODES += [embeddings(False), embeddings(True), pooling(), pooling("first", head=False, other=False)]
+NODES += [pooling(pooler, head=False, other=False) for pooler in ("max", "mean_sqrt_len", "weightedmean", "lasttoken")]
 
 
 def feeds(node: Node, **changed: np.ndarray) -> dict[str, np.ndarray]:

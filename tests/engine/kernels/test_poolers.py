@@ -10,6 +10,8 @@ from support.kernels import Kernels
 from support.lanes import LANES, PANEL, SINGLES
 
 LENGTHS = [1, 5, 2, 31]
+# In the order of the kernels' own numbers.
+POOLERS = ("first", "mean", "max", "mean_sqrt_len", "weightedmean", "lasttoken")
 
 
 def pool(
@@ -17,17 +19,17 @@ def pool(
     states: np.ndarray,
     lengths: list[int],
     *,
-    first: bool = False,
+    pooler: str = "mean",
     other: np.ndarray | None = None,
     head: tuple[np.ndarray, np.ndarray] | None = None,
     dimension: int,
     normalize: bool = False,
 ) -> np.ndarray:
-    """The kernels' vectors on every variant; states are [tokens, hidden], or [sentences, hidden] where ``first``."""
+    """The kernels' vectors on every variant; states are [tokens, hidden], or [sentences, hidden] for "first"."""
     hidden = states.shape[1]
     width = -(-hidden // PANEL) * PANEL
     sizes = [
-        first,
+        POOLERS.index(pooler),
         normalize,
         head is not None,
         width,
@@ -53,26 +55,34 @@ def pool(
     return lanes.on_every_variant(kernels, run)
 
 
+def joined(rows: np.ndarray, pooler: str) -> np.ndarray:
+    """A sentence's rows as one."""
+    if pooler in ("max", "lasttoken"):
+        return rows.max(0) if pooler == "max" else rows[-1]
+    places = np.arange(1, len(rows) + 1, dtype=np.float32)
+    total = np.zeros(rows.shape[1], np.float32)
+    for row, place in zip(rows, places, strict=True):
+        total = total + (row * place if pooler == "weightedmean" else row)
+    count = np.float32(len(rows))
+    return total / {"mean": count, "mean_sqrt_len": np.sqrt(count), "weightedmean": places.sum()}[pooler]
+
+
 def reference(
     kernels: Kernels,
     states: np.ndarray,
     lengths: list[int],
     *,
-    first: bool = False,
+    pooler: str = "mean",
     other: np.ndarray | None = None,
     head: tuple[np.ndarray, np.ndarray] | None = None,
     dimension: int,
     normalize: bool = False,
 ) -> np.ndarray:
-    x = states if other is None or first else (states + other) * np.float32(0.5)
-    if not first:
-        averages = []
-        for s, end in enumerate(np.cumsum(lengths)):
-            total = np.zeros(x.shape[1], np.float32)
-            for row in x[end - lengths[s] : end]:
-                total = total + row
-            averages.append(total / np.float32(lengths[s]))
-        x = np.vstack(averages)
+    x = states if other is None or pooler == "first" else (states + other) * np.float32(0.5)
+    if pooler != "first":
+        x = np.vstack(
+            [joined(x[end - count : end], pooler) for count, end in zip(lengths, np.cumsum(lengths), strict=True)]
+        )
     if head is not None:
         x = lanes.function(kernels, "tanh", lanes.product(SINGLES, x, *head))
     x = np.ascontiguousarray(x[:, :dimension])
@@ -95,9 +105,10 @@ def test_every_pooler(kernels: Kernels, hidden: int, normalize: bool) -> None:
             for two in (None, other):
                 found = pool(kernels, states, LENGTHS, other=two, **settings)
                 np.testing.assert_array_equal(found, reference(kernels, states, LENGTHS, other=two, **settings))
-            firsts = states[: len(LENGTHS)]
-            found = pool(kernels, firsts, LENGTHS, first=True, **settings)
-            np.testing.assert_array_equal(found, reference(kernels, firsts, LENGTHS, first=True, **settings))
+            for pooler in POOLERS:
+                rows = states[: len(LENGTHS)] if pooler == "first" else states
+                found = pool(kernels, rows, LENGTHS, pooler=pooler, **settings)
+                np.testing.assert_array_equal(found, reference(kernels, rows, LENGTHS, pooler=pooler, **settings))
 
 
 @given(

@@ -165,6 +165,14 @@ def test_no_settings(folder: Path, tmp_path: Path) -> None:
         ({"word_embedding_dimension": 32, "pooling_mode": "mean"}, "avg"),
         ({"embedding_dimension": 32, "pooling_mode": "cls", "include_prompt": False}, "cls_before_pooler"),
         ({"pooling_mode": ["cls"]}, "cls_before_pooler"),
+        ({"pooling_mode": "max"}, "max"),
+        ({"pooling_mode": "mean_sqrt_len_tokens"}, "mean_sqrt_len"),
+        ({"pooling_mode": "weightedmean"}, "weightedmean"),
+        ({"pooling_mode": "lasttoken"}, "lasttoken"),
+        ({"pooling_mode_max_tokens": True}, "max"),
+        ({"pooling_mode_mean_sqrt_len_tokens": True, "pooling_mode_mean_tokens": False}, "mean_sqrt_len"),
+        ({"pooling_mode_weightedmean_tokens": True}, "weightedmean"),
+        ({"pooling_mode_lasttoken": True}, "lasttoken"),
         ({"pooling_mode": "cls", "pooling_mode_mean_tokens": True}, "cls_before_pooler"),
         ({"pooling_mode_mean_tokens": 1, "pooling_mode_cls_token": False}, "avg"),
         # The library's own default.
@@ -175,15 +183,6 @@ def test_no_settings(folder: Path, tmp_path: Path) -> None:
 def test_ways_to_state_the_pooling(folder: Path, config: dict[str, Any], pooler: str) -> None:
     write_json(folder / "1_Pooling/config.json", config)
     assert stated(folder).pooler == pooler
-
-
-@pytest.mark.parametrize("mode", ["max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"])
-def test_other_pooling_is_refused(folder: Path, mode: str) -> None:
-    write_json(folder / "1_Pooling/config.json", {"pooling_mode": mode})
-    with pytest.raises(
-        UnsupportedModelError, match=rf"config\.json: pools by {mode}; only cls and mean can be exported"
-    ):
-        open_checkpoint(folder)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from simcse_export.graph.dialects.int8 import CpuInt8
 from simcse_export.graph.functions import Function
 from simcse_export.graph.nodes import Graph
 from simcse_export.graph.operators import DOMAIN, FLOAT_OPERATORS, QUANTIZED_OPERATORS
-from simcse_export.graph.pooling import AVERAGED
+from simcse_export.graph.pooling import AVERAGED, FIRST_TOKEN
 from simcse_export.int8.quantize import quantize
 from support.checkpoints import make_checkpoint
 from support.child import run_script
@@ -122,7 +122,7 @@ class Written:
         if precision == "int8":
             random = np.random.default_rng(0)
             sentences = [random.integers(5, 40, 2 + i % 15).tolist() for i in range(64)]
-            layers = quantize(self.numbers, weights, sentences, first_only=pooler not in AVERAGED)
+            layers = quantize(self.numbers, weights, sentences, first_only=pooler in FIRST_TOKEN)
             ours, plain = CpuInt8(layers), PlainInt8(layers)
         model, spelled = (
             author(self.numbers, weights, dialect, pooler=pooler, normalize=normalize, truncate_dim=truncate_dim)
@@ -185,7 +185,7 @@ def test_a_graph_is_nodes_of_ours(written: Callable[[str], Written], family: str
     model, _ = written(family).models(precision, pooler, truncate_dim=16)
     onnx.checker.check_model(model)
     prefix = "Quantized" if precision == "int8" else ""
-    first_only = pooler not in AVERAGED
+    first_only = pooler in FIRST_TOKEN
     layers = [f"{prefix}Layer"] * (LAYERS - first_only) + [f"{prefix}FirstLayer"] * first_only
     assert [node.op_type for node in model.graph.node] == [f"{prefix}Embeddings", *layers, "Pooling", "Identity"]
     assert {(function.domain, function.name) for function in model.functions} == {
@@ -208,8 +208,8 @@ def test_a_graph_is_nodes_of_ours(written: Callable[[str], Written], family: str
     padding_id = -1 if family == "bert" else numbers.padding_id
     assert attributes[0] == {"epsilon": epsilon, "padding_id": padding_id}
     assert attributes[1] == {"heads": numbers.heads, "epsilon": epsilon, "activation": b"gelu"}
-    kind = b"first" if first_only else b"mean"
-    assert attributes[-2] == {"pooler": kind, "dimension": 16, "normalize": 1}
+    kind = "first" if first_only else "mean" if pooler in AVERAGED else pooler
+    assert attributes[-2] == {"pooler": kind.encode(), "dimension": 16, "normalize": 1}
     pooling = model.graph.node[-2]
     assert len(pooling.input) == {"cls": 5, "avg_top2": 3, "avg_first_last": 3}.get(pooler, 2)
     # The states that a pooler averages; see `AVERAGED`.

@@ -8,8 +8,12 @@ from ...checkpoint.architecture import Architecture, Weights
 from ..layouts.layout import Layout
 from ..layouts.packed import CUMULATIVE_LENGTHS, TOKEN_OFFSET, Packed
 from ..nodes import INT32, MICROSOFT, Graph
+from ..pooling import AVERAGED, FIRST_TOKEN
 from .dialect import Array, Heads, Linear, Norm
 from .gpu import HIDDEN_SCORE, Gpu
+
+# Those that need no grid of a run's tokens.
+POOLERS = (*FIRST_TOKEN, *AVERAGED, "mean_sqrt_len", "lasttoken")
 
 # Flash attention has a kernel of each.
 _HEAD_SIZES = (64, 32)
@@ -59,13 +63,19 @@ class Cuda(Gpu):
             self._singles.add(y)
         return self.cast(graph, y)
 
-    def mean(self, layout: Layout, states: Sequence[str], hidden: int) -> str:
+    def joined(self, layout: Layout, states: Sequence[str], pooler: str, hidden: int) -> str:
         """See `Dialect`: attention whose queries are zero weighs all tokens of a sentence alike."""
         graph = layout.graph
+        if pooler not in POOLERS:
+            raise ValueError(f"pooler {pooler} is not written for the packed layout")
+        if pooler == "lasttoken":
+            return self.vectors(graph, layout.last_tokens(*states))
         x = self.cast(graph, self.mean_of(graph, states))
         count = hidden // next(size for size in (*_HEAD_SIZES, hidden) if hidden % size == 0)
         y = self.attend(graph, graph.op("Sub", x, x), x, x, Heads(count=count, hidden=hidden, first_only=True))
-        return self.vectors(graph, layout.first_tokens(y))
+        vectors = self.vectors(graph, layout.first_tokens(y))
+        # Their sum over the root of their count is their mean times that root.
+        return graph.op("Mul", vectors, graph.op("Sqrt", layout.lengths())) if pooler == "mean_sqrt_len" else vectors
 
 
 class CudaOnCpu(Cuda):

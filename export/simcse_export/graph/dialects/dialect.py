@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layouts.layout import Layout, View, mean
+from ..layouts.layout import Layout, View
 from ..layouts.ragged import Ragged
 from ..nodes import MICROSOFT, OPSETS, Graph
 from ..operators import FLOAT_OPERATORS, Operator
-from ..pooling import mean_of
+from ..pooling import joined, mean_of
 
 Array = NDArray[np.float32]
 
@@ -121,9 +121,9 @@ class Dialect:
         weights = graph.weight(f"{norm.name}.weight", norm.gamma), graph.weight(f"{norm.name}.bias", norm.beta)
         return graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=norm.epsilon)
 
-    def mean(self, layout: Layout, states: Sequence[str], hidden: int) -> str:
-        """Each sentence's average, over its tokens, of one or two tensors: float32 [sentences, hidden]."""
-        return mean(layout, self.mean_of(layout.graph, states), hidden)
+    def joined(self, layout: Layout, states: Sequence[str], pooler: str, hidden: int) -> str:
+        """What a pooler of all tokens makes of one tensor, or an average of two: float32 [sentences, hidden]."""
+        return joined(layout, self.mean_of(layout.graph, states), pooler, hidden)
 
     def mean_of(self, graph: Graph, states: Sequence[str]) -> str:
         """The mean of one or two tensors of one shape."""

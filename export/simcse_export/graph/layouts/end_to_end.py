@@ -32,3 +32,11 @@ class ReshapedView(View):
 
     def flat(self, grid: str, *trailing: int) -> str:
         return self.graph.op("Reshape", grid, self.graph.ints(-1, *trailing))
+
+    def places(self, grid: str) -> str:
+        if self.mask:
+            return super().places(grid)
+        graph = self.graph
+        count = graph.op("Squeeze", graph.op("Shape", grid, start=self.axis, end=self.axis + 1), graph.ints(0))
+        places = graph.op("Range", graph.scalar(1), graph.op("Add", count, graph.scalar(1)), graph.scalar(1))
+        return graph.op("Unsqueeze", graph.op("Cast", places, to=FLOAT), graph.ints(1 - self.axis))

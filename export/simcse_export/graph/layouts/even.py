@@ -15,7 +15,7 @@ from functools import cached_property
 
 from ..nodes import FLOAT
 from .end_to_end import EndToEnd, ReshapedView
-from .layout import View
+from .layout import END, View
 
 
 class Even(EndToEnd):
@@ -49,6 +49,10 @@ class Even(EndToEnd):
 
     def first_tokens(self, states: str) -> str:
         return self.graph.op("Slice", states, self.graph.ints(0), self._sentences, self.graph.ints(0))
+
+    def last_tokens(self, states: str) -> str:
+        graph = self.graph
+        return graph.op("Slice", states, graph.op("Neg", self._sentences), graph.ints(END), graph.ints(0))
 
     def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - see `Layout`
         return write(ReshapedView(self.graph, self._shape, axis=0))

@@ -7,7 +7,7 @@ products, sums and reshapes.
 from collections.abc import Callable
 from typing import ClassVar
 
-from ..nodes import FLOAT, INT32
+from ..nodes import FLOAT, INT32, INT64
 from .layout import Layout, View
 
 MASK = "attention_mask"
@@ -24,6 +24,11 @@ class Grid(Layout):
     def first_tokens(self, states: str) -> str:
         """[sentences, longest, hidden] → [sentences, hidden]."""
         return self.graph.op("Gather", states, self.graph.scalar(0), axis=1)
+
+    def last_tokens(self, states: str) -> str:
+        graph = self.graph
+        count = graph.op("ReduceSum", graph.op("Cast", MASK, to=INT64), graph.ints(1), keepdims=1)
+        return graph.op("GatherND", states, graph.op("Sub", count, graph.ints(1)), batch_dims=1)
 
     def lengths(self) -> str:
         return self.graph.op("ReduceSum", self.graph.op("Cast", MASK, to=FLOAT), self.graph.ints(1), keepdims=1)

@@ -9,6 +9,9 @@ from onnx import helper
 
 from ..nodes import FLOAT, Graph
 
+# Where a slice to the end ends.
+END = (1 << 63) - 1
+
 
 class View:
     """The grid of a run: how rows get there and back. This one is for tensors that lie on the grid already.
@@ -34,6 +37,10 @@ class View:
     def flat(self, grid: str, *trailing: int) -> str:  # noqa: ARG002 - other views reshape
         """The grid → [tokens, *trailing], without padding unless the view keeps it."""
         return grid
+
+    def places(self, grid: str) -> str:  # noqa: ARG002 - other views measure it
+        """float32, of rank 2: each token's place in its sentence, from 1; its shape broadcasts to that of ``grid``."""
+        return self.graph.op("CumSum", self.graph.op("Cast", self.mask, to=FLOAT), self.graph.scalar(self.axis))
 
 
 class Layout(ABC):
@@ -72,6 +79,10 @@ class Layout(ABC):
     def first_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's first token."""
 
+    @abstractmethod
+    def last_tokens(self, states: str) -> str:
+        """[tokens, hidden] → [sentences, hidden], each sentence's last token."""
+
     def lengths(self) -> str:
         """float32 [sentences, 1], each sentence's count of tokens."""
         raise TypeError(f"the {self.name} layout has no lengths")
@@ -79,18 +90,3 @@ class Layout(ABC):
     def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:  # noqa: ARG002 - not every layout has one
         """Write a part of the graph that needs the grid."""
         raise TypeError(f"the {self.name} layout has no grid")
-
-
-def mean(layout: Layout, x: str, hidden: int) -> str:
-    """Each sentence's average over its tokens: [tokens, hidden] → [sentences, hidden], in float32."""
-
-    def total(view: View) -> str:
-        inner = view.graph
-        grid = view.grid(x, hidden)
-        if view.mask:
-            mask = inner.op("Unsqueeze", inner.op("Cast", view.mask, to=FLOAT), inner.ints(2))
-            grid = inner.op("Mul", grid, mask)
-        return inner.op("ReduceSum", grid, inner.ints(view.axis), keepdims=0)
-
-    lengths = layout.lengths()
-    return layout.graph.op("Div", layout.on_grid(total), lengths)

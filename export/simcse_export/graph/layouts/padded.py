@@ -41,7 +41,10 @@ class Padded(Layout):
         return graph.op("Unsqueeze", graph.op("Mul", graph.op("Sub", mask, one), score), graph.ints(1, 2))
 
     def first_tokens(self, states: str) -> str:
-        return self.graph.op("Gather", states, self._firsts)
+        return self.graph.op("Gather", states, self._places())
+
+    def last_tokens(self, states: str) -> str:
+        return self.graph.op("Gather", states, self._places(select_last_index=1))
 
     def lengths(self) -> str:
         graph = self.graph
@@ -63,11 +66,10 @@ class Padded(Layout):
     def _view(self) -> ReshapedView:
         return ReshapedView(self.graph, self._shape, axis=1, mask=self._mask)
 
-    @cached_property
-    def _firsts(self) -> str:
-        """int64 [sentences], the row of each sentence's first token."""
+    def _places(self, **which: int) -> str:
+        """int64 [sentences], the row of each sentence's first token, or of the last one as ``which`` says."""
         graph = self.graph
         cells = graph.op("ReduceProd", self._shape, keepdims=0)
         longest = graph.op("Gather", self._shape, graph.scalar(1))
         starts = graph.op("Range", graph.scalar(0), cells, longest)
-        return graph.op("Add", starts, graph.op("ArgMax", self._mask, axis=1, keepdims=0))
+        return graph.op("Add", starts, graph.op("ArgMax", self._mask, axis=1, keepdims=0, **which))

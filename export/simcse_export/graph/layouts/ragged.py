@@ -71,6 +71,11 @@ class Ragged(EndToEnd):
         graph = self.graph
         return graph.op("Gather", states, graph.op("CumSum", "lengths", graph.scalar(0), exclusive=1))
 
+    def last_tokens(self, states: str) -> str:
+        graph = self.graph
+        ends = graph.op("CumSum", "lengths", graph.scalar(0))
+        return graph.op("Gather", states, graph.op("Sub", ends, graph.ints(1)))
+
     def on_grid(self, write: Callable[[View], str], dtype: int = FLOAT) -> str:
         """Write a part of the graph that needs the grid, once for equal lengths and once for mixed ones."""
 

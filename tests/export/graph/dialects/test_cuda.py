@@ -12,10 +12,10 @@ import pytest
 from onnx import TensorProto
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.kinds import POOLERS
+from simcse_engine.artifact.kinds import POOLERS as KNOWN
 from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
 from simcse_engine.artifact.opening import open_artifact
-from simcse_engine.errors import ProviderError, UnverifiedWarning
+from simcse_engine.errors import ProviderError, UnsupportedModelError, UnverifiedWarning
 from simcse_engine.measure import parity
 from simcse_engine.session.cpu import CpuSession
 from simcse_engine.session.cuda import cuda_graphs
@@ -36,10 +36,10 @@ from support.maker import Maker
 # docs/OperatorKernels.md of ONNX Runtime 1.31. An operator without a kernel for its type would go to the CPU.
 FLOATS, INTS = {TensorProto.FLOAT, TensorProto.FLOAT16}, {TensorProto.INT32, TensorProto.INT64}
 ON_CUDA = {
+    **dict.fromkeys([("", name) for name in ("MatMul", "Add", "Mul", "Div", "Max", "Sqrt", "Tanh", "Relu")], FLOATS),
     **dict.fromkeys(
-        [("", name) for name in ("MatMul", "Add", "Sub", "Mul", "Div", "Max", "Sqrt", "Tanh", "Relu")], FLOATS
+        [("", name) for name in ("Cast", "Gather", "Slice", "Sub", "Identity", "Unsqueeze")], FLOATS | INTS
     ),
-    **dict.fromkeys([("", name) for name in ("Cast", "Gather", "Slice", "Identity")], FLOATS | INTS),
     ("", "ReduceSum"): FLOATS,
     **dict.fromkeys(
         [
@@ -52,6 +52,7 @@ ON_CUDA = {
         FLOATS,
     ),
 }
+POOLERS = [pooler for pooler in KNOWN if pooler not in ("max", "weightedmean")]
 KINDS = [(family, pooler) for family in ("bert", "roberta") for pooler in POOLERS]
 _WIDE = 3e5
 Make = Callable[..., Path]
@@ -107,6 +108,14 @@ def test_every_node_has_a_kernel_on_the_gpu(make: Make, family: str, pooler: str
     # Products, which take the time, are in the precision of the options.
     products = {dtypes[node.input[0]] for node in model.graph.node if node.op_type == "MatMul"}
     assert products == {TensorProto.FLOAT16 if precision == "fp16" else TensorProto.FLOAT}
+
+
+@pytest.mark.parametrize("pooler", ["max", "weightedmean"])
+def test_a_pooler_that_needs_the_grid_is_refused(tmp_path: Path, pooler: str) -> None:
+    options = ExportOptions(pooler=pooler, precision="fp16", target="cuda")
+    with pytest.raises(UnsupportedModelError, match=f"pooler {pooler} looks at tokens one by one.*choose one of cpu, "):
+        export(make_checkpoint(tmp_path / "checkpoint"), tmp_path / "artifact", options)
+    assert not (tmp_path / "artifact").exists()
 
 
 @pytest.mark.parametrize("pooler", POOLERS)

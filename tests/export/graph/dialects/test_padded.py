@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from simcse_engine.artifact.kinds import SIMCSE_POOLERS
+from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.artifact.manifest import ARTIFACT_FILES, GRAPH, PADDED_FILES, TOKENIZER
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.errors import UnsupportedModelError
@@ -41,7 +41,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     return make
 
 
-@pytest.mark.parametrize("pooler", SIMCSE_POOLERS)
+@pytest.mark.parametrize("pooler", POOLERS)
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_vectors_are_those_of_transformers(make: Make, family: str, pooler: str) -> None:
     artifact = make(family, pooler)
@@ -108,7 +108,7 @@ def test_the_specification_s_own_evaluator_gives_the_same_vectors(make: Make) ->
 
 @pytest.mark.parametrize("left", [False, True], ids=["right", "left"])
 @pytest.mark.parametrize("fill", [0, 1, 7])
-@pytest.mark.parametrize("pooler", ["cls", "avg_top2"])
+@pytest.mark.parametrize("pooler", ["cls", "avg_top2", "max", "weightedmean", "lasttoken"])
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_padding_of_any_kind_changes_no_vector(make: Make, family: str, pooler: str, fill: int, left: bool) -> None:
     artifact = make(family, pooler)
