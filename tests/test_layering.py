@@ -23,6 +23,7 @@ READERS = {
     "pyarrow": {"files/arrow.py"},
     "zstandard": {"files/compressed.py"},
     "compression": {"files/compressed.py"},  # Python's own, from 3.14 on
+    "ray": {"shards/cluster.py"},
     "matplotlib": {"measure/plot.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
@@ -104,7 +105,7 @@ def test_one_file_makes_sessions_of_the_runtime() -> None:
 ORDER = {
     ENGINE: (
         "_version pieces wording < errors < machine < files < artifact < inputs session tokenizer < distinct "
-        "forms prompts schedule < runner < pipeline < encoder < batching index measure < compiling doctor serve "
+        "forms prompts schedule < runner < pipeline < encoder < batching index measure shards < compiling doctor serve "
         "simcse < cli"
     ),
     ENGINE / "session": "feeds kernels maker session < library < graph < cpu cuda tensorrt < opening",
@@ -120,6 +121,7 @@ ORDER = {
         "cells columns compressed kinds locks < handles < refusals < arrow lines opening staging < atomic delimited "
         "reading < tables vectors < blocks entries texts < new_entries"
     ),
+    ENGINE / "shards": "settings sources < plan rows < shard < folder worker < cluster",
     ENGINE / "index/storage": (
         "exact faults regular < lock reserve vectors where < connections records < schema < transactions < store"
     ),
@@ -136,7 +138,7 @@ ORDER = {
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
-        "bars streams widths < parser signals < arguments < output program < info < "
+        "bars streams widths < parser signals < arguments < output program < info sharding < "
         "bench compile doctor encode evaluate index search serve similarity verify < main < __main__"
     ),
     EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
@@ -261,6 +263,7 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
         "pyarrow",
         "zstandard",
         "compression",
+        "ray",
         "matplotlib",
         "msgspec",
         "orjson",

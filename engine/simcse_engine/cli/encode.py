@@ -1,9 +1,11 @@
-"""The command `encode`: a file of sentences into a file of vectors."""
+"""The command `encode`: a file of sentences into a file of vectors, or many into a folder of shards."""
 
 import argparse
 import contextlib
 import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,38 +24,47 @@ from .arguments import (
 )
 from .bars import Bar
 from .output import counted_cuts, print_report
+from .sharding import add_shard_options, check_no_shard_options, encode_into_shards
 from .signals import telling_what_is_safe
 from .streams import write_out
 
 if TYPE_CHECKING:
     from ..files.vectors import VectorFacts, Write
 
-STDOUT = "-"
+STDIN = STDOUT = "-"
 
 
 def add_parser(commands: Commands) -> None:
     """Declare the command."""
-    parser = add_command(commands, "encode", "encode a file of sentences, one per line, into a file of vectors", run)
+    parser = add_command(
+        commands,
+        "encode",
+        "encode sentences, one per line or in tables, into vectors",
+        run,
+        "One file into one file; or files, folders and patterns into a folder of Parquet, which --resume goes on with.",
+    )
     add_artifact(parser)
     parser.add_argument(
-        "file",
-        metavar="FILE",
-        nargs="?",
-        default="-",
-        help="UTF-8 lines, or .csv, .tsv, .jsonl, .parquet or .arrow; .gz and .zst too; - or nothing for stdin",
+        "inputs",
+        metavar="IN",
+        nargs="*",
+        help="UTF-8 lines, or .csv, .tsv, .jsonl, .parquet or .arrow; .gz and .zst too; - or nothing for stdin; with a "
+        "folder as output also several, folders, and patterns in quotes",
     )
     parser.add_argument(
         *("-o", "--output"),
         metavar="OUT",
         required=True,
         type=_output,
-        help=".npy, .jsonl, .parquet or .arrow; is replaced; or - for lines of .jsonl on stdout",
+        help=".npy, .jsonl, .parquet or .arrow; is replaced; or - for lines of .jsonl on stdout; or a folder, with "
+        "/ at its end unless it exists",
     )
     add_text_column(parser)
     add_prompt_options(parser)
     add_form_options(parser)
     add_encoder_options(parser)
     add_limit_options(parser)
+    add_shard_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -63,6 +74,11 @@ def run(args: argparse.Namespace) -> None:
     from ..files.vectors import check_target
     from ..forms import VectorForm
 
+    if isinstance(args.output, _Folder):
+        encode_into_shards(args, args.output.path)
+        return
+    check_no_shard_options(args)
+    source = _one_input(args.inputs)
     if args.output == STDOUT and args.json:
         raise InputValueError("--json prints a report on stdout, where -o - writes the vectors; leave one of them out")
     if args.output != STDOUT:
@@ -73,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
             PROGRAM,
             lambda: f"{rows:,} rows were written" if args.output == STDOUT else f"{args.output} was not written",
         ),
-        open_texts(args.file, args.text_column) as texts,
+        open_texts(source, args.text_column) as texts,
         counted_cuts(args.truncate) as cuts,
         # It only streams, so it packs the weights for nothing else.
         open_encoder(args, optimize_for="throughput") as encoder,
@@ -121,9 +137,26 @@ def _writing(output: Path | str, facts: "VectorFacts") -> "Iterator[Write]":
     yield lambda texts, vectors: write_out(b"".join(map(json_row, texts, vectors, dtypes)))
 
 
-def _output(name: str) -> Path | str:
+@dataclass(frozen=True)
+class _Folder:
+    """An output that is a folder."""
+
+    path: Path
+
+
+def _one_input(inputs: Sequence[str]) -> str:
+    if not inputs:
+        return STDIN
+    if len(inputs) > 1:
+        raise InputValueError("several inputs need a folder for their vectors; let the output's name end with /")
+    return inputs[0]
+
+
+def _output(name: str) -> Path | str | _Folder:
     if name == STDOUT:
         return STDOUT
+    if name.endswith(os.sep) or Path(name).is_dir():
+        return _Folder(Path(name))
     # A wrong suffix is wrong use, refused before anything is loaded. argparse shows the message of this error alone.
     from ..files.vectors import check_suffix
 

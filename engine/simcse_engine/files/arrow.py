@@ -1,5 +1,6 @@
 """Parquet and Arrow files: the one file that imports pyarrow, which nothing else needs."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,6 +18,9 @@ IDENTITY = b"simcse_engine.identity"
 # Beside it: the vectors' type, how many numbers each stands for, and what was put before the texts.
 DTYPE, DIMENSIONS, PROMPT = b"simcse_engine.dtype", b"simcse_engine.dimensions", b"simcse_engine.prompt"
 _BATCH_ROWS = 1024
+# A Parquet row group ends at this many rows, or sooner where texts are long.
+_GROUP_ROWS = 4096
+_GROUP_BYTES = 64_000_000
 
 
 def import_pyarrow(name: str = "this file") -> tuple[ModuleType, ModuleType]:
@@ -46,14 +50,17 @@ class Columnar:
     columns: dict[str, Any]
     identity: str | None
     rows: int | None
-    _batches: Callable[[int, list[str]], Iterator[Any]]
+    _batches: Callable[[int, list[str], int], Iterator[Any]]
 
-    def batches(self, columns: Sequence[str], rows: int = _BATCH_ROWS) -> Iterator[Any]:
-        """Some columns, as record batches of ``rows`` or so; InputValueError where they cannot be read."""
+    def batches(self, columns: Sequence[str], rows: int = _BATCH_ROWS, start: int = 0) -> Iterator[Any]:
+        """Some columns, as record batches of ``rows`` or so; InputValueError where they cannot be read.
+
+        The first ``start`` rows are left out.
+        """
         arrow, _ = import_pyarrow(self.name)
-        read = 0
+        read = start
         try:
-            for batch in self._batches(rows, list(columns)):
+            for batch in self._batches(rows, list(columns), start):
                 yield batch.select(columns)
                 read += batch.num_rows
         except (arrow.ArrowException, OSError, ValueError) as error:
@@ -68,13 +75,21 @@ def open_columnar(file: BinaryIO, name: str, suffix: str) -> Columnar:
             table = parquet.ParquetFile(file)
             schema, rows = table.schema_arrow, table.metadata.num_rows
 
-            def batches(size: int, names: list[str]) -> Iterator[Any]:
-                return iter(table.iter_batches(batch_size=size, columns=names, use_threads=False))
+            def batches(size: int, names: list[str], start: int) -> Iterator[Any]:
+                # Row groups that end before are not read.
+                groups, first = list(range(table.metadata.num_row_groups)), start
+                while groups and table.metadata.row_group(groups[0]).num_rows <= first:
+                    first -= table.metadata.row_group(groups.pop(0)).num_rows
+                read = table.iter_batches(batch_size=size, row_groups=groups, columns=names, use_threads=False)
+                return _without_first(read, first)
         else:
             table = arrow.ipc.open_file(file)
             schema, rows = table.schema, None
 
-            def batches(size: int, names: list[str]) -> Iterator[Any]:  # noqa: ARG001  (all columns are read)
+            def batches(size: int, names: list[str], start: int) -> Iterator[Any]:  # noqa: ARG001  (all are read)
+                return _without_first(checked(size), start)
+
+            def checked(size: int) -> Iterator[Any]:
                 for number in range(table.num_record_batches):
                     batch = table.get_batch(number)
                     # What it says of lengths and places is trusted later on.
@@ -90,6 +105,13 @@ def open_columnar(file: BinaryIO, name: str, suffix: str) -> Columnar:
     return Columnar(name, columns, None if identity is None else identity.decode(errors="replace"), rows, batches)
 
 
+def _without_first(batches: Iterable[Any], rows: int) -> Iterator[Any]:
+    for batch in batches:
+        left, rows = batch.slice(rows), max(0, rows - batch.num_rows)
+        if left.num_rows:
+            yield left
+
+
 def check_strings(table: Columnar, column: str) -> None:
     """Raise InputValueError unless a column holds strings."""
     types = import_pyarrow(table.name)[0].types
@@ -103,15 +125,20 @@ def columnar_texts(table: Columnar, column: str) -> Iterator[str]:
     """Read a column of strings; InputValueError, with the row's number, for one that is null or cannot be read."""
     row = 0
     for batch in table.batches([column]):
-        for cell in batch.column(0):
-            row += 1
-            try:
-                text = cell.as_py()
-            except ValueError as error:  # not UTF-8
-                raise _unreadable(table, row, column, error) from error
-            if text is None:
-                raise InputValueError(f'{table.name}, row {row}: "{column}" is null; an empty text is an empty string')
-            yield text
+        yield from batch_texts(table, column, batch, row)
+        row += batch.num_rows
+
+
+def batch_texts(table: Columnar, column: str, batch: Any, start: int = 0) -> Iterator[str]:
+    """The same of a batch that has been read, whose first row comes after ``start`` others."""
+    for row, cell in enumerate(batch.column(column), start + 1):
+        try:
+            text = cell.as_py()
+        except ValueError as error:  # not UTF-8
+            raise _unreadable(table, row, column, error) from error
+        if text is None:
+            raise InputValueError(f'{table.name}, row {row}: "{column}" is null; an empty text is an empty string')
+        yield text
 
 
 def columnar_rows(table: Columnar, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -199,6 +226,26 @@ def _is(types: Any, name: str, kind: Any) -> bool:
     """Whether a type is one that older releases of pyarrow may not know."""
     known = getattr(types, f"is_{name}", None)
     return known is not None and bool(known(kind))
+
+
+@contextlib.contextmanager
+def grouped_parquet(file: BinaryIO, schema: Any) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that appends tables of ``schema`` to a Parquet file, in row groups of its own making."""
+    arrow, parquet = import_pyarrow()
+    rest = schema.empty_table()
+
+    def write(table: Any) -> None:
+        nonlocal rest
+        rest = arrow.concat_tables([rest, table])
+        while rest.num_rows >= _GROUP_ROWS or rest.nbytes >= _GROUP_BYTES:
+            output.write_table(rest.slice(0, _GROUP_ROWS))
+            rest = rest.slice(_GROUP_ROWS)
+
+    # Neither texts nor floats repeat, so that a dictionary of them would be a waste.
+    with parquet.ParquetWriter(file, schema, use_dictionary=False) as output:
+        yield write
+        if rest.num_rows:
+            output.write_table(rest)
 
 
 def vector_type(columns: int, numpy: np.dtype[Any] = np.dtype(np.float32)) -> Any:  # noqa: B008  (immutable)

@@ -15,15 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputValueError
-from .arrow import ARROW, DIMENSIONS, DTYPE, IDENTITY, PARQUET, PROMPT, import_pyarrow, vector_column, vector_type
+from .arrow import (
+    ARROW,
+    DIMENSIONS,
+    DTYPE,
+    IDENTITY,
+    PARQUET,
+    PROMPT,
+    grouped_parquet,
+    import_pyarrow,
+    vector_column,
+    vector_type,
+)
 from .atomic import check_replaceable, whole_file
 
 # Appends a block: texts, and their vectors, [texts, columns].
 Write = Callable[[Sequence[str], NDArray[Any]], None]
-
-# A Parquet row group ends at this many rows, or sooner where texts are long.
-_GROUP_ROWS = 4096
-_GROUP_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,22 +151,9 @@ def json_vector(vector: NDArray[Any]) -> str:
 
 @contextlib.contextmanager
 def _parquet(file: BinaryIO, facts: VectorFacts) -> Iterator[Write]:
-    arrow, parquet = import_pyarrow()
     schema = _schema(facts)
-    rest = schema.empty_table()
-
-    def write(texts: Sequence[str], vectors: NDArray[Any]) -> None:
-        nonlocal rest
-        rest = arrow.concat_tables([rest, _table(texts, vectors, schema)])
-        while rest.num_rows >= _GROUP_ROWS or rest.nbytes >= _GROUP_BYTES:
-            output.write_table(rest.slice(0, _GROUP_ROWS))
-            rest = rest.slice(_GROUP_ROWS)
-
-    # Neither texts nor floats repeat, so that a dictionary of them would be a waste.
-    with parquet.ParquetWriter(file, schema, use_dictionary=False) as output:
-        yield write
-        if rest.num_rows:
-            output.write_table(rest)
+    with grouped_parquet(file, schema) as write:
+        yield lambda texts, vectors: write(_table(texts, vectors, schema))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,169 @@
+"""A worker: encodes one part after the other, shard by shard. It needs nothing but the plan and files to do so."""
+
+import contextlib
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from ..encoder import Encoder
+from ..errors import InputValueError, IntegrityError, TruncationError, TruncationWarning
+from ..files.arrow import import_pyarrow
+from ..files.columns import TEXT
+from ..files.refusals import as_output_error
+from ..forms import VectorForm
+from .plan import Part, ranges_of
+from .rows import Rows, count_rows, open_rows
+from .settings import Settings
+from .shard import Shard, create_shard
+from .sources import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What all workers share; it can be pickled.
+
+    Attributes:
+        artifact: a path that every worker sees, or a hub id.
+        options: of the `Encoder`.
+        settings: how rows are encoded.
+        folder: where the shards go, absolute.
+    """
+
+    artifact: str
+    options: dict[str, Any]
+    settings: Settings
+    folder: Path
+
+
+class Done(NamedTuple):
+    """What a part has come to: its shards and rows that this run encoded, and how many texts were cut."""
+
+    shards: int = 0
+    rows: int = 0
+    cut: int = 0
+
+
+class Worker:
+    """Does the parts of a job with one encoder, which is to be closed."""
+
+    def __init__(self, job: Job) -> None:
+        """Open the encoder; IntegrityError if the artifact here is another than the job's."""
+        self._job = job
+        # It only streams, so it packs the weights for nothing else.
+        self._encoder = Encoder(job.artifact, **job.options, optimize_for="throughput")
+        manifest, settings = self._encoder.manifest, job.settings
+        if manifest.identity != settings.identity:
+            self.close()
+            raise IntegrityError(f"{job.artifact}: is another artifact here than where the work was begun")
+        self._form = VectorForm.of(manifest, settings.dimensions, settings.dtype)
+
+    def run(self, part: Part, progress: Callable[[int], Any] | None = None) -> Done:
+        """Write a part's shards; ``progress`` is called with a number of rows whenever so many more are done.
+
+        A shard that is there, from an attempt that was ended, stays.
+
+        Raises:
+            InputValueError: the source cannot be read, or has changed; the shards before stay.
+            OutputError: a shard cannot be written.
+        """
+        source, settings = part.source, self._job.settings
+        rows, ranges = source.rows, part.ranges
+        if rows is None or ranges is None:
+            rows = count_rows(source, settings.text_column)
+            ranges = tuple(ranges_of(rows, settings.shard_rows))
+        done = Done()
+        with (
+            _counted_cuts() as cuts,
+            open_rows(source, settings.text_column, settings.keep_columns, ranges[0].start) as reader,
+        ):
+            position = ranges[0].start
+            for each in ranges:
+                shard = Shard.of(source, rows, each, settings)
+                target = self._job.folder / shard.file
+                if target.exists():
+                    continue
+                reader.skip(each.start - position)
+                self._write(source, shard, target, reader, progress)
+                position = each.stop
+                done = Done(done.shards + 1, done.rows + each.stop - each.start)
+        return done._replace(cut=sum(cuts))
+
+    def _write(
+        self, source: Source, shard: Shard, target: Path, reader: Rows, progress: Callable[[int], Any] | None
+    ) -> None:
+        arrow, _ = import_pyarrow()
+        settings, count = self._job.settings, shard.stop - shard.start
+        # What the encoder has read ahead of its vectors.
+        ahead: deque[Any] = deque()
+
+        def texts() -> Iterator[str]:
+            left = count
+            while left and (rows := reader.take(left)) is not None:
+                left -= rows.num_rows
+                ahead.append(rows)
+                yield from rows.column(TEXT).to_pylist()
+
+        def rows_of(number: int) -> Any:
+            tables = []
+            while number:
+                rows = ahead.popleft()
+                tables.append(rows.slice(0, number))
+                if rows.num_rows > number:
+                    ahead.appendleft(rows.slice(number))
+                number -= tables[-1].num_rows
+            return arrow.concat_tables(tables).combine_chunks()
+
+        written = 0
+        facts = self._form.facts(settings.identity, settings.prompt)
+        with as_output_error(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        with create_shard(target, shard, facts, reader.schema) as write:
+            try:
+                for vectors in self._encoder.stream(
+                    texts(),
+                    prompt=settings.prompt,
+                    dimensions=settings.dimensions,
+                    dtype=settings.dtype,
+                    progress=progress,
+                ):
+                    write(rows_of(len(vectors)), vectors)
+                    written += len(vectors)
+                    # Not held while the next are computed.
+                    del vectors
+            except TruncationError as error:
+                where = f"{source.path}, of rows {shard.start + 1:,} to {shard.stop:,}: "
+                raise TruncationError(where, *error.args) from error
+            source.check_unchanged()
+            if written < count:
+                raise InputValueError(f"{source.path}: has fewer rows than it says, {shard.start + written:,}")
+
+    def close(self) -> None:
+        """Close the encoder."""
+        self._encoder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def _counted_cuts() -> Iterator[list[int]]:
+    """Collect how many texts each TruncationWarning counts; other warnings take their own way."""
+    cuts: list[int] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TruncationWarning)
+        show = warnings.showwarning
+
+        def count(message: Any, *where: Any, **more: Any) -> None:
+            if isinstance(message, TruncationWarning):
+                cuts.append(message.cut)
+            else:
+                show(message, *where, **more)
+
+        warnings.showwarning = count
+        yield cuts
