@@ -141,11 +141,12 @@ ORDER = {
         "bars streams widths < parser signals < arguments < output program < info sharding < "
         "bench compile doctor encode evaluate index search serve similarity verify < main < __main__"
     ),
-    EXPORT: "options texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
+    EXPORT: "options tail texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
     EXPORT / "checkpoint": (
-        "architecture json_file quiet ranges transformers_5 < adapters keys length < sentence_transformers < "
-        "checkpoint weights < tokenizer < reference < model < beside"
+        "architecture json_file quiet ranges transformers_5 < adapters keys length < weights < modules < "
+        "sentence_transformers < checkpoint < tokenizer < reference < model < beside"
     ),
+    EXPORT / "tail": "part < dense norm",
     EXPORT / "int8": "calibration rounding steps < quantize",
     EXPORT / "graph": "nodes operators < functions layouts < pooling < dialects < bert optimum",
     EXPORT / "graph/layouts": "layout < end_to_end grid packed < even padded ragged",

@@ -30,6 +30,7 @@ from .graph.layouts.ragged import Ragged
 from .graph.nodes import drop_import, save_model
 from .graph.operators import DOMAIN
 from .graph.optimum import author_through_optimum
+from .tail.part import Part
 from .texts.check import check_texts
 
 _STATED_VERSIONS = ("simcse-engine", "onnx", "torch", "transformers", "tokenizers")
@@ -51,8 +52,17 @@ def write_float32(model: Model, folder: Path) -> tuple[dict[str, Any], str]:
     if model.truncate_dim is not None:
         # Artifacts of other dimensions are of another model.
         numbers = {**numbers, "truncate_dim": model.truncate_dim}
+    tail = [part.facts() for part in model.tail]
+    described = {"tail": [facts | part.figures() for facts, part in zip(tail, model.tail, strict=True)]} if tail else {}
+    if tail:
+        numbers = {**numbers, "tail": tail}
+        weights = {**weights, **_weights_of(model.tail)}
     model.reference.save_tokenizer(folder / TOKENIZER)
-    return {"graph": writer, **numbers}, digest(weights, numbers)
+    return {"graph": writer, **numbers, **described}, digest(weights, numbers)
+
+
+def _weights_of(tail: Sequence[Part]) -> Weights:
+    return {f"tail.{i}.{name}": array for i, part in enumerate(tail) for name, array in part.weights().items()}
 
 
 def write_graph(model: Model, weights: Weights, dialect: Dialect, folder: Path) -> None:
@@ -62,6 +72,7 @@ def write_graph(model: Model, weights: Weights, dialect: Dialect, folder: Path) 
         weights,
         dialect,
         pooler=model.pooler,
+        tail=model.tail,
         truncate_dim=model.truncate_dim,
         normalize=model.normalize,
     )
@@ -78,6 +89,7 @@ def _write_through_optimum(model: Model, folder: Path) -> tuple[Weights, dict[st
         encoder,
         pooler=model.pooler,
         head=model.head,
+        tail=model.tail,
         truncate_dim=model.truncate_dim,
         normalize=model.normalize,
         folder=folder,
@@ -100,6 +112,7 @@ def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
         model.reference.encode,
         pooler=model.pooler,
         head=model.head,
+        tail=model.tail,
         max_tokens=model.max_tokens,
         truncate_dim=model.truncate_dim,
         normalize=model.normalize,

@@ -1,7 +1,8 @@
 """The checkpoint: what its files state, its weights, and transformers' own model of it. Private.
 
 - `checkpoint`: where it is, its config and its pooler;
-- `sentence_transformers`: what a folder of that library adds to these; `keys`: each key of its files;
+- `sentence_transformers`: what a folder of that library adds to these;
+- `modules`: its modules after pooling; `keys`: each key of its files;
 - `length`: the longest text; `json_file`: a file of JSON;
 - `adapters`: small weights beside a model's own, refused;
 - `architecture`: the numbers of a BERT or RoBERTa encoder, and the tensors it has;

@@ -38,6 +38,7 @@ HARMLESS = "harmless"  # changes no vector
 
 _QUERIES = NotApplied((None,), "an artifact's encode_query and encode_document do not heed it")
 _SENTENCES = Only(("sentence_embedding",), "only sentence embeddings can be normalized")
+_DENSE = Only((None, "sentence_embedding"), "only sentence embeddings can go through a dense layer")
 _TOKENIZER = {"model_max_length": HONOURED, "trust_remote_code": HARMLESS, "use_fast": HARMLESS}
 _MODEL = {
     "add_pooling_layer": HARMLESS,
@@ -126,10 +127,19 @@ POOLING: Mapping[str, Rule] = {
     "word_embedding_dimension": HARMLESS,
 }
 
-# The modules that may follow Transformer and Pooling.
+# The modules that may follow Transformer and Pooling, in `modules`.
 LAST: Mapping[str, Mapping[str, Rule]] = {
     "Normalize": {"module_input_name": _SENTENCES, "module_output_name": _SENTENCES},
     "Dropout": {"dropout": HARMLESS},  # it drops in training alone
+    "Dense": {
+        "activation_function": HONOURED,
+        "bias": HONOURED,
+        "in_features": HONOURED,
+        "module_input_name": _DENSE,
+        "module_output_name": _DENSE,
+        "out_features": HONOURED,
+        "use_residual": Only((False,), "a sum with what goes into the layer cannot be exported"),
+    },
 }
 
 

@@ -1,12 +1,15 @@
 """The model to export: a checkpoint that has been read, and every choice that its files leave open made."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 from simcse_engine.wording import Wording, argument
 
 from ..options import ExportOptions
+from ..tail.dense import Dense
+from ..tail.part import Part
 from .architecture import TOKEN_TYPES, Architecture, Weights
 from .checkpoint import Checkpoint, choose_pooler, open_checkpoint
 from .length import Length, choose_length
@@ -27,6 +30,7 @@ class Model:
         weights: all its tensors, by canonical name.
         head: `HEAD`, for pooler "cls"; None for the others.
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
+        tail: what makes other vectors of the pooled ones, in its order.
         length: the longest text.
         truncate_dim: how many floats of each vector are kept, fewer than the model has; None for all.
         normalize: whether vectors are scaled to unit length.
@@ -38,6 +42,7 @@ class Model:
     weights: Weights
     head: Head | None
     pooler: str
+    tail: tuple[Part, ...]
     length: Length
     truncate_dim: int | None
     normalize: bool
@@ -60,6 +65,16 @@ class Model:
         if layers > tensors:
             raise CheckpointError(f"the weights lack layers: config.json says {layers}, and they are {tensors} tensors")
         return select(self.weights, self.architecture.shapes(self.pooler), optional=[TOKEN_TYPES])
+
+
+def _dimension(hidden: int, tail: Sequence[Part], name: str) -> int:
+    """Floats of a vector that has gone through the tail."""
+    dimension = hidden
+    for part in tail:
+        if isinstance(part, Dense) and part.features_in != dimension:
+            raise CheckpointError(f"{name}: a Dense module takes {part.features_in} floats, and gets {dimension}")
+        dimension = part.dimension
+    return dimension
 
 
 def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Model:
@@ -87,8 +102,10 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     pooler = choose_pooler(files, options.pooler, has_head=weights.keys() >= set(HEAD))
     require_finite({name: array for name, array in weights.items() if pooler == "cls" or name not in HEAD})
     reference = Reference(files)
+    tail = files.stated.tail if files.stated else ()
+    dimension = _dimension(reference.config.hidden_size, tail, files.id)
     truncate_dim = files.stated and files.stated.truncate_dim
-    if truncate_dim is not None and truncate_dim >= reference.config.hidden_size:
+    if truncate_dim is not None and truncate_dim >= dimension:
         truncate_dim = None
     return Model(
         checkpoint=files,
@@ -96,6 +113,7 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
         weights=weights,
         head=(weights[HEAD[0]], weights[HEAD[1]]) if pooler == "cls" else None,
         pooler=pooler,
+        tail=tail,
         length=choose_length(files, options.max_tokens, reference),
         truncate_dim=truncate_dim,
         normalize=options.normalize,

@@ -4,7 +4,7 @@ It shares no code with the graph writers, so their faults show as differences.
 """
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from transformers.activations import ACT2FN
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 from simcse_engine.session.library import first_line
 
+from ..tail.part import Part
 from .checkpoint import Checkpoint
 from .quiet import quiet
 from .tokenizer import load_tokenizer
@@ -75,6 +76,7 @@ class Reference:
         *,
         pooler: str,
         head: Head | None,
+        tail: Sequence[Part] = (),
         max_tokens: int,
         truncate_dim: int | None,
         normalize: bool,
@@ -82,7 +84,7 @@ class Reference:
         """One text's vector, float32 [dimension], as SimCSE's ``evaluation.py`` or sentence-transformers computes it.
 
         It runs alone, so that no padding is involved, and is cut at ``max_tokens``. Pooler "cls" needs its ``head``.
-        Of the vector, ``truncate_dim`` floats are kept.
+        The ``tail`` makes others of the pooled vector; of the last one, ``truncate_dim`` floats are kept.
         """
         batch = self.tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")
         # A tokenizer may give what its model does not take, as token types of a DistilBERT.
@@ -115,6 +117,8 @@ class Reference:
                 vector = (last * weights).sum(1) / weights.sum()
             else:
                 vector = last[:, -1]
+            for part in tail:
+                vector = torch.from_numpy(part.reference(vector.numpy()))
             vector = vector[:, :truncate_dim]
             if normalize:
                 vector = torch.nn.functional.normalize(vector, dim=1)

@@ -9,9 +9,11 @@ from simcse_engine.artifact.fields import is_text
 from simcse_engine.artifact.manifest import NO_PROMPTS
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
 
+from ..tail.part import Part
 from .json_file import read_json, shown
 from .keys import CONFIG, LAST, MODULES, POOLING, TRANSFORMER, check_keys
 from .length import Length
+from .modules import read_last
 
 # The Transformer module's settings have one of these names. An empty file counts as missing.
 _SETTINGS = tuple(
@@ -41,6 +43,7 @@ class SentenceTransformer:
     Attributes:
         transformer: the folder of config, weights and tokenizer.
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
+        tail: what makes other vectors of the pooled ones.
         length: the longest text; None where tokenizer and config decide.
         lowercase: whether texts are lowercased before the tokenizer sees them.
         truncate_dim: how many floats of each vector are kept; None for all.
@@ -51,6 +54,7 @@ class SentenceTransformer:
 
     transformer: Path
     pooler: str
+    tail: tuple[Part, ...]
     length: Length | None
     lowercase: bool
     truncate_dim: int | None
@@ -70,13 +74,11 @@ def open_sentence_transformer(root: Path) -> SentenceTransformer | None:
     prompts = _prompts(config_path, config)
     settings_path, settings = _settings(root / transformer, warnings)
     pooler = _pooler(root / pooling / "config.json", warnings)
-    for kind, folder in last:
-        path = root / folder / "config.json"
-        if path.exists():  # Normalize has one since release 6
-            warnings += check_keys(path, read_json(path), LAST[kind])
+    tail = read_last([(kind, root / folder) for kind, folder in last], warnings)
     return SentenceTransformer(
         transformer=root / transformer,
         pooler=pooler,
+        tail=tail,
         length=_length(settings_path, settings),
         lowercase=bool(settings.get("do_lower_case")),
         truncate_dim=_truncate_dim(config_path, config),
@@ -106,8 +108,8 @@ def _modules(path: Path, warnings: list[str]) -> list[tuple[str, str]]:
     kinds = [kind for kind, _ in modules]
     if kinds[:2] != ["Transformer", "Pooling"] or not {*kinds[2:]} <= LAST.keys():
         raise UnsupportedModelError(
-            f"{path}: modules {', '.join(kinds) or '(none)'}; only Transformer, Pooling and {' or '.join(LAST)}, in "
-            "this order, can be exported"
+            f"{path}: modules {', '.join(kinds) or '(none)'}; only Transformer, Pooling and then "
+            f"{', '.join(LAST)}, in any order and number, can be exported"
         )
     return modules
 

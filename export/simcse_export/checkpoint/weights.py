@@ -33,9 +33,18 @@ def load_weights(folder: Path) -> Weights:
     (``pooler.dense.*``) come out alike, named as in transformers' bare encoder: ``embeddings.…``,
     ``encoder.layer.0.…``, ``pooler.dense.…``.
     """
-    raw = {name: tensor for path in _files(folder) for name, tensor in _read(path)}
+    raw = _load(folder)
     refuse_adapter_tensors(raw)
     return canonical(raw)
+
+
+def load_tensors(folder: Path) -> Weights:
+    """Read all tensors of a module's folder, under their own names."""
+    return {name: _array(name, tensor) for name, tensor in _load(folder).items()}
+
+
+def _load(folder: Path) -> dict[str, torch.Tensor]:
+    return {name: tensor for path in _files(folder) for name, tensor in _read(path)}
 
 
 def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:

@@ -3,17 +3,18 @@
 Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019 (arXiv:1907.11692); poolers: Gao et al. 2021 (arXiv:2104.08821).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import onnx
 
 from ..checkpoint.architecture import ACTIVATIONS, TOKEN_TYPES, Architecture, Weights
+from ..tail.part import Part
 from .dialects.dialect import Dialect, Heads, Linear, Norm
 from .functions import Function
 from .layouts.layout import Layout, View
 from .nodes import INT64, Graph, output
-from .pooling import AVERAGED, FIRST_TOKEN, first_floats, unit
+from .pooling import AVERAGED, FIRST_TOKEN, finished
 
 
 def author(
@@ -22,15 +23,16 @@ def author(
     dialect: Dialect,
     *,
     pooler: str,
+    tail: Sequence[Part] = (),
     truncate_dim: int | None = None,
     normalize: bool,
 ) -> onnx.ModelProto:
     """Write the graph, from the inputs of the dialect's layout to ``sentence_embedding`` [sentences, dimension].
 
     ``weights`` are named as in `Architecture.shapes`, with `TOKEN_TYPES` where the model has token types. The dimension
-    is ``truncate_dim``, or the hidden size for None.
+    is ``truncate_dim``, or for None that of the tail's last part, without one the hidden size.
     """
-    return _Author(architecture, weights, dialect).write(pooler, truncate_dim, normalize)
+    return _Author(architecture, weights, dialect).write(pooler, tail, truncate_dim, normalize)
 
 
 class _Author:
@@ -42,7 +44,7 @@ class _Author:
         self.layout = dialect.layout(self.graph)
         self.activation = ACTIVATIONS[architecture.activation]
 
-    def write(self, pooler: str, truncate_dim: int | None, normalize: bool) -> onnx.ModelProto:
+    def write(self, pooler: str, tail: Sequence[Part], truncate_dim: int | None, normalize: bool) -> onnx.ModelProto:
         numbers = self.architecture
         first_only = pooler in FIRST_TOKEN
         padding_id = -1 if numbers.family == "bert" else numbers.padding_id
@@ -54,17 +56,22 @@ class _Author:
             write = partial(self.layer, name=name, first_only=last)
             attributes = {"heads": numbers.heads, "epsilon": epsilon, "activation": self.activation}
             states.append(self.part(kind, name, write, states[-1], **attributes))
+        # Our kernels cut and scale what they have pooled; what a tail makes of it is for the runtime.
+        cut, to_unit = (None, False) if tail else (truncate_dim, normalize)
         vectors = self.part(
             "pooling",
             "pooler",
-            partial(self.pooled, pooler=pooler, truncate_dim=truncate_dim, normalize=normalize),
+            partial(self.pooled, pooler=pooler, truncate_dim=cut, normalize=to_unit),
             *(states[i] for i in AVERAGED.get(pooler, (-1,))),
             pooler="first" if first_only else "mean" if pooler in AVERAGED else pooler,
-            dimension=truncate_dim or numbers.hidden,
-            normalize=int(normalize),
+            dimension=cut or numbers.hidden,
+            normalize=int(to_unit),
         )
+        if tail:
+            vectors = finished(self.graph, vectors, tail, truncate_dim, normalize=normalize)
         self.graph.rename(vectors, "sentence_embedding")
-        return self.graph.model(self.layout.inputs(), output(truncate_dim or numbers.hidden))
+        dimension = truncate_dim or (tail[-1].dimension if tail else numbers.hidden)
+        return self.graph.model(self.layout.inputs(), output(dimension))
 
     def part(self, kind: str, place: str, write: Callable[..., str], *states: str, **attributes: float | str) -> str:
         """A part of the model: an operator of ours where the dialect has one for it, else what ``write`` spells out.
@@ -140,9 +147,7 @@ class _Author:
             vectors = self.dialect.vectors(graph, self.dialect.activated(graph, *states, head, "tanh"))
         else:
             vectors = self.dialect.vectors(graph, *states)
-        if truncate_dim is not None:
-            vectors = first_floats(graph, vectors, truncate_dim)
-        return unit(graph, vectors) if normalize else vectors
+        return finished(graph, vectors, (), truncate_dim, normalize=normalize)
 
     def linear(self, graph: Graph, x: str, name: str) -> str:
         return self.dialect.linear(graph, x, self.weights_of(name))

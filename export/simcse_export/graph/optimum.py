@@ -4,7 +4,7 @@ optimum's graph takes a padded grid and a mask, so padding is computed here; bat
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from simcse_engine.errors import RuntimeMissingError, UnsupportedModelError
 
 from ..checkpoint.quiet import quiet
 from ..checkpoint.reference import Head
+from ..tail.part import Part
 from .layouts.layout import View
 from .layouts.ragged import Ragged
 from .nodes import INT64, OPSETS, Graph, output
-from .pooling import AVERAGED, FIRST_TOKEN, first_floats, joined, mean_of, unit
+from .pooling import AVERAGED, FIRST_TOKEN, finished, joined, mean_of
 
 _PREFIX = "model/"
 # What transformers implements; with other values it silently leaves the positions out.
@@ -33,6 +34,7 @@ def author_through_optimum(
     *,
     pooler: str,
     head: Head | None,
+    tail: Sequence[Part] = (),
     truncate_dim: int | None = None,
     normalize: bool,
     folder: Path | None = None,
@@ -78,12 +80,9 @@ def author_through_optimum(
             # The last one has a name of its own.
             others = [states(f"hidden_states.{i % (count + 1)}") for i in averaged[:-1]]
             vectors = joined(layout, mean_of(graph, [*others, last]), pooler, hidden)
-        if truncate_dim is not None:
-            vectors = first_floats(graph, vectors, truncate_dim)
-        if normalize:
-            vectors = unit(graph, vectors)
+    vectors = finished(graph, vectors, tail, truncate_dim, normalize=normalize)
     graph.rename(vectors, "sentence_embedding")
-    return graph.model(layout.inputs(), output(truncate_dim or hidden))
+    return graph.model(layout.inputs(), output(truncate_dim or (tail[-1].dimension if tail else hidden)))
 
 
 def _mask(view: View) -> str:

@@ -1,4 +1,4 @@
-"""The ends of every graph: one vector of a sentence's states, a cut, and the L2 norm.
+"""The ends of every graph: one vector of a sentence's states, the tail, a cut, and the L2 norm.
 
 SimCSE's poolers are those of its ``evaluation.py``, the others those of sentence-transformers' ``Pooling``.
 """
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..tail.norm import unit
+from ..tail.part import Part
 from .layouts.layout import Layout, View
 from .nodes import BOOL, FLOAT, Graph
 
@@ -16,9 +18,6 @@ FIRST_TOKEN = ("cls", "cls_before_pooler")
 # Which of transformers' ``hidden_states`` a pooler averages over: the first is the embeddings', the last the last
 # layer's. ``hidden_states[1]`` is the first layer's output, as SimCSE has it since 2024.
 AVERAGED = {"avg": (-1,), "avg_top2": (-2, -1), "avg_first_last": (1, -1)}
-
-# torch.nn.functional.normalize divides by at least this much, so that a zero vector stays zero.
-_LEAST_NORM = 1e-12
 
 
 def joined(layout: Layout, x: str, pooler: str, hidden: int) -> str:
@@ -75,10 +74,11 @@ def first_floats(graph: Graph, vectors: str, count: int) -> str:
     return graph.op("Slice", vectors, graph.ints(0), graph.ints(count), graph.ints(1))
 
 
-def unit(graph: Graph, vectors: str) -> str:
-    """Scale [sentences, hidden] to unit length; a zero vector stays zero."""
-    # Not ReduceL2, which takes its axes as an attribute or as an input, depending on the opset.
-    squares = graph.op("ReduceSum", graph.op("Mul", vectors, vectors), graph.ints(1), keepdims=1)
-    norm = graph.op("Sqrt", squares)
-    least = graph.weight("least norm", np.array(_LEAST_NORM, np.float32))
-    return graph.op("Div", vectors, graph.op("Max", norm, least))
+def finished(graph: Graph, vectors: str, tail: Sequence[Part], truncate_dim: int | None, *, normalize: bool) -> str:
+    """Pooled vectors through the tail, cut to ``truncate_dim`` floats unless it is None, and to unit length if so."""
+    for i, part in enumerate(tail):
+        with graph.scope(f"tail.{i}"):
+            vectors = part.write(graph, vectors, f"tail.{i}")
+    if truncate_dim is not None:
+        vectors = first_floats(graph, vectors, truncate_dim)
+    return unit(graph, vectors) if normalize else vectors

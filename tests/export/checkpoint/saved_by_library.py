@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules.dense import Dense
 from sentence_transformers.base.modules.module import Module
 from sentence_transformers.sentence_transformer.modules import Dropout, Normalize, Pooling, Transformer
 from sentence_transformers.sentence_transformer.modules.pooling import _LEGACY_POOLING_MODE_KWARGS
@@ -38,6 +39,12 @@ def save(
     return FOLDERS / name
 
 
+def dense(features_in: int, features_out: int, activation: torch.nn.Module, **settings: bool) -> Dense:
+    """A layer whose numbers are random."""
+    torch.manual_seed(features_in * features_out)
+    return Dense(features_in, features_out, activation_function=activation, **settings)
+
+
 def edit(path: Path, *, without: str = "", **changes: object) -> None:
     content = (json.loads(path.read_text()) if path.is_file() else {}) | changes
     path.write_text(json.dumps({key: value for key, value in content.items() if key != without}))
@@ -49,6 +56,17 @@ def save_all() -> None:
     save("roberta", ROBERTA, length=20)
     save("roberta, as long as its positions", ROBERTA)
     save("truncated", truncate_dim=16)
+    for mode in ("max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"):
+        save(mode, mode=mode, last=[])
+    save("as LaBSE", mode="cls", last=[dense(32, 32, torch.nn.Tanh()), Normalize()])
+    save("as distiluse", last=[dense(32, 24, torch.nn.Tanh())])
+    several = [
+        Normalize(),
+        Dropout(0.1),
+        dense(32, 40, torch.nn.GELU()),
+        dense(40, 12, torch.nn.Identity(), bias=False),
+    ]
+    save("several dense layers", last=several, truncate_dim=9)
     save("truncated, of any length", last=[], truncate_dim=7, length=30)
 
 
@@ -108,6 +126,7 @@ def keys() -> dict[str, list[str]]:
         "Pooling": [*Pooling.config_keys, *Pooling.config_key_renames, *_LEGACY_POOLING_MODE_KWARGS],
         "Normalize": [*Normalize.config_keys],
         "Dropout": [*Dropout.config_keys],
+        "Dense": [*Dense.config_keys],
     }
 
 

@@ -82,7 +82,7 @@ def test_modules_by_all_their_names(folder: Path, kinds: list[str]) -> None:
     assert stated(folder).warnings == ()
 
 
-@pytest.mark.parametrize("extra", ["Dense", "LayerNorm", "LSTM", "WeightedLayerPooling", "Router"])
+@pytest.mark.parametrize("extra", ["LayerNorm", "LSTM", "WeightedLayerPooling", "Router"])
 def test_a_module_that_cannot_be_exported(tmp_path: Path, extra: str) -> None:
     folder = make_sentence_transformers(tmp_path, extra=extra)
     with pytest.raises(UnsupportedModelError, match=f"modules Transformer, Pooling, {extra}; only"):

@@ -63,6 +63,8 @@ def test_every_folder_gets_the_librarys_length(saved: Saved) -> None:
         "roberta, as long as its positions": 66,
         # It cuts at 18, whatever it says.
         "in the call": 64,
+        **dict.fromkeys(["max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"], 64),
+        **dict.fromkeys(["as LaBSE", "as distiluse", "several dense layers"], 64),
     }
     expected = {**saved.lengths, "in the call": 18, "roberta, as long as its positions": 64}
     assert {name: read_model(saved.folders / name, ExportOptions()).max_tokens for name in expected} == expected
@@ -70,11 +72,16 @@ def test_every_folder_gets_the_librarys_length(saved: Saved) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["cls", "roberta", "truncated, of any length", "as release 2 wrote it", "cased and lowercased", "in the call"],
+    [
+        *("cls", "roberta", "truncated, of any length", "as release 2 wrote it", "cased and lowercased", "in the call"),
+        *("max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"),
+        *("as LaBSE", "as distiluse", "several dense layers"),
+    ],
 )
 def test_the_vectors_are_the_librarys(saved: Saved, name: str, tmp_path: Path) -> None:
     vectors = np.load(saved.vectors / f"{name}.npy")
-    normalize = name != "truncated, of any length"
+    # An artifact without the norm has its vectors as the library has them, and is compared with them as they are.
+    normalize = name not in ("truncated, of any length", "as distiluse", "several dense layers")
     with warnings.catch_warnings():
         warnings.simplefilter("error", CheckpointWarning)
         manifest = export(saved.folders / name, tmp_path / "artifact", ExportOptions(normalize=normalize))
