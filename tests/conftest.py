@@ -4,12 +4,14 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from simcse_engine import Manifest
 from simcse_engine.session.kernels import NONE, VARIABLE
 from simcse_export import ExportOptions, export
 from support.checkpoints import make_checkpoint
@@ -72,6 +74,15 @@ def with_and_without(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, request.param)
         yield request.param
+
+
+@pytest.fixture(scope="session")
+def prompted(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`artifact` with prompts: for queries, documents and what is neither; read-only."""
+    folder = Path(shutil.copytree(artifact, tmp_path_factory.mktemp("prompted") / "tiny-cls"))
+    prompts = {"query": "the cat: ", "document": "a man ", "other": "some one "}
+    replace(Manifest.read(folder), prompts=prompts, default_prompt_name="other").write(folder)
+    return folder
 
 
 @pytest.fixture

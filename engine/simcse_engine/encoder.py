@@ -230,18 +230,14 @@ class Encoder(ForkAware):
 
     def encode_query(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
         """Encode texts that look for others: as `encode`, with the prompt named "query" unless one is chosen."""
-        return self.encode(texts, **self._for_kind(QUERY, options))
+        return self.encode(texts, **self.prompts.for_kind(QUERY, options))
 
     def encode_document(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
         """Encode texts to be found: as `encode`, with the prompt for documents unless one is chosen.
 
         That is the first of "document", "passage" and "corpus" that the artifact has, as in sentence-transformers.
         """
-        return self.encode(texts, **self._for_kind(DOCUMENT, options))
-
-    def _for_kind(self, kind: Sequence[str], options: EncodeOptions) -> Any:
-        prompt = self.prompts.choose(options.get("prompt_name"), options.get("prompt"), kind)
-        return {**options, "prompt_name": None, "prompt": prompt}
+        return self.encode(texts, **self.prompts.for_kind(DOCUMENT, options))
 
     def stream(
         self,

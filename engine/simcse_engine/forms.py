@@ -27,9 +27,9 @@ class VectorForm:
     Attributes:
         dimensions: how many of the vector's first numbers are kept.
         dtype: their type. "int8" is round(127 · x / r), from -127 to 127, so that cosines and inner products of such
-            vectors are those of floats; "uint8" is 128 more. r is the artifact's `Manifest.output_range` times
-            √(dimension / dimensions), by which numbers grow where vectors are cut. "binary" and "ubinary" have a bit
-            for each number, 1 if it is positive, packed as by `numpy.packbits`.
+            vectors are those of floats; "uint8" is 128 more. r is the artifact's `Manifest.output_range`, and for cut
+            vectors of unit length √(full / dimensions) times that, as their numbers grow. "binary" and "ubinary" have
+            a bit for each number, 1 if it is positive, packed as by `numpy.packbits`.
         normalized: whether vectors have unit length, again after a cut.
         full: how many numbers the vectors have before that.
         limit: r of int8; None for other types.
@@ -60,7 +60,7 @@ class VectorForm:
                 raise InputValueError(
                     argument("dtype", dtype), ": the artifact does not state its vectors' range; export it again"
                 )
-            limit = manifest.output_range * math.sqrt(full / count)
+            limit = manifest.output_range * (math.sqrt(full / count) if manifest.normalized else 1)
         return cls(dimensions=count, dtype=dtype, normalized=manifest.normalized, full=full, limit=limit)
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import InputTypeError, InputValueError
 from .inputs import check_texts
@@ -47,6 +48,11 @@ class Prompts:
             known = ", ".join(map(repr, self.by_name)) or "none"
             raise InputValueError(argument("prompt_name", name), f": this artifact's prompts are {known}")
         return self.by_name[name]
+
+    def for_kind(self, kind: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options of `Encoder.encode`, whose prompt is that for a kind of texts unless they choose one."""
+        prompt = self.choose(options.get("prompt_name"), options.get("prompt"), kind)
+        return {**options, "prompt_name": None, "prompt": prompt}
 
 
 def _checked(prompt: object) -> str:

@@ -52,6 +52,7 @@ class SimCSE:
     - Vectors are float32 arrays; there is no tensor to return, so ``return_numpy`` changes nothing.
     - Texts are cut at the artifact's ``max_tokens`` unless ``max_length`` says less, and a `TruncationWarning` counts
       them. Upstream cuts at 128 in silence; ``encode(…, max_length=128)`` gives its vectors.
+    - Prompts, which no checkpoint of upstream's has, are put before sentences as `Encoder` and `Index` do it.
     - Most artifacts give unit vectors; ``normalize_to_unit=False`` needs one that was exported with
       ``--no-normalize``, and raises otherwise.
     - ``device`` is given once, to the class; a method's ``device`` that is another one raises.

@@ -10,7 +10,7 @@ import pytest
 from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.errors import InputTypeError, InputValueError
-from simcse_engine.forms import DType, VectorForm
+from simcse_engine.forms import DType, VectorForm, unit
 
 TEXTS = ["A man plays a guitar.", "", "Someone makes music.", "A man plays a guitar."]
 
@@ -32,6 +32,25 @@ def test_a_cut_has_unit_length_again(manifest: Manifest, vectors: np.ndarray) ->
     np.testing.assert_allclose(made, expected, atol=1e-6)
     unnormalized = VectorForm.of(replace(manifest, normalized=False), 8).apply(vectors)
     np.testing.assert_array_equal(unnormalized, vectors[:, :8])
+
+
+def test_zeros_have_no_direction() -> None:
+    made = unit(np.array([[0, 0], [3, 4]], np.float32))
+    assert made.tolist() == [[0, 0], [np.float32(0.6), np.float32(0.8)]]
+    assert made.dtype == np.float32
+
+
+def test_numbers_of_cut_vectors_fit_into_8_bits(manifest: Manifest, vectors: np.ndarray) -> None:
+    stated = replace(manifest, output_range=float(np.abs(vectors).max()))
+    whole = VectorForm.of(stated, 8, "int8")
+    np.testing.assert_allclose(
+        whole.apply(vectors) * (whole.limit / 127),
+        VectorForm.of(stated, 8).apply(vectors),
+        atol=whole.limit / 254 + 1e-6,
+    )
+    # Where vectors are not normalized, a cut leaves their numbers as they are.
+    as_they_are = VectorForm.of(replace(stated, normalized=False), 8, "int8")
+    np.testing.assert_array_equal(as_they_are.apply(vectors), VectorForm.of(stated, dtype="int8").apply(vectors)[:, :8])
 
 
 def test_int8_is_a_scale(manifest: Manifest, vectors: np.ndarray) -> None:

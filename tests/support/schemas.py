@@ -39,6 +39,11 @@ def problems_of(value: Any, schema: Any, document: Any, where: str = "$") -> lis
                 for member, inner in wanted.items() if isinstance(value, dict) else ():
                     if member in value:
                         found += problems_of(value[member], inner, document, f"{where}.{member}")
+            case "additionalProperties":
+                right = True
+                others = value.keys() - schema.get("properties", {}).keys() if isinstance(value, dict) else ()
+                for member in others:
+                    found += problems_of(value[member], wanted, document, f"{where}.{member}")
             case "items":
                 right = True
                 for position, each in enumerate(value) if isinstance(value, list) else ():

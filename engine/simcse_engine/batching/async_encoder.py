@@ -3,30 +3,35 @@
 import asyncio
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import Any, Self, TypedDict, Unpack
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..encoder import Encoder
 from ..errors import ClosedError, InputValueError, TruncationWarning
+from ..forms import DType, VectorForm
 from ..inputs import Truncate, checked_choice, checked_count, checked_sequence, checked_whole
 from ..machine.forks import ForkAware, register
 from ..machine.limits import naming_limits
+from ..prompts import DOCUMENT, QUERY
 from ..schedule import GPU_LIMITS
 from ..wording import Wording, argument
 from .backlog import Backlog
 from .batcher import Batcher
 from .cache import VectorCache
-from .intake import check, fill
-from .job import Encoded, Job
+from .intake import checked, fill
+from .job import Encoded, Job, estimated_tokens
 from .runs import Run
 
 # About how many tokens are taken up together. On a CPU larger runs are hardly faster per text, and whoever comes
 # meanwhile waits longer (docs/decisions/034-joining-callers.md). A GPU needs thousands of rows per product.
 CPU_TOKENS, _GPU_TOKENS = 1024, GPU_LIMITS.batch_tokens
+
+# So many floats get another form within a millisecond or two; more do so on a thread.
+_FLOATS_ON_LOOP = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,16 @@ class BatchingOptions:
         checked_count("max_queued_tokens", self.max_queued_tokens, 1)
         if checked_whole("cache_bytes", self.cache_bytes) < 0:
             raise InputValueError(argument("cache_bytes", self.cache_bytes), ": expected at least 0")
+
+
+class EncodeOptions(TypedDict, total=False):
+    """What `AsyncEncoder.encode_query` and its kin take besides texts; `AsyncEncoder.encode` explains each."""
+
+    prompt_name: str | None
+    prompt: str | None
+    dimensions: int | None
+    dtype: DType
+    truncate: Truncate
 
 
 class AsyncEncoder(ForkAware):
@@ -119,37 +134,72 @@ class AsyncEncoder(ForkAware):
         """Tokens that wait or run, as estimated from the texts' length."""
         return self._backlog.tokens
 
-    async def encode(self, texts: Sequence[str], *, truncate: Truncate = "warn") -> NDArray[np.float32]:
+    async def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        dtype: DType = "float32",
+        truncate: Truncate = "warn",
+    ) -> NDArray[Any]:
         """Encode a list of texts.
 
         Args:
             texts: any ordered collection with a length.
+            prompt_name: as for `Encoder.encode`.
+            prompt: as for `Encoder.encode`.
+            dimensions: as for `Encoder.encode`.
+            dtype: as for `Encoder.encode`.
             truncate: what to do with texts longer than ``max_tokens``, as for `Encoder`.
 
         Returns:
-            float32 [len(texts), dimension].
+            [len(texts), dimensions], as of `Encoder.encode`.
 
         Raises:
             InputTypeError, InputValueError, TruncationError, LimitError: as `Encoder.encode`.
             QueueFullError: too much is waiting already.
             ClosedError: after `close`.
         """
-        encoded = await self.encode_counted(texts, truncate=truncate)
+        form = VectorForm.of(self.encoder.manifest, dimensions, dtype)
+        encoded = await self.encode_counted(texts, prompt_name=prompt_name, prompt=prompt, truncate=truncate)
         if encoded.cut and truncate == "warn":
             limit = Wording(f"max_tokens={self.encoder.max_tokens}", f"the limit of {self.encoder.max_tokens}")
             cut, total = len(encoded.cut), len(encoded.vectors)
             message = f"{cut} of {total} texts were longer than ", limit, " tokens and were cut"
             warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=2)
-        return encoded.vectors
+        if form.plain or encoded.vectors.size <= _FLOATS_ON_LOOP:
+            return form.apply(encoded.vectors)
+        return await asyncio.get_running_loop().run_in_executor(None, form.apply, encoded.vectors)
 
-    async def encode_counted(self, texts: Sequence[str], *, truncate: Truncate = "warn") -> Encoded:
+    def encode_query(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> Awaitable[NDArray[Any]]:
+        """As `encode`, behind the prompt of `Encoder.encode_query`."""
+        return self.encode(texts, **self.encoder.prompts.for_kind(QUERY, options))
+
+    def encode_document(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> Awaitable[NDArray[Any]]:
+        """As `encode`, behind the prompt of `Encoder.encode_document`."""
+        return self.encode(texts, **self.encoder.prompts.for_kind(DOCUMENT, options))
+
+    async def encode_counted(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        truncate: Truncate = "warn",
+    ) -> Encoded:
         """As `encode`, with each text's tokens, what was cut, and where the time went; it does not warn."""
         if self._closed:
             raise ClosedError("this encoder is closed; open a new one")
         checked_choice("truncate", truncate, Truncate)
+        chosen = self.encoder.prompts.choose(prompt_name, prompt)
         # A copy: while this waits, the caller may change the list.
         texts = list(checked_sequence(texts))
-        await check(texts)
+        if chosen and not self.encoder.manifest.include_prompt:
+            return await self._unshared(await checked(texts, ""), chosen, truncate)
+        # A text runs, and is remembered, as one with its prompt.
+        texts = await checked(texts, chosen)
         with naming_limits:
             job = Job(texts, truncate, self.encoder.dimension)
             await fill(job, self.cache, self.encoder.max_tokens)
@@ -168,6 +218,17 @@ class AsyncEncoder(ForkAware):
             batcher.leave(job)
             backlog.leave(job.weight, counted)
 
+    async def _unshared(self, texts: list[str], prompt: str, truncate: Truncate) -> Encoded:
+        """Encode by themselves texts behind a prompt that pooling leaves out: they are not one text with it."""
+        weight = sum(estimated_tokens(prompt + text, self.encoder.max_tokens) for text in texts)
+        backlog = self._backlog
+        counted = backlog.accept(weight)
+        try:
+            call = partial(_encoded, self.encoder, texts, prompt, truncate)
+            return await asyncio.get_running_loop().run_in_executor(None, call)
+        finally:
+            backlog.leave(weight, counted)
+
     async def close(self) -> None:
         """Finish what was accepted; later calls raise ClosedError. Closing twice is fine."""
         self._closed = True
@@ -178,6 +239,13 @@ class AsyncEncoder(ForkAware):
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+
+def _encoded(encoder: Encoder, texts: list[str], prompt: str, truncate: Truncate) -> Encoded:
+    vectors = encoder.encode(texts, prompt=prompt, truncate="error" if truncate == "error" else "silent")
+    tokens, most = encoder.count_tokens(texts, prompt=prompt), encoder.max_tokens
+    cut = [position for position, count in enumerate(tokens) if count > most]
+    return Encoded(vectors=vectors, tokens=[min(count, most) for count in tokens], cut=cut)
 
 
 def _noted(backlog: Backlog, on_run: Callable[[Run], None] | None, side_by_side: int) -> Callable[[Run], None]:

@@ -12,12 +12,16 @@ _SLICE_TEXTS = 1024
 _SLICE_CHARS = 500_000
 
 
-async def check(texts: Sequence[str]) -> None:
-    """As `check_texts`."""
+async def checked(texts: Sequence[str], prompt: str) -> list[str]:
+    """A copy of the texts, each behind the prompt; raises as `check_texts`."""
+    behind: list[str] = []
     for start, stop in _slices(texts):
         if start:
             await asyncio.sleep(0)
-        check_texts(texts[start:stop], start=start)
+        part = texts[start:stop]
+        check_texts(part, start=start)
+        behind += [prompt + text for text in part] if prompt else part
+    return behind
 
 
 async def fill(job: Job, cache: VectorCache | None, max_tokens: int) -> None:

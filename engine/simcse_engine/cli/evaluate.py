@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputValueError
-from .arguments import Commands, add_command, add_encoder_options, add_limit_options, open_encoder
+from .arguments import (
+    Commands,
+    add_command,
+    add_encoder_options,
+    add_limit_options,
+    add_prompt_options,
+    open_encoder,
+)
 from .output import counted_cuts, print_result
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ def add_parser(commands: Commands) -> None:
         type=_plot,
         help="draw alignment against uniformity, a panel per task, into an .svg, .png or .pdf file",
     )
+    add_prompt_options(parser)
     add_encoder_options(parser)
     add_limit_options(parser)
 
@@ -58,7 +66,9 @@ def run(args: argparse.Namespace) -> None:
     reports = []
     for artifact in dict.fromkeys(args.artifacts):
         with counted_cuts(args.truncate) as cuts, open_encoder(args, artifact) as encoder:
-            encode = functools.partial(encoder.encode, progress=sys.stderr.isatty())
+            encode = functools.partial(
+                encoder.encode, prompt_name=args.prompt_name, prompt=args.prompt, progress=sys.stderr.isatty()
+            )
             quality = qualities[artifact] = measure(tasks, encode)
             identity = encoder.manifest.identity
         reports.append({"artifact": artifact, "identity": identity, **quality.to_json(), "truncated": sum(cuts)})

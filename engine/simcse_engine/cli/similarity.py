@@ -4,7 +4,15 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .arguments import Commands, add_artifact, add_command, add_encoder_options, add_limit_options, open_encoder
+from .arguments import (
+    Commands,
+    add_artifact,
+    add_command,
+    add_encoder_options,
+    add_limit_options,
+    add_prompt_options,
+    open_encoder,
+)
 from .output import counted_cuts, one_line, print_result
 from .widths import fitted, width_of
 
@@ -24,6 +32,7 @@ def add_parser(commands: Commands) -> None:
     add_artifact(parser)
     parser.add_argument("first", metavar="SENTENCE")
     parser.add_argument("others", metavar="SENTENCE", nargs="+")
+    add_prompt_options(parser)
     add_encoder_options(parser)
     add_limit_options(parser)
 
@@ -36,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
 
     sentences = [args.first, *args.others]
     with counted_cuts(args.truncate) as cuts, open_encoder(args) as encoder:
-        units = unit_rows(encoder.encode(sentences))
+        units = unit_rows(encoder.encode(sentences, prompt_name=args.prompt_name, prompt=args.prompt))
     values = units @ units.T
     report = {"sentences": sentences, "cosines": values.tolist(), "truncated": sum(cuts)}
     width = shutil.get_terminal_size().columns

@@ -118,8 +118,8 @@ class Binding:
         filled = f"{self._folder} was filled with"
         if manifest.model != about.model:
             raise IndexMismatchError(
-                f"{filled} the artifact {about.artifact}; {location} is of another model, pooler, tokenizer or length, "
-                "so its vectors do not compare; take the former"
+                f"{filled} the artifact {about.artifact}; {location} is of another model, pooler, tokenizer, prompts "
+                "or length, so its vectors do not compare; take the former"
             )
         if manifest.identity != about.identity and not self._same_model:
             raise IndexMismatchError(

@@ -157,7 +157,7 @@ def _text_work(encoder: Encoder, texts: Sequence[str], ids: Sequence[list[int]],
         tokens = sum(len(ids[i]) for i in chosen)
         batch = [texts[i] for i in chosen]
         start = time.perf_counter()
-        encoder.encode(batch)
+        encoder.encode(batch, prompt="")
         return Round(sentences=len(batch), tokens=tokens, seconds=time.perf_counter() - start)
 
     return work
@@ -183,7 +183,7 @@ def _latency(encoder: Encoder, texts: Sequence[str], seconds: float) -> Latency:
     end = time.perf_counter() + seconds
     for text in itertools.cycle(texts):
         start = time.perf_counter()
-        encoder.encode([text])
+        encoder.encode([text], prompt="")
         now = time.perf_counter()
         calls.append(now - start)
         if now >= end:

@@ -193,7 +193,7 @@ def _limits(service: Service) -> dict[str, dict[str, Any]]:
         # The source sentence is one too.
         "sentences": {"maxItems": most - 1},
         "dimensions": {"maximum": service.encoder.dimension},
-        "prompt_name": {"anyOf": [{"type": "null"}]},
+        "prompt_name": {"anyOf": [{"enum": [*service.encoder.prompts.by_name, None]}]},
         "normalize": {},
     }
     if service.encoder.manifest.normalized:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..batching import AsyncEncoder, BatchingOptions, Encoded
 from ..encoder import Encoder
+from ..errors import InputValueError
 from ..index import Index
 from ..inputs import Truncate
 from .http.messages import Request
@@ -107,18 +108,44 @@ class Service:
             max_queued_tokens=self.batching.max_queued_tokens,
         )
 
-    async def encode(self, request: Request, texts: Sequence[str], truncate: bool | None, *, param: str) -> Encoded:
-        """Encode a request's texts within the limits; ``param`` is the member that they are."""
+    async def encode(
+        self,
+        request: Request,
+        texts: Sequence[str],
+        truncate: bool | None,
+        *,
+        param: str,
+        prompt_name: str | None = None,
+        kind: Sequence[str] = (),
+    ) -> Encoded:
+        """Encode a request's texts within the limits.
+
+        Args:
+            request: what is noted of it.
+            texts: as it has them.
+            truncate: whether to cut longer texts; None for what the service does.
+            param: the member that the texts are.
+            prompt_name: the prompt to put before them.
+            kind: of texts, as for `simcse_engine.prompts.Prompts.choose`.
+        """
+        prompt = self.prompt(prompt_name, kind)
         request.member = param
         self.check_count(texts, param=param)
         cuts = self.options.auto_truncate if truncate is None else truncate
         policy: Truncate = "silent" if cuts else "error"
         if self.options.log_texts:
             request.texts += texts
-        encoded = await self.batching.encode_counted(texts, truncate=policy)
+        encoded = await self.batching.encode_counted(texts, prompt=prompt, truncate=policy)
         request.encoded.append(encoded)
         request.characters += sum(map(len, texts))
         return encoded
+
+    def prompt(self, name: str | None, kind: Sequence[str] = ()) -> str:
+        """The prompt to put before texts; Problem for a name that the artifact's prompts do not have."""
+        try:
+            return self.encoder.prompts.choose(name, None, kind)
+        except InputValueError as error:
+            raise Problem(422, str(error), param="prompt_name") from error
 
     def check_count(self, texts: Sequence[str], *, param: str) -> None:
         """Raise Problem for more texts than a request may have."""

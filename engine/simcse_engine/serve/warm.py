@@ -19,11 +19,11 @@ def warm(encoder: Encoder) -> float:
     """Encode for a third of a second, or once where that takes longer; tokens per second, at least 1."""
     texts = [_sentence(number) for number in range(_SENTENCES)]
     tokens = sum(map(len, encoder.tokenize(texts).ids))
-    encoder.encode(texts[:1], truncate="silent")
+    encoder.encode(texts[:1], prompt="", truncate="silent")
     best, began = float("inf"), time.perf_counter()
     for _ in range(_MOST_RUNS):
         start = time.perf_counter()
-        encoder.encode(texts, truncate="silent")
+        encoder.encode(texts, prompt="", truncate="silent")
         end = time.perf_counter()
         best = min(best, end - start)
         if end - began > _SECONDS:

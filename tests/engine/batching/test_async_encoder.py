@@ -366,3 +366,52 @@ def test_the_encoder_closed_underneath(held: HeldEncoder) -> None:
             assert shared.queued_tokens == 0
 
     run(main)
+
+
+@pytest.mark.parametrize("cache", [0, 1_000_000])
+def test_prompts_and_forms_are_those_of_encode(prompted: Path, cache: int) -> None:
+    texts = ["a man", "", "the cat", "a man"]
+
+    async def main() -> None:
+        with Encoder(prompted) as encoder:
+            async with AsyncEncoder(encoder, BatchingOptions(cache_bytes=cache)) as shared:
+                for method, options in (
+                    ("encode", {}),
+                    ("encode", {"prompt_name": "query", "dtype": "float16"}),
+                    ("encode", {"prompt": "", "dimensions": 12}),
+                    ("encode_query", {}),
+                    ("encode_document", {"dimensions": 9, "dtype": "binary"}),
+                    ("encode_document", {"prompt_name": "query"}),
+                ):
+                    made = await getattr(shared, method)(texts, **options)
+                    expected = getattr(encoder, method)(texts, **options)
+                    assert made.dtype == expected.dtype
+                    np.testing.assert_allclose(made, expected, atol=1e-3 if "dtype" in options else 1e-6)
+                counted = await shared.encode_counted(texts, prompt_name="query")
+                assert counted.tokens == encoder.count_tokens(texts, prompt_name="query")
+                # A text is remembered with its prompt: as another text where it has another one.
+                again = await shared.encode_counted(["the cat: a man"], prompt="")
+                assert again.cached == (1 if cache else 0)
+                with pytest.raises(InputValueError, match="prompt_name='queries'"):
+                    await shared.encode(texts, prompt_name="queries")
+                with pytest.raises(InputValueError, match="dtype='int4'"):
+                    await shared.encode(texts, dtype="int4")
+                with pytest.raises(InputTypeError, match=r"texts\[1\] is NoneType"):
+                    await shared.encode(["a", None])
+
+    run(main)
+
+
+def test_a_large_call_in_another_form(artifact: Path) -> None:
+    texts = [f"the cat {number}" for number in range(10_000)]
+
+    async def main() -> None:
+        with Encoder(artifact) as encoder:
+            async with AsyncEncoder(encoder) as shared:
+                made = await shared.encode(texts, dtype="ubinary")
+                bits = np.unpackbits(made, axis=1) != np.unpackbits(encoder.encode(texts, dtype="ubinary"), axis=1)
+                assert made.shape == (10_000, 4)
+                # A number that is nearly zero may have the other sign.
+                assert bits.mean() < 1e-4
+
+    run(main)

@@ -111,7 +111,7 @@ def test_choices_of_dtype(artifact: Path, tmp_path: Path, capsys: pytest.Capture
     assert f"choose from {', '.join(get_args(DType))}" in message
 
 
-@pytest.mark.parametrize("options", [("--dimensions", "33"), ("--prompt-name", "query")])
+@pytest.mark.parametrize("options", [("--dimensions", "33"), ("--prompt-name", "queries")])
 def test_what_the_artifact_does_not_have(
     artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, str]
 ) -> None:

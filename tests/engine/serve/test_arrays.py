@@ -16,12 +16,10 @@ from simcse_engine.serve.http.arrays import (
     as_json_in_pieces,
     as_npy,
     cosines,
-    cut,
     in_pieces,
     listed,
     rows_as_base64,
     rows_as_json,
-    unit,
 )
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -99,17 +97,6 @@ def test_a_list_of_json(values: list[int]) -> None:
     items = [json.dumps(value).encode() for value in values]
     assert json.loads(listed(items)) == values
     assert json.loads(listed(items, b'{"a":', b',"b":2}')) == {"a": values, "b": 2}
-
-
-def test_vectors_are_cut() -> None:
-    assert same(cut(MANY, 3, normalized=False), MANY[:, :3])
-    np.testing.assert_allclose(np.linalg.norm(cut(MANY, 3, normalized=True), axis=1), 1, atol=1e-6)
-
-
-def test_zeros_have_no_direction() -> None:
-    vectors = np.array([[0, 0], [3, 4]], np.float32)
-    assert unit(vectors).tolist() == [[0, 0], [np.float32(0.6), np.float32(0.8)]]
-    assert unit(vectors).dtype == np.float32
 
 
 def test_cosines_do_not_depend_on_how_many_there_are() -> None:

@@ -77,7 +77,12 @@ def test_limits_are_filled_in(document: Any, encoder: Encoder) -> None:
     assert takes("EmbedRequest", {"inputs": "a", "dimensions": encoder.dimension, "normalize": True})
     assert not takes("EmbedRequest", {"inputs": "a", "dimensions": encoder.dimension + 1})
     assert not takes("EmbedRequest", {"inputs": "a", "normalize": False})
-    assert not takes("EmbedRequest", {"inputs": "a", "prompt_name": "query"})
+    for name, member in (("EmbedRequest", "inputs"), ("EmbeddingsRequest", "input"), ("TokenizeRequest", "inputs")):
+        assert takes(name, {member: "a", "prompt_name": "query"})
+        assert takes(name, {member: "a", "prompt_name": None})
+        assert not takes(name, {member: "a", "prompt_name": "queries"})
+    assert takes("EmbedRequest", {"inputs": "a", "dtype": "int8"})
+    assert not takes("EmbedRequest", {"inputs": "a", "dtype": "int4"})
     assert takes("AddRequest", {"texts": "a", "keys": [2**64 - 2]})
     assert not takes("AddRequest", {"texts": "a", "keys": [2**64 - 1]})
 

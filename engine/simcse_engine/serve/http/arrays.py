@@ -4,7 +4,7 @@ import asyncio
 import binascii
 import io
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -17,33 +17,33 @@ _PIECE_FLOATS = 1 << 16
 _T = TypeVar("_T")
 
 
-def as_json(array: NDArray[np.float32]) -> bytes:
-    """JSON of an array, each number in the fewest digits that are read as the same float32."""
+def as_json(array: NDArray[Any]) -> bytes:
+    """JSON of an array, each number in the fewest digits that are read as the same number of its type."""
     return orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def rows_as_json(vectors: NDArray[np.float32]) -> list[bytes]:
+def rows_as_json(vectors: NDArray[Any]) -> list[bytes]:
     """JSON of each of the vectors [n, d]."""
     rows = np.ascontiguousarray(vectors)
     return [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) for row in rows]
 
 
-def rows_as_base64(vectors: NDArray[np.float32]) -> list[bytes]:
-    """Each of the vectors [n, d] as a JSON string: the base64 of its float32, little-endian."""
-    size = 4 * vectors.shape[1]
-    content = np.ascontiguousarray(vectors, "<f4").data.cast("B")
+def rows_as_base64(vectors: NDArray[Any]) -> list[bytes]:
+    """Each of the vectors [n, d] as a JSON string: the base64 of its numbers, little-endian."""
+    size = vectors.itemsize * vectors.shape[1]
+    content = np.ascontiguousarray(vectors, vectors.dtype.newbyteorder("<")).data.cast("B")
     encode = binascii.b2a_base64
     return [b'"%b"' % encode(content[start : start + size], newline=False) for start in range(0, len(content), size)]
 
 
-def as_npy(array: NDArray[np.float32]) -> bytes:
+def as_npy(array: NDArray[Any]) -> bytes:
     """The array as a `.npy` file."""
     file = io.BytesIO()
     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
     return file.getvalue()
 
 
-async def in_pieces(vectors: NDArray[np.float32], write: Callable[[NDArray[np.float32]], _T]) -> list[_T]:
+async def in_pieces(vectors: NDArray[Any], write: Callable[[NDArray[Any]], _T]) -> list[_T]:
     """What ``write`` makes of the vectors [n, d], some rows at a time; the event loop turns to others in between."""
     rows = max(1, _PIECE_FLOATS // vectors.shape[1])
     if len(vectors) <= rows:
@@ -55,7 +55,7 @@ async def in_pieces(vectors: NDArray[np.float32], write: Callable[[NDArray[np.fl
     return pieces
 
 
-async def as_json_in_pieces(vectors: NDArray[np.float32]) -> bytes:
+async def as_json_in_pieces(vectors: NDArray[Any]) -> bytes:
     """`as_json` of the vectors [n, d], piece by piece."""
     pieces = await in_pieces(vectors, as_json)
     if len(pieces) == 1:

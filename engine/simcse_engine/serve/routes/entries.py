@@ -7,6 +7,7 @@ import msgspec
 
 from ...index import Index
 from ...index.checks import MAX_KEY
+from ...prompts import DOCUMENT, QUERY
 from ..http.arrays import listed
 from ..http.messages import Request, Response
 from ..http.problems import Problem
@@ -105,7 +106,7 @@ async def search(service: Service, request: Request, body: SearchRequest) -> Res
             "most of a request",
             param="k",
         )
-    encoded = await service.encode(request, queries, body.truncate, param="queries")
+    encoded = await service.encode(request, queries, body.truncate, param="queries", kind=QUERY)
 
     def found(index: Index) -> bytes:
         hits = index.search(encoded.vectors, body.k, threshold=body.threshold, where=body.where, exact=body.exact)
@@ -123,7 +124,7 @@ async def add(service: Service, request: Request, body: AddRequest) -> Response:
     shared = _writable(service)
     entries = NewEntries(texts=texts_of(body.texts), keys=body.keys, metadata=body.metadata)
     await shared.check(entries)
-    encoded = await service.encode(request, entries.texts, body.truncate, param="texts")
+    encoded = await service.encode(request, entries.texts, body.truncate, param="texts", kind=DOCUMENT)
     return Response.json(AddAnswer(await shared.add(entries, encoded.vectors)))
 
 

@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from ...errors import TruncationError
+from ...forms import DType
 from ..http.arrays import in_pieces, listed, rows_as_base64, rows_as_json
 from ..http.messages import Request, Response
 from ..http.problems import Problem, message_of
 from ..openapi import LIMIT
 from ..service import Service
-from .checks import Dimensions, checked_dimensions
+from .checks import Dimensions, Prompt, checked_form
 from .route import Route
 
 OWNER = "simcse-engine"
@@ -30,17 +31,24 @@ Input = (
 
 
 class EmbeddingsRequest(msgspec.Struct, frozen=True):
-    """Texts to encode. Members that are not listed are ignored."""
+    """Texts to encode. Members that are not listed are ignored.
+
+    OpenAI's API has neither ``prompt_name`` (which of the artifact's prompts is put before each text; null for its
+    default) nor ``dtype`` (the type of the numbers, as of `Encoder.encode`; null for float32, which OpenAI's clients
+    take base64 for).
+    """
 
     input: Input
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Dimensions | None = None
     user: str | None = None
+    prompt_name: Prompt = None
+    dtype: DType | None = None
 
 
 class Embedding(msgspec.Struct, frozen=True):
-    """The vector of the text at ``index``: numbers, or the base64 of little-endian float32."""
+    """The vector of the text at ``index``: numbers, or the base64 of them, float32 or ``dtype``, little-endian."""
 
     object: Literal["embedding"]
     index: int
@@ -48,7 +56,7 @@ class Embedding(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens of the request's texts, special tokens included."""
+    """Tokens of the request's texts, their prompts' and special ones included."""
 
     prompt_tokens: int
     total_tokens: int
@@ -81,12 +89,12 @@ class Models(msgspec.Struct, frozen=True):
 
 async def embeddings(service: Service, request: Request, body: EmbeddingsRequest) -> Response:
     """Vectors of one or more texts."""
-    dimensions = checked_dimensions(service, body.dimensions)
+    in_form = checked_form(service, body.dimensions, body.dtype)
     try:
-        encoded = await service.encode(request, _texts(body), None, param="input")
+        encoded = await service.encode(request, _texts(body), None, param="input", prompt_name=body.prompt_name)
     except TruncationError as error:
         raise Problem(400, message_of(error, "input"), param="input", code="context_length_exceeded") from error
-    vectors = dimensions(encoded.vectors)
+    vectors = in_form(encoded.vectors)
     rows = rows_as_base64 if body.encoding_format == "base64" else rows_as_json
     data = [
         b'{"object":"embedding","index":%d,"embedding":%b}' % item

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ..._version import __version__
+from ...forms import DType
 from ...inputs import check_texts
 from ...tokenizer import Token
 from ..http.accept import preferred
@@ -16,7 +17,7 @@ from ..http.messages import JSON, Request, Response
 from ..http.problems import Problem
 from ..openapi import LIMIT
 from ..service import Service
-from .checks import Dimensions, Prompt, Texts, check_prompt, checked_dimensions, texts_of
+from .checks import Dimensions, Prompt, Texts, checked_form, texts_of
 from .route import Route
 
 # Of all texts of a request to /tokenize: each of their tokens takes some sixty bytes of the answer.
@@ -32,7 +33,9 @@ class EmbedRequest(msgspec.Struct, frozen=True):
     """Texts to encode.
 
     ``truncate``: cut longer texts, instead of 413; null as the service does. ``normalize``: null for the artifact's own
-    vectors, true for unit vectors. ``dimensions``: only the first so many numbers of each vector.
+    vectors, true for unit vectors. ``prompt_name``: which of the artifact's prompts is put before each text; null for
+    its default. ``dimensions``: only the first so many numbers of each vector. ``dtype``: the type of the numbers, as
+    of `Encoder.encode`; null for float32.
     """
 
     inputs: Texts
@@ -41,6 +44,7 @@ class EmbedRequest(msgspec.Struct, frozen=True):
     normalize: Annotated[bool | None, msgspec.Meta(extra_json_schema={LIMIT: "normalize"})] = None
     prompt_name: Prompt = None
     dimensions: Dimensions | None = None
+    dtype: DType | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -66,7 +70,7 @@ class SimilarityRequest(msgspec.Struct, frozen=True):
 
 
 class TokenizeRequest(msgspec.Struct, frozen=True):
-    """Texts to tokenize, of 65,536 characters in all. Nothing is cut."""
+    """Texts to tokenize, of 65,536 characters in all, with their prompts. Nothing is cut."""
 
     inputs: Texts
     add_special_tokens: bool = True
@@ -74,7 +78,10 @@ class TokenizeRequest(msgspec.Struct, frozen=True):
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
-    """A token; ``start`` and ``stop`` count bytes of the text's UTF-8, and are null for those added around it."""
+    """A token; ``start`` and ``stop`` count bytes of the text's UTF-8, its prompt's first.
+
+    They are null for tokens added around it.
+    """
 
     id: int
     text: str
@@ -99,6 +106,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     """The model and the service's limits.
 
     ``identity`` changes when vectors do. ``kernels``: the variant of the engine's own, null where there is none.
+    ``prompts``: what is put before texts, by the names that ``prompt_name`` may have.
     """
 
     model_id: str
@@ -123,14 +131,17 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     kernels: str | None
     payload_limit: int
     entries: bool
+    prompts: dict[str, str]
+    default_prompt_name: str | None
 
 
 async def embed(service: Service, request: Request, body: EmbedRequest) -> Response:
-    """Vectors [n, dimension]."""
-    check_prompt(body.prompt_name)
-    shaped = checked_dimensions(service, body.dimensions, normalize=body.normalize)
-    encoded = await service.encode(request, texts_of(body.inputs), body.truncate, param="inputs")
-    vectors = shaped(encoded.vectors)
+    """Vectors [n, dimensions]; of packed bits, an eighth of that."""
+    in_form = checked_form(service, body.dimensions, body.dtype, normalize=body.normalize)
+    encoded = await service.encode(
+        request, texts_of(body.inputs), body.truncate, param="inputs", prompt_name=body.prompt_name
+    )
+    vectors = in_form(encoded.vectors)
     if preferred(request.headers.get(b"accept"), (JSON, NPY)) == NPY:
         return Response(as_npy(vectors), content_type=NPY)
     return Response(await as_json_in_pieces(vectors))
@@ -139,18 +150,20 @@ async def embed(service: Service, request: Request, body: EmbedRequest) -> Respo
 async def similarity(service: Service, request: Request, body: SimilarityRequest) -> Response:
     """The cosine of the source sentence's vector and of each sentence's."""
     parameters = body.parameters or ComparisonParameters()
-    check_prompt(parameters.prompt_name)
     texts = [body.inputs.source_sentence, *body.inputs.sentences]
-    encoded = await service.encode(request, texts, parameters.truncate, param="inputs")
+    encoded = await service.encode(
+        request, texts, parameters.truncate, param="inputs", prompt_name=parameters.prompt_name
+    )
     return Response(as_json(cosines(encoded.vectors[0], encoded.vectors[1:])))
 
 
 async def tokenize(service: Service, request: Request, body: TokenizeRequest) -> Response:  # noqa: ARG001
     """Each text's tokens: ids, texts and places, in bytes of UTF-8."""
-    check_prompt(body.prompt_name)
+    prompt = service.prompt(body.prompt_name)
     texts = texts_of(body.inputs)
     service.check_count(texts, param="inputs")
     check_texts(texts)
+    texts = [prompt + text for text in texts]
     characters = sum(map(len, texts))
     if characters > MAX_TOKENIZED:
         raise Problem(
@@ -194,6 +207,8 @@ async def info(service: Service, request: Request, body: None) -> Response:  # n
             kernels=service.encoder.kernels,
             payload_limit=options.payload_limit,
             entries=service.shared_index is not None,
+            prompts=dict(service.encoder.prompts.by_name),
+            default_prompt_name=service.encoder.prompts.default,
         )
     )
 

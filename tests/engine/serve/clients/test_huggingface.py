@@ -42,7 +42,8 @@ ASK = """
         "cut": extract(long, truncate=True),
         "concurrent": asyncio.run(concurrent()),
         "wrong key": extract("a", InferenceClient(url, token="another")),
-        "an unknown prompt": extract("a", prompt_name="query"),
+        "an unknown prompt": extract("a", prompt_name="queries"),
+        "a prompt": extract(texts, prompt_name="query"),
     }))
 """
 
@@ -57,7 +58,8 @@ def said(clients: Path, server: Server) -> dict[str, Any]:
 
 def test_texts_become_the_vectors_of_the_encoder(said: dict[str, Any], encoder: Encoder) -> None:
     expected = encoder.encode(TEXTS)
-    for name in ("several", "by base_url", "by path", "concurrent"):
+    # The artifact's prompt for queries is empty.
+    for name in ("several", "by base_url", "by path", "concurrent", "a prompt"):
         np.testing.assert_allclose(said[name], expected, atol=1e-6, err_msg=name)
     np.testing.assert_allclose(said["one"], expected[:1], atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(said["normalized"], axis=1), 1, atol=1e-6)
@@ -72,4 +74,4 @@ def test_long_texts_are_cut_where_the_client_asks_for_it(said: dict[str, Any], e
 def test_refusals_are_the_clients_own_errors(said: dict[str, Any]) -> None:
     assert said["wrong key"]["status"] == 401
     assert said["an unknown prompt"]["status"] == 422
-    assert "query" in said["an unknown prompt"]["message"]
+    assert "queries" in said["an unknown prompt"]["message"]

@@ -30,6 +30,13 @@ def service(encoder: Encoder) -> Iterator[Asgi]:
 
 
 @pytest.fixture(scope="package")
+def with_prompts(prompted: Path) -> Iterator[Encoder]:
+    """An artifact with prompts."""
+    with Encoder(prompted) as encoder:
+        yield encoder
+
+
+@pytest.fixture(scope="package")
 def cutting(encoder: Encoder) -> Iterator[Asgi]:
     """One that cuts long texts where a request does not say."""
     with Asgi(app(encoder, options=ServeOptions(auto_truncate=True))) as service:

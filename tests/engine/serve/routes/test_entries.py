@@ -58,6 +58,22 @@ def test_hits_are_the_indexes(service: Asgi, index: Index, more: dict[str, Any])
     assert float(answer.headers["x-search-time"]) > 0
 
 
+def test_queries_and_documents_have_prompts_of_their_own(with_prompts: Encoder, tmp_path: Path) -> None:
+    with (
+        Index.create(tmp_path / "index", with_prompts) as index,
+        Asgi(app(with_prompts, index=index)) as service,
+    ):
+        assert service.post("/add", {"texts": SENTENCES}).status == 200
+        answer = service.post("/search", {"queries": TEXTS, "k": 3}).document
+        assert [[tuple(hit.values()) for hit in hits] for hits in answer] == [
+            [tuple(hit) for hit in hits] for hits in index.search(TEXTS, k=3)
+        ]
+        with Index.create(tmp_path / "other", with_prompts) as other:
+            other.add(SENTENCES)
+            scores = [[hit.score for hit in hits] for hits in other.search(TEXTS, k=3)]
+        np.testing.assert_allclose([[hit["score"] for hit in hits] for hits in answer], scores, atol=1e-5)
+
+
 def test_one_query(service: Asgi) -> None:
     ((hit,),) = service.post("/search", {"queries": SENTENCES[7], "k": 1}).document
     assert (hit["key"], hit["text"], hit["metadata"]) == (7, SENTENCES[7], {"n": 7, "even": False})

@@ -1,13 +1,15 @@
 """OpenAI's routes: the encoder's vectors, in OpenAI's shapes, and its errors."""
 
 import base64
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from simcse_engine import Encoder
+from simcse_engine.forms import DType
+from simcse_engine.serve import app
 from support.asgi import Asgi
 from support.commands import TEXTS
 
@@ -61,6 +63,27 @@ def test_fewer_dimensions_are_cut_and_of_unit_length(service: Asgi, encoder: Enc
     np.testing.assert_allclose(vectors, whole / np.linalg.norm(whole, axis=1, keepdims=True), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", get_args(DType))
+def test_forms(service: Asgi, encoder: Encoder, dtype: DType) -> None:
+    expected = encoder.encode(TEXTS, dimensions=12, dtype=dtype)
+    body = {"input": TEXTS, "dimensions": 12, "dtype": dtype}
+    rows = [each["embedding"] for each in service.post(PATH, body).document["data"]]
+    assert np.array_equal(np.array(rows, expected.dtype), expected)
+    coded = service.post(PATH, {**body, "encoding_format": "base64"}).document["data"]
+    rows = [np.frombuffer(base64.b64decode(each["embedding"]), expected.dtype.newbyteorder("<")) for each in coded]
+    assert np.array_equal(rows, expected)
+
+
+def test_prompts(with_prompts: Encoder) -> None:
+    with Asgi(app(with_prompts)) as other:
+        for name, prompt in (("query", "the cat: "), (None, "some one ")):
+            expected = with_prompts.encode([prompt + text for text in TEXTS], prompt="")
+            answer = other.post(PATH, {"input": TEXTS, "prompt_name": name}).document
+            np.testing.assert_allclose(numbers(answer), expected, atol=1e-6)
+            tokens = sum(with_prompts.count_tokens(TEXTS, prompt=prompt))
+            assert answer["usage"]["prompt_tokens"] == tokens
+
+
 def test_all_dimensions_are_all(service: Asgi, encoder: Encoder) -> None:
     document = service.post(PATH, {"input": TEXTS, "dimensions": encoder.dimension}).document
     assert np.array_equal(numbers(document), encoder.encode(TEXTS))
@@ -84,6 +107,8 @@ def test_other_members_are_ignored(service: Asgi) -> None:
         ([], None, "object"),
         ({"input": "a", "dimensions": 0}, "dimensions", ">= 1"),
         ({"input": "a", "dimensions": 33}, "dimensions", "have 32"),
+        ({"input": "a", "prompt_name": "queries"}, "prompt_name", "'queries': this artifact's prompts are"),
+        ({"input": "a", "dtype": "int4"}, "dtype", "int4"),
         ({"input": "a", "dimensions": 1.5}, "dimensions", "int"),
         ({"input": "a", "dimensions": 10**40}, "dimensions", "32"),
         ({"input": "a", "encoding_format": "hex"}, "encoding_format", "hex"),

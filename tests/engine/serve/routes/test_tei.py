@@ -2,13 +2,14 @@
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from simcse_engine import Encoder
+from simcse_engine.forms import DType
 from simcse_engine.serve import app
 from support.asgi import Asgi
 from support.commands import TEXTS
@@ -24,12 +25,12 @@ SCRIPTS = [
 ]
 
 
-def vectors_of(answer: Reply) -> NDArray[np.float32]:
+def vectors_of(answer: Reply, numpy: Any = np.float32) -> NDArray[Any]:
     if answer.headers["content-type"] == NPY:
-        array: NDArray[np.float32] = np.load(io.BytesIO(answer.content), allow_pickle=False)
-        assert array.dtype == np.float32
+        array: NDArray[Any] = np.load(io.BytesIO(answer.content), allow_pickle=False)
+        assert array.dtype == numpy
         return array
-    return np.array(answer.document, np.float32)
+    return np.array(answer.document, numpy)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,45 @@ def test_dimensions(service: Asgi, encoder: Encoder) -> None:
     answer = service.post("/embed", {"inputs": TEXTS, "dimensions": 5}, accept=NPY)
     whole = encoder.encode(TEXTS)[:, :5]
     np.testing.assert_allclose(vectors_of(answer), whole / np.linalg.norm(whole, axis=1, keepdims=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("accept", ["application/json", NPY])
+@pytest.mark.parametrize("dimensions", [None, 12])
+@pytest.mark.parametrize("dtype", get_args(DType))
+def test_forms(service: Asgi, encoder: Encoder, dtype: DType, dimensions: int | None, accept: str) -> None:
+    expected = encoder.encode(TEXTS, dimensions=dimensions, dtype=dtype)
+    answer = service.post("/embed", {"inputs": TEXTS, "dimensions": dimensions, "dtype": dtype}, accept=accept)
+    vectors = vectors_of(answer, expected.dtype)
+    # JSON has the digits that tell a number from its neighbours, and no others.
+    assert np.array_equal(vectors, expected)
+    assert vectors.shape == expected.shape
+
+
+def test_eight_bits_of_vectors_that_are_normalized_when_asked(other: Asgi, unnormalized: Encoder) -> None:
+    answer = other.post("/embed", {"inputs": TEXTS, "dtype": "int8"}, accept=NPY)
+    np.testing.assert_allclose(vectors_of(answer, np.int8), unnormalized.encode(TEXTS, dtype="int8"), atol=1)
+    refused = other.post("/embed", {"inputs": TEXTS, "dtype": "int8", "normalize": True})
+    assert refused.status == 422
+    assert "leave out normalize" in refused.document["error"]
+    bits = other.post("/embed", {"inputs": TEXTS, "dtype": "ubinary", "normalize": True}, accept=NPY)
+    assert np.array_equal(vectors_of(bits, np.uint8), unnormalized.encode(TEXTS, dtype="ubinary"))
+
+
+@pytest.mark.parametrize(("name", "prompt"), [("query", "the cat: "), ("other", "some one "), (None, "some one ")])
+def test_prompts(with_prompts: Encoder, name: str | None, prompt: str) -> None:
+    texts = [prompt + text for text in TEXTS]
+    expected = with_prompts.encode(texts, prompt="")
+    with Asgi(app(with_prompts)) as service:
+        vectors = vectors_of(service.post("/embed", {"inputs": TEXTS, "prompt_name": name}))
+        np.testing.assert_allclose(vectors, expected, atol=1e-6)
+        inputs = {"source_sentence": TEXTS[0], "sentences": TEXTS[1:]}
+        body = {"inputs": inputs, "parameters": {"prompt_name": name}}
+        np.testing.assert_allclose(service.post("/similarity", body).document, expected[1:] @ expected[0], atol=1e-6)
+        tokens = service.post("/tokenize", {"inputs": TEXTS, "prompt_name": name}).document
+        assert [[token["id"] for token in each] for each in tokens] == with_prompts.tokenize(texts).ids
+        info = service.get("/info").document
+        assert info["prompts"] == {"query": "the cat: ", "document": "a man ", "other": "some one "}
+        assert info["default_prompt_name"] == "other"
 
 
 def test_a_long_text_is_refused_unless_it_may_be_cut(service: Asgi, cutting: Asgi, encoder: Encoder) -> None:
@@ -105,7 +145,8 @@ def test_others_are_normalized_when_asked(other: Asgi, unnormalized: Encoder) ->
         ({"inputs": "a", "truncate": "yes"}, "bool"),
         ({"inputs": "a", "truncation_direction": "left"}, "left"),
         ({"inputs": "a", "truncation_direction": "Left"}, "Left"),
-        ({"inputs": "a", "prompt_name": "query"}, "no prompts"),
+        ({"inputs": "a", "prompt_name": "queries"}, "this artifact's prompts are 'query', 'document'"),
+        ({"inputs": "a", "dtype": "int4"}, "int4"),
         ({"inputs": "a", "dimensions": 0}, ">= 1"),
         ({"inputs": "a", "dimensions": 33}, "have 32"),
         ({"inputs": ["a"] * (MOST_TEXTS + 1)}, f"{MOST_TEXTS} (--max-client-batch-size)"),
