@@ -19,7 +19,7 @@ READERS = {
     "onnxruntime": {"session/library.py"},
     "onnxruntime_ep_nv_tensorrt_rtx": {"session/tensorrt/libraries.py"},
     "tokenizers": {"tokenizer.py"},
-    "huggingface_hub": {"artifact/hub.py"},
+    "huggingface_hub": {"artifact/hub.py", "artifact/upload.py"},
     "pyarrow": {"files/arrow.py"},
     "zstandard": {"files/compressed.py"},
     "compression": {"files/compressed.py"},  # Python's own, from 3.14 on
@@ -111,7 +111,8 @@ ORDER = {
     ENGINE / "session": "feeds kernels maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
     ENGINE / "session/tensorrt": "libraries plans < rtx < session",
-    ENGINE / "artifact": "checkpoints kinds protobuf < fields operators references < manifest < hub opening output",
+    ENGINE
+    / "artifact": "checkpoints kinds protobuf < fields operators references < manifest < hub opening output < upload",
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": (
         "checks limits < storage < ann made < search < batches binding info stale < upkeep < writer < "
@@ -141,7 +142,10 @@ ORDER = {
         "bars streams widths < parser signals < arguments < output program < info sharding < "
         "bench compile doctor encode evaluate index search serve similarity verify < main < __main__"
     ),
-    EXPORT: "options tail texts < checkpoint < int8 < graph < float32 gate targets tensorrt < variant < pipeline < cli",
+    EXPORT: (
+        "options tail texts < checkpoint < int8 < graph < float32 gate targets tensorrt < card variant < "
+        "hub pipeline < cli"
+    ),
     EXPORT / "checkpoint": (
         "architecture json_file quiet ranges transformers_5 < adapters keys length < weights < modules < "
         "sentence_transformers < checkpoint < tokenizer < reference < model < beside"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from simcse_engine import __version__
 from simcse_engine.artifact.kinds import POOLERS, TARGETS
+from simcse_engine.artifact.upload import check_upload
 from simcse_engine.cli.info import quality_line
 from simcse_engine.cli.parser import Parser
 from simcse_engine.cli.program import run_program
@@ -18,6 +19,7 @@ from simcse_engine.cli.streams import message_of, print_message, print_out
 from simcse_engine.errors import InputValueError, PoolerError
 from simcse_engine.machine.cpu import usable_cpus
 
+from .hub import push_to_hub
 from .options import MAX_BATCH, MAX_QUALITY_DROP, SELECTABLE_LAYOUTS, ExportOptions
 
 PROGRAM = "simcse-export"
@@ -35,15 +37,24 @@ def _run(argv: Sequence[str] | None) -> int:
         options = ExportOptions(
             **{each.name: getattr(arguments, each.name) for each in dataclasses.fields(ExportOptions)}
         )
+        if arguments.private and arguments.push_to_hub is None:
+            raise InputValueError("--private is of the repository on the hub; add --push-to-hub USER/NAME")
+        if arguments.push_to_hub is not None:
+            check_upload(arguments.push_to_hub)
     except InputValueError as error:
         top.error(message_of(error))
     try:
         with telling_what_is_safe(PROGRAM, lambda: "nothing was published"):
-            return _export(arguments, options)
+            code = _export(arguments, options)
     except PoolerError as error:
         # The checkpoint leaves the choice of pooler open, or does not allow this one: the command line must change.
         print_message(f"{PROGRAM}: error: {message_of(error)}")
         return 2
+    if code == 0 and arguments.push_to_hub is not None:
+        with telling_what_is_safe(PROGRAM, lambda: f"{arguments.output} is whole"):
+            address = push_to_hub(arguments.output, arguments.push_to_hub, private=arguments.private)
+        print_message(f"pushed to {address}")
+    return code
 
 
 def _export(arguments: argparse.Namespace, options: ExportOptions) -> int:
@@ -158,6 +169,12 @@ def parser() -> Parser:
         help="with --sts: refuse to publish if the average Spearman x 100 falls by more (default: %(default)s)",
     )
     top.add_argument("--force", action="store_true", help="replace an existing artifact")
+    top.add_argument(
+        "--push-to-hub",
+        metavar="USER/NAME[@BRANCH]",
+        help="push the artifact to a repository on the Hugging Face hub too, with a card that is made for it",
+    )
+    top.add_argument("--private", action="store_true", help="with --push-to-hub: a repository that not everybody reads")
     top.add_argument("--json", action="store_true", help="print the manifest as JSON")
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return top

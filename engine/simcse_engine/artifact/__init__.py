@@ -8,6 +8,7 @@ opening      an artifact's folder: read, and every file checked
 checkpoints  what is a checkpoint and no artifact, and the command that exports it
 output       whether a folder may become an artifact
 hub          where an artifact lies: a local folder or a repository on the Hugging Face hub
+upload       files into a repository there
 
 `Manifest` is public; the rest is private to engine and export.
 """

@@ -59,10 +59,10 @@ def locate_remembered(where: str) -> Path:
     """
     if Path(where).is_absolute():
         return Path(where)
-    match = _HUB_ID.fullmatch(where)
-    if match is None:
+    hub_id = split_hub_id(where)
+    if hub_id is None:
         raise ArtifactNotFoundError(f"{where!r} is neither an absolute path nor a hub id")
-    return fetch(match["repo"], match["revision"], files=ARTIFACT, from_cache=True)
+    return fetch(*hub_id, files=ARTIFACT, from_cache=True)
 
 
 def hub_id_of(where: str | os.PathLike[str]) -> tuple[str, str | None] | None:
@@ -70,10 +70,14 @@ def hub_id_of(where: str | os.PathLike[str]) -> tuple[str, str | None] | None:
     # os.path.exists, as Path.exists raises for names that the system finds too long.
     if not isinstance(where, str) or os.path.exists(where):  # noqa: PTH110
         return None
-    match = _HUB_ID.fullmatch(where)
-    if match is None or Path(where.split("/", 1)[0]).exists():
-        return None
-    return match["repo"], match["revision"]
+    hub_id = split_hub_id(where)
+    return None if hub_id is None or Path(where.split("/", 1)[0]).exists() else hub_id
+
+
+def split_hub_id(text: str) -> tuple[str, str | None] | None:
+    """Repository and revision of ``user/name`` or ``user/name@revision``; None where a text is neither."""
+    match = _HUB_ID.fullmatch(text)
+    return None if match is None else (match["repo"], match["revision"])
 
 
 def fetch(

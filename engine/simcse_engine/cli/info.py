@@ -34,9 +34,17 @@ def run(args: argparse.Namespace) -> None:
 
 def manifest_lines(folder: Path, manifest: "Manifest", kernels: "Kernels | None" = None) -> str:
     """All that matters of a manifest and, if told, which kernels run its graph here, one fact per line."""
+    facts = manifest_facts(manifest, kernels)
+    lines = (f"  {one_line(name):<18} {one_line(value)}" for name, value in facts.items())
+    sizes = (f"    {one_line(name):<16} {_size(entry.size_bytes)}" for name, entry in manifest.files.items())
+    return "\n".join([str(folder), *lines, *sizes])
+
+
+def manifest_facts(manifest: "Manifest", kernels: "Kernels | None" = None) -> dict[str, str]:
+    """The same facts, by what people call them."""
     m = manifest
     total = sum(entry.size_bytes for entry in m.files.values())
-    facts = {
+    return {
         "checkpoint": m.source.id + (f" at {m.source.revision}" if m.source.revision else ""),
         "architecture": _listed(m.architecture),
         "pooler": m.pooler,
@@ -53,9 +61,6 @@ def manifest_lines(folder: Path, manifest: "Manifest", kernels: "Kernels | None"
         "made with": _listed(m.versions),
         "size": _size(total),
     }
-    lines = (f"  {one_line(name):<18} {one_line(value)}" for name, value in facts.items())
-    sizes = (f"    {one_line(name):<16} {_size(entry.size_bytes)}" for name, entry in m.files.items())
-    return "\n".join([str(folder), *lines, *sizes])
 
 
 def quality_line(quality: Mapping[str, Any]) -> str:
