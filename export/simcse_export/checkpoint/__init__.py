@@ -7,7 +7,7 @@
 - `adapters`: small weights beside a model's own, refused;
 - `architecture`: the numbers of a BERT or RoBERTa encoder, and the tensors it has;
 - `weights`: its tensors under canonical names;
-- `tokenizer`: its fast tokenizer, as transformers loads it;
+- `tokenizer`: its fast tokenizer, as transformers loads it; `parts`: what that consists of, the same with 4 and 5;
 - `transformers_5`: what transformers 5 writes under names of its own;
 - `reference`: the same model run by transformers;
 - `quiet`: the noise of transformers, optimum and torch, silenced;

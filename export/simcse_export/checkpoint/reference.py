@@ -21,7 +21,7 @@ from ..tail.part import Part
 from .checkpoint import Checkpoint
 from .quiet import quiet
 from .tokenizer import load_tokenizer
-from .transformers_5 import model_settings
+from .transformers_5 import IS_4, model_settings
 
 # The head of pooler "cls": weight [out, in] and bias of its dense layer.
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -147,7 +147,7 @@ def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
         with quiet():
             model, info = AutoModel.from_pretrained(
                 folder,
-                torch_dtype=torch.float32,
+                **{"torch_dtype" if IS_4 else "dtype": torch.float32},
                 attn_implementation="eager",
                 local_files_only=True,
                 trust_remote_code=False,

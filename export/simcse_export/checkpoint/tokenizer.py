@@ -12,8 +12,9 @@ from simcse_engine.session.library import first_line
 from .checkpoint import Checkpoint
 from .json_file import read_json
 from .length import Length
+from .parts import restore_parts
 from .quiet import quiet
-from .transformers_5 import GENERIC_TOKENIZER, tokenizer_settings
+from .transformers_5 import GENERIC_TOKENIZER, IS_4, tokenizer_settings
 
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
@@ -35,6 +36,8 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
             tokenizer = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, **tokenizer_settings(stated)
             )
+            if not IS_4 and isinstance(tokenizer, PreTrainedTokenizerFast):
+                restore_parts(tokenizer, folder)
             # Some faults show with a text's special tokens, or its unknown words.
             empty, _ = (tokenizer(text)["input_ids"] for text in ("", "\U0010ffff"))
     except BaseException as error:  # whatever transformers' parsers raise; a panic of tokenizers is no Exception

@@ -1,25 +1,38 @@
-"""What transformers 5 writes under names of its own, in the words of transformers 4, which an export runs.
+"""What transformers 5 writes under names of its own, in the words of transformers 4, where an export runs that.
 
-transformers 4 passes over what it does not know, and its default in that place gives other vectors.
+transformers 4 passes over what it does not know, and its default in that place gives other vectors. transformers 5
+knows its own names and those of 4.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+import transformers
+
 from simcse_engine.errors import UnsupportedModelError
+
+# Whether transformers 4 is installed, and not 5.
+IS_4 = int(transformers.__version__.split(".")[0]) == 4
 
 # The class of fast tokenizers without one of their own: transformers 4's PreTrainedTokenizerFast.
 GENERIC_TOKENIZER = "TokenizersBackend"
 
 
 def tokenizer_settings(stated: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of ``tokenizer_config.json`` that have other names in transformers 4."""
+    """The settings of ``tokenizer_config.json`` that have other names in transformers 4; none under transformers 5."""
+    if not IS_4:
+        return {}
     extra = stated.get("extra_special_tokens")
     return {"additional_special_tokens": extra, "extra_special_tokens": {}} if isinstance(extra, list) else {}
 
 
 def model_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of ``config.json`` that have other names in transformers 4; refused if they have none there."""
+    """The settings of ``config.json`` that have other names in transformers 4; refused if they have none there.
+
+    There are none under transformers 5.
+    """
+    if not IS_4:
+        return {}
     model_type = config["model_type"]
     if model_type in ("flaubert", "xlm") and "pad_token_id" in config:
         return {"pad_index": config["pad_token_id"]}
