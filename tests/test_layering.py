@@ -147,7 +147,7 @@ ORDER = {
         "hub pipeline < cli"
     ),
     EXPORT / "checkpoint": (
-        "architecture json_file quiet ranges transformers_5 < adapters keys length < weights < modules < "
+        "architecture json_file quiet ranges transformers_5 < adapters keys length parts < weights < modules < "
         "sentence_transformers < checkpoint < tokenizer < reference < model < beside"
     ),
     EXPORT / "tail": "part < dense norm",

@@ -1,11 +1,12 @@
-"""A tokenizer's parts, the same whichever transformers loaded it: those of ``tokenizer.json``, which it was trained with.
+"""A tokenizer's parts, the same whichever transformers loaded it: those of ``tokenizer.json``.
 
 transformers 4 takes them from there, and overrides a few of their settings by those of ``tokenizer_config.json``.
 transformers 5 builds the parts that are usual for the tokenizer's class, and leaves out what else the file says.
 """
 
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +16,38 @@ from .json_file import read_json
 
 _PARTS = ("normalizer", "pre_tokenizer", "model", "post_processor", "decoder")
 
-# A part's settings that transformers 4 overrides: the kinds of part, the setting, and the tokenizer's attribute.
+# Settings of parts that transformers 4 overrides: the part, its kinds, the setting, and the argument of the tokenizer's
+# class for it, with transformers 4's default. 5.0 has another for do_lower_case.
 _OVERRIDDEN = (
-    ("normalizer", ("BertNormalizer",), "lowercase", "do_lower_case"),
-    ("normalizer", ("BertNormalizer",), "strip_accents", "strip_accents"),
-    ("normalizer", ("BertNormalizer",), "handle_chinese_chars", "tokenize_chinese_chars"),
-    ("pre_tokenizer", ("ByteLevel",), "add_prefix_space", "add_prefix_space"),
-    ("post_processor", ("ByteLevel", "RobertaProcessing"), "add_prefix_space", "add_prefix_space"),
-    ("post_processor", ("ByteLevel", "RobertaProcessing"), "trim_offsets", "trim_offsets"),
+    ("normalizer", ("BertNormalizer",), "lowercase", "do_lower_case", True),
+    ("normalizer", ("BertNormalizer",), "strip_accents", "strip_accents", None),
+    ("normalizer", ("BertNormalizer",), "handle_chinese_chars", "tokenize_chinese_chars", True),
+    ("pre_tokenizer", ("ByteLevel",), "add_prefix_space", "add_prefix_space", False),
+    ("post_processor", ("ByteLevel", "RobertaProcessing"), "add_prefix_space", "add_prefix_space", False),
+    ("post_processor", ("ByteLevel", "RobertaProcessing"), "trim_offsets", "trim_offsets", True),
 )
 
 
-def restore_parts(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Give a tokenizer that transformers 5 loaded from ``folder`` the parts that it has in transformers 4."""
+def restore_parts(tokenizer: PreTrainedTokenizerFast, folder: Path, stated: Mapping[str, Any]) -> None:
+    """Give a tokenizer that transformers 5 loaded from ``folder`` the parts that it has in transformers 4.
+
+    ``stated`` is its ``tokenizer_config.json``.
+    """
     built = json.loads(tokenizer.backend_tokenizer.to_str())
     path = folder / "tokenizer.json"
-    parts = dict(_stated(tokenizer, read_json(path)) if path.is_file() else _converted(tokenizer, built))
-    if parts.items() <= built.items():
-        return
-    tokenizer._tokenizer = type(tokenizer.backend_tokenizer).from_str(json.dumps(built | parts))
+    parts = _parts(read_json(path)) if path.is_file() else _parts(built) | dict(_converted(tokenizer, built))
+    classes = type(tokenizer).__mro__
+    takes = {argument for each in classes for argument in inspect.signature(each.__init__).parameters}
+    for name, kinds, setting, argument, default in _OVERRIDDEN:
+        part = parts[name]
+        if argument in takes and isinstance(part, dict) and part.get("type") in kinds:
+            parts[name] = part | {setting: stated.get(argument, default)}
+    if not parts.items() <= built.items():
+        tokenizer._tokenizer = type(tokenizer.backend_tokenizer).from_str(json.dumps(built | parts))
 
 
-def _stated(tokenizer: PreTrainedTokenizerFast, content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name in _PARTS:
-        part = content.get(name)
-        for of, kinds, setting, attribute in _OVERRIDDEN if isinstance(part, dict) else ():
-            if of == name and part.get("type") in kinds and hasattr(tokenizer, attribute):
-                part = part | {setting: getattr(tokenizer, attribute)}
-        yield name, part
+def _parts(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: content.get(name) for name in _PARTS}
 
 
 def _converted(tokenizer: PreTrainedTokenizerFast, built: dict[str, Any]) -> Iterator[tuple[str, Any]]:

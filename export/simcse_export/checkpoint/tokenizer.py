@@ -37,7 +37,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
                 folder, local_files_only=True, trust_remote_code=False, **tokenizer_settings(stated)
             )
             if not IS_4 and isinstance(tokenizer, PreTrainedTokenizerFast):
-                restore_parts(tokenizer, folder)
+                restore_parts(tokenizer, folder, stated)
             # Some faults show with a text's special tokens, or its unknown words.
             empty, _ = (tokenizer(text)["input_ids"] for text in ("", "\U0010ffff"))
     except BaseException as error:  # whatever transformers' parsers raise; a panic of tokenizers is no Exception
