@@ -1,4 +1,4 @@
-"""Other distributions than this environment's, for a script in a process of its own: laid over it, or apart from it."""
+"""Other distributions than this environment's: laid over it for a script in a process of its own, or apart from it."""
 
 import hashlib
 import os
@@ -46,6 +46,25 @@ def environment(name: str, *requirements: str) -> Path:
     return kept(f"{name}-{_digest(*requirements)}", make) / "bin/python"
 
 
+def node_modules(name: str, *packages: str) -> Path:
+    """A folder ``node_modules`` with these packages and what they depend on; none of their scripts has run.
+
+    Skips the test where there is no node or npm, or npm cannot install them.
+
+    >>> node_modules("tokenizers", "@huggingface/tokenizers@0.2.0")
+    PosixPath('.../node_modules')
+    """
+    missing = [program for program in ("node", "npm") if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"no {' and no '.join(missing)} on the path")
+
+    def make(folder: Path) -> None:
+        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--prefix", str(folder))
+        _run_installer(["npm", "install", *options, *packages], "npm", packages)
+
+    return kept(f"node-{name}-{_digest(*packages)}", make) / "node_modules"
+
+
 def kept(name: str, make: Callable[[Path], None]) -> Path:
     """The folder of this name among those kept; ``make`` fills an empty one where there is none.
 
@@ -74,12 +93,16 @@ def _digest(*requirements: str) -> str:
 
 def _install(requirements: tuple[str, ...], *options: str, python: Path | None = None) -> None:
     """Install by this environment's pip, into another environment where its ``python`` is given."""
-    wanted = " ".join(sorted(requirements))
     command = [sys.executable, "-m", "pip", *(["--python", str(python)] if python else [])]
     command += ["install", "--quiet", "--disable-pip-version-check", *options, *requirements]
+    _run_installer(command, "pip", requirements)
+
+
+def _run_installer(command: list[str], installer: str, packages: tuple[str, ...]) -> None:
+    wanted = " ".join(sorted(packages))
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        pytest.skip(f"pip does not install {wanted} within {_SECONDS} s")
+        pytest.skip(f"{installer} does not install {wanted} within {_SECONDS} s")
     if result.returncode != 0:
-        pytest.skip(f"pip cannot install {wanted}: {result.stderr.strip().splitlines()[-1:]}")
+        pytest.skip(f"{installer} cannot install {wanted}: {result.stderr.strip().splitlines()[-1:]}")
