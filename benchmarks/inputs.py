@@ -61,16 +61,17 @@ class Model:
     pooler: str  # "avg", or "cls" with the checkpoint's head
     round_sentences: int  # in each round of bulk work
 
-    def artifact(self, precision: str = "fp32", target: str = "cpu") -> Path:
+    def artifact(self, precision: str = "fp32", target: str = "cpu", *, layout: str | None = None) -> Path:
         """Our artifact, exported where it is missing or older than the exporting code."""
         parts = [self.name, *([precision] if precision != "fp32" else []), *([target] if target != "cpu" else [])]
+        parts += [layout] if layout else []
         artifact = BENCH / "-".join(parts)
         code = max(path.stat().st_mtime for path in (ROOT / "export").rglob("*.py"))
         manifest = artifact / "manifest.json"
         if not manifest.is_file() or manifest.stat().st_mtime < code:
             export = Path(sys.executable).with_name("simcse-export")
             options = ["--pooler", self.pooler, "--precision", precision, "--target", target, "--force"]
-            options += ["--max-tokens", str(MAX_TOKENS)]
+            options += ["--max-tokens", str(MAX_TOKENS), *(["--layout", layout] if layout else [])]
             tether.run([export, self.checkpoint(), "-o", artifact, *options]).check_returncode()
         return artifact
 

@@ -2,6 +2,7 @@
 
 - `limits`: the scheduler's sizes
 - `spellings`: ways to write the int8 graph, or any two artifacts
+- `padded`: what the padded layout costs beside the usual one
 - `operators`: where a run's time goes inside our kernels, and what bounds it
 - `kernels`: the kernels' constants, and their variants
 - `exact`: from how many vectors on the ANN graph is faster than comparing all

@@ -4,11 +4,12 @@ import json
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -29,6 +30,9 @@ KINDS = [("bert", "cls"), ("roberta", "avg_first_last")]
 PRECISIONS = ("fp32", "int8")
 _SECONDS = 120
 
+Artifacts = dict[tuple[str, str | None, str], Path]
+Run = Callable[[Path, Sequence[str]], NDArray[np.float32]]
+
 # Calls the function that a module's one export opens, on texts from stdin.
 _CALL = """
 import { readFileSync } from "node:fs";
@@ -41,7 +45,7 @@ process.stdout.write(JSON.stringify(vectors.map((vector) => Array.from(vector)))
 
 
 @pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str | None, str], Path]:
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     """By family, layout and precision."""
     maker, calibration = Maker(tmp_path_factory), short_calibration(tmp_path_factory)
     made = {}
@@ -60,7 +64,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str |
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("family", [family for family, _ in KINDS])
-def test_node(artifacts: dict[tuple[str, str | None, str], Path], tmp_path: Path, family: str, precision: str) -> None:
+def test_node(artifacts: Artifacts, tmp_path: Path, family: str, precision: str) -> None:
     packages = node_modules("onnxruntime-node", TOKENIZERS, "onnxruntime-node@1.30.0")
     run = partial(in_node, block("js"), packages, tmp_path)
     check(artifacts[family, None, precision], run)
@@ -68,16 +72,14 @@ def test_node(artifacts: dict[tuple[str, str | None, str], Path], tmp_path: Path
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("family", [family for family, _ in KINDS])
-def test_transformers_js(
-    artifacts: dict[tuple[str, str | None, str], Path], tmp_path: Path, family: str, precision: str
-) -> None:
+def test_transformers_js(artifacts: Artifacts, tmp_path: Path, family: str, precision: str) -> None:
     packages = node_modules("transformers", "@huggingface/transformers@4.3.2")
     run = partial(in_node, block("mjs"), packages, tmp_path)
     check(artifacts[family, "padded", precision], run)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_browser(artifacts: dict[tuple[str, str | None, str], Path], tmp_path: Path, precision: str) -> None:
+def test_the_browser(artifacts: Artifacts, tmp_path: Path, precision: str) -> None:
     packages = node_modules("onnxruntime-web", TOKENIZERS, "onnxruntime-web@1.30.0")
     artifact = artifacts["bert", None, precision]
     (tmp_path / "node_modules").symlink_to(packages)
@@ -85,9 +87,8 @@ def test_the_browser(artifacts: dict[tuple[str, str | None, str], Path], tmp_pat
     (tmp_path / "index.html").write_text(block("html"), encoding="utf-8")
     with serving(tmp_path) as url, browsing() as browser, browser.open(url) as page:
         dimension = Manifest.read(artifact).dimension
-        assert page.wait("document.body?.textContent.includes('numbers') && document.body.textContent") == (
-            f"{dimension} numbers"
-        )
+        says = page.wait("document.body?.textContent.includes('numbers') && document.body.textContent")
+        assert says == f"{dimension} numbers"
 
         def run(folder: Path, texts: Sequence[str]) -> NDArray[np.float32]:
             assert folder == artifact
@@ -101,7 +102,7 @@ def test_the_browser(artifacts: dict[tuple[str, str | None, str], Path], tmp_pat
         assert not [each for each in page.failed if "favicon" not in each]
 
 
-def check(artifact: Path, run) -> None:  # type: ignore[no-untyped-def]
+def check(artifact: Path, run: Run) -> None:
     """Fail unless ``run``, given a folder and texts, gives the vectors of the reference and of `Encoder`."""
     texts, reference = parity.load_check(artifact)
     vectors = run(artifact, texts)
@@ -144,7 +145,11 @@ def block(language: str) -> str:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}
+    extensions_map: ClassVar = {
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+    }
 
     def log_message(self, *_: object) -> None:
         """Nothing: the browser says what it could not fetch."""
