@@ -8,5 +8,6 @@
 - `exact`: from how many vectors on the ANN graph is faster than comparing all
 - `long_texts`: what one long text costs to tokenize, in pieces and whole
 - `request`: what a request costs the event loop of `serve`, and what its parts would cost made another way
+- `forms`: what shorter vectors and smaller numbers cost on STS
 - `graph`: what an ANN graph costs to build
 """

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import choice_tables, lead, search_tables, serve_tables, tables
+from . import choice_tables, form_tables, lead, search_tables, serve_tables, tables
 from .charts import CHARTS
 
 TABLES = {
@@ -16,6 +16,7 @@ TABLES = {
     **search_tables.TABLES,
     **serve_tables.TABLES,
     **choice_tables.TABLES,
+    **form_tables.TABLES,
 }
 _BLOCK = re.compile(r"<!-- benchmark:([\w-]+) -->\n(.*?)<!-- /benchmark -->", re.DOTALL)
 

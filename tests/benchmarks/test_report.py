@@ -95,6 +95,17 @@ def made_up(names: list[str]) -> dict[str, Any]:
             },
         },
     }
+    results["forms"] = {
+        **{"checkpoint": "a-model", "pooler": "cls", "pairs": {"stsb": 1_500}},
+        "forms": {
+            dimensions: {
+                dtype: {"stsb": 80.0, "average": 80.0}
+                for dtype in ("float32", "float16", "int8", "uint8", "binary", "ubinary")
+            }
+            for dimensions in ("384", "64")
+        },
+        "int8": {"one range": {"stsb": 79.5, "average": 79.5}},
+    }
     results |= serving(ratio)
     return {name: {"measured": "2026-01-01", "machine": machine, **each} for name, each in results.items()}
 
@@ -202,6 +213,9 @@ def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> N
     assert "| ours, INT8: p99 at half load over the lone request's p50 (1.50 ms) | 3.2 | ≤ 4 |" in once
     assert "| 10 times the capacity for 60 s: statuses | 200: 6,000, 429: 54,000 | 200 and 429 |" in once
     assert "| 10 minutes of mixed load, INT8: wrong vectors | 0 of 1,000,000 | 0 |" in once
+    assert "| 64 | 80.00, 256 B | 80.00, 128 B | 80.00, 64 B | 80.00, 64 B | 80.00, 8 B |" in once
+    assert "| one range | 79.50 | 79.50 |" in once
+    assert "Spearman x 100 of a-model, pooler cls: stsb (1,500 pairs). 2026-01-01." in once
     assert once.startswith("before\n")
     assert once.endswith("after\n")
 
