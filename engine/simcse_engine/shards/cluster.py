@@ -9,6 +9,7 @@ on with the parts that are left.
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -61,10 +62,12 @@ def connected() -> Iterator[ModuleType]:
     if threading.current_thread() is threading.main_thread():
         # Ray's would end the process at once.
         signal.signal(signal.SIGTERM, handler)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    # Ray prints what happens to workers on stdout, where the command's report goes; some of it at the end.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def run_parts(ray: ModuleType, job: Job, parts: Iterable[Part], actors: Actors) -> Iterator[tuple[Part, Done]]:

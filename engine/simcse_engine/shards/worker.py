@@ -39,11 +39,11 @@ class Job:
 
 
 class Done(NamedTuple):
-    """What a part has come to: its shards and rows that this run encoded, and how many texts were cut."""
+    """What a part has come to: its shards, their rows, and how many texts its last attempt has cut."""
 
-    shards: int = 0
-    rows: int = 0
-    cut: int = 0
+    shards: int
+    rows: int
+    cut: int
 
 
 class Worker:
@@ -74,7 +74,6 @@ class Worker:
         if rows is None or ranges is None:
             rows = count_rows(source, settings.text_column)
             ranges = tuple(ranges_of(rows, settings.shard_rows))
-        done = Done()
         with (
             _counted_cuts() as cuts,
             open_rows(source, settings.text_column, settings.keep_columns, ranges[0].start) as reader,
@@ -88,8 +87,7 @@ class Worker:
                 reader.skip(each.start - position)
                 self._write(source, shard, target, reader, progress)
                 position = each.stop
-                done = Done(done.shards + 1, done.rows + each.stop - each.start)
-        return done._replace(cut=sum(cuts))
+        return Done(len(ranges), sum(each.stop - each.start for each in ranges), sum(cuts))
 
     def _write(
         self, source: Source, shard: Shard, target: Path, reader: Rows, progress: Callable[[int], Any] | None
