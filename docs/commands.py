@@ -49,8 +49,13 @@ def section(name: str, parser: argparse.ArgumentParser) -> str:
         value = action.metavar or (f"{{{','.join(map(str, action.choices))}}}" if action.choices else "")
         value = "" if action.nargs == 0 else str(value)
         forms = ", ".join(f"`{f'{flag} {value}'.strip()}`" for flag in action.option_strings) or f"`{value}`"
-        help_text = (action.help or "").replace("%(default)s", str(action.default)).replace("|", "\\|")
-        lines.append(f"| {forms.replace('|', chr(92) + '|')} | {help_text} |")
+        help_text = (
+            (action.help or "")
+            .replace("%(default)s", str(action.default))
+            .replace("%(prog)s", name)
+            .replace("|", "\\|")
+        )
+        lines.append(f"| {forms.replace('|', chr(92) + '|')} | {help_text.replace('|', chr(92) + '|')} |")
     return "\n".join(lines) + "\n\n"
 
 

@@ -25,6 +25,7 @@ READERS = {
     "compression": {"files/compressed.py"},  # Python's own, from 3.14 on
     "ray": {"shards/cluster.py"},
     "matplotlib": {"measure/plot.py"},
+    "shtab": {"cli/completion.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
     "uvicorn": {"serve/server/protocol.py", "serve/server/server.py"},
@@ -139,7 +140,7 @@ ORDER = {
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
-        "bars streams widths < parser signals < arguments < output program < info sharding < "
+        "bars streams widths < completion parser signals < arguments < output program < info sharding < "
         "bench compile doctor encode evaluate index search serve similarity verify < main < __main__"
     ),
     EXPORT: (
@@ -270,6 +271,7 @@ def test_base_dependencies_are_what_the_engine_imports() -> None:
         "compression",
         "ray",
         "matplotlib",
+        "shtab",
         "msgspec",
         "orjson",
         "prometheus_client",

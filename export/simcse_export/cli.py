@@ -11,6 +11,7 @@ from pathlib import Path
 from simcse_engine import __version__
 from simcse_engine.artifact.kinds import POOLERS, TARGETS
 from simcse_engine.artifact.upload import check_upload
+from simcse_engine.cli.completion import add_completion
 from simcse_engine.cli.info import quality_line
 from simcse_engine.cli.parser import Parser
 from simcse_engine.cli.program import run_program
@@ -176,6 +177,7 @@ def parser() -> Parser:
     )
     top.add_argument("--private", action="store_true", help="with --push-to-hub: a repository that not everybody reads")
     top.add_argument("--json", action="store_true", help="print the manifest as JSON")
+    add_completion(top)
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return top
 

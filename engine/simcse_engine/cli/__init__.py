@@ -2,5 +2,5 @@
 
 A command is one file, with its arguments, its help, what it does and what it prints: `add_parser` declares it and
 `run` runs it. `main` puts them together, `arguments` and `output` hold what they share. `program` runs `simcse-export`
-too: `parser`, `signals` and `streams` know nothing of commands.
+too: `parser`, `completion`, `signals` and `streams` know nothing of commands.
 """

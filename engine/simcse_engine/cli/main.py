@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from .._version import __version__
 from . import bench, compile, doctor, encode, evaluate, index, info, search, serve, similarity, verify
 from .arguments import PROGRAM
+from .completion import add_completion
 from .parser import Parser
 from .program import run_program
 
@@ -30,6 +31,7 @@ def parser() -> Parser:
     """The parser of the whole command line; its result holds the chosen command's function as ``run``."""
     top = Parser(PROGRAM, description="Sentences to vectors with an exported SimCSE artifact.", allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    add_completion(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)
