@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
@@ -184,7 +184,7 @@ class Encoder(ForkAware):
             texts: any ordered collection with a length: list, tuple, array. For an iterator use `stream`.
             prompt_name: which of the artifact's prompts is put before each text; None for the artifact's default, if it
                 has one.
-            prompt: a prompt of the caller's own; "" for none.
+            prompt: a prompt of the caller's own, whatever ``prompt_name`` says; "" for none.
             dimensions: only the first so many numbers of each vector, which then has unit length again if it had; None
                 for all.
             dtype: "float32", "float16", "int8" or "uint8" (scaled by what export measured), "binary" or "ubinary" (one
@@ -235,7 +235,8 @@ class Encoder(ForkAware):
     def encode_document(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
         """Encode texts to be found: as `encode`, with the prompt for documents unless one is chosen.
 
-        That is the first of "document", "passage" and "corpus" that the artifact has, as in sentence-transformers.
+        That is the first of "document", "passage" and "corpus" that the artifact has, as in sentence-transformers; and
+        "document" every one has, be it empty.
         """
         return self.encode(texts, **self.prompts.for_kind(DOCUMENT, options))
 
@@ -275,7 +276,7 @@ class Encoder(ForkAware):
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise not_texts(texts)
         blocks = self._stream(texts, chosen, policy, progress, None)
-        return blocks if form.plain else map(form.apply, blocks)
+        return blocks if form.plain else _in_form(blocks, form)
 
     def count_tokens(
         self, texts: Sequence[str], *, prompt_name: str | None = None, prompt: str | None = None
@@ -327,7 +328,7 @@ class Encoder(ForkAware):
         policy: Truncate,
         progress: Callable[[int], Any] | None,
         rescued: Rescued | None,
-    ) -> Iterator[NDArray[np.float32]]:
+    ) -> Generator[NDArray[np.float32], None, None]:
         submitted = submit_windows(self._checked_windows(texts), self._tokenizer, self._runner, policy, prompt)
         done: list[int] = []
 
@@ -425,6 +426,12 @@ class Encoder(ForkAware):
             f"<Encoder {str(self._folder)!r}: {m.source.id}, pooler {m.pooler}, {m.precision} on {device}, "
             f"dimension {m.dimension}, max_tokens {self.max_tokens}>"
         )
+
+
+def _in_form(blocks: Generator[NDArray[np.float32], None, None], form: VectorForm) -> Iterator[NDArray[Any]]:
+    # A stream that is left midway is closed with this one.
+    with contextlib.closing(blocks):
+        yield from map(form.apply, blocks)
 
 
 def _releasing_frames(until: BaseException | None) -> Callable[[object, BaseException | None, object], None]:

@@ -1,5 +1,7 @@
 """Forms of vectors, compared with what they say of themselves, and through an encoder."""
 
+import gc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -100,3 +102,21 @@ def test_what_cannot_be(manifest: Manifest) -> None:
         VectorForm.of(manifest, dtype="int4")  # type: ignore[arg-type]
     with pytest.raises(InputValueError, match="dtype='int8': the artifact does not state its vectors' range"):
         VectorForm.of(replace(manifest, output_range=None), dtype="int8")
+
+
+def test_a_stream_in_another_form_may_be_left(artifact: Path) -> None:
+    def texts() -> Iterator[str]:
+        try:
+            while True:
+                yield "a man"
+        finally:
+            ended.append(True)
+
+    ended: list[bool] = []
+    with Encoder(artifact) as encoder:
+        stream = encoder.stream(texts(), dtype="int8")
+        assert next(stream).dtype == np.int8
+        stream.close()  # type: ignore[attr-defined]
+        del stream
+        gc.collect()
+        assert ended == [True]

@@ -199,7 +199,7 @@ class Index(ForkAware):
         has been encoded since.
 
         Args:
-            texts: any number of texts.
+            texts: any number of texts, which the artifact's document prompt is put before.
             keys: a distinct whole number from 0 to 2**64 - 2 for each; None for the numbers after the largest key that
                 the index has ever had.
             metadata: for each a dict of what JSON can hold, or None. A replaced entry loses its own.
@@ -317,7 +317,8 @@ class Index(ForkAware):
         """Find the entries that are nearest to each query.
 
         Args:
-            queries: texts, or vectors [n, dimension] of the index's artifact.
+            queries: texts, which the artifact's query prompt is put before, or vectors [n, dimension] of the index's
+                artifact.
             k: how many hits a query gets at most.
             threshold: the least score of a hit, inclusive.
             where: what a hit's metadata must meet, as in ``{"year": {"$gte": 2020}, "lang": "en"}``;
