@@ -4,6 +4,7 @@
 - `choices`: why the engine's constants and graphs are what they are
 - `search`: an index's recall, speed, filters and durability
 - `serve`: the engine behind HTTP, under load
+- `scale`: the engine on several workers of Ray
 - `gpu`: checks and timings on an NVIDIA GPU
 - `report`: tables and plots from results; `results/` has the published ones
 

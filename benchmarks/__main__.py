@@ -99,6 +99,7 @@ QUESTIONS = [
     Question(name="quality", minutes=15, always=False),
     Question(name="benchmarks.search.recall", minutes=30, model=None, arguments=("real", "100k", "1m"), always=False),
     Question(name="benchmarks.serve", minutes=25, model=None, always=False),
+    Question(name="benchmarks.scale.actors", minutes=5, model=None, always=False),
     Question(name="benchmarks.choices.limits", minutes=3, model=None, always=False),
     Question(name="benchmarks.choices.spellings", minutes=3, model=None, always=False),
     Question(name="benchmarks.choices.operators", minutes=2, model=None, always=False),

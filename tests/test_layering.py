@@ -158,11 +158,12 @@ ORDER = {
     EXPORT / "graph/dialects": "dialect < activations bf16 gpu int8 < cuda padded tensorrt",
     BENCHMARKS: (
         "asking flops peak record statistics tether turns < inputs kept libraries < contest report search < "
-        "choices gpu serve < __main__"
+        "choices gpu scale serve < __main__"
     ),
     BENCHMARKS / "contest": (
         "peers < settings < contestant < field < cold_start latency lengths memory quality size threads versus"
     ),
+    BENCHMARKS / "scale": "driver < actors",
     BENCHMARKS / "serve": (
         "arrivals client clock fastapi_service routes servers wrk < peers plan < connection load settings < "
         "generator stage < drain kills mixed short < batches offered < alone overload < __main__"

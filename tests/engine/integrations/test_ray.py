@@ -10,36 +10,24 @@ from simcse_engine import Encoder
 from simcse_engine.errors import InputTypeError, InputValueError
 from simcse_engine.integrations.ray import Embed
 from support.ray import running
+from support.recipes import recipe
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 TEXTS = [f"the cat {'is on the mat ' * (i % 4)}{i}" for i in range(400)]
 
-SCRIPT = """if True:
+# One CPU more than the actors have: reading and writing need one too.
+PRELUDE = """if True:
     import sys
     import ray, ray.data
-    from simcse_engine.integrations.ray import Embed
+    from simcse_engine.machine.cpu import usable_cpus
 
     artifact, texts, vectors = sys.argv[1:]
-    # One more than the actors have: reading and writing need one too.
     ray.init(num_cpus=3, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
-
-    class Counting(Embed):
-        def __call__(self, batch):
-            table = super().__call__(batch)
-            threads = [[self._encoder._threads] * len(table)]
-            return table.append_column("threads", threads)
-
-    ray.data.read_parquet(texts).map_batches(
-        Counting,
-        fn_constructor_kwargs={"artifact": artifact, "dimensions": 16},
-        batch_format="pyarrow",
-        batch_size=64,
-        compute=ray.data.ActorPoolStrategy(size=2),
-        num_cpus=1,
-    ).write_parquet(vectors)
+    # Ray says by OMP_NUM_THREADS how many CPUs somebody has.
+    assert ray.get(ray.remote(num_cpus=1)(usable_cpus).remote()) == 1
 """
 
 
@@ -48,19 +36,17 @@ def test_map_batches_from_parquet_to_parquet(artifact: Path, tmp_path: Path) -> 
     table = pa.table({"id": range(400), "text": TEXTS})
     for start in (0, 150):
         pq.write_table(table.slice(start, 250 if start else 150), tmp_path / f"texts/{start}.parquet")
-    script = ("-c", SCRIPT, artifact, tmp_path / "texts", tmp_path / "vectors")
+    script = ("-c", PRELUDE + recipe("Ray"), artifact, tmp_path / "texts", tmp_path / "vectors")
     with running(*script, stderr=subprocess.PIPE) as program:
         _, errors = program.process.communicate(timeout=100)
     assert program.process.returncode == 0, errors.decode()
     with Encoder(artifact) as encoder:
-        expected = encoder.encode(TEXTS, dimensions=16)
+        expected = encoder.encode(TEXTS)
     made = pq.read_table(tmp_path / "vectors").sort_by("id")
     assert made.column("id").to_pylist() == [*range(400)]
     assert made.column("text").to_pylist() == TEXTS
-    assert made.schema.field("vector").type == pa.list_(pa.float32(), 16)
+    assert made.schema.field("vector").type == pa.list_(pa.float32(), expected.shape[1])
     np.testing.assert_allclose(made.column("vector").to_pylist(), expected, atol=1e-6)
-    # Ray says by OMP_NUM_THREADS how many CPUs an actor has.
-    assert set(made.column("threads").to_pylist()) == {1}
 
 
 def test_batches(artifact: Path) -> None:
