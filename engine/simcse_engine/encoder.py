@@ -52,6 +52,16 @@ class EncodeOptions(TypedDict, total=False):
     progress: bool
 
 
+class OpenOptions(TypedDict, total=False):
+    """What `Encoder` takes besides an artifact; it explains each."""
+
+    device: str | None
+    threads: int | None
+    truncate: Truncate
+    max_tokens: int | None
+    optimize_for: OptimizeFor
+
+
 class Encoder(ForkAware):
     """Turns sentences into vectors with an exported artifact.
 
@@ -105,8 +115,11 @@ class Encoder(ForkAware):
         """
         self._closed = False
         # As the caller passed them: the process that unpickles may have other CPUs.
-        self._options: dict[str, Any] = {
-            **{"device": device, "threads": threads, "truncate": truncate, "max_tokens": max_tokens},
+        self._options: OpenOptions = {
+            "device": device,
+            "threads": threads,
+            "truncate": truncate,
+            "max_tokens": max_tokens,
             "optimize_for": optimize_for,
         }
         self._truncate = checked_choice("truncate", truncate, Truncate)
@@ -147,6 +160,11 @@ class Encoder(ForkAware):
     def artifact(self) -> Path:
         """The artifact's folder."""
         return self._folder
+
+    @property
+    def options(self) -> OpenOptions:
+        """What it was opened with beside the artifact, as the caller gave it."""
+        return self._options.copy()
 
     @property
     def device(self) -> str:

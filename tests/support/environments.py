@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -28,11 +29,17 @@ def overlay(*requirements: str) -> Path:
     return kept(_digest(*requirements), lambda folder: _install(requirements, "--no-deps", "--target", str(folder)))
 
 
-def environment(name: str, *requirements: str) -> Path:
+def environment(name: str, *requirements: str, over_ours: bool = False) -> Path:
     """The Python of a virtual environment with these distributions and what they depend on, and nothing of ours.
 
     Run it, and no other program beside it: those know the folder under the name that it had while it was made. Skips
     the test where pip cannot install them.
+
+    Args:
+        name: what its folder's name begins with.
+        requirements: as pip takes them.
+        over_ours: let it see this environment's distributions too. What of them fits, such as torch's large ones, is
+            not installed again; what does not is hidden. The project itself is not seen.
 
     >>> run_script("import openai; print(openai.__version__)", python=environment("openai", "openai==3.57.0"))
     3.57.0
@@ -40,10 +47,14 @@ def environment(name: str, *requirements: str) -> Path:
 
     def make(folder: Path) -> None:
         venv.create(folder, symlinks=True)
+        if over_ours:
+            here, there = (sysconfig.get_path("purelib", vars=base) for base in ({}, {"base": str(folder)}))
+            (Path(there) / "ours.pth").write_text(f"{here}\n", encoding="utf-8")
         # Without bytecode, which Python writes for those modules that a test imports.
         _install(requirements, "--no-compile", python=folder / "bin/python")
 
-    return kept(f"{name}-{_digest(*requirements)}", make) / "bin/python"
+    over = "-over-ours" * over_ours
+    return kept(f"{name}{over}-{_digest(*requirements)}", make) / "bin/python"
 
 
 def node_modules(name: str, *packages: str) -> Path:
