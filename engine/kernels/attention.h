@@ -1,4 +1,4 @@
-// Softmax(Q Kᵀ / √d) V of one sentence and one head, in cache: a few queries at a time.
+// Softmax(Q Kᵀ / √d + bias) V of one sentence and one head, in cache: a few queries at a time.
 //
 // Queries, keys, values and probabilities are pairs of bfloat16, or single floats; sums and softmax are float32.
 #pragma once
@@ -94,9 +94,11 @@ Operands lay_out(const float* q, size_t q_stride, int queries, const float* k, c
   }
 }
 
-// One row of scores to weights, not yet divided by their sum, which is the result.
+// One row of scores to weights, not yet divided by their sum, which is the result. `bias` [padded tokens] is added to
+// the scores, unless it is null.
 template <class Number>
-SIMCSE_INLINE float weigh(float* scores, int tokens, int padded, float alpha, uint8_t* weights) {
+SIMCSE_INLINE float weigh(float* scores, const float* bias, int tokens, int padded, float alpha, uint8_t* weights) {
+  for (int j = 0; bias && j < padded; j += kLanes) store(scores + j, load(scores + j) + load(bias + j));
   if (padded != tokens) {
     float* last = scores + padded - kLanes;
     store(last, first_lanes(load(last), tokens - (padded - kLanes), all(-1e30f)));
@@ -114,10 +116,11 @@ SIMCSE_INLINE float weigh(float* scores, int tokens, int padded, float alpha, ui
 }
 
 // Attention of `queries` rows at q on `tokens` rows at k and v, into numbers at `to`. Heads are padded to whole
-// vectors.
+// vectors. `bias` is that of a key at its query's place, with those of other distances around it; null for none.
 template <class Number, class Result>
 void attend(const float* q, size_t q_stride, int queries, const float* k, const float* v, size_t stride, int tokens,
-            int head, float alpha, const AttentionSpace& space, uint8_t* to, size_t to_bytes, Step step) {
+            int head, float alpha, const float* bias, const AttentionSpace& space, uint8_t* to, size_t to_bytes,
+            Step step) {
   const Operands operands = lay_out<Number>(q, q_stride, queries, k, v, stride, tokens, head, space);
   const int padded = round_up(tokens, kLanes), groups = padded / kLanes, vectors = head / kLanes;
   const size_t weight_bytes = (size_t)padded * Number::kSize;
@@ -130,7 +133,8 @@ void attend(const float* q, size_t q_stride, int queries, const float* k, const 
                         head / Number::kPerFour, zeros, (Floats*)space.scores + g, groups);
     float sums[kTileRows];
     for (int r = 0; r < rows; r++)
-      sums[r] = weigh<Number>(space.scores + r * padded, tokens, padded, alpha, space.weights + r * weight_bytes);
+      sums[r] = weigh<Number>(space.scores + r * padded, bias ? bias - (i + r) : nullptr, tokens, padded, alpha,
+                              space.weights + r * weight_bytes);
     for (int d = 0; d < vectors; d += 4)
       wide_tile<Number>(rows, vectors - d < 4 ? vectors - d : 4, space.weights, weight_bytes,
                         operands.values + 64 * d, operands.value_bytes,

@@ -1,4 +1,4 @@
-// Attention in bytes, for layers of bytes: softmax(Q Kᵀ / √d) V of one sentence and one head, with exact products.
+// Attention in bytes, for layers of bytes: softmax(Q Kᵀ / √d + bias) V of one sentence and one head, with exact products.
 //
 // Each query and each key has a step of its own, each feature of the values one for the sentence. Weights are in
 // 65,280ths of the row's largest, two bytes each: in one, the many small weights of a long text would be lost. So a
@@ -157,13 +157,16 @@ SIMCSE_INLINE Ints weights_of(Floats x, Floats factor) {
   return bits(fma(power, all(kLargestWeight), all(kRounder))) & all(0xffff);
 }
 
-// One row of scores to weights, their upper and their lower bytes; their sum.
-__attribute__((noinline)) inline float weigh_bytes(int32_t* scores, const float* key_scales, int tokens, int padded,
-                                                   float alpha, uint8_t* upper, uint8_t* lower) {
+// One row of scores to weights, their upper and their lower bytes; their sum. `bias` [padded tokens] times its scale is
+// added to the scores, unless it is null.
+__attribute__((noinline)) inline float weigh_bytes(int32_t* scores, const float* key_scales, const float* bias,
+                                                   float bias_scale, int tokens, int padded, float alpha,
+                                                   uint8_t* upper, uint8_t* lower) {
   float* x = (float*)scores;
   Floats most = all(-1e30f);
   for (int j = 0; j < padded; j += kLanes) {
     Floats score = to_floats(load(scores + j)) * load(key_scales + j);
+    if (bias) score = fma(load(bias + j), all(bias_scale), score);
     if (j + kLanes > tokens) score = first_lanes(score, tokens - j, all(-1e30f));
     most = larger(score, most);
     store(x + j, score);
@@ -196,7 +199,8 @@ __attribute__((noinline)) inline float weigh_bytes(int32_t* scores, const float*
 // As for other numbers, see attention.h.
 template <class Number, class Result>
 void attend(const float* q, size_t q_stride, int queries, const float* k, const float* v, size_t stride, int tokens,
-            int head, float alpha, const ByteAttentionSpace& space, uint8_t* to, size_t to_bytes, Step step) {
+            int head, float alpha, const float* bias, const ByteAttentionSpace& space, uint8_t* to, size_t to_bytes,
+            Step step) {
   bytes_of_queries(q, q_stride, queries, head, alpha, space);
   bytes_of_keys(k, stride, tokens, head, space);
   bytes_of_values(v, stride, tokens, head, space);
@@ -210,9 +214,11 @@ void attend(const float* q, size_t q_stride, int queries, const float* k, const 
                           (const uint8_t*)space.keys + 64 * g, (size_t)padded * 4, head / 4,
                           (const Ints*)space.key_starts + g, (Ints*)space.scores + g, groups);
     float sums[kTileRows];
-    for (int r = 0; r < rows; r++)
-      sums[r] = weigh_bytes(space.scores + r * padded, space.key_scales, tokens, padded, space.query_scales[i + r],
-                            weights[0] + r * padded, weights[1] + r * padded);
+    for (int r = 0; r < rows; r++) {
+      const float scale = space.query_scales[i + r];
+      sums[r] = weigh_bytes(space.scores + r * padded, space.key_scales, bias ? bias - (i + r) : nullptr,
+                            alpha / scale, tokens, padded, scale, weights[0] + r * padded, weights[1] + r * padded);
+    }
     for (int half = 0; half < 2; half++)
       for (int d = 0; d < vectors; d += 4)
         wide_tile<AnyBytes>(rows, vectors - d < 4 ? vectors - d : 4, weights[half], padded,

@@ -56,6 +56,17 @@ struct Constants {
     return nullptr;
   }
 
+  // Absent, it is no constant; older runtimes answer that with an error.
+  bool has_next() const {
+    int constant = 0;
+    const OrtValue* value = nullptr;
+    if (OrtStatus* status = api->KernelInfoGetConstantInput_tensor(info, next, &constant, &value)) {
+      api->ReleaseStatus(status);
+      return false;
+    }
+    return constant && value;
+  }
+
   OrtStatus* linear(LinearSource& to, int type) {
     SIMCSE_TRY(read(to.weight, type));
     if (type == kInt8) SIMCSE_TRY(read(to.scale, kFloat));

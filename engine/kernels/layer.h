@@ -81,6 +81,16 @@ struct Heads {
   }
 };
 
+// What is added to scores of attention, before these are scaled: by head, and by how far a key lies behind the query.
+struct DistanceBias {
+  int longest = 0;   // tokens of a sentence
+  size_t stride = 0;  // floats of a head: whole vectors may be read at the last distance
+  float* data = nullptr;
+
+  // A head's, at distance 0; null where there are none.
+  const float* head(int h) const { return data ? data + h * stride + longest - 1 : nullptr; }
+};
+
 struct Layer {
   Precision precision;
   bool first_only;  // output for the sentences' first tokens alone; of bytes, with late products in float32
@@ -88,6 +98,7 @@ struct Layer {
   int hidden, features;
   Activation activation;
   float alpha;        // of scores, to base 2
+  DistanceBias bias;
   Linear* query;      // one a group of heads
   Linear* key_value;  // the same, keys and then values
   Linear output, up, down;

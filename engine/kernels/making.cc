@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "packing.h"
+#include "sentences.h"
 
 namespace simcse {
 
@@ -53,6 +54,21 @@ struct Maker {
       to.factor[i] *= whole.factor;
       to.offset[i] = whole.zero;
     }
+    return to;
+  }
+
+  DistanceBias bias(const Constant& from, const Heads& heads) {
+    DistanceBias to;
+    if (!from.data) return to;
+    require(from.rows == heads.count && from.columns % 2 == 1 && from.columns < 2 * kMostTokens,
+            "biases of attention are those of each head, by distance");
+    to.longest = (int)(from.columns + 1) / 2;
+    to.stride = round_up(from.columns, kLanes) + kLanes;
+    to.data = memory<float>(heads.count * to.stride);
+    const float scale = sqrtf((float)heads.size);
+    for (int h = 0; h < heads.count && !reason; h++)
+      for (int64_t i = 0; i < from.columns; i++)
+        to.data[h * to.stride + i] = from.floats()[h * from.columns + i] * scale;
     return to;
   }
 
@@ -158,6 +174,7 @@ Layer* make_layer(const LayerSource& source, const char** reason) {
     layer->features = (int)features;
     layer->activation = source.activation;
     layer->alpha = kLog2E / sqrtf((float)layer->heads.size);
+    layer->bias = maker.bias(source.bias, layer->heads);
     fill(*layer, source, number, late, maker);
   }
   return finished(layer, maker, reason);
@@ -209,7 +226,7 @@ void release(Layer* layer) {
   release(layer->down);
   float* vectors[] = {layer->attention_norm.gamma,   layer->attention_norm.beta,    layer->norm.gamma,
                       layer->norm.beta,              layer->attention_input.factor, layer->attention_input.offset,
-                      layer->up_input.factor,        layer->up_input.offset};
+                      layer->up_input.factor,        layer->up_input.offset,    layer->bias.data};
   for (float* vector : vectors) release((void*)vector);
   release((void*)layer->query);
   release((void*)layer->key_value);

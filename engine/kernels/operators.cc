@@ -21,18 +21,18 @@ template <class Made>
 struct Kernel {
   const Variant* variant;
   Made* made;
-  int dimension;  // of a pooler
+  int number;  // of a pooler its dimension, of a layer the place of its biases among the inputs
 };
 
 template <class Made>
-OrtStatus* keep(Made* made, const char* reason, void** kernel, int dimension = 0) {
+OrtStatus* keep(Made* made, const char* reason, void** kernel, int number = 0) {
   if (!made) return refuse(reason);
   auto* result = (Kernel<Made>*)malloc(sizeof(Kernel<Made>));
   if (!result) {
     release(made);
     return api->CreateStatus(kFail, "out of memory");
   }
-  *result = {selected_variant(), made, dimension};
+  *result = {selected_variant(), made, number};
   *kernel = result;
   return nullptr;
 }
@@ -53,6 +53,15 @@ OrtStatus* layer_attributes(const OrtKernelInfo* info, LayerSource& source) {
   return refuse("simcse: an activation that is not known");
 }
 
+// What follows the constants that all layers have: the biases of attention, which may be absent.
+OrtStatus* finish_layer(Constants& constants, LayerSource& source, void** kernel) {
+  const int place = (int)constants.next;
+  if (constants.has_next()) SIMCSE_TRY(constants.read(source.bias, kFloat));
+  const char* reason = nullptr;
+  Layer* made = make_layer(source, &reason);
+  return keep(made, reason, kernel, place);
+}
+
 OrtStatus* make_quantized(const OrtKernelInfo* info, bool first_only, void** kernel) {
   LayerSource source = {};
   source.precision = Precision::int8;
@@ -71,9 +80,7 @@ OrtStatus* make_quantized(const OrtKernelInfo* info, bool first_only, void** ker
   if (!first_only) SIMCSE_TRY(constants.input(source.down_input, false));
   SIMCSE_TRY(constants.linear(source.down, first_only ? kFloat : kInt8));
   SIMCSE_TRY(constants.norm(source.norm));
-  const char* reason = nullptr;
-  Layer* made = make_layer(source, &reason);
-  return keep(made, reason, kernel);
+  return finish_layer(constants, source, kernel);
 }
 
 OrtStatus* make_float(const OrtKernelInfo* info, bool first_only, void** kernel) {
@@ -92,9 +99,7 @@ OrtStatus* make_float(const OrtKernelInfo* info, bool first_only, void** kernel)
     if (layer == &source.output) SIMCSE_TRY(constants.norm(source.attention_norm));
     if (layer == &source.down) SIMCSE_TRY(constants.norm(source.norm));
   }
-  const char* reason = nullptr;
-  Layer* made = make_layer(source, &reason);
-  return keep(made, reason, kernel);
+  return finish_layer(constants, source, kernel);
 }
 
 OrtStatus* make_tables(const OrtKernelInfo* info, bool quantized, void** kernel) {
@@ -120,6 +125,18 @@ OrtStatus* output(OrtKernelContext* context, int64_t rows, int64_t columns, floa
   return api->GetTensorMutableData(value, (void**)&to);
 }
 
+// Refuses inputs from `place` on.
+OrtStatus* require_absent(OrtKernelContext* context, size_t place, const char* reason) {
+  size_t count;
+  SIMCSE_TRY(api->KernelContext_GetInputCount(context, &count));
+  for (size_t i = place; i < count; i++) {
+    const OrtValue* value = nullptr;
+    SIMCSE_TRY(api->KernelContext_GetInput(context, i, &value));
+    if (value) return refuse(reason);
+  }
+  return nullptr;
+}
+
 template <bool first_only>
 OrtStatus* compute_layer(void* pointer, OrtKernelContext* context) {
   const auto& kernel = *(const Kernel<Layer>*)pointer;
@@ -127,6 +144,10 @@ OrtStatus* compute_layer(void* pointer, OrtKernelContext* context) {
   SIMCSE_TRY(inputs.read(context, kFloat, false));
   if (inputs.first.shape[1] != (int64_t)kernel.made->width())
     return refuse("simcse: states of another width than the layer's");
+  const DistanceBias& bias = kernel.made->bias;
+  if (bias.data && inputs.run.longest > bias.longest)
+    return refuse("simcse: a sentence is longer than the biases of attention");
+  if (!bias.data) SIMCSE_TRY(require_absent(context, kernel.number, "simcse: biases must be constants of the graph"));
   float* to;
   SIMCSE_TRY(output(context, first_only ? inputs.run.count : inputs.run.tokens, inputs.first.shape[1], to));
   if (!kernel.variant->run_layer(*kernel.made, inputs.run, (const float*)inputs.first.data, to, threads_here))
@@ -159,15 +180,8 @@ OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
   SIMCSE_TRY(integer(info, "normalize", 0, 1, normalize));
   source.pooler = (Pooler)pooler;
   source.normalize = normalize;
-  int constant = 0;
-  const OrtValue* value = nullptr;
-  // Absent, it is no constant; older runtimes answer that with an error.
-  if (OrtStatus* status = api->KernelInfoGetConstantInput_tensor(info, kHead, &constant, &value)) {
-    api->ReleaseStatus(status);
-  } else if (constant && value) {
-    Constants constants = {info, kHead};
-    SIMCSE_TRY(constants.linear(source.head, kFloat));
-  }
+  Constants constants = {info, kHead};
+  if (constants.has_next()) SIMCSE_TRY(constants.linear(source.head, kFloat));
   const char* reason = nullptr;
   Pooling* made = make_pooling(source, &reason);
   return keep(made, reason, kernel, (int)dimension);
@@ -176,7 +190,7 @@ OrtStatus* make_pooler(const OrtKernelInfo* info, void** kernel) {
 OrtStatus* compute_pooler(void* pointer, OrtKernelContext* context) {
   const auto& kernel = *(const Kernel<Pooling>*)pointer;
   const Pooling& pooling = *kernel.made;
-  const int hidden = pooling.hidden ? pooling.hidden : kernel.dimension;
+  const int hidden = pooling.hidden ? pooling.hidden : kernel.number;
   Inputs inputs;
   SIMCSE_TRY(inputs.read(context, kFloat, pooling.pooler == Pooler::first));
   Tensor other;
@@ -187,19 +201,16 @@ OrtStatus* compute_pooler(void* pointer, OrtKernelContext* context) {
     SIMCSE_TRY(api->KernelContext_GetInput(context, kStates, &value));
     if (value) SIMCSE_TRY(read(value, other));
   }
-  for (size_t i = kHead; i < count && !pooling.hidden; i++) {
-    const OrtValue* value = nullptr;
-    SIMCSE_TRY(api->KernelContext_GetInput(context, i, &value));
-    if (value) return refuse("simcse: a head's weights must be constants of the graph");
-  }
+  if (!pooling.hidden)
+    SIMCSE_TRY(require_absent(context, kHead, "simcse: a head's weights must be constants of the graph"));
   const int64_t width = inputs.first.shape[1];
-  if (hidden > width || width % kPanel || kernel.dimension > hidden ||
+  if (hidden > width || width % kPanel || kernel.number > hidden ||
       (other.data && (other.shape[0] != inputs.first.shape[0] || other.shape[1] != width || other.type != kFloat)))
     return refuse("simcse: states of another shape than the pooler's");
   float* to;
-  SIMCSE_TRY(output(context, inputs.run.count, kernel.dimension, to));
+  SIMCSE_TRY(output(context, inputs.run.count, kernel.number, to));
   if (!kernel.variant->run_pooling(pooling, inputs.run, (const float*)inputs.first.data, (const float*)other.data,
-                                   (size_t)width, hidden, to, kernel.dimension))
+                                   (size_t)width, hidden, to, kernel.number))
     return api->CreateStatus(kFail, "out of memory");
   return nullptr;
 }
@@ -275,14 +286,14 @@ OrtStatus* float_first(const OrtKernelInfo* info, void** kernel) { return make_f
 const Operator operators[] = {
     {"QuantizedEmbeddings", "ii" "sf" "sf" "ff", create<quantized_embeddings>, compute_tables,
      destroy<Embeddings>},
-    {"QuantizedLayer", "fi" "ffu" "sff" "sff" "sff" "fu" "sff" "ff" "ffu" "sff" "fu" "sff" "ff",
+    {"QuantizedLayer", "fi" "ffu" "sff" "sff" "sff" "fu" "sff" "ff" "ffu" "sff" "fu" "sff" "ff" "F",
      create<quantized_layer>, compute_layer<false>, destroy<Layer>},
-    {"QuantizedFirstLayer", "fi" "ffu" "sff" "sff" "sff" "ff" "ff" "ffu" "sff" "ff" "ff", create<quantized_first>,
+    {"QuantizedFirstLayer", "fi" "ffu" "sff" "sff" "sff" "ff" "ff" "ffu" "sff" "ff" "ff" "F", create<quantized_first>,
      compute_layer<true>, destroy<Layer>},
     {"Embeddings", "ii" "w" "w" "ff", create<float_embeddings>, compute_tables, destroy<Embeddings>},
-    {"Layer", "fi" "wf" "wf" "wf" "wf" "ff" "wf" "wf" "ff", create<float_layer>, compute_layer<false>,
+    {"Layer", "fi" "wf" "wf" "wf" "wf" "ff" "wf" "wf" "ff" "F", create<float_layer>, compute_layer<false>,
      destroy<Layer>},
-    {"FirstLayer", "fi" "wf" "wf" "wf" "wf" "ff" "wf" "wf" "ff", create<float_first>, compute_layer<true>,
+    {"FirstLayer", "fi" "wf" "wf" "wf" "wf" "ff" "wf" "wf" "ff" "F", create<float_first>, compute_layer<true>,
      destroy<Layer>},
     {"Pooling", "fi" "F" "F" "F", create<make_pooler>, compute_pooler, destroy<Pooling>},
 };

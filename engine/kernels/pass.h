@@ -127,8 +127,8 @@ struct Pass {
         uint8_t* to = context + out * context_bytes() + (size_t)(g * heads.group_width() + at) * Late::kSize;
         attend<Number, Late>(
             q + at, space.query_stride, layer.first_only ? 1 : (int)lengths[s], k + at, k + heads.group_width() + at,
-            space.key_value_stride, (int)lengths[s], heads.padded, layer.alpha, space.attention, to,
-            context_bytes(), layer.output_step);
+            space.key_value_stride, (int)lengths[s], heads.padded, layer.alpha,
+            layer.bias.head(g * heads.group + h), space.attention, to, context_bytes(), layer.output_step);
       }
     }
   }

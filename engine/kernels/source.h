@@ -40,6 +40,7 @@ struct LayerSource {
   Activation activation;
   LinearSource query, key, value, output, up, down;
   InputSource attention_input, output_input, up_input, down_input;
+  Constant bias;  // of attention, [heads, distances]: absent in most models
   NormSource attention_norm, norm;
 };
 

@@ -168,16 +168,18 @@ SIMCSE_TEST simcse_testing_multiply(int64_t kind, const uint8_t* rows, int64_t c
   return fault ? -1 : 0;
 }
 
+// `bias`, unless it is null, is of distances from -`before` on, and sixteen more than there are.
 SIMCSE_TEST simcse_testing_attend(int64_t kind, int64_t result, const float* q, int64_t queries, const float* k,
-                                  const float* v, int64_t tokens, int64_t head, const float* alpha, const float* step,
-                                  uint8_t* to) {
-  return trials().attend(kind, result, q, queries, k, v, tokens, head, *alpha, {step[0], step[1]}, to) ? 0 : -1;
+                                  const float* v, int64_t tokens, int64_t head, const float* alpha, const float* bias,
+                                  int64_t before, const float* step, uint8_t* to) {
+  const float* middle = bias ? bias + before : nullptr;
+  return trials().attend(kind, result, q, queries, k, v, tokens, head, *alpha, middle, {step[0], step[1]}, to) ? 0 : -1;
 }
 
 // A layer made of constants and run. `sizes`: precision (0 int8, 1 bf16, 2 fp32), whether only first tokens come out,
-// heads, activation, hidden, features, threads, sentences, tokens. `weights`: those of query, key, value, output, up
+// heads, activation, hidden, features, threads, sentences, tokens, distances of biases. `weights`: those of query, key, value, output, up
 // and down. `floats`: epsilon; scale and bias of these; smooth and scale of the inputs of attention, output, up and
-// down; gamma and beta of both norms. -1 where the constants are refused, -2 where memory is.
+// down; gamma and beta of both norms; biases of attention. -1 where the constants are refused, -2 where memory is.
 SIMCSE_TEST simcse_testing_layer(const int64_t* sizes, const uint8_t* weights, const float* floats,
                                  const uint8_t* zeros, const int64_t* lengths, const float* states, float* output) {
   LayerSource source = {};
@@ -202,6 +204,7 @@ SIMCSE_TEST simcse_testing_layer(const int64_t* sizes, const uint8_t* weights, c
   source.down_input = arrays.input(features, zeros + 3);
   source.attention_norm = arrays.norm(hidden);
   source.norm = arrays.norm(hidden);
+  if (sizes[9]) source.bias = {arrays.vector(sizes[2] * sizes[9]).data, kFloat, sizes[2], sizes[9]};
   const char* reason = nullptr;
   Layer* layer = make_layer(source, &reason);
   if (!layer) return strcmp(reason, "out of memory") ? -1 : -2;

@@ -21,7 +21,7 @@ struct Trials {
                    const float* from, const int* from_rows, size_t stride, Step step, void* to);
   // Single floats into such, others into any kind. False if there is no memory.
   bool (*attend)(int kind, int result, const float* q, int queries, const float* k, const float* v, int tokens,
-                 int head, float alpha, Step step, uint8_t* to);
+                 int head, float alpha, const float* bias, Step step, uint8_t* to);
 };
 
 }  // namespace simcse
@@ -97,7 +97,7 @@ void try_multiply(int kind, const uint8_t* data, size_t bytes, int count, const 
 
 template <class Number, class Result>
 bool try_attend(const float* q, int queries, const float* k, const float* v, int tokens, int head, float alpha,
-                Step step, uint8_t* to) {
+                const float* bias, Step step, uint8_t* to) {
   using Needed = typename AttentionOf<Number>::Space;
   Pieces sizes(nullptr);
   Needed(sizes, tokens, head);
@@ -105,19 +105,19 @@ bool try_attend(const float* q, int queries, const float* k, const float* v, int
   if (!space.memory()) return false;
   Pieces pieces(space.memory());
   const Needed place(pieces, tokens, head);
-  attend<Number, Result>(q, head, queries, k, v, head, tokens, head, alpha, place, to, (size_t)head * Result::kSize,
-                         step);
+  attend<Number, Result>(q, head, queries, k, v, head, tokens, head, alpha, bias, place, to,
+                         (size_t)head * Result::kSize, step);
   return true;
 }
 
 bool try_attend(int kind, int result, const float* q, int queries, const float* k, const float* v, int tokens, int head,
-                float alpha, Step step, uint8_t* to) {
-  if (kind == 2) return try_attend<Singles, Singles>(q, queries, k, v, tokens, head, alpha, step, to);
+                float alpha, const float* bias, Step step, uint8_t* to) {
+  if (kind == 2) return try_attend<Singles, Singles>(q, queries, k, v, tokens, head, alpha, bias, step, to);
   bool done = false;
   of_kind(result, [&](auto late) {
     using Late = decltype(late);
     auto* attend_in = kind == 0 ? try_attend<Bytes, Late> : try_attend<Pairs, Late>;
-    done = attend_in(q, queries, k, v, tokens, head, alpha, step, to);
+    done = attend_in(q, queries, k, v, tokens, head, alpha, bias, step, to);
   });
   return done;
 }

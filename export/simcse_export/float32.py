@@ -130,10 +130,15 @@ def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
     return ranges
 
 
-def describe(model: Model, architecture: Mapping[str, Any], digest: str, folder: Path) -> Manifest:
-    """The manifest of the float32 artifact in ``folder``, still without what is measured."""
+def verify_float32(
+    model: Model, architecture: Mapping[str, Any], digest: str, sentences: Sequence[str], folder: Path
+) -> Manifest:
+    """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest.
+
+    The range of its vectors is that of ``sentences``.
+    """
     stated = (*_STATED_VERSIONS, *(["optimum-onnx"] if architecture["graph"] == "optimum" else []))
-    return Manifest.describe(
+    manifest = Manifest.describe(
         folder,
         source=Source(id=model.checkpoint.id, revision=model.checkpoint.revision, digest=digest),
         architecture=architecture,
@@ -141,7 +146,7 @@ def describe(model: Model, architecture: Mapping[str, Any], digest: str, folder:
         normalized=model.normalize,
         precision="fp32",
         target="cpu",
-        dimension=model.dimension,
+        dimension=parity.load_check(folder)[1].shape[1],
         max_tokens=model.max_tokens,
         max_tokens_source=model.length.source,
         max_batch=None,
@@ -151,16 +156,6 @@ def describe(model: Model, architecture: Mapping[str, Any], digest: str, folder:
         prompts=model.checkpoint.prompts,
         default_prompt_name=model.checkpoint.default_prompt_name,
     )
-
-
-def verify_float32(
-    model: Model, architecture: Mapping[str, Any], digest: str, sentences: Sequence[str], folder: Path
-) -> Manifest:
-    """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest.
-
-    The range of its vectors is that of ``sentences``.
-    """
-    manifest = describe(model, architecture, digest, folder)
     manifest.write(folder)
     with both_ways(lambda: Encoder(folder)) as encoders:
         agreement = parity.worst([parity.verify(encoder, folder) for encoder in encoders])

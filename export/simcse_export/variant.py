@@ -30,14 +30,13 @@ def write_variant(model: Model, spelling: Spelling, twin: Manifest, options: Exp
         shutil.copyfile(folder / TWIN / name, folder / name)
     if options.layout == "padded":
         write_beside(model, folder)
-    numbers = model.architecture
     manifest = replace(
         twin,
         precision=options.precision,
         target=options.target,
         max_batch=options.run_sentences,
         layout=spelling.dialect.layout.name,
-        padding_id=numbers.padding_id if numbers.family == "roberta" else None,
+        padding_id=model.architecture.skipped_id,
         files=Manifest.files_in(folder),
         parity=None,
         verified=None,

@@ -71,13 +71,19 @@ def make_checkpoint(
         AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
     state = {name: tensor.to(dtype) for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
     if not head or raw:
-        dense = {name: state.pop(name) for name in list(state) if name.startswith("pooler.")}
+        dense = {name: state.pop(name) for name in list(state) if name.startswith("pooler.")} or _random_head(model)
     if raw:
         state = {f"{model.base_model_prefix}.{name}": tensor for name, tensor in state.items()}
         if head:
             state |= {name.replace("pooler.", "mlp."): tensor for name, tensor in dense.items()}
     _write_weights(folder, state, weights, shards)
     return folder
+
+
+def _random_head(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """As SimCSE trains it for a model that has no pooler of its own."""
+    size = model.config.hidden_size
+    return {"pooler.dense.weight": torch.randn(size, size) * 0.3, "pooler.dense.bias": torch.randn(size) * 0.3}
 
 
 def random_model(model_type: str, vocabulary: int, seed: int = 0, **config: object) -> PreTrainedModel:
@@ -91,12 +97,17 @@ def random_model(model_type: str, vocabulary: int, seed: int = 0, **config: obje
         "pad_token_id": 1 if model_type in _OFFSET else 0,
     }
     if model_type == "distilbert":
-        numbers |= {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 64}
+        own = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"}
+        own["intermediate_size"] = "hidden_dim"
+        numbers = {own.get(name, name): value for name, value in numbers.items()}
     torch.manual_seed(seed)
     model = AutoModel.from_config(AutoConfig.for_model(model_type, **(numbers | config)))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(torch.randn_like(parameter) * 0.3 + (1 if "LayerNorm.weight" in name else 0))
+            parameter.copy_(
+                torch.randn_like(parameter) * 0.3
+                + (1 if name.lower().replace("_", "").endswith("layernorm.weight") else 0)
+            )
     return model.eval()
 
 

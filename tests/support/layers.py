@@ -28,12 +28,23 @@ def normalized(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: np.f
     return fma((x - mean) * inverse, gamma, beta)
 
 
-def attended(kernels: Kernels, kind: int, q: np.ndarray, k: np.ndarray, v: np.ndarray, alpha: np.float32) -> np.ndarray:
-    """Softmax(q kᵀ alpha) v of one head, [queries, head]; ``alpha`` is to base 2."""
+def attended(
+    kernels: Kernels,
+    kind: int,
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    alpha: np.float32,
+    bias: np.ndarray | None = None,
+) -> np.ndarray:
+    """Softmax((q kᵀ + bias) alpha) v of one head, [queries, head]; ``alpha`` is to base 2, ``bias`` by distance."""
     if kind == BYTES:
-        return _attended_in_bytes(kernels, q, k, v, alpha)
+        return _attended_in_bytes(kernels, q, k, v, alpha, bias)
     q, k, v = (lanes.numbers(kind, x) for x in (q, k, v))
-    scores = lanes.padded(lanes.product(kind, q, np.ascontiguousarray(k.T), 0), value=-1e30)
+    scores = lanes.product(kind, q, np.ascontiguousarray(k.T), 0)
+    if bias is not None:
+        scores = scores + by_place(bias, len(q), len(k))
+    scores = lanes.padded(scores, value=-1e30)
     below = np.maximum(scores - scores.max(axis=1, keepdims=True), np.float32(-125) / alpha)
     weights = lanes.function(kernels, "exp2", below, alpha)
     sums = np.zeros((len(q), LANES), np.float32)
@@ -43,7 +54,14 @@ def attended(kernels: Kernels, kind: int, q: np.ndarray, k: np.ndarray, v: np.nd
     return context * (np.float32(1) / lanes.lane_sum(sums))[:, None]
 
 
-def _attended_in_bytes(kernels: Kernels, q: np.ndarray, k: np.ndarray, v: np.ndarray, alpha: np.float32) -> np.ndarray:
+def by_place(bias: np.ndarray, queries: int, keys: int) -> np.ndarray:
+    """[queries, keys] of what is added by distance, the middle of ``bias`` to a key at its query's place."""
+    return np.array([[bias[len(bias) // 2 + j - i] for j in range(keys)] for i in range(queries)])
+
+
+def _attended_in_bytes(
+    kernels: Kernels, q: np.ndarray, k: np.ndarray, v: np.ndarray, alpha: np.float32, bias: np.ndarray | None
+) -> np.ndarray:
     """The same with a step for each query, key and feature of the values, and weights of two bytes."""
     q_step, q_inverse = _steps(q, axis=1)
     k_step, k_inverse = _steps(k, axis=1)
@@ -53,6 +71,8 @@ def _attended_in_bytes(kernels: Kernels, q: np.ndarray, k: np.ndarray, v: np.nda
     values = np.rint(v.astype(np.float64) * v_inverse).astype(np.int64)
     factor = np.maximum(q_step, np.float32(1e-20)) * alpha
     scores = (queries @ keys.T).astype(np.float32) * k_step.T
+    if bias is not None:
+        scores = fma(by_place(bias, len(q), len(k)), alpha / factor, scores)
     below = np.maximum(scores - scores.max(axis=1, keepdims=True), np.float32(-20) / factor)
     weights = np.vstack(
         [lanes.function(kernels, "weights", row, by) for row, by in zip(below, factor[:, 0], strict=True)]
@@ -110,6 +130,7 @@ class Layer:
     linears: list[Linear]  # query, key, value, output, up, down
     inputs: list[Input]  # of attention, output, up, down
     norms: list[tuple[np.ndarray, np.ndarray]]  # gamma and beta, after attention and after feed-forward
+    bias: np.ndarray | None = None  # of attention, [heads, distances]
 
     @property
     def hidden(self) -> int:
@@ -133,9 +154,12 @@ class Layer:
             at = slice(start, end)
             asked = slice(start, start + 1 if self.first_only else end)
             heads = [slice(h * size, (h + 1) * size) for h in range(self.heads)]
-            rows.append(
-                np.hstack([attended(kernels, self.kind, q[asked, h], k[at, h], v[at, h], alpha) for h in heads])
-            )
+            biases = [None] * self.heads if self.bias is None else list(self.bias * np.sqrt(np.float32(size)))
+            parts = [
+                attended(kernels, self.kind, q[asked, h], k[at, h], v[at, h], alpha, bias)
+                for h, bias in zip(heads, biases, strict=True)
+            ]
+            rows.append(np.hstack(parts))
             residual.append(states[asked])
         # Heads are padded to whole lanes, which is seen where pairs are of an odd size.
         wide = [
@@ -156,10 +180,12 @@ class Layer:
         features = len(self.linears[4].bias)
         sizes = [(BYTES, PAIRS, SINGLES).index(self.kind), self.first_only, self.heads]
         sizes += [lanes.ACTIVATIONS.index(self.activation), self.hidden, features, threads, len(lengths), sum(lengths)]
+        sizes += [0 if self.bias is None else self.bias.shape[1]]
         floats = [[self.epsilon]]
         floats += [part for one in self.linears for part in (one.scale, one.bias)]
         floats += [part for one in self.inputs for part in (one.smooth, [one.scale])]
         floats += [part for pair in self.norms for part in pair]
+        floats += [] if self.bias is None else [self.bias.ravel()]
         weights = np.frombuffer(b"".join(one.weight.tobytes() for one in self.linears), np.uint8)
         zeros = np.array([one.zero for one in self.inputs], np.uint8)
         # Zeros up to whole vectors; what lies between these and whole panels is nobody's.
@@ -188,9 +214,13 @@ def random_layer(
     *,
     first_only: bool = False,
     activation: str = "gelu",
+    longest: int = 0,
     seed: int = 0,
 ) -> Layer:
-    """A layer of the numbers that checkpoints have, roughly; all of it depends on the arguments alone."""
+    """A layer of the numbers that checkpoints have, roughly; all of it depends on the arguments alone.
+
+    It has biases of attention for sentences of up to ``longest`` tokens, unless that is 0.
+    """
     rng = np.random.default_rng([kind, hidden, heads, features, seed])
     late = SINGLES if kind == BYTES and first_only else kind
 
@@ -210,4 +240,5 @@ def random_layer(
     rest = [linear(hidden, hidden, late), linear(hidden, features, kind), linear(features, hidden, late)]
     norms = [tuple(rng.normal(size=(2, hidden)).astype(np.float32)) for _ in range(2)]
     inputs = [input_of(size) for size in (hidden, hidden, hidden, features)]
-    return Layer(kind, first_only, heads, activation, np.float32(1e-12), [*square, *rest], inputs, norms)
+    bias = rng.normal(size=(heads, 2 * longest - 1)).astype(np.float32) * 2 if longest else None
+    return Layer(kind, first_only, heads, activation, np.float32(1e-12), [*square, *rest], inputs, norms, bias)

@@ -78,6 +78,8 @@ def layer_node(layer: Layer) -> Node:
         add_input("down", down, smooth=False)
     add_linear("down", 5, late)
     inputs["norm.gamma"], inputs["norm.beta"] = layer.norms[1]
+    if layer.bias is not None:
+        inputs["attention.bias"] = layer.bias
     operator = f"{'Quantized' if quantized else ''}{'First' if layer.first_only else ''}Layer"
     attributes = {"heads": layer.heads, "epsilon": float(layer.epsilon), "activation": layer.activation}
     return Node(operator, inputs, attributes)

@@ -34,7 +34,7 @@ UNTRIED = frozenset({"i8mm", "dotprod"})
 REINSTALL = "pip install --force-reinstall --no-deps simcse-engine, as a wheel or where ziglang or clang is"
 
 LIBRARY = Path(__file__).parents[1] / "kernels" / f"libsimcse_kernels.{'dylib' if sys.platform == 'darwin' else 'so'}"
-_OPERATORS = 1  # the version of our operators that the library has
+_OPERATORS = 2  # the version of our operators that the library has
 # What a CPU needs for the least of the variants.
 LEAST_FEATURES = frozenset({"avx2", "dotprod"})
 

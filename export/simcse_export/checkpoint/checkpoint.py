@@ -16,6 +16,7 @@ from simcse_engine.errors import ArtifactNotFoundError, CheckpointError, PoolerE
 from simcse_engine.wording import Wording
 
 from .adapters import refuse_adapters
+from .architecture import MPNET_PADDING_ID
 from .json_file import read_json
 from .sentence_transformers import SentenceTransformer, open_sentence_transformer
 
@@ -23,7 +24,7 @@ from .sentence_transformers import SentenceTransformer, open_sentence_transforme
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin", "*/pytorch_model*.bin"]
 
 # In these model types positions count from the padding id + 1, which leaves fewer of them for tokens.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "data2vec-text", "longformer"}
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "data2vec-text", "longformer"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,7 @@ class Checkpoint:
         count = self.config.get("max_position_embeddings")
         if not isinstance(count, int) or count <= 0:
             return None
-        offset = self.config["model_type"] in _OFFSET_POSITIONS
-        return count - (self.config.get("pad_token_id", 1) + 1 if offset else 0)
+        return count - _first_position(self.config)
 
 
 def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) -> Checkpoint:
@@ -82,6 +82,13 @@ def open_checkpoint(where: str | os.PathLike[str], revision: str | None = None) 
     if config["model_type"] in _OFFSET_POSITIONS and not isinstance(padding, int):
         raise CheckpointError(f"{folder / 'config.json'}: pad_token_id is {padding!r}, and positions count from it")
     return Checkpoint(folder=folder, id=name, revision=commit, config=config, stated=stated)
+
+
+def _first_position(config: Mapping[str, Any]) -> int:
+    """The row of the position table that a text's first token has."""
+    if config["model_type"] == "mpnet":
+        return MPNET_PADDING_ID + 1
+    return int(config.get("pad_token_id", 1)) + 1 if config["model_type"] in _OFFSET_POSITIONS else 0
 
 
 def _locate(where: str | os.PathLike[str], revision: str | None) -> tuple[Path, str, str | None]:

@@ -9,9 +9,8 @@ from simcse_engine.wording import Wording, argument
 
 from ..options import ExportOptions
 from ..tail.dense import Dense
-from ..tail.head import OnnxHead
 from ..tail.part import Part
-from .architecture import TOKEN_TYPES, Architecture, Weights
+from .architecture import KNOWN, TOKEN_TYPES, Architecture, Weights
 from .checkpoint import Checkpoint, choose_pooler, open_checkpoint
 from .length import Length, choose_length
 from .reference import Head, Reference
@@ -55,12 +54,6 @@ class Model:
         return self.length.tokens
 
     @property
-    def dimension(self) -> int:
-        """Floats per vector."""
-        hidden: int = self.reference.config.hidden_size
-        return self.truncate_dim or (self.tail[-1].dimension if self.tail else hidden)
-
-    @property
     def architecture(self) -> Architecture:
         """The numbers of a model that `simcse_export.graph.bert` writes."""
         assert self.known_architecture is not None  # where it is, optimum writes the graph
@@ -91,7 +84,7 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     if architecture is None and not options.first_on_cpu:
         asked = f"{options.precision} for {options.target}{f', {options.layout},' if options.layout else ''}"
         raise UnsupportedModelError(
-            f"{files.id}: {asked} is for BERT and RoBERTa, whose graphs are written here; export this model with ",
+            f"{files.id}: {asked} is for {KNOWN}, whose graphs are written here; export this model with ",
             argument("precision", "fp32"),
             " for ",
             argument("target", "cpu"),
@@ -109,14 +102,9 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     pooler = choose_pooler(files, options.pooler, has_head=weights.keys() >= set(HEAD))
     require_finite({name: array for name, array in weights.items() if pooler == "cls" or name not in HEAD})
     reference = Reference(files)
-    tail: tuple[Part, ...] = files.stated.tail if files.stated else ()
+    tail = files.stated.tail if files.stated else ()
     dimension = _dimension(reference.config.hidden_size, tail, files.id)
-    if options.head is not None:
-        tail = (*tail, OnnxHead(options.head, dimension))
-        dimension = tail[-1].dimension
-    if options.dimensions is not None and options.dimensions > dimension:
-        raise CheckpointError(argument("dimensions", options.dimensions), f": {files.id} gives vectors of {dimension}")
-    truncate_dim = options.dimensions or (files.stated and files.stated.truncate_dim)
+    truncate_dim = files.stated and files.stated.truncate_dim
     if truncate_dim is not None and truncate_dim >= dimension:
         truncate_dim = None
     return Model(

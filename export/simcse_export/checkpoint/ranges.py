@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
+from .names import canonical_name
+
 # float16 ends at 65,504. Texts other than those that were run may go further.
 _SAFE_IN_FLOAT16 = 65_504 / 4
 
 
 @contextlib.contextmanager
 def recording_ranges(model: torch.nn.Module) -> Iterator[dict[str, float]]:
-    """Record the largest magnitude of each linear layer's results, by its name, while the block runs ``model``."""
+    """Record the largest magnitude of each linear layer's results, by its canonical name, while the block runs."""
     ranges: dict[str, float] = {}
 
     def record(name: str, result: torch.Tensor) -> None:
@@ -19,7 +21,7 @@ def recording_ranges(model: torch.nn.Module) -> Iterator[dict[str, float]]:
 
     hooks = [
         module.register_forward_hook(lambda _module, _inputs, result, name=name: record(name, result))
-        for name, module in model.named_modules()
+        for name, module in ((canonical_name(name), module) for name, module in model.named_modules())
         if isinstance(module, torch.nn.Linear)
     ]
     try:

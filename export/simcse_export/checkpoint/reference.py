@@ -18,6 +18,7 @@ from simcse_engine.errors import CheckpointError, UnsupportedModelError
 from simcse_engine.session.library import first_line
 
 from ..tail.part import Part
+from .architecture import key_of
 from .checkpoint import Checkpoint
 from .quiet import quiet
 from .tokenizer import load_tokenizer
@@ -27,7 +28,7 @@ from .transformers_5 import IS_4, model_settings
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 # transformers strips its own prefix (bert.), but not that of torch's DataParallel around it (module.).
-_WRAPPING = {r"^module\.((bert|roberta)\.)?": ""}
+_WRAPPING = {r"^module\.((bert|roberta|distilbert|mpnet)\.)?": ""}
 
 
 class Reference:
@@ -139,9 +140,10 @@ class Reference:
 
 
 def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
-    folder, activation = checkpoint.folder, checkpoint.config.get("hidden_act", "gelu")
+    folder, key = checkpoint.folder, key_of(checkpoint.config, "hidden_act")
+    activation = checkpoint.config.get(key, "gelu")
     if not isinstance(activation, str) or activation not in ACT2FN:
-        raise UnsupportedModelError(f"{folder / 'config.json'}: hidden_act {activation!r} is unknown to transformers")
+        raise UnsupportedModelError(f"{folder / 'config.json'}: {key} {activation!r} is unknown to transformers")
     settings = model_settings(checkpoint.config)
     try:
         with quiet():

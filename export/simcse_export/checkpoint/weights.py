@@ -16,13 +16,11 @@ from simcse_engine.session.library import first_line
 
 from .adapters import refuse_adapter_tensors
 from .architecture import Weights
+from .names import canonical_name
 
 _WORDS = "embeddings.word_embeddings.weight"
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-
-# Old checkpoints, bert-base-uncased among them, name a layer norm's two vectors as TensorFlow does.
-_OLD_ENDINGS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
 def load_weights(folder: Path) -> Weights:
@@ -30,8 +28,8 @@ def load_weights(folder: Path) -> Weights:
 
     Safetensors before ``pytorch_model.bin``, whole or sharded; the latter is unpickled as weights only, so it cannot
     run code. SimCSE's training checkpoints (``bert.*`` or ``roberta.*`` and ``mlp.dense.*``) and converted ones
-    (``pooler.dense.*``) come out alike, named as in transformers' bare encoder: ``embeddings.…``,
-    ``encoder.layer.0.…``, ``pooler.dense.…``.
+    (``pooler.dense.*``) come out alike, named as in transformers' bare BERT: ``embeddings.…``, ``encoder.layer.0.…``,
+    ``pooler.dense.…``.
     """
     raw = _load(folder)
     refuse_adapter_tensors(raw)
@@ -48,16 +46,13 @@ def _load(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def canonical(raw: Mapping[str, torch.Tensor]) -> Weights:
-    """Rename tensors to the bare encoder's names, and turn them into float32."""
+    """Rename tensors to their canonical names, and turn them into float32."""
     # The model may be wrapped (bert., roberta., model.bert., module. …): drop the prefix of the embeddings' name.
     prefix = next((name.removesuffix(_WORDS) for name in raw if name.endswith(_WORDS)), "")
     weights: dict[str, NDArray[np.float32]] = {}
     for name, tensor in raw.items():
         if name.startswith(prefix):
-            short = name.removeprefix(prefix)
-            for old, new in _OLD_ENDINGS.items():
-                if short.endswith(old):
-                    short = short.removesuffix(old) + new
+            short = canonical_name(name.removeprefix(prefix))
             # Not the buffers that some checkpoints keep, such as position_ids.
             if tensor.is_floating_point() or short.endswith((".weight", ".bias")):
                 weights[short] = _array(name, tensor)

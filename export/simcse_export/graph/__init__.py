@@ -1,6 +1,6 @@
 """The ONNX graph. Private.
 
-- `bert`: BERT and RoBERTa, written once;
+- `bert`: BERT and its relatives, written once;
 - `operators`: our own operators, each with its inputs; `functions`: writes one and the function that spells it;
 - `dialects`: how a target spells the parts of the model;
 - `layouts`: how a run's sentences lie in the graph's inputs;

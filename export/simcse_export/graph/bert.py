@@ -1,6 +1,7 @@
-"""The BERT and RoBERTa encoder, written once: embeddings, layers, pooler, norm. A dialect spells its parts.
+"""The encoder of BERT and its relatives, written once: embeddings, layers, pooler, norm. A dialect spells its parts.
 
-Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019 (arXiv:1907.11692); poolers: Gao et al. 2021 (arXiv:2104.08821).
+Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019 (arXiv:1907.11692), Sanh et al. 2019 (arXiv:1910.01108), Song et
+al. 2020 (arXiv:2004.09297); poolers: Gao et al. 2021 (arXiv:2104.08821).
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +9,8 @@ from functools import partial
 
 import onnx
 
-from ..checkpoint.architecture import ACTIVATIONS, TOKEN_TYPES, Architecture, Weights
+from ..checkpoint.architecture import ACTIVATIONS, RELATIVE_BIAS, TOKEN_TYPES, Architecture, Weights
+from ..checkpoint.attention_bias import by_distance
 from ..tail.part import Part
 from .dialects.dialect import Dialect, Heads, Linear, Norm
 from .functions import Function
@@ -43,11 +45,13 @@ class _Author:
         self.graph = Graph(opset=dialect.opset)
         self.layout = dialect.layout(self.graph)
         self.activation = ACTIVATIONS[architecture.activation]
+        buckets = weights.get(RELATIVE_BIAS)
+        self.bias = None if buckets is None else by_distance(buckets, architecture.longest)
 
     def write(self, pooler: str, tail: Sequence[Part], truncate_dim: int | None, normalize: bool) -> onnx.ModelProto:
         numbers = self.architecture
         first_only = pooler in FIRST_TOKEN
-        padding_id = -1 if numbers.family == "bert" else numbers.padding_id
+        padding_id = -1 if numbers.skipped_id is None else numbers.skipped_id
         epsilon = numbers.epsilon
         states = [self.part("embeddings", "embeddings", self.embeddings, epsilon=epsilon, padding_id=padding_id)]
         for i in range(numbers.layers):
@@ -107,12 +111,12 @@ class _Author:
         ids = view.grid(ids)
         # Of padding that stays, each has a row that exists, and counts for no other.
         kept = graph.op("Cast", view.mask, to=INT64) if view.keeps_padding else ""
-        if self.architecture.family == "bert":
+        if self.architecture.skipped_id is None:
             if kept:
                 return view.flat(graph.op("Mul", graph.op("CumSum", kept, graph.scalar(view.axis), exclusive=1), kept))
             return view.flat(graph.op("CumSum", graph.filled_like(ids, 1), graph.scalar(view.axis), exclusive=1))
-        # RoBERTa counts from padding_id + 1, and a padding token typed into a text keeps position padding_id.
-        padding = graph.ints(self.architecture.padding_id)
+        # RoBERTa and MPNet count from padding_id + 1; a padding token typed into a text keeps position padding_id.
+        padding = graph.ints(self.architecture.skipped_id)
         real = graph.op("Cast", graph.op("Not", graph.op("Equal", ids, padding)), to=INT64)
         if kept:
             real = graph.op("Mul", real, kept)
@@ -129,7 +133,8 @@ class _Author:
         key, value = (self.linear(graph, x, f"{name}.attention.self.{part}") for part in ("key", "value"))
         firsts = layout.first_tokens(x) if first_only else x
         query = self.linear(graph, firsts if layout.takes_first_queries else x, f"{name}.attention.self.query")
-        heads = Heads(count=self.architecture.heads, hidden=self.architecture.hidden, first_only=first_only)
+        numbers = self.architecture
+        heads = Heads(count=numbers.heads, hidden=numbers.hidden, first_only=first_only, bias=self.bias)
         y = self.dialect.attention(layout, query, key, value, heads)
         after = f"{name}.attention.output.dense"
         x = self.add_norm(graph, y, firsts, f"{name}.attention.output.LayerNorm", after=after)

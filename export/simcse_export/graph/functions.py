@@ -29,6 +29,7 @@ class Function(Graph):
         self._caller = caller
         self._operator = operator
         self._inputs = {f"{place}.{weight}": name for name, weight in operator.weights.items()}
+        self._inputs |= {weight: name for name, weight in operator.shared.items()}
         self._weights: dict[str, str] = {}  # inputs → initializers of the caller
         self._constants: dict[str, onnx.NodeProto] = {}
 
@@ -49,14 +50,13 @@ class Function(Graph):
         ``tensors`` are the caller's tensors by the names of the operator's inputs.
         """
         operator, given = self._operator, {**tensors, **self._weights}
-        names = [*operator.tensors, *operator.weights]
+        names = list(operator.inputs)
         while names[-1] not in given:
             names.pop()
         own = self._own(output)
         domains = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
         nodes = [*self._constants.values(), *self.nodes]
-        self._caller.add_function(
-            helper.make_function(DOMAIN, operator.name, names, [own], nodes, domains, list(attributes))
-        )
-        arguments = [given[name] if name in operator.weights else given.get(name, "") for name in names]
+        function = helper.make_function(DOMAIN, operator.name, names, [own], nodes, domains, list(attributes))
+        self._caller.add_function(function, version=2 if names[-1] in operator.shared else 1)
+        arguments = [given.get(name, "") if name in operator.tensors else given[name] for name in names]
         return self._caller.op(operator.name, *arguments, domain=DOMAIN, **attributes)

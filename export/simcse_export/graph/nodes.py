@@ -28,9 +28,10 @@ class Graph:
         if parent is None:
             self.initializers: dict[str, onnx.TensorProto] = {}
             self.functions: dict[str, onnx.FunctionProto] = {}
+            self.versions: dict[str, int] = {}  # of functions' domains
             self._counts: dict[str, int] = {}
             self._scopes: list[str] = []
-            self.opset = opset
+            self._opset = opset
 
     @contextlib.contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -66,10 +67,15 @@ class Graph:
         self.initializers[tensor.name] = tensor
         return tensor.name
 
-    def add_function(self, function: onnx.FunctionProto) -> None:
-        """Add a function that nodes may call; several may share one, and none may need another of its name."""
-        if self._root.functions.setdefault(function.name, function) != function:
+    def add_function(self, function: onnx.FunctionProto, *, version: int) -> None:
+        """Add a function that nodes may call; several may share one, and none may need another of its name.
+
+        ``version`` is the least of its domain's that has such an operator.
+        """
+        root = self._root
+        if root.functions.setdefault(function.name, function) != function:
             raise ValueError(f"two functions are named {function.name}")
+        root.versions[function.domain] = max(version, root.versions.get(function.domain, 0))
 
     def ints(self, *values: int) -> str:
         """The int64 constant [values], one per graph."""
@@ -87,7 +93,7 @@ class Graph:
 
     def largest(self, x: str, axis: int) -> str:
         """The largest along an axis, which is left out."""
-        if self._root.opset < _AXES_ARE_INPUTS:
+        if self._root._opset < _AXES_ARE_INPUTS:
             return self.op("ReduceMax", x, axes=[axis], keepdims=0)
         return self.op("ReduceMax", x, self.ints(axis), keepdims=0)
 
@@ -121,7 +127,7 @@ class Graph:
         """The finished model."""
         graph = helper.make_graph(self.nodes, "simcse", inputs, outputs, list(self.initializers.values()))
         functions = list(self.functions.values())
-        versions = {**OPSETS, "": self.opset, **{function.domain: 1 for function in functions}}
+        versions = {**OPSETS, "": self._opset, **self.versions}
         opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
         return helper.make_model(
             graph, functions=functions, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="simcse-engine"

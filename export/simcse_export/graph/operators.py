@@ -4,9 +4,12 @@ What an operator computes is said by the model-local function of its name that e
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 DOMAIN = "simcse"
+
+# The biases of attention by distance, which all layers share.
+ATTENTION_BIAS = "encoder.attention_bias"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +21,19 @@ class Operator:
         tensors: its first inputs, which other nodes compute; one that is left out is "".
         weights: its other inputs → the weight's name below the part of the model that it stands for. Those at the end
             may be left out.
+        shared: its last inputs → weights that all parts share, by their whole names. They may be left out too, and came
+            with version 2 of the operators.
     """
 
     name: str
     tensors: tuple[str, ...]
     weights: Mapping[str, str]
+    shared: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All of its inputs, in order."""
+        return (*self.tensors, *self.weights, *self.shared)
 
 
 def _linear(name: str, weight: str) -> dict[str, str]:
@@ -46,6 +57,7 @@ _ON_TOKENS = ("ids", "lengths")
 _ON_STATES = ("states", "lengths")
 _QUERY, _KEY, _VALUE = (f"attention.self.{part}" for part in ("query", "key", "value"))
 _OUTPUT, _UP, _DOWN = "attention.output.dense", "intermediate.dense", "output.dense"
+_BIAS = {"attention.bias": ATTENTION_BIAS}
 _ATTENTION_NORM = _norm("attention.output.LayerNorm", "attention_norm.")
 _LAYER_NORM = _norm("output.LayerNorm", "norm.")
 _WORDS, _POSITIONS = "word_embeddings.weight", "position_embeddings.weight"
@@ -81,8 +93,8 @@ FLOAT_OPERATORS: Mapping[str, Operator] = {
         tensors=_ON_TOKENS,
         weights={"words": _WORDS, "positions": _POSITIONS, **_norm("LayerNorm")},
     ),
-    "layer": Operator(name="Layer", tensors=_ON_STATES, weights=_LAYER),
-    "first layer": Operator(name="FirstLayer", tensors=_ON_STATES, weights=_LAYER),
+    "layer": Operator(name="Layer", tensors=_ON_STATES, weights=_LAYER, shared=_BIAS),
+    "first layer": Operator(name="FirstLayer", tensors=_ON_STATES, weights=_LAYER, shared=_BIAS),
     "pooling": _POOLING,
 }
 QUANTIZED_OPERATORS: Mapping[str, Operator] = {
@@ -108,6 +120,7 @@ QUANTIZED_OPERATORS: Mapping[str, Operator] = {
             **_quantized("down", _DOWN),
             **_LAYER_NORM,
         },
+        shared=_BIAS,
     ),
     "first layer": Operator(
         name="QuantizedFirstLayer",
@@ -120,6 +133,7 @@ QUANTIZED_OPERATORS: Mapping[str, Operator] = {
             **_linear("down", _DOWN),
             **_LAYER_NORM,
         },
+        shared=_BIAS,
     ),
     "pooling": _POOLING,
 }

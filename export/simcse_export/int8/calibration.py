@@ -4,7 +4,11 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+
+from ..checkpoint.attention_bias import by_place
 
 # Every token's activations are held in memory at once.
 _MAX_TOKENS = 30_000
@@ -42,12 +46,25 @@ class Sample:
                 self._chunks.append((start, count, length))
                 start, left = start + count * length, left - count
 
-    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int) -> torch.Tensor:
-        """Softmax(Q Kᵀ / √d) V within each sentence: float [tokens, hidden]."""
+    def attend(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        heads: int,
+        bias: NDArray[np.float32] | None = None,
+    ) -> torch.Tensor:
+        """Softmax(Q Kᵀ / √d + bias) V within each sentence: float [tokens, hidden].
+
+        The bias is by distance, see `simcse_export.checkpoint.attention_bias`; None for none.
+        """
         out = torch.empty_like(query)
         for start, count, length in self._chunks:
             rows = slice(start, start + count * length)
             q, k, v = (part[rows].view(count, length, heads, -1).transpose(1, 2) for part in (query, key, value))
-            weights = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(q.shape[3]), -1)
+            scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[3])
+            if bias is not None:
+                scores += torch.from_numpy(by_place(bias, length))
+            weights = torch.softmax(scores, -1)
             out[rows] = (weights @ v).transpose(1, 2).reshape(count * length, -1)
         return out

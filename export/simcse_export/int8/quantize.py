@@ -1,4 +1,4 @@
-"""Chooses the int8 numbers of a BERT or RoBERTa encoder: scales of activations, and weights rounded to fit.
+"""Chooses the int8 numbers of an encoder: scales of activations, and weights rounded to fit.
 
 Activations are quantized per tensor with constants that calibration finds, so a row's result depends on no other row.
 What makes that good enough:
@@ -15,13 +15,15 @@ What makes that good enough:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers.activations import ACT2FN
 
-from ..checkpoint.architecture import TOKEN_TYPES, Architecture, Weights
+from ..checkpoint.architecture import RELATIVE_BIAS, TOKEN_TYPES, Architecture, Weights
+from ..checkpoint.attention_bias import by_distance
 from .calibration import Sample
 from .rounding import quantized_rows, round_weights, scales
 from .steps import Steps
@@ -112,6 +114,8 @@ class _Quantizer:
         self.weights: Mapping[str, torch.Tensor] = {name: torch.from_numpy(array) for name, array in weights.items()}
         self.sample = sample
         self.symmetric, self.int8_embeddings = symmetric, int8_embeddings
+        buckets = weights.get(RELATIVE_BIAS)
+        self.bias = None if buckets is None else by_distance(buckets, architecture.longest)
         self.layers: dict[str, QuantizedLinear] = {}
 
     def run(self, first_only: bool) -> dict[str, QuantizedLinear]:
@@ -123,8 +127,8 @@ class _Quantizer:
 
     def embeddings(self) -> Pair:
         rows = self.sample.positions
-        if self.architecture.family == "roberta":
-            rows = rows + self.architecture.padding_id + 1
+        if self.architecture.skipped_id is not None:
+            rows = rows + self.architecture.skipped_id + 1
         words, positions = (self.weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position"))
         if TOKEN_TYPES in self.weights:
             positions = positions + self.weights[TOKEN_TYPES][0]
@@ -136,10 +140,10 @@ class _Quantizer:
 
     def layer(self, name: str, x: Pair, *, first_only: bool) -> Pair:
         """One layer's output; with ``first_only`` that of the sentences' first tokens, as in `graph.bert`."""
-        attend, heads = self.sample.attend, self.architecture.heads
+        attend = partial(self.sample.attend, heads=self.architecture.heads, bias=self.bias)
         parts = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
         query, key, value = self.linear(parts, x, "attention")
-        y = attend(query[0], key[0], value[0], heads), attend(query[1], key[1], value[1], heads)
+        y = attend(query[0], key[0], value[0]), attend(query[1], key[1], value[1])
         output, down = f"{name}.attention.output.dense", f"{name}.output.dense"
         if first_only:
             firsts = self.sample.firsts

@@ -61,18 +61,28 @@ def test_every_activation(kernels: Kernels, kind: int, first_only: bool, activat
     features=st.integers(1, 90),
     lengths=st.lists(st.integers(1, 20), min_size=1, max_size=6),
     threads=st.integers(1, 4),
+    longest=st.sampled_from([0, 20, 33]),
 )
 def test_layers_of_any_shape_on_any_number_of_threads(
-    kernels: Kernels, operator: tuple[int, bool], heads: int, size: int, features: int, lengths: list[int], threads: int
+    kernels: Kernels,
+    operator: tuple[int, bool],
+    heads: int,
+    size: int,
+    features: int,
+    lengths: list[int],
+    threads: int,
+    longest: int,
 ) -> None:
     kind, first_only = operator
-    check(kernels, random_layer(kind, heads * size, heads, features, first_only=first_only), lengths, threads)
+    layer = random_layer(kind, heads * size, heads, features, first_only=first_only, longest=longest)
+    check(kernels, layer, lengths, threads)
 
 
+@pytest.mark.parametrize("longest", [0, 90], ids=["plain", "biased"])
 @pytest.mark.parametrize(("kind", "first_only"), OPERATORS)
-def test_company_and_threads_change_no_bit(kernels: Kernels, kind: int, first_only: bool) -> None:
+def test_company_and_threads_change_no_bit(kernels: Kernels, kind: int, first_only: bool, longest: int) -> None:
     """Also where each thread takes whole tiles, and a sentence longer than a tile."""
-    layer = random_layer(kind, 48, 3, 65, first_only=first_only)
+    layer = random_layer(kind, 48, 3, 65, first_only=first_only, longest=longest)
     lengths = [*range(1, 40), 90, 64, 1, 63, 65, *range(30, 1, -1)]
     given = states(layer, lengths)
     together = layer.run(kernels, given, lengths)
@@ -88,7 +98,7 @@ def test_company_and_threads_change_no_bit(kernels: Kernels, kind: int, first_on
 
 @pytest.mark.parametrize(("kind", "first_only"), OPERATORS)
 def test_states_of_any_size_end_nothing(kernels: Kernels, kind: int, first_only: bool) -> None:
-    layer = random_layer(kind, 48, 3, 65, first_only=first_only)
+    layer = random_layer(kind, 48, 3, 65, first_only=first_only, longest=20)
     for scale in (0, 1e-15, 1e6, 1e30):
         given = states(layer, [4, 20]) * np.float32(scale)
         found = lanes.on_every_variant(kernels, lambda given=given: layer.run(kernels, given, [4, 20], 2))
@@ -124,7 +134,7 @@ def test_constants_that_do_not_fit_are_refused(kernels: Kernels) -> None:
 
 @pytest.mark.parametrize(("kind", "first_only"), OPERATORS)
 def test_memory_that_ends_is_an_error_and_leaks_nothing(kernels: Kernels, kind: int, first_only: bool) -> None:
-    layer = random_layer(kind, 24, 3, 40, first_only=first_only)
+    layer = random_layer(kind, 24, 3, 40, first_only=first_only, longest=9)
     given = states(layer, [5, 8])
     before = kernels.call("simcse_testing_allocations", 2**62)
     failed = 0

@@ -63,7 +63,7 @@ def test_what_adapterhub_writes(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [f"{QUERY}.lora_A", f"{QUERY}.loras.mine.lora_A", f"{QUERY}.base_layer.weight"])
-@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+@pytest.mark.parametrize("model_type", ["bert", "electra"])
 def test_an_adapters_tensors_among_the_models(tmp_path: Path, model_type: str, name: str) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type=model_type)
     edit_weights(checkpoint, lambda state: state | {name: torch.ones(4, 32)})

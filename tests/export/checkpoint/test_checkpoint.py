@@ -80,7 +80,7 @@ def test_a_number_that_is_none(bert: Path, value: object) -> None:
         export(bert, bert.parent / "artifact", ExportOptions(pooler="avg"))
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+@pytest.mark.parametrize("model_type", ["bert", "electra"])
 @pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "awq", "fp8"])
 def test_quantized_weights_are_refused(tmp_path: Path, model_type: str, method: str) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type=model_type)

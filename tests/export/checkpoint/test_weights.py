@@ -1,5 +1,6 @@
 """Weights come out alike from whatever file, precision, sharding or naming they lie in, and damage is named."""
 
+import itertools
 import json
 import math
 import os
@@ -106,8 +107,10 @@ def test_tensorflows_names_of_layer_norms(tmp_path: Path) -> None:
     assert_equal(tmp_path / "artifact", expected)
 
 
-@pytest.mark.parametrize("raw", [False, True], ids=["converted", "raw"])
-@pytest.mark.parametrize("model_type", ["bert", "roberta"])
+@pytest.mark.parametrize(
+    ("model_type", "raw"),
+    [*itertools.product(("bert", "roberta", "mpnet"), (False, True)), ("distilbert", True)],
+)
 def test_names_as_dataparallel_wraps_them(tmp_path: Path, model_type: str, raw: bool) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type=model_type, raw=raw)
     expected = forward(checkpoint, "cls")
@@ -273,8 +276,9 @@ def test_values_that_are_no_numbers_are_named(tmp_path: Path, file: str, value: 
     refused(checkpoint, f"^{QUERY}: NaN or infinity among the float32 weights; training diverged, or")
 
 
-def test_a_head_that_is_not_used_may_hold_anything(tmp_path: Path) -> None:
-    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="mpnet")
+@pytest.mark.parametrize("config", [{"model_type": "mpnet"}, {"hidden_act": "mish"}], ids=["authored", "optimum"])
+def test_a_head_that_is_not_used_may_hold_anything(tmp_path: Path, config: dict[str, str]) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", **config)
     edit_weights(checkpoint, changed(holding(math.nan), "pooler.dense.weight"))
     with pytest.raises(CheckpointError, match=r"^pooler\.dense\.weight: NaN"):
         export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls"))
@@ -288,7 +292,7 @@ def test_weights_that_make_no_vectors(tmp_path: Path, change: Callable[[torch.Te
     refused(checkpoint, "transformers itself computes NaN, infinity or vectors of length 0 for 38 of 38 texts")
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "mpnet", "electra"])
 def test_double_precision(tmp_path: Path, model_type: str) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type=model_type, dtype=torch.float64)
     export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))

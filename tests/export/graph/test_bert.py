@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
+from simcse_engine.session.kernels import chosen_variant, kernels_for, load_library, without_kernels
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.architecture import ACTIVATIONS
 from support.checkpoints import edit_json, edit_weights, make_checkpoint
@@ -33,6 +34,15 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     return make
 
 
+@pytest.fixture
+def kernels() -> str:
+    """The variant of our kernels that sessions get here."""
+    variant = chosen_variant(load_library())
+    if variant is None:
+        pytest.skip("no kernels run here")
+    return variant
+
+
 @pytest.mark.parametrize("raw", [False, True], ids=["converted", "raw"])
 @pytest.mark.parametrize("model_type", ["bert", "roberta"])
 @pytest.mark.parametrize("pooler", POOLERS)
@@ -45,7 +55,37 @@ def test_vectors_are_those_of_transformers(make: Make, tmp_path: Path, pooler: s
     assert_equal(tmp_path / "artifact", expected)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "roberta"])
+@pytest.mark.parametrize("pooler", ["cls", "cls_before_pooler", "avg", "avg_first_last", "lasttoken"])
+@pytest.mark.parametrize(("model_type", "raw"), [("distilbert", True), ("mpnet", False), ("mpnet", True)])
+def test_relatives_of_bert(make: Make, tmp_path: Path, model_type: str, raw: bool, pooler: str) -> None:
+    checkpoint = make(model_type, raw)
+    manifest = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler=pooler))
+    assert (manifest.architecture["graph"], manifest.max_tokens) == ("authored", 64)
+    expected = forward(checkpoint, pooler)
+    assert_equal(tmp_path / "artifact", expected)
+    with without_kernels():
+        assert_equal(tmp_path / "artifact", expected)
+
+
+@pytest.mark.parametrize("model_type", ["distilbert", "mpnet"])
+def test_relatives_of_bert_run_in_our_kernels(make: Make, tmp_path: Path, kernels: str, model_type: str) -> None:
+    export(make(model_type, True), tmp_path / "artifact", ExportOptions(pooler="avg"))
+    assert kernels_for(tmp_path / "artifact", "cpu").variant == kernels
+
+
+def test_distances_that_share_a_bucket(tmp_path: Path) -> None:
+    """Of texts longer than 128 tokens, beyond which all distances are one to MPNet."""
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="mpnet", max_position_embeddings=302)
+    manifest = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls_before_pooler", max_tokens=300))
+    assert manifest.max_tokens == 300
+    texts = ["a" + " dog" * n for n in (3, 90, 130, 200, 296, 297, 298, 299, 400)] + ["the cat " * 70]
+    expected = forward(checkpoint, "cls_before_pooler", texts, max_tokens=300)
+    assert_equal(tmp_path / "artifact", expected, texts)
+    with without_kernels():
+        assert_equal(tmp_path / "artifact", expected, texts)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert", "mpnet"])
 def test_the_texts_reach_below_at_and_beyond_the_longest(make: Make, model_type: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(make(model_type, False))
     lengths = {len(tokenizer(text, truncation=False, verbose=False)["input_ids"]) for text in TEXTS}
@@ -85,6 +125,7 @@ def test_every_activation(tmp_path: Path, activation: str) -> None:
         {"position_embedding_type": "relative_key"},
         {"position_embedding_type": "relative_key_query"},
         {"is_decoder": True},
+        {"model_type": "mpnet", "relative_attention_num_buckets": 40},
     ],
     ids=str,
 )
@@ -114,6 +155,40 @@ def test_relatives_of_roberta_are_authored_too(tmp_path: Path, model_type: str) 
     manifest = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg_top2"))
     assert manifest.architecture["graph"] == "authored"
     assert_equal(tmp_path / "artifact", forward(checkpoint, "avg_top2"))
+
+
+def test_the_numbers_of_distilberts_config_are_used(tmp_path: Path) -> None:
+    numbers = {"dim": 48, "n_heads": 3, "hidden_dim": 40, "n_layers": 2, "activation": "relu"}
+    numbers |= {"max_position_embeddings": 20, "sinusoidal_pos_embds": True}
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="distilbert", **numbers)
+    # transformers computes DistilBERT with an epsilon of its own, whatever the file says.
+    edit_json(checkpoint / "config.json", layer_norm_eps=0.1)
+    manifest = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))
+    assert (manifest.dimension, manifest.max_tokens, manifest.architecture["layers"]) == (48, 20, 2)
+    assert_equal(tmp_path / "artifact", forward(checkpoint, "avg", max_tokens=20))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("dim", None, "config.json lacks 'dim'"),
+        ("n_heads", 5, "dim is 32, no multiple of n_heads 5"),
+        ("activation", "nonsense", "activation 'nonsense' is unknown to transformers"),
+    ],
+)
+def test_messages_name_distilberts_keys(tmp_path: Path, key: str, value: object, says: str) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="distilbert")
+    edit_json(checkpoint / "config.json", **{key: value})
+    with pytest.raises((CheckpointError, UnsupportedModelError), match=says):
+        export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))
+
+
+def test_the_padding_id_of_mpnet_is_no_choice(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="mpnet", layer_norm_eps=1e-5)
+    edit_json(checkpoint / "config.json", pad_token_id=4)
+    manifest = export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg"))
+    assert manifest.max_tokens == 64
+    assert_equal(tmp_path / "artifact", forward(checkpoint, "avg"))
 
 
 @pytest.mark.parametrize("pooler", POOLERS)

@@ -35,6 +35,7 @@ from support.environments import overlay
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL")
 PRECISIONS = ("fp32", "bf16", "int8")
 KINDS = list(itertools.product(("bert", "roberta"), POOLERS))
+KINDS += [("mpnet", "cls"), ("mpnet", "avg"), ("distilbert", "avg")]
 LAYERS = 3
 
 LINEAR = ("weight", "bias")
@@ -52,6 +53,7 @@ FLOAT_LAYER = [
     *("states", "lengths"),
     *inputs(*((name, LINEAR) for name in (*PROJECTIONS, "output")), ("attention_norm", NORMS)),
     *inputs(("up", LINEAR), ("down", LINEAR), ("norm", NORMS)),
+    "attention.bias",
 ]
 QUANTIZED_ATTENTION = [
     *("states", "lengths", "attention.smooth", "attention.scale", "attention.zero"),
@@ -72,12 +74,14 @@ SIGNATURES = {
         *inputs(("output", ON_INTEGERS), ("attention_norm", NORMS)),
         *QUANTIZED_UP,
         *inputs(("down", ON_INTEGERS), ("norm", NORMS)),
+        "attention.bias",
     ],
     "QuantizedFirstLayer": [
         *QUANTIZED_ATTENTION,
         *inputs(("output", LINEAR), ("attention_norm", NORMS)),
         *QUANTIZED_UP,
         *inputs(("down", LINEAR), ("norm", NORMS)),
+        "attention.bias",
     ],
 }
 
@@ -171,7 +175,7 @@ def assert_same_bits(models: tuple[onnx.ModelProto, onnx.ModelProto], precision:
 
 def test_the_signatures() -> None:
     found = {
-        operator.name: [*operator.tensors, *operator.weights]
+        operator.name: list(operator.inputs)
         for operators in (FLOAT_OPERATORS, QUANTIZED_OPERATORS)
         for operator in operators.values()
     }
@@ -198,14 +202,15 @@ def test_a_graph_is_nodes_of_ours(written: Callable[[str], Written], family: str
         assert list(functions[node.op_type].input) == signature[: len(node.input)]
         given = dict(zip(signature, node.input, strict=False))
         if node.op_type != "Pooling":
-            assert len(node.input) == len(signature)
+            biased = "attention.bias" in signature and family == "mpnet"
+            assert list(given) == [name for name in signature if biased or name != "attention.bias"]
             assert all(given.values())
         assert all(given[name] in constants for name in signature[2:] if given.get(name) and name != "other")
         assert given["lengths"] == "lengths"
         assert sorted(functions[node.op_type].attribute) == [each.name for each in node.attribute]
     attributes = [{a.name: onnx.helper.get_attribute_value(a) for a in node.attribute} for node in model.graph.node]
     epsilon = pytest.approx(numbers.epsilon)
-    padding_id = -1 if family == "bert" else numbers.padding_id
+    padding_id = -1 if family in ("bert", "distilbert") else numbers.padding_id
     assert attributes[0] == {"epsilon": epsilon, "padding_id": padding_id}
     assert attributes[1] == {"heads": numbers.heads, "epsilon": epsilon, "activation": b"gelu"}
     kind = "first" if first_only else "mean" if pooler in AVERAGED else pooler
@@ -259,8 +264,10 @@ def test_one_layer(tmp_path: Path, precision: str) -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("release", ["1.22.0", "1.23.0"])
-def test_older_runtimes(written: Callable[[str], Written], tmp_path: Path, precision: str, release: str) -> None:
+@pytest.mark.parametrize(("release", "family"), [("1.22.0", "roberta"), ("1.23.0", "roberta"), ("1.22.0", "mpnet")])
+def test_older_runtimes(
+    written: Callable[[str], Written], tmp_path: Path, precision: str, release: str, family: str
+) -> None:
     script = """
     import sys
     import numpy as np
@@ -276,7 +283,7 @@ def test_older_runtimes(written: Callable[[str], Written], tmp_path: Path, preci
             session = onnxruntime.InferenceSession(f"{folder}/{name}.onnx", settings)
             np.save(f"{folder}/{name}-{level}.npy", session.run(None, feeds)[0])
     """
-    for name, model in zip(("ours", "plain"), written("roberta").models(precision, "cls"), strict=True):
+    for name, model in zip(("ours", "plain"), written(family).models(precision, "cls"), strict=True):
         onnx.save(model, tmp_path / f"{name}.onnx")
     ids, lengths = runs(precision)[-1]
     np.savez(tmp_path / "feeds.npz", input_ids=ids, lengths=lengths)
@@ -305,6 +312,12 @@ def test_a_bf16_graph_holds_bfloat16(written: Callable[[str], Written]) -> None:
     assert halves == {"embeddings.word_embeddings.weight", *(name for name in linear if name.endswith(".weight"))}
     assert len(halves) == 1 + 6 * LAYERS
     assert {kinds[name] for name in kinds.keys() - halves} == {TensorProto.FLOAT}
+
+
+def test_the_version_is_the_least_that_has_the_operators(written: Callable[[str], Written]) -> None:
+    for family, version in (("bert", 1), ("mpnet", 2)):
+        model, _ = written(family).models("fp32", "avg")
+        assert [each.version for each in model.opset_import if each.domain == DOMAIN] == [version]
 
 
 def test_a_function_is_one_function() -> None:

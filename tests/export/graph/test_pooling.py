@@ -54,7 +54,7 @@ def test_truncate_dim_in_every_dialect(
 
 
 def test_truncate_dim_through_optimum(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path / "folder", model_type="distilbert")
+    folder = make_sentence_transformers(tmp_path / "folder", model_type="electra")
     write_json(folder / CONFIG, {"truncate_dim": 16})
     manifest = export(folder, tmp_path / "artifact")
     assert (manifest.dimension, manifest.architecture["graph"]) == (16, "optimum")

@@ -34,7 +34,7 @@ class Model(NamedTuple):
     sentences: list[list[int]]
 
 
-@pytest.fixture(scope="module", params=["bert", "roberta"])
+@pytest.fixture(scope="module", params=["bert", "roberta", "mpnet"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = make_checkpoint(tmp_path_factory.mktemp("quantize") / "tiny", model_type=request.param)
     architecture = Architecture.of(json.loads((folder / "config.json").read_text()))

@@ -1,6 +1,7 @@
 """The dialect of ONNX Runtime's CUDA provider: fused attention without padding, fused sums and norms."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from ...checkpoint.architecture import Architecture, Weights
 from ..layouts.layout import Layout
 from ..layouts.packed import CUMULATIVE_LENGTHS, TOKEN_OFFSET, Packed
 from ..nodes import INT32, MICROSOFT, Graph
+from ..operators import ATTENTION_BIAS
 from ..pooling import AVERAGED, FIRST_TOKEN
 from .dialect import Array, Heads, Linear, Norm
 from .gpu import HIDDEN_SCORE, Gpu
@@ -31,14 +33,17 @@ class Cuda(Gpu):
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """See `Dialect`: every token has a query, and the first tokens' results are taken out."""
-        y = self.attend(layout.graph, query, key, value, heads)
+        y = self.attend(layout, query, key, value, replace(heads, first_only=False))
         return layout.first_tokens(y) if heads.first_only else y
 
-    def attend(self, graph: Graph, query: str, key: str, value: str, heads: Heads) -> str:
+    def attend(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """Attention of each sentence's tokens to each other, [tokens, hidden]."""
+        graph = layout.graph
         inputs = [self.cast(graph, each) for each in (query, key, value)]
-        sentences = "", TOKEN_OFFSET, CUMULATIVE_LENGTHS
-        return graph.op("PackedMultiHeadAttention", *inputs, *sentences, domain=MICROSOFT, num_heads=heads.count)
+        inputs += ["", TOKEN_OFFSET, CUMULATIVE_LENGTHS]
+        if heads.bias is not None:
+            inputs.append(self.attention_bias(graph, heads.bias, heads, layout.longest))
+        return graph.op("PackedMultiHeadAttention", *inputs, domain=MICROSOFT, num_heads=heads.count)
 
     def activated(self, graph: Graph, x: str, layer: Linear, function: str) -> str:
         if function != "gelu":
@@ -72,7 +77,7 @@ class Cuda(Gpu):
             return self.vectors(graph, layout.last_tokens(*states))
         x = self.cast(graph, self.mean_of(graph, states))
         count = hidden // next(size for size in (*_HEAD_SIZES, hidden) if hidden % size == 0)
-        y = self.attend(graph, graph.op("Sub", x, x), x, x, Heads(count=count, hidden=hidden, first_only=True))
+        y = self.attend(layout, graph.op("Sub", x, x), x, x, Heads(count=count, hidden=hidden, first_only=False))
         vectors = self.vectors(graph, layout.first_tokens(y))
         # Their sum over the root of their count is their mean times that root.
         return graph.op("Mul", vectors, graph.op("Sqrt", layout.lengths())) if pooler == "mean_sqrt_len" else vectors
@@ -81,8 +86,9 @@ class Cuda(Gpu):
 class CudaOnCpu(Cuda):
     """The same graph for a CPU, which has no kernel of the fused attention: to check the rest, and the layout."""
 
-    def attend(self, graph: Graph, query: str, key: str, value: str, heads: Heads) -> str:
+    def attend(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """See `Cuda`: tokens attend to all tokens of the run, and a mask hides those of other sentences."""
+        graph = layout.graph
         ones = graph.op("Cast", graph.op("Equal", "input_ids", "input_ids"), to=INT32)
         places = graph.op("Unsqueeze", graph.op("CumSum", ones, graph.scalar(0)), graph.ints(1))
         # Counted from 1, a token is in the sentence whose number is that of the boundaries before it.
@@ -97,6 +103,19 @@ class CudaOnCpu(Cuda):
             for x, perm in ((query, [1, 0, 2]), (key, [1, 2, 0]), (value, [1, 0, 2]))
         )
         scores = graph.op("Mul", graph.op("MatMul", q, k), self.number(graph, each**-0.5))
+        if heads.bias is not None:
+            # Sentences lie end to end: of two tokens of one, the places are as far apart as in it.
+            middle = heads.bias.shape[1] // 2
+            distances = graph.op("Sub", graph.op("Transpose", places, perm=[1, 0]), places)
+            limits = (
+                graph.weight(f"int32 {-middle}", np.array(-middle, np.int32)),
+                graph.weight(f"int32 {middle}", np.array(middle, np.int32)),
+            )
+            columns = graph.op(
+                "Add", graph.op("Clip", distances, *limits), graph.weight(f"int32 {middle}", np.array(middle, np.int32))
+            )
+            table = self.constant(graph, ATTENTION_BIAS, heads.bias)
+            scores = graph.op("Add", scores, graph.op("Gather", table, columns, axis=1))
         scores = graph.op("Where", together, scores, self.number(graph, HIDDEN_SCORE))
         y = graph.op("MatMul", graph.op("Softmax", scores, axis=-1), v)
         return graph.op("Reshape", graph.op("Transpose", y, perm=[1, 0, 2]), graph.ints(-1, heads.hidden))

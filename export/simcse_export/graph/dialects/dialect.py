@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..layouts.layout import Layout, View
 from ..layouts.ragged import Ragged
 from ..nodes import MICROSOFT, OPSETS, Graph
-from ..operators import FLOAT_OPERATORS, Operator
+from ..operators import ATTENTION_BIAS, FLOAT_OPERATORS, Operator
 from ..pooling import joined, mean_of
 
 Array = NDArray[np.float32]
@@ -34,11 +34,13 @@ class Heads:
         count: how many heads share ``hidden``.
         hidden: width of queries, keys, values and result.
         first_only: whether there are queries for the sentences' first tokens alone.
+        bias: what is added to scores, by distance (`simcse_export.checkpoint.attention_bias`); None for nothing.
     """
 
     count: int
     hidden: int
     first_only: bool
+    bias: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +101,32 @@ class Dialect:
         return self.layer_norm(graph, graph.op("Add", x, skip), norm)
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
-        """Softmax(Q Kᵀ / √d) V per sentence and head; with ``heads.first_only``, of the first tokens' queries."""
+        """Softmax(Q Kᵀ / √d + bias) V per sentence and head; with ``heads.first_only``, of the first tokens' queries.
+
+        The bias is `attention_bias`'s, where ``heads`` have one.
+        """
 
         def write(view: View) -> str:
             graph, hidden = view.graph, heads.hidden
             grids = [view.grid(flat, hidden) for flat in (key, value)]
             queries = graph.op("Unsqueeze", query, graph.ints(1)) if heads.first_only else view.grid(query, hidden)
-            mask = ["", view.mask] if view.mask else []
-            y = graph.op("MultiHeadAttention", queries, *grids, *mask, domain=MICROSOFT, num_heads=heads.count)
+            bias = "" if heads.bias is None else self.attention_bias(graph, heads.bias, heads, layout.longest)
+            others = ["", view.mask, bias]
+            while others and not others[-1]:
+                others.pop()
+            y = graph.op("MultiHeadAttention", queries, *grids, *others, domain=MICROSOFT, num_heads=heads.count)
             return graph.op("Squeeze", y, graph.ints(1)) if heads.first_only else view.flat(y, hidden)
 
         return layout.on_grid(write)
+
+    def attention_bias(self, graph: Graph, bias: Array, heads: Heads, longest: str) -> str:
+        """What is added to scores, [1, heads, queries, keys], in a run whose ``longest`` text has so many tokens."""
+        keys = graph.op("Range", graph.scalar(0), graph.op("Squeeze", longest, graph.ints(0)), graph.scalar(1))
+        columns = graph.op("Unsqueeze", graph.op("Add", keys, graph.scalar(bias.shape[1] // 2)), graph.ints(0))
+        if not heads.first_only:
+            columns = graph.op("Sub", columns, graph.op("Unsqueeze", keys, graph.ints(1)))
+        by_place = graph.op("Gather", graph.weight(ATTENTION_BIAS, bias), columns, axis=1)
+        return graph.op("Unsqueeze", by_place, graph.ints(0))
 
     def activation(self, graph: Graph, x: str, function: str) -> str:
         """One of `OPERATORS`."""

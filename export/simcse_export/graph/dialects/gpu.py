@@ -5,8 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...checkpoint.attention_bias import by_place
 from ..nodes import FLOAT, FLOAT16, Graph
-from .dialect import Array, Dialect, Linear, Norm
+from ..operators import ATTENTION_BIAS
+from .dialect import Array, Dialect, Heads, Linear, Norm
 
 # The score of a hidden token: softmax leaves nothing of it, and float16 can hold it.
 HIDDEN_SCORE = -1e4
@@ -26,6 +28,7 @@ class Gpu(Dialect):
         self._half = precision == "fp16"
         self._wide = frozenset(wide)
         self._singles: set[str] = set()  # tensors that are float32 in a float16 graph
+        self._biases: dict[bool, str] = {}  # what `attention_bias` gave, by whether it is of first tokens alone
 
     def embedding(self, graph: Graph, rows: str, name: str, table: Array) -> str:
         return graph.op("Gather", self.constant(graph, name, table), rows)
@@ -55,6 +58,18 @@ class Gpu(Dialect):
         y = self.layer_norm(graph, total, norm)
         self._singles.add(y)
         return self.cast(graph, y)
+
+    def attention_bias(self, graph: Graph, bias: Array, heads: Heads, longest: str) -> str:
+        """See `Dialect`: cut out of that of the longest text there can be, once for all layers."""
+        first_only = heads.first_only
+        if first_only not in self._biases:
+            whole = by_place(bias, bias.shape[1] // 2 + 1)[None]
+            name = f"{ATTENTION_BIAS}.first" if first_only else ATTENTION_BIAS
+            cut = self.constant(graph, name, whole[:, :, :1] if first_only else whole)
+            for axis in (3,) if first_only else (2, 3):
+                cut = graph.op("Slice", cut, graph.ints(0), longest, graph.ints(axis))
+            self._biases[first_only] = cut
+        return self._biases[first_only]
 
     def vectors(self, graph: Graph, x: str) -> str:
         return self.cast(graph, x, single=True)

@@ -64,12 +64,19 @@ class CpuInt8(Dialect):
         if not isinstance(layout, Even):
             raise TypeError("int8 attention is written for the even layout")
         graph, each = layout.graph, heads.hidden // heads.count
-        by_place = graph.op("Concat", layout.length, graph.ints(-1, each), axis=0)
+        by_place = graph.op("Concat", layout.longest, graph.ints(-1, each), axis=0)
         k, v = (graph.op("Reshape", flat, by_place) for flat in (key, value))
         q = graph.op("Reshape", query, graph.ints(1, -1, each) if heads.first_only else by_place)
         scores = graph.op(
             *("FusedMatMul", q, k), domain=MICROSOFT, transBatchA=1, transBatchB=1, transB=1, alpha=each**-0.5
         )
+        if heads.bias is not None:
+            # [sentences · heads, queries, keys] as [sentences, heads, queries, keys], and back.
+            bias = self.attention_bias(graph, heads.bias, heads, layout.longest)
+            shape = graph.op("Shape", scores)
+            by_sentence = graph.op("Concat", graph.ints(-1, heads.count), graph.op("Shape", scores, start=1), axis=0)
+            scores = graph.op("Add", graph.op("Reshape", scores, by_sentence), bias)
+            scores = graph.op("Reshape", scores, shape)
         weights = graph.op("Softmax", scores, axis=-1)
         y = graph.op("FusedMatMul", weights, v, domain=MICROSOFT, transBatchB=1)
         return graph.op("Reshape", graph.op("Transpose", y, perm=[1, 0, 2]), graph.ints(-1, heads.hidden))

@@ -40,6 +40,8 @@ class PaddedFp32(Dialect):
                 for x, perm in ((q, [0, 2, 1, 3]), (k, [0, 2, 3, 1]), (v, [0, 2, 1, 3]))
             )
             scores = graph.op("MatMul", graph.op("Mul", q, _number(graph, each**-0.5)), k)
+            if heads.bias is not None:
+                scores = graph.op("Add", scores, self.attention_bias(graph, heads.bias, heads, layout.longest))
             weights = graph.op("Softmax", graph.op("Add", scores, hidden_scores), axis=-1)
             y = graph.op("Transpose", graph.op("MatMul", weights, v), perm=[0, 2, 1, 3])
             return graph.op("Reshape", y, graph.ints(-1, heads.hidden))

@@ -40,6 +40,8 @@ class TensorRt(Gpu):
         )
         # Queries are scaled, not scores, which in float16 might be too large before.
         scores = graph.op("MatMul", graph.op("Mul", q, self.number(graph, each**-0.5)), k)
+        if heads.bias is not None:
+            scores = graph.op("Add", scores, self.attention_bias(graph, heads.bias, heads, layout.longest))
         weights = graph.op("Softmax", graph.op("Add", scores, self._hide(graph)), axis=-1)
         y = graph.op("Transpose", graph.op("MatMul", weights, v), perm=[0, 2, 1, 3])
         return graph.op("Reshape", y, graph.ints(*([-1] if heads.first_only else [0, 0]), heads.hidden))

@@ -23,20 +23,20 @@ class Even(EndToEnd):
 
     Attributes:
         ids: int64 [tokens], position by position.
-        length: int64 [1], every sentence's count of tokens.
+        longest: int64 [1], every sentence's count of tokens.
     """
 
     name = "even"
 
     @cached_property
-    def length(self) -> str:
+    def longest(self) -> str:
         return self.graph.op("ReduceMax", "lengths", keepdims=1)
 
     @cached_property
     def ids(self) -> str:
         graph = self.graph
         # A run of several lengths is refused by this reshape, unless they happen to fill the grid.
-        by_sentence = graph.op("Reshape", self._ids, graph.op("Concat", self._sentences, self.length, axis=0))
+        by_sentence = graph.op("Reshape", self._ids, graph.op("Concat", self._sentences, self.longest, axis=0))
         return graph.op("Reshape", graph.op("Transpose", by_sentence, perm=[1, 0]), graph.ints(-1))
 
     @cached_property
@@ -45,7 +45,7 @@ class Even(EndToEnd):
 
     @cached_property
     def _shape(self) -> str:
-        return self.graph.op("Concat", self.length, self._sentences, axis=0)
+        return self.graph.op("Concat", self.longest, self._sentences, axis=0)
 
     def first_tokens(self, states: str) -> str:
         return self.graph.op("Slice", states, self.graph.ints(0), self._sentences, self.graph.ints(0))

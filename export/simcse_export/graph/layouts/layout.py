@@ -83,6 +83,11 @@ class Layout(ABC):
     def last_tokens(self, states: str) -> str:
         """[tokens, hidden] → [sentences, hidden], each sentence's last token."""
 
+    @property
+    @abstractmethod
+    def longest(self) -> str:
+        """int64 [1], tokens of the longest sentence."""
+
     def lengths(self) -> str:
         """float32 [sentences, 1], each sentence's count of tokens."""
         raise TypeError(f"the {self.name} layout has no lengths")

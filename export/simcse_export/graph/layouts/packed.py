@@ -43,6 +43,10 @@ class Packed(Layout):
         graph = self.graph
         return graph.op("Slice", CUMULATIVE_LENGTHS, graph.ints(1), graph.ints(END), graph.ints(0))
 
+    @cached_property
+    def longest(self) -> str:
+        return self.graph.op("Shape", TOKEN_OFFSET, start=1, end=2)
+
     def first_tokens(self, states: str) -> str:
         return self.graph.op("Gather", states, self._starts)
 

@@ -2,8 +2,9 @@
 
 The graph's inputs are ``input_ids`` and ``attention_mask``, both [sentences, longest]. Inside, rows are flat,
 [sentences · longest, features]; a grid is a mere reshape. Padding is multiplied along, and the mask alone says where it
-is: at the right, at the left or between, of any ids. A sentence of no tokens gets a vector that means nothing, and is
-finite.
+is: at the right, at the left or between, of any ids. A bias of attention is by distance on the grid, as in
+transformers, so that padding between tokens counts there. A sentence of no tokens gets a vector that means nothing, and
+is finite.
 """
 
 from collections.abc import Callable
@@ -39,6 +40,10 @@ class Padded(Layout):
         one, score = (graph.weight(f"float32 {v:g}", np.array(v, np.float32)) for v in (1, -_HIDDEN_SCORE))
         mask = graph.op("Cast", MASK, to=FLOAT)
         return graph.op("Unsqueeze", graph.op("Mul", graph.op("Sub", mask, one), score), graph.ints(1, 2))
+
+    @cached_property
+    def longest(self) -> str:
+        return self.graph.op("Shape", MASK, start=1, end=2)
 
     def first_tokens(self, states: str) -> str:
         return self.graph.op("Gather", states, self._places())

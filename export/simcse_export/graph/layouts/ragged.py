@@ -58,14 +58,13 @@ class Ragged(EndToEnd):
     name = "ragged"
 
     @cached_property
-    def _longest(self) -> str:
-        """int64 [1]."""
+    def longest(self) -> str:
         return self.graph.op("ReduceMax", "lengths", keepdims=1)
 
     @cached_property
     def _all_equal(self) -> str:
         """bool [1]."""
-        return self.graph.op("Equal", self._longest, self.graph.op("ReduceMin", "lengths", keepdims=1))
+        return self.graph.op("Equal", self.longest, self.graph.op("ReduceMin", "lengths", keepdims=1))
 
     def first_tokens(self, states: str) -> str:
         graph = self.graph
@@ -80,9 +79,9 @@ class Ragged(EndToEnd):
         """Write a part of the graph that needs the grid, once for equal lengths and once for mixed ones."""
 
         def by_shape(graph: Graph) -> list[str]:
-            return [write(ReshapedView(graph, graph.op("Concat", graph.ints(-1), self._longest, axis=0), axis=1))]
+            return [write(ReshapedView(graph, graph.op("Concat", graph.ints(-1), self.longest, axis=0), axis=1))]
 
         def gathered(graph: Graph) -> list[str]:
-            return [write(GatheredView(graph, self._longest))]
+            return [write(GatheredView(graph, self.longest))]
 
         return self.graph.branch(self._all_equal, by_shape, gathered, [dtype])[0]

@@ -66,7 +66,7 @@ def test_a_checkpoint_beyond_bfloat16(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pooler", POOLERS)
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "mpnet"])
 def test_what_is_published(make: Make, family: str, pooler: str) -> None:
     manifest, twin = open_artifact(make(family, pooler)), open_artifact(make(family, pooler, "fp32"))
     assert (manifest.precision, manifest.target, manifest.layout) == ("bf16", "cpu", "ragged")

@@ -41,6 +41,7 @@ ON_CUDA = {
         [("", name) for name in ("Cast", "Gather", "Slice", "Sub", "Identity", "Unsqueeze")], FLOATS | INTS
     ),
     ("", "ReduceSum"): FLOATS,
+    ("", "Shape"): FLOATS | INTS,  # its result lies in the CPU's memory, where Slice wants its ends
     **dict.fromkeys(
         [
             ("com.microsoft", name)
@@ -54,6 +55,7 @@ ON_CUDA = {
 }
 POOLERS = [pooler for pooler in KNOWN if pooler not in ("max", "weightedmean")]
 KINDS = [(family, pooler) for family in ("bert", "roberta") for pooler in POOLERS]
+KINDS += [("mpnet", "cls"), ("mpnet", "avg"), ("distilbert", "avg")]
 _WIDE = 3e5
 Make = Callable[..., Path]
 
@@ -81,7 +83,7 @@ def on_cpu(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
         model = author(numbers, weights, CudaOnCpu(precision), pooler=pooler, normalize=True)
         folder = tmp_path_factory.mktemp("twin")
         onnx.save_model(model, folder / GRAPH, save_as_external_data=True, location=WEIGHTS)
-        padding_id = numbers.padding_id if family == "roberta" else None
+        padding_id = numbers.padding_id if family in ("roberta", "mpnet") else None
         return CpuSession(folder, layout="packed", padding_id=padding_id)
 
     return open_twin
@@ -129,7 +131,7 @@ def test_nothing_is_computed_for_tokens_that_nobody_reads(make: Make, pooler: st
 def test_what_is_published(make: Make, family: str, pooler: str) -> None:
     manifest = open_artifact(make(family, pooler))
     assert (manifest.target, manifest.precision, manifest.layout) == ("cuda", "fp16", "packed")
-    assert manifest.padding_id == (1 if family == "roberta" else None)
+    assert manifest.padding_id == (1 if family in ("roberta", "mpnet") else None)
     # Measured on a CPU, which says nothing about a GPU.
     assert manifest.verified is None
     assert manifest.parity is not None
@@ -157,7 +159,7 @@ def test_padding_to_a_bucket_changes_nothing(on_cpu: Callable[..., CpuSession], 
     session = on_cpu(family, pooler, "fp32")
     lengths = np.array([7, 3, 12])
     ids = np.random.default_rng(0).integers(5, 40, 22)
-    padding_id = 1 if family == "roberta" else None
+    padding_id = 1 if family in ("roberta", "mpnet") else None
     plain = session.run(ids, lengths)
     padded = session._session.run(None, packed(ids, lengths, padding_id, Size(4, 16, 32)))[0]
     assert padded.shape[0] == 4
@@ -187,7 +189,7 @@ class HostRuntime:
         return HostBuffer(size)
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "mpnet"])
 def test_the_session_lays_out_and_binds_every_run(on_cpu: Callable[..., CpuSession], family: str) -> None:
     plain = on_cpu(family, "avg", "fp32")
     session = cuda.CudaSession(plain._session, HostRuntime(), padding_id=plain._padding_id)  # type: ignore[arg-type]

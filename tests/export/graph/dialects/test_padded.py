@@ -1,5 +1,6 @@
 """Graphs of the usual inputs: transformers' vectors, whatever the padding is and wherever it lies."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,8 +42,10 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     return make
 
 
-@pytest.mark.parametrize("pooler", POOLERS)
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize(
+    ("family", "pooler"),
+    [*itertools.product(("bert", "roberta"), POOLERS), ("mpnet", "cls"), ("mpnet", "avg"), ("distilbert", "avg")],
+)
 def test_vectors_are_those_of_transformers(make: Make, family: str, pooler: str) -> None:
     artifact = make(family, pooler)
     manifest = open_artifact(artifact)
@@ -61,7 +64,7 @@ def test_every_activation(tmp_path: Path, activation: str) -> None:
 
 
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
-@pytest.mark.parametrize(("family", "pooler"), [("bert", "avg_first_last"), ("roberta", "cls")])
+@pytest.mark.parametrize(("family", "pooler"), [("bert", "avg_first_last"), ("roberta", "cls"), ("mpnet", "avg")])
 def test_cheaper_precisions_are_near(make: Make, family: str, pooler: str, precision: str) -> None:
     artifact = make(family, pooler, precision)
     expected = forward(artifact.parent / "checkpoint", pooler)
@@ -76,7 +79,7 @@ def test_cheaper_precisions_are_near(make: Make, family: str, pooler: str, preci
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-@pytest.mark.parametrize(("family", "pooler"), [("bert", "avg_first_last"), ("roberta", "cls")])
+@pytest.mark.parametrize(("family", "pooler"), [("bert", "avg_first_last"), ("roberta", "cls"), ("mpnet", "avg")])
 def test_what_a_program_sees_of_the_graph(make: Make, family: str, pooler: str, precision: str) -> None:
     model = onnx.load(make(family, pooler, precision) / GRAPH)
     onnx.checker.check_model(model)
@@ -123,13 +126,8 @@ def test_padding_of_any_kind_changes_no_vector(make: Make, family: str, pooler: 
         np.testing.assert_allclose(vectors, expected, rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize(
-    ("family", "pooler", "precision"),
-    [
-        *(("bert", pooler, "fp32") for pooler in POOLERS),
-        *(("roberta", "cls", precision) for precision in ("fp32", "int8")),
-    ],
-)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(("family", "pooler"), [("bert", "avg_first_last"), ("roberta", "cls"), ("mpnet", "avg")])
 def test_a_row_of_padding_alone_disturbs_no_other(make: Make, family: str, pooler: str, precision: str) -> None:
     artifact = make(family, pooler, precision)
     (ids,) = tokenized(artifact, ["the cat sat"])
