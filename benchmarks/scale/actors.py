@@ -22,7 +22,14 @@ from .driver import SHARD_ROWS
 
 RAY = Environment(
     name="ray",
-    requirements=("ray[data]==2.60.0", "onnxruntime==1.32.0", "numpy==2.4.6", "tokenizers==0.22.2", "usearch==2.26.6"),
+    requirements=(
+        "ray==2.60.0",
+        "pyarrow==26.0.1",
+        "onnxruntime==1.32.0",
+        "numpy==2.4.6",
+        "tokenizers==0.22.2",
+        "usearch==2.26.6",
+    ),
 )
 # Actors, and the CPUs of each; none is a process without Ray.
 CONTESTANTS = {

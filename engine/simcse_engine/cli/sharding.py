@@ -47,7 +47,9 @@ def add_shard_options(parser: Parser) -> None:
         "--resume", action="store_true", help="go on with what an interrupted run has begun there, by the same options"
     )
     group.add_argument(
-        "--ray", action="store_true", help="encode on Ray: the cluster of RAY_ADDRESS or of this machine, or a new one"
+        "--ray",
+        action="store_true",
+        help="encode on Ray, by paths that every machine has: on RAY_ADDRESS, this machine's cluster, or a new one",
     )
     group.add_argument("--num-actors", type=count, metavar="N", help="workers on Ray (default: as many as fit)")
     group.add_argument(
