@@ -41,7 +41,7 @@ class Runner:
 
 
 def submit(runner: Runner, *groups: list[str], truncate: str = "warn") -> Any:
-    return submit_windows(map(Distinct.of, groups), Tokenizer(), runner, truncate)  # type: ignore[arg-type]
+    return submit_windows(map(Distinct.of, groups), Tokenizer(), runner, truncate, "")  # type: ignore[arg-type]
 
 
 def test_windows_come_in_order_and_one_is_ahead() -> None:
