@@ -1,17 +1,18 @@
 """Forms of vectors: how many numbers each has, and of which type; sentence-transformers' truncate_dim and precision."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .artifact.manifest import Manifest
 from .errors import InputValueError
-from .files.vectors import VectorFacts
 from .inputs import checked_choice, checked_count
 from .wording import argument
+
+if TYPE_CHECKING:
+    from .files.vectors import VectorFacts
 
 DType = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
 
@@ -20,7 +21,6 @@ _NUMPY = {"binary": np.dtype(np.int8), "ubinary": np.dtype(np.uint8)}
 _BITS = tuple(_NUMPY)
 
 
-@dataclass(frozen=True, kw_only=True)
 class VectorForm:
     """What is made of each vector: it depends on the vector and the artifact alone, not on the vector's company.
 
@@ -35,11 +35,13 @@ class VectorForm:
         limit: r of int8; None for other types.
     """
 
-    dimensions: int
-    dtype: DType
-    normalized: bool
-    full: int
-    limit: float | None
+    # By hand, as a dataclass takes half a millisecond of every start.
+    def __init__(self, *, dimensions: int, dtype: DType, normalized: bool, full: int, limit: float | None) -> None:
+        self.dimensions = dimensions
+        self.dtype = dtype
+        self.normalized = normalized
+        self.full = full
+        self.limit = limit
 
     @classmethod
     def of(cls, manifest: Manifest, dimensions: int | None = None, dtype: DType = "float32") -> Self:
@@ -78,8 +80,10 @@ class VectorForm:
         """The type of the numbers, as they are stored."""
         return _NUMPY.get(self.dtype) or np.dtype(self.dtype)
 
-    def facts(self, identity: str, prompt: str) -> VectorFacts:
+    def facts(self, identity: str, prompt: str) -> "VectorFacts":
         """What a file says of such vectors of texts behind ``prompt``, of the artifact of this ``identity``."""
+        from .files.vectors import VectorFacts  # lazily: only who writes files needs what it imports
+
         return VectorFacts(
             columns=self.columns,
             numpy=self.numpy,

@@ -1,7 +1,6 @@
 """Prompts: what is put before texts, as sentence-transformers does it; an artifact has those of its checkpoint."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputTypeError, InputValueError
@@ -12,7 +11,6 @@ from .wording import argument
 QUERY, DOCUMENT = ("query",), ("document", "passage", "corpus")
 
 
-@dataclass(frozen=True)
 class Prompts:
     """The prompts of an artifact, by name.
 
@@ -21,8 +19,10 @@ class Prompts:
         default: the name of the one for texts of no stated kind; None for none.
     """
 
-    by_name: Mapping[str, str]
-    default: str | None = None
+    # By hand, as a dataclass takes half a millisecond of every start.
+    def __init__(self, by_name: Mapping[str, str], default: str | None = None) -> None:
+        self.by_name = by_name
+        self.default = default
 
     def choose(self, name: str | None, prompt: str | None, kind: Sequence[str] = ()) -> str:
         """The prompt to put before texts; "" for none.

@@ -10,6 +10,7 @@ import pytest
 
 import simcse_engine
 import simcse_export
+from support.child import run_script
 
 PACKAGES = [simcse_engine, simcse_export]
 
@@ -27,6 +28,11 @@ def test_all_is_complete(package: object) -> None:
 def test_version() -> None:
     assert simcse_engine.__version__ == version("simcse-engine")
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", simcse_engine.__version__)
+
+
+def test_a_start_imports_nothing_that_reads_or_writes_formats() -> None:
+    script = "import sys, simcse_engine; print([m for m in sys.modules if m.startswith('simcse_engine.files')])"
+    assert run_script(script) == "[]\n"
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)

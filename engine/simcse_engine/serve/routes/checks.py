@@ -1,7 +1,6 @@
 """What requests have in common: texts, and what they ask of vectors, checked before anything is encoded."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -65,5 +64,7 @@ def checked_form(
             f"dtype is {dtype}, whose range export measured of vectors as the graph gives them; leave out normalize",
             param="normalize",
         )
-    of_units = replace(form, normalized=True)
+    of_units = VectorForm(
+        dimensions=form.dimensions, dtype=form.dtype, normalized=True, full=form.full, limit=form.limit
+    )
     return lambda vectors: of_units.apply(unit(vectors))
