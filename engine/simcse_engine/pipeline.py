@@ -52,6 +52,8 @@ def submit_windows(
     Groups are checked texts, of which each is encoded once: all of a call, or a stream's windows one by one. The prompt
     is put before every text. Raises ClosedError in a child process that was forked meanwhile.
     """
+    # Counted once: it is the same for every text.
+    skipped = tokenizer.count_prompt(prompt) if prompt and not runner.includes_prompts else 0
     under_way: list[Window] = []
     start = cut = total = 0
     try:
@@ -74,7 +76,7 @@ def submit_windows(
                 cut += group.count(too_long)
                 total += group.count(texts)
                 with naming_limits:
-                    under_way.append(Window(group, len(texts), runner.submit(tokens.ids)))
+                    under_way.append(Window(group, len(texts), runner.submit(tokens.ids, skipped)))
                 # Only their vectors are needed from here on.
                 del tokens, texts
                 if len(under_way) > 1:

@@ -77,8 +77,10 @@ class Runner:
         self._sessions: dict[int, Session] = {}  # by their threads
         self._workers: ThreadPoolExecutor | None = None
 
-    def submit(self, ids: Sequence[list[int]]) -> "Pending":
+    def submit(self, ids: Sequence[list[int]], skipped: int = 0) -> "Pending":
         """Run sentences, given by their token ids: at once if they are few, else on the workers.
+
+        Pooling leaves out so many first tokens of each, see `Session.run`.
 
         A few of several lengths, in a graph that does not mix lengths, are several small runs: side by side, too.
         """
@@ -92,7 +94,7 @@ class Runner:
                 parts = []
                 # No comprehension: before Python 3.12 a cell of it would keep the session, see `_releasing_frames`.
                 for batch in batches:
-                    parts.append((batch, _done(session.run(*_end_to_end(ids, batch)))))
+                    parts.append((batch, _done(session.run(*_end_to_end(ids, batch), skipped))))
                 return Pending(parts)
         session = self.single()
         batches = make_batches(lengths, shared(limits, lengths, self._side_by_side), mixed=self._mixed)
@@ -103,7 +105,7 @@ class Runner:
             self._refuse_if_closed()
             if self._workers is None:
                 self._workers = ThreadPoolExecutor(self._side_by_side, thread_name_prefix="simcse-engine")
-            futures = [self._workers.submit(session.run, *arrays) for arrays in inputs]
+            futures = [self._workers.submit(session.run, *arrays, skipped) for arrays in inputs]
         return Pending(list(zip(batches, futures, strict=True)))
 
     def run(self, ids: Sequence[list[int]]) -> NDArray[np.float32]:
@@ -114,6 +116,11 @@ class Runner:
         for batch in batches:
             vectors[batch] = session.run(*_end_to_end(ids, batch))
         return vectors
+
+    @property
+    def includes_prompts(self) -> bool:
+        """Whether pooling takes a prompt's tokens along."""
+        return self._manifest.include_prompt
 
     @property
     def side_by_side(self) -> int:

@@ -79,6 +79,16 @@ class Tokenizer:
         """How many tokens a text has, special ones included; nothing is cut."""
         return len(self._encode(text).ids)
 
+    def count_prompt(self, prompt: str) -> int:
+        """How many first tokens of a text behind a prompt are the prompt's, as sentence-transformers counts them.
+
+        They are those of the prompt alone, without a special one at its end.
+        """
+        ids = self._encode(prompt).ids
+        added = self._tokenizer.get_added_tokens_decoder()
+        special = bool(ids) and ids[-1] in added and added[ids[-1]].special
+        return min(len(ids), self.max_tokens) - special
+
     def describe(self, text: str, *, special_tokens: bool) -> Iterator[Token]:
         """All tokens of a text, however long it is; other threads run meanwhile."""
         encoding = self._tokenizer.encode_batch([text], add_special_tokens=special_tokens)[0]

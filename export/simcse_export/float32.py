@@ -4,7 +4,7 @@ It is what most exports publish. Every other precision and target begins with it
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
@@ -72,6 +73,7 @@ def write_graph(model: Model, weights: Weights, dialect: Dialect, folder: Path) 
         weights,
         dialect,
         pooler=model.pooler,
+        include_prompt=model.include_prompt,
         tail=model.tail,
         truncate_dim=model.truncate_dim,
         normalize=model.normalize,
@@ -89,6 +91,7 @@ def _write_through_optimum(model: Model, folder: Path) -> tuple[Weights, dict[st
         encoder,
         pooler=model.pooler,
         head=model.head,
+        include_prompt=model.include_prompt,
         tail=model.tail,
         truncate_dim=model.truncate_dim,
         normalize=model.normalize,
@@ -105,10 +108,9 @@ def _write_through_optimum(model: Model, folder: Path) -> tuple[Weights, dict[st
     return weights, {key: value for key, value in sorted(model.checkpoint.config.items()) if key not in _INCIDENTAL}
 
 
-def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
-    """Run the reference model on the check texts, and write both texts and vectors; `recording_ranges`' ranges."""
-    texts = check_texts(model.reference.count_tokens, model.max_tokens)
-    encode = partial(
+def _encode(model: Model) -> Callable[..., NDArray[np.float32]]:
+    """What gives a text's vector in the reference model."""
+    return partial(
         model.reference.encode,
         pooler=model.pooler,
         head=model.head,
@@ -117,6 +119,12 @@ def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
         truncate_dim=model.truncate_dim,
         normalize=model.normalize,
     )
+
+
+def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
+    """Run the reference model on the check texts, and write both texts and vectors; `recording_ranges`' ranges."""
+    texts = check_texts(model.reference.count_tokens, model.max_tokens)
+    encode = _encode(model)
     with recording_ranges(model.reference.model) as ranges:
         vectors = np.stack([encode(text) for text in texts])
     norms = np.linalg.norm(vectors, axis=1)
@@ -155,9 +163,12 @@ def verify_float32(
         versions={name: version(name) for name in stated},
         prompts=model.checkpoint.prompts,
         default_prompt_name=model.checkpoint.default_prompt_name,
+        include_prompt=model.include_prompt,
     )
     manifest.write(folder)
     with both_ways(lambda: Encoder(folder)) as encoders:
+        if not model.include_prompt:
+            _verify_behind_prompt(model, encoders, folder)
         agreement = parity.worst([parity.verify(encoder, folder) for encoder in encoders])
         vectors = encoders[0].encode(list(sentences), truncate="silent")
         manifest = replace(
@@ -165,3 +176,14 @@ def verify_float32(
         )
     manifest.write(folder)
     return manifest
+
+
+def _verify_behind_prompt(model: Model, encoders: Sequence[Encoder], folder: Path) -> None:
+    """Compare vectors of texts behind a prompt, whose tokens pooling leaves out, with the reference model's."""
+    prompt = next((prompt for prompt in model.checkpoint.prompts.values() if prompt), "Represent the sentence: ")
+    skipped = model.reference.count_prompt(prompt, model.max_tokens)
+    texts = parity.load_check(folder)[0]
+    encode = _encode(model)
+    reference = np.stack([encode(prompt + text, skipped=skipped) for text in texts])
+    for encoder in encoders:
+        parity.compare(encoder.encode(texts, prompt=prompt, truncate="silent"), reference).require("fp32")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from simcse_engine.artifact.kinds import TARGETS
 from simcse_engine.errors import UnsupportedModelError
-from simcse_engine.wording import Wording
+from simcse_engine.wording import Wording, argument
 
 from .checkpoint.architecture import Weights
 from .checkpoint.model import Model
@@ -14,7 +14,7 @@ from .graph.dialects.bf16 import CpuBf16
 from .graph.dialects.cuda import POOLERS as CUDA_POOLERS
 from .graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from .graph.dialects.dialect import Dialect
-from .graph.dialects.int8 import CpuInt8
+from .graph.dialects.int8 import CpuInt8, PlainCpuInt8
 from .graph.dialects.padded import PaddedBf16, PaddedFp32, PaddedInt8
 from .graph.dialects.tensorrt import TensorRt, TensorRtInt8
 from .graph.pooling import FIRST_TOKEN
@@ -39,7 +39,14 @@ class Spelling:
 
 
 def check_target(model: Model, options: ExportOptions) -> None:
-    """Refuse a pooler that the options' target cannot have."""
+    """Refuse a pooler that the options' target or layout cannot have."""
+    if not model.include_prompt and (options.target != "cpu" or options.layout is not None):
+        raise UnsupportedModelError(
+            "pooling leaves a prompt's tokens out (include_prompt is false), which only graphs for CPUs in their own "
+            "layout do; export this model with ",
+            argument("target", "cpu"),
+            *([] if options.layout is None else [" and without ", Wording("layout", "--layout")]),
+        )
     if options.target == "cuda" and model.pooler not in CUDA_POOLERS:
         others = [name for name, target in TARGETS.items() if name != "cuda"]
         raise UnsupportedModelError(
@@ -64,14 +71,15 @@ def spell(
     wide = wide_layers(ranges) if precision != "fp32" else frozenset()
 
     def integers(**scheme: bool) -> Mapping[str, QuantizedLinear]:
-        first_only = model.pooler in FIRST_TOKEN
+        first_only = model.pooler in FIRST_TOKEN and model.include_prompt
         return quantize(model.architecture, weights, calibration(), first_only=first_only, **scheme)
 
     if options.layout == "padded":
         padded = {"fp32": PaddedFp32, "bf16": PaddedBf16}.get(precision)
         return Spelling(dialect=padded() if padded else PaddedInt8(integers()), weights=weights)
     if options.target == "cpu":
-        dialect = CpuBf16() if precision == "bf16" else CpuInt8(integers())
+        int8 = CpuInt8 if model.include_prompt else PlainCpuInt8
+        dialect = CpuBf16() if precision == "bf16" else int8(integers())
         return Spelling(dialect=dialect, weights=weights)
     if options.target == "cuda":
         weights = folded(model.architecture, weights)

@@ -516,7 +516,7 @@ def run_on(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many sentences each submission to the runner has."""
     sizes: list[int] = []
     submit = encoder._runner.submit
-    monkeypatch.setattr(encoder._runner, "submit", lambda ids: sizes.append(len(ids)) or submit(ids))
+    monkeypatch.setattr(encoder._runner, "submit", lambda ids, *rest: sizes.append(len(ids)) or submit(ids, *rest))
     return sizes
 
 

@@ -35,7 +35,7 @@ class Runner:
         self.limits = Limits(window_texts=2)
         self.submitted: list[Pending] = []
 
-    def submit(self, ids: list[list[int]]) -> Pending:
+    def submit(self, ids: list[list[int]], skipped: int) -> Pending:  # noqa: ARG002
         self.submitted.append(Pending(ids))
         return self.submitted[-1]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..artifact.manifest import GRAPH
 from ..errors import IntegrityError
-from .feeds import FEEDS
+from .feeds import FEEDS, SKIPPED
 from .graph import check_interface, open_graph, settings
 from .kernels import VARIABLE, KernelLibrary, load_library
 from .library import CPU, first_line
@@ -26,10 +26,12 @@ class CpuSession(Session):
         threads: int = 1,
         layout: str = "ragged",
         padding_id: int | None = None,
+        include_prompt: bool = True,
         variant: str | None = None,
         folding: bool = False,
     ) -> None:
-        """Open the graph of the artifact in ``artifact``; ``layout`` and ``padding_id`` are its manifest's.
+        """Open the graph of the artifact in ``artifact``; ``layout``, ``padding_id`` and ``include_prompt`` are
+        its manifest's.
 
         ``variant`` of our kernels runs it. They bring threads of their own, one team for all sessions of the process.
         Without one, ``folding`` is as in `settings`.
@@ -51,7 +53,8 @@ class CpuSession(Session):
             if variant is None:
                 raise
             raise IntegrityError(f"{error}; {VARIABLE}=none opens it without our kernels") from error
-        check_interface(self._session, self._graph, layout)
+        check_interface(self._session, self._graph, layout, include_prompt=include_prompt)
+        self._include_prompt = include_prompt
         self._feed = FEEDS[layout]
         self._padding_id = padding_id
 
@@ -63,12 +66,15 @@ class CpuSession(Session):
         other._threads = threads
         return other
 
-    def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64], skipped: int = 0) -> NDArray[np.float32]:
         """See `Session`."""
         if self._kernels is not None:
             self._kernels.share_among(self._threads)
+        feed = self._feed(input_ids, lengths, self._padding_id)
+        if not self._include_prompt:
+            feed[SKIPPED] = np.array([skipped])
         try:
-            vectors: NDArray[np.float32] = self._session.run(None, self._feed(input_ids, lengths, self._padding_id))[0]
+            vectors: NDArray[np.float32] = self._session.run(None, feed)[0]
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise IntegrityError(
                 f"{self._graph}: onnxruntime cannot run it on {len(lengths)} sentences of up to {lengths.max()} "

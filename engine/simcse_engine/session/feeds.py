@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# The input that graphs without ``include_prompt`` have besides: int64 [1], how many first tokens pooling leaves out.
+SKIPPED = "skipped"
+
 Ints = NDArray[np.int64]
 Feed = Callable[[Ints, Ints, int | None], dict[str, NDArray[Any]]]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import IntegrityError, ProviderError
 from ..machine.limits import check_threads
-from .feeds import FEEDS
+from .feeds import FEEDS, SKIPPED
 from .library import CPU, INSTALL, first_line, import_runtime, preload_libraries, probe_provider
 from .maker import make_session
 
@@ -86,10 +86,12 @@ def open_graph(
     return session
 
 
-def check_interface(session: "onnxruntime.InferenceSession", graph: Path, layout: str) -> None:
+def check_interface(
+    session: "onnxruntime.InferenceSession", graph: Path, layout: str, *, include_prompt: bool = True
+) -> None:
     """Raise IntegrityError unless a graph takes what is fed in its manifest's layout, and gives vectors."""
     taken = {each.name for each in session.get_inputs()}
-    fed = FEEDS[layout](np.array([0]), np.array([1]), None).keys()
+    fed = FEEDS[layout](np.array([0]), np.array([1]), None).keys() | (set() if include_prompt else {SKIPPED})
     if taken != fed:
         raise IntegrityError(
             f"{graph}: takes {', '.join(sorted(taken)) or 'nothing'}, and layout {layout!r} of the manifest feeds "

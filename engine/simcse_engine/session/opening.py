@@ -18,6 +18,7 @@ def open_session(
             threads=threads,
             layout=manifest.layout,
             padding_id=manifest.padding_id,
+            include_prompt=manifest.include_prompt,
             variant=kernels.variant,
             # The runtime's operators compute in float32.
             folding=manifest.precision == "bf16",

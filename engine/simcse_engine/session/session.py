@@ -28,12 +28,14 @@ class Session(ProcessBound, ABC):
         return None
 
     @abstractmethod
-    def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64], skipped: int = 0) -> NDArray[np.float32]:
         """Run the graph on sentences laid end to end.
 
         Args:
             input_ids: [tokens], the token ids of all sentences, one after the other, special tokens included.
             lengths: [sentences], the tokens of each sentence, at least 1; they add up to ``tokens``.
+            skipped: how many first tokens of each sentence, a prompt's, pooling leaves out; only graphs of artifacts
+                without ``include_prompt`` heed it.
 
         Returns:
             float32 [sentences, dimension].

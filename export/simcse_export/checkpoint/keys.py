@@ -116,7 +116,7 @@ TRANSFORMER: Mapping[str, Rule] = {
 
 POOLING: Mapping[str, Rule] = {
     "embedding_dimension": HARMLESS,
-    "include_prompt": HARMLESS,  # there is no prompt
+    "include_prompt": HONOURED,
     "pooling_mode": HONOURED,
     "pooling_mode_cls_token": HONOURED,
     "pooling_mode_lasttoken": HONOURED,

@@ -30,6 +30,7 @@ class Model:
         weights: all its tensors, by canonical name.
         head: `HEAD`, for pooler "cls"; None for the others.
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
+        include_prompt: whether pooling takes a prompt's tokens along.
         tail: what makes other vectors of the pooled ones, in its order.
         length: the longest text.
         truncate_dim: how many floats of each vector are kept, fewer than the model has; None for all.
@@ -42,6 +43,7 @@ class Model:
     weights: Weights
     head: Head | None
     pooler: str
+    include_prompt: bool
     tail: tuple[Part, ...]
     length: Length
     truncate_dim: int | None
@@ -113,6 +115,7 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
         weights=weights,
         head=(weights[HEAD[0]], weights[HEAD[1]]) if pooler == "cls" else None,
         pooler=pooler,
+        include_prompt=files.stated is None or files.stated.include_prompt,
         tail=tail,
         length=choose_length(files, options.max_tokens, reference),
         truncate_dim=truncate_dim,

@@ -81,11 +81,13 @@ class Reference:
         max_tokens: int,
         truncate_dim: int | None,
         normalize: bool,
+        skipped: int = 0,
     ) -> NDArray[np.float32]:
         """One text's vector, float32 [dimension], as SimCSE's ``evaluation.py`` or sentence-transformers computes it.
 
         It runs alone, so that no padding is involved, and is cut at ``max_tokens``. Pooler "cls" needs its ``head``.
         The ``tail`` makes others of the pooled vector; of the last one, ``truncate_dim`` floats are kept.
+        Pooling leaves out ``skipped`` first tokens.
         """
         batch = self.tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")
         # A tokenizer may give what its model does not take, as token types of a DistilBERT.
@@ -97,7 +99,10 @@ class Reference:
                 folder = self._checkpoint.folder
                 raise CheckpointError(f"{folder}: transformers cannot run it ({first_line(error)})") from error
             states = output.hidden_states
-            first, last = output.last_hidden_state[:, 0], output.last_hidden_state
+            # What pooling leaves out: a prompt's tokens.
+            states = [each[:, skipped:] for each in states]
+            last = output.last_hidden_state[:, skipped:]
+            first = last[:, 0]
             if pooler == "cls":
                 weight, bias = (torch.from_numpy(part) for part in head or ())
                 vector = torch.tanh(torch.nn.functional.linear(first, weight, bias))
@@ -114,7 +119,7 @@ class Reference:
             elif pooler == "mean_sqrt_len":
                 vector = last.sum(1) / last.shape[1] ** 0.5
             elif pooler == "weightedmean":
-                weights = torch.arange(1, last.shape[1] + 1)[:, None]
+                weights = torch.arange(skipped + 1, skipped + last.shape[1] + 1)[:, None]
                 vector = (last * weights).sum(1) / weights.sum()
             else:
                 vector = last[:, -1]
@@ -125,6 +130,11 @@ class Reference:
                 vector = torch.nn.functional.normalize(vector, dim=1)
         result: NDArray[np.float32] = vector[0].numpy()
         return result
+
+    def count_prompt(self, prompt: str, max_tokens: int) -> int:
+        """The first tokens of a text behind a prompt that pooling leaves out, as sentence-transformers counts them."""
+        ids = self.tokenizer(prompt, truncation=True, max_length=max_tokens)["input_ids"]
+        return len(ids) - (ids[-1] in self.tokenizer.all_special_ids)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, special ones included, without a limit."""

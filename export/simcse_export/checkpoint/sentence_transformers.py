@@ -43,6 +43,7 @@ class SentenceTransformer:
     Attributes:
         transformer: the folder of config, weights and tokenizer.
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
+        include_prompt: whether pooling takes a prompt's tokens along.
         tail: what makes other vectors of the pooled ones.
         length: the longest text; None where tokenizer and config decide.
         lowercase: whether texts are lowercased before the tokenizer sees them.
@@ -54,6 +55,7 @@ class SentenceTransformer:
 
     transformer: Path
     pooler: str
+    include_prompt: bool
     tail: tuple[Part, ...]
     length: Length | None
     lowercase: bool
@@ -73,11 +75,12 @@ def open_sentence_transformer(root: Path) -> SentenceTransformer | None:
     config_path, config = _config(root, warnings)
     prompts = _prompts(config_path, config)
     settings_path, settings = _settings(root / transformer, warnings)
-    pooler = _pooler(root / pooling / "config.json", warnings)
+    pooler, include_prompt = _pooler(root / pooling / "config.json", warnings)
     tail = read_last([(kind, root / folder) for kind, folder in last], warnings)
     return SentenceTransformer(
         transformer=root / transformer,
         pooler=pooler,
+        include_prompt=include_prompt,
         tail=tail,
         length=_length(settings_path, settings),
         lowercase=bool(settings.get("do_lower_case")),
@@ -176,7 +179,8 @@ def _length(path: Path, settings: Mapping[str, Any]) -> Length | None:
     return None
 
 
-def _pooler(path: Path, warnings: list[str]) -> str:
+def _pooler(path: Path, warnings: list[str]) -> tuple[str, bool]:
+    """The pooler, and whether it takes a prompt's tokens along."""
     config = read_json(path)
     warnings += check_keys(path, config, POOLING)
     if "pooling_mode" in config:
@@ -190,4 +194,4 @@ def _pooler(path: Path, warnings: list[str]) -> str:
         raise UnsupportedModelError(
             f"{path}: pools by {' + '.join(modes)}; vectors of several modes, joined, cannot be exported"
         )
-    return _POOLERS[modes[0]]
+    return _POOLERS[modes[0]], bool(config.get("include_prompt", True))

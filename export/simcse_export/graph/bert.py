@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import onnx
+from onnx import helper
+
+from simcse_engine.session.feeds import SKIPPED
 
 from ..checkpoint.architecture import ACTIVATIONS, RELATIVE_BIAS, TOKEN_TYPES, Architecture, Weights
 from ..checkpoint.attention_bias import by_distance
@@ -16,7 +19,7 @@ from .dialects.dialect import Dialect, Heads, Linear, Norm
 from .functions import Function
 from .layouts.layout import Layout, View
 from .nodes import INT64, Graph, output
-from .pooling import AVERAGED, FIRST_TOKEN, finished
+from .pooling import AVERAGED, FIRST_TOKEN, finished, first_floats
 
 
 def author(
@@ -25,6 +28,7 @@ def author(
     dialect: Dialect,
     *,
     pooler: str,
+    include_prompt: bool = True,
     tail: Sequence[Part] = (),
     truncate_dim: int | None = None,
     normalize: bool,
@@ -32,13 +36,15 @@ def author(
     """Write the graph, from the inputs of the dialect's layout to ``sentence_embedding`` [sentences, dimension].
 
     ``weights`` are named as in `Architecture.shapes`, with `TOKEN_TYPES` where the model has token types. The dimension
-    is ``truncate_dim``, or for None that of the tail's last part, without one the hidden size.
+    is ``truncate_dim``, or for None that of the tail's last part, without one the hidden size. Without
+    ``include_prompt``, a further input says how many first tokens pooling leaves out.
     """
-    return _Author(architecture, weights, dialect).write(pooler, tail, truncate_dim, normalize)
+    return _Author(architecture, weights, dialect, include_prompt).write(pooler, tail, truncate_dim, normalize)
 
 
 class _Author:
-    def __init__(self, architecture: Architecture, weights: Weights, dialect: Dialect) -> None:
+    def __init__(self, architecture: Architecture, weights: Weights, dialect: Dialect, include_prompt: bool) -> None:
+        self.skipped = "" if include_prompt else SKIPPED
         self.architecture = architecture
         self.weights = weights
         self.dialect = dialect
@@ -50,7 +56,7 @@ class _Author:
 
     def write(self, pooler: str, tail: Sequence[Part], truncate_dim: int | None, normalize: bool) -> onnx.ModelProto:
         numbers = self.architecture
-        first_only = pooler in FIRST_TOKEN
+        first_only = pooler in FIRST_TOKEN and not self.skipped
         padding_id = -1 if numbers.skipped_id is None else numbers.skipped_id
         epsilon = numbers.epsilon
         states = [self.part("embeddings", "embeddings", self.embeddings, epsilon=epsilon, padding_id=padding_id)]
@@ -62,11 +68,16 @@ class _Author:
             states.append(self.part(kind, name, write, states[-1], **attributes))
         # Our kernels cut and scale what they have pooled; what a tail makes of it is for the runtime.
         cut, to_unit = (None, False) if tail else (truncate_dim, normalize)
+        pooled = [states[i] for i in AVERAGED.get(pooler, (-1,))]
+        if self.skipped:
+            # Rows of our kernels are wider than the model.
+            pooled = [first_floats(self.graph, each, numbers.hidden) for each in pooled]
         vectors = self.part(
-            "pooling",
+            # There is no operator of ours for it.
+            "pooling of some tokens" if self.skipped else "pooling",
             "pooler",
             partial(self.pooled, pooler=pooler, truncate_dim=cut, normalize=to_unit),
-            *(states[i] for i in AVERAGED.get(pooler, (-1,))),
+            *pooled,
             pooler="first" if first_only else "mean" if pooler in AVERAGED else pooler,
             dimension=cut or numbers.hidden,
             normalize=int(to_unit),
@@ -75,7 +86,8 @@ class _Author:
             vectors = finished(self.graph, vectors, tail, truncate_dim, normalize=normalize)
         self.graph.rename(vectors, "sentence_embedding")
         dimension = truncate_dim or (tail[-1].dimension if tail else numbers.hidden)
-        return self.graph.model(self.layout.inputs(), output(dimension))
+        further = [helper.make_tensor_value_info(SKIPPED, INT64, [1])] if self.skipped else []
+        return self.graph.model([*self.layout.inputs(), *further], output(dimension))
 
     def part(self, kind: str, place: str, write: Callable[..., str], *states: str, **attributes: float | str) -> str:
         """A part of the model: an operator of ours where the dialect has one for it, else what ``write`` spells out.
@@ -146,8 +158,11 @@ class _Author:
         """From a layer's states, or two layers' to average over, to the sentences' vectors."""
         graph = layout.graph
         if pooler not in FIRST_TOKEN:
-            vectors = self.dialect.joined(layout, states, pooler, self.architecture.hidden)
-        elif pooler == "cls":
+            vectors = self.dialect.joined(layout, states, pooler, self.architecture.hidden, self.skipped)
+            return finished(graph, vectors, (), truncate_dim, normalize=normalize)
+        if self.skipped:
+            states = (layout.tokens_at(*states, self.skipped),)
+        if pooler == "cls":
             head = self.weights_of("pooler.dense")
             vectors = self.dialect.vectors(graph, self.dialect.activated(graph, *states, head, "tanh"))
         else:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import compose
+from onnx import compose, helper
 from packaging.requirements import Requirement
 from transformers import PreTrainedModel
 
 from simcse_engine.errors import RuntimeMissingError, UnsupportedModelError
+from simcse_engine.session.feeds import SKIPPED
 
 from ..checkpoint.quiet import quiet
 from ..checkpoint.reference import Head
@@ -34,6 +35,7 @@ def author_through_optimum(
     *,
     pooler: str,
     head: Head | None,
+    include_prompt: bool = True,
     tail: Sequence[Part] = (),
     truncate_dim: int | None = None,
     normalize: bool,
@@ -69,20 +71,22 @@ def author_through_optimum(
     def states(name: str) -> str:
         return layout.on_grid(lambda view: view.flat(f"{_PREFIX}{name}", hidden))
 
+    skipped = "" if include_prompt else SKIPPED
+    further = [helper.make_tensor_value_info(SKIPPED, INT64, [1])] if skipped else []
     with graph.scope("pooler"):
         last = states("last_hidden_state")
         if pooler in FIRST_TOKEN:
-            vectors = layout.first_tokens(last)
+            vectors = layout.tokens_at(last, skipped) if skipped else layout.first_tokens(last)
             if head is not None:
                 weights = graph.weight("pooler.weight", head[0].T), graph.weight("pooler.bias", head[1])
                 vectors = graph.op("Tanh", graph.op("Gemm", vectors, *weights))
         else:
             # The last one has a name of its own.
             others = [states(f"hidden_states.{i % (count + 1)}") for i in averaged[:-1]]
-            vectors = joined(layout, mean_of(graph, [*others, last]), pooler, hidden)
+            vectors = joined(layout, mean_of(graph, [*others, last]), pooler, hidden, skipped)
     vectors = finished(graph, vectors, tail, truncate_dim, normalize=normalize)
     graph.rename(vectors, "sentence_embedding")
-    return graph.model(layout.inputs(), output(truncate_dim or (tail[-1].dimension if tail else hidden)))
+    return graph.model([*layout.inputs(), *further], output(truncate_dim or (tail[-1].dimension if tail else hidden)))
 
 
 def _mask(view: View) -> str:

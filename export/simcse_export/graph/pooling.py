@@ -20,46 +20,68 @@ FIRST_TOKEN = ("cls", "cls_before_pooler")
 AVERAGED = {"avg": (-1,), "avg_top2": (-2, -1), "avg_first_last": (1, -1)}
 
 
-def joined(layout: Layout, x: str, pooler: str, hidden: int) -> str:
-    """What a pooler of all tokens makes of float32 ``x`` [tokens, hidden]: [sentences, hidden]."""
+def joined(layout: Layout, x: str, pooler: str, hidden: int, skipped: str = "") -> str:
+    """What a pooler of all tokens makes of float32 ``x`` [tokens, hidden]: [sentences, hidden].
+
+    ``skipped``, int64 [1] unless it is "", is how many first tokens of each sentence are left out.
+    """
+    graph = layout.graph
     if pooler == "lasttoken":
         return layout.last_tokens(x)
     if pooler == "max":
-        return _largest(layout, x, hidden)
-    graph, count = layout.graph, layout.lengths()
-    total = layout.on_grid(lambda view: _total(view, x, hidden, by_place=pooler == "weightedmean"))
-    if pooler == "mean_sqrt_len":
-        count = graph.op("Sqrt", count)
-    elif pooler == "weightedmean":
-        one, half = (graph.weight(name, np.array(n, np.float32)) for name, n in (("one", 1), ("one half", 0.5)))
-        count = graph.op("Mul", graph.op("Mul", count, graph.op("Add", count, one)), half)
-    return graph.op("Div", total, count)
+        return layout.on_grid(lambda view: _largest(view, x, hidden, skipped))
+    by_place = pooler == "weightedmean"
+    total = layout.on_grid(lambda view: _total(view, x, hidden, skipped, by_place=by_place))
+    count = _sum_of_weights(graph, layout.lengths(), by_place=by_place)
+    if skipped:
+        left_out = _sum_of_weights(graph, graph.op("Cast", skipped, to=FLOAT), by_place=by_place)
+        # As the library has it where nothing is left.
+        least = graph.weight("least count", np.array(1e-9, np.float32))
+        count = graph.op("Max", graph.op("Sub", count, left_out), least)
+    return graph.op("Div", total, graph.op("Sqrt", count) if pooler == "mean_sqrt_len" else count)
 
 
-def _total(view: View, x: str, hidden: int, *, by_place: bool) -> str:
+def _sum_of_weights(graph: Graph, count: str, *, by_place: bool) -> str:
+    """That of so many tokens: their number, or with ``by_place`` the sum of 1, 2, 3 …"""
+    if not by_place:
+        return count
+    one, half = (graph.weight(name, np.array(n, np.float32)) for name, n in (("one", 1), ("one half", 0.5)))
+    return graph.op("Mul", graph.op("Mul", count, graph.op("Add", count, one)), half)
+
+
+def _total(view: View, x: str, hidden: int, skipped: str, *, by_place: bool) -> str:
     """The sum of each sentence's rows; with ``by_place``, each times its place, counted from 1."""
     graph = view.graph
     grid = view.grid(x, hidden)
-    weights = view.places(grid) if by_place else ""
-    if view.mask:
-        mask = graph.op("Cast", view.mask, to=FLOAT)
-        weights = graph.op("Mul", weights, mask) if weights else mask
+    weights = _kept(view, grid, skipped)
+    if by_place:
+        places = view.places(grid)
+        weights = graph.op("Mul", places, weights) if weights else places
     if weights:
         grid = graph.op("Mul", grid, graph.op("Unsqueeze", weights, graph.ints(-1)))
     return graph.op("ReduceSum", grid, graph.ints(view.axis), keepdims=0)
 
 
-def _largest(layout: Layout, x: str, hidden: int) -> str:
-    def write(view: View) -> str:
-        graph = view.graph
-        grid = view.grid(x, hidden)
-        if view.mask:
-            mask = graph.op("Unsqueeze", graph.op("Cast", view.mask, to=BOOL), graph.ints(-1))
-            least = graph.weight("least float", np.array(np.finfo(np.float32).min, np.float32))
-            grid = graph.op("Where", mask, grid, least)
-        return graph.largest(grid, view.axis)
+def _largest(view: View, x: str, hidden: int, skipped: str) -> str:
+    graph = view.graph
+    grid = view.grid(x, hidden)
+    kept = _kept(view, grid, skipped)
+    if kept:
+        mask = graph.op("Unsqueeze", graph.op("Cast", kept, to=BOOL), graph.ints(-1))
+        least = graph.weight("least float", np.array(np.finfo(np.float32).min, np.float32))
+        grid = graph.op("Where", mask, grid, least)
+    return graph.largest(grid, view.axis)
 
-    return layout.on_grid(write)
+
+def _kept(view: View, grid: str, skipped: str) -> str:
+    """float32, of rank 2: 1 for each token that counts, 0 for padding and skipped ones; "" where all count."""
+    graph = view.graph
+    mask = graph.op("Cast", view.mask, to=FLOAT) if view.mask else ""
+    if not skipped:
+        return mask
+    later = graph.op("Greater", view.places(grid), graph.op("Cast", skipped, to=FLOAT))
+    later = graph.op("Cast", later, to=FLOAT)
+    return graph.op("Mul", mask, later) if mask else later
 
 
 def mean_of(graph: Graph, states: Sequence[str]) -> str:

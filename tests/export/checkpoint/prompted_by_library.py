@@ -27,9 +27,9 @@ PROMPTS = {
 DEFAULTS = {"plain": "passage", "documents": None, "none": "query"}
 
 
-def save(name: str, base: Path, mode: str) -> dict[str, object]:
+def save(name: str, base: Path, mode: str, *, include_prompt: bool = True) -> dict[str, object]:
     kind = name.split()[-1]
-    modules = [Transformer(str(base), max_seq_length=24), Pooling(32, mode), Normalize()]
+    modules = [Transformer(str(base), max_seq_length=24), Pooling(32, mode, include_prompt=include_prompt), Normalize()]
     model = SentenceTransformer(
         modules=modules, device="cpu", prompts=PROMPTS[kind], default_prompt_name=DEFAULTS[kind]
     )
@@ -53,6 +53,10 @@ print(
             f"{family} {kind}": save(f"{family} {kind}", base, mode)
             for family, base, mode in (("bert", BERT, "mean"), ("roberta", ROBERTA, "cls"))
             for kind in PROMPTS
+        }
+        | {
+            f"bert {mode} left out plain": save(f"bert {mode} left out plain", BERT, mode, include_prompt=False)
+            for mode in Pooling.POOLING_MODES
         }
     )
 )

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder
-from simcse_export import export
-from support.checkpoints import make_checkpoint
+from simcse_engine.errors import UnsupportedModelError
+from simcse_engine.measure.ways import both_ways
+from simcse_export import ExportOptions, export
+from support.checkpoints import make_checkpoint, make_sentence_transformers, write_json
 from support.child import run_script
 from support.environments import overlay
 
@@ -57,12 +59,22 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Saved(folders, vectors, facts)
 
 
-@pytest.mark.parametrize("kind", ["plain", "documents", "none"])
-@pytest.mark.parametrize("family", ["bert", "roberta"])
-def test_the_vectors_are_the_librarys(saved: Saved, family: str, kind: str, tmp_path: Path) -> None:
-    name = f"{family} {kind}"
+# Pooling leaves the prompt's tokens out.
+LEFT_OUT = [
+    f"bert {mode} left out plain"
+    for mode in ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*(f"{family} {kind}" for family in ("bert", "roberta") for kind in ("plain", "documents", "none")), *LEFT_OUT],
+)
+def test_the_vectors_are_the_librarys(saved: Saved, name: str, tmp_path: Path) -> None:
+    kind = name.split()[-1]
     manifest = export(saved.folders / name, tmp_path / "artifact")
     assert {"prompts": manifest.prompts, "default_prompt_name": manifest.default_prompt_name} == saved.facts[name]
+    assert manifest.include_prompt == (name not in LEFT_OUT)
     assert manifest.format == (3 if kind == "none" else 4)
     with np.load(saved.vectors / f"{name}.npz") as vectors, Encoder(tmp_path / "artifact") as encoder:
         assert {"encode", "encode_query", "named query", "named document", "a prompt"} <= {*vectors}
@@ -72,3 +84,37 @@ def test_the_vectors_are_the_librarys(saved: Saved, family: str, kind: str, tmp_
             np.testing.assert_allclose(made, expected, atol=2e-6, err_msg=way)
         if kind != "none":
             assert np.abs(vectors["encode_query"] - vectors["encode_document"]).max() > 0.01
+
+
+@pytest.mark.parametrize("pooler", ["cls_before_pooler", "weightedmean"])
+def test_every_precision_leaves_a_prompt_out(tmp_path: Path, pooler: str) -> None:
+    folder = make_sentence_transformers(tmp_path / "folder", num_hidden_layers=1)
+    write_json(folder / "1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False})
+    export(folder, tmp_path / "exact", ExportOptions(pooler=pooler))
+    with Encoder(tmp_path / "exact") as exact:
+        expected = exact.encode(TEXTS, prompt="a cat: ", truncate="silent")
+        assert np.abs(expected - exact.encode(TEXTS, truncate="silent")).max() > 0.01
+    for precision in ("bf16", "int8"):
+        export(folder, tmp_path / precision, ExportOptions(pooler=pooler, precision=precision))
+        with both_ways(lambda precision=precision: Encoder(tmp_path / precision)) as encoders:
+            for encoder in encoders:
+                cosines = (encoder.encode(TEXTS, prompt="a cat: ", truncate="silent") * expected).sum(1)
+                assert cosines.min() > 0.99
+
+
+@pytest.mark.parametrize(
+    "options", [{"target": "cuda"}, {"target": "tensorrt"}, {"layout": "padded"}], ids=lambda each: next(iter(each))
+)
+def test_no_other_graph_leaves_a_prompt_out(tmp_path: Path, options: dict[str, Any]) -> None:
+    folder = make_sentence_transformers(tmp_path / "folder", num_hidden_layers=1)
+    write_json(folder / "1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False})
+    with pytest.raises(UnsupportedModelError, match=r"include_prompt is false.*target='cpu'"):
+        export(folder, tmp_path / "artifact", ExportOptions(**options))
+
+
+def test_through_optimum_a_prompt_is_left_out(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path / "folder", num_hidden_layers=1, model_type="electra")
+    write_json(folder / "1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False})
+    # It compares texts behind a prompt, too.
+    manifest = export(folder, tmp_path / "artifact")
+    assert (manifest.architecture["graph"], manifest.include_prompt) == ("optimum", False)

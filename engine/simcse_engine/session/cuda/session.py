@@ -80,8 +80,8 @@ class CudaSession(Session):
             self._slots.put(RunSlot(session, runtime))
         self._cuda_graphs = CudaGraphs(session, runtime)
 
-    def run(self, input_ids: Ints, lengths: Ints) -> NDArray[np.float32]:
-        """See `Session`."""
+    def run(self, input_ids: Ints, lengths: Ints, skipped: int = 0) -> NDArray[np.float32]:  # noqa: ARG002
+        """See `Session`; no graph for a GPU leaves tokens out."""
         size = bucket(len(lengths), int(lengths.max()), len(input_ids))
         feed = packed(input_ids, lengths, self._padding_id, size)
         if size is not None and self._cuda_graphs.has_room_for(size):

@@ -46,7 +46,12 @@ class TensorRtSession(Session):
         self._max_batch = plan.profile["max"][0]
         self._padding_id = manifest.padding_id
 
-    def run(self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    def run(
+        self,
+        input_ids: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        skipped: int = 0,  # noqa: ARG002 - no graph for a GPU leaves tokens out
+    ) -> NDArray[np.float32]:
         """See `Session`; more sentences than the plan takes at once run one part after another."""
         parts = [
             self._session.run(None, grid(ids, counts, self._padding_id))[0]

@@ -68,11 +68,11 @@ class Cuda(Gpu):
             self._singles.add(y)
         return self.cast(graph, y)
 
-    def joined(self, layout: Layout, states: Sequence[str], pooler: str, hidden: int) -> str:
+    def joined(self, layout: Layout, states: Sequence[str], pooler: str, hidden: int, skipped: str = "") -> str:
         """See `Dialect`: attention whose queries are zero weighs all tokens of a sentence alike."""
         graph = layout.graph
-        if pooler not in POOLERS:
-            raise ValueError(f"pooler {pooler} is not written for the packed layout")
+        if pooler not in POOLERS or skipped:
+            raise ValueError(f"pooler {pooler}{', of some tokens,' if skipped else ''} is not written for packed rows")
         if pooler == "lasttoken":
             return self.vectors(graph, layout.last_tokens(*states))
         x = self.cast(graph, self.mean_of(graph, states))

@@ -138,9 +138,12 @@ class Dialect:
         weights = graph.weight(f"{norm.name}.weight", norm.gamma), graph.weight(f"{norm.name}.bias", norm.beta)
         return graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=norm.epsilon)
 
-    def joined(self, layout: Layout, states: Sequence[str], pooler: str, hidden: int) -> str:
-        """What a pooler of all tokens makes of one tensor, or an average of two: float32 [sentences, hidden]."""
-        return joined(layout, self.mean_of(layout.graph, states), pooler, hidden)
+    def joined(self, layout: Layout, states: Sequence[str], pooler: str, hidden: int, skipped: str = "") -> str:
+        """What a pooler of all tokens makes of one tensor, or an average of two: float32 [sentences, hidden].
+
+        ``skipped`` is as for `graph.pooling.joined`.
+        """
+        return joined(layout, self.mean_of(layout.graph, states), pooler, hidden, skipped)
 
     def mean_of(self, graph: Graph, states: Sequence[str]) -> str:
         """The mean of one or two tensors of one shape."""

@@ -1,6 +1,7 @@
 """The dialect of int8 on CPUs: integer matrix products between float32 norms, attention and activations."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -80,3 +81,12 @@ class CpuInt8(Dialect):
         weights = graph.op("Softmax", scores, axis=-1)
         y = graph.op("FusedMatMul", weights, v, domain=MICROSOFT, transBatchB=1)
         return graph.op("Reshape", graph.op("Transpose", y, perm=[1, 0, 2]), graph.ints(-1, heads.hidden))
+
+
+class PlainCpuInt8(CpuInt8):
+    """Without operators of ours: the functions that spell them lay tokens out in an order of their own.
+
+    So nothing but our own pooling may stand behind them.
+    """
+
+    operators: ClassVar = {}

@@ -50,6 +50,12 @@ class Even(EndToEnd):
     def first_tokens(self, states: str) -> str:
         return self.graph.op("Slice", states, self.graph.ints(0), self._sentences, self.graph.ints(0))
 
+    def tokens_at(self, states: str, place: str) -> str:
+        graph = self.graph
+        reached = graph.op("Where", graph.op("Greater", self.longest, place), place, graph.ints(0))
+        start = graph.op("Mul", reached, self._sentences)
+        return graph.op("Slice", states, start, graph.op("Add", start, self._sentences), graph.ints(0))
+
     def last_tokens(self, states: str) -> str:
         graph = self.graph
         return graph.op("Slice", states, graph.op("Neg", self._sentences), graph.ints(END), graph.ints(0))

@@ -88,6 +88,13 @@ class Layout(ABC):
     def longest(self) -> str:
         """int64 [1], tokens of the longest sentence."""
 
+    def tokens_at(self, states: str, place: str) -> str:  # noqa: ARG002 - not every layout does
+        """[tokens, hidden] → [sentences, hidden], each sentence's token at ``place``, int64 [1], or its first.
+
+        The first is that of a sentence that has no token there.
+        """
+        raise TypeError(f"the {self.name} layout finds no token by its place")
+
     def lengths(self) -> str:
         """float32 [sentences, 1], each sentence's count of tokens."""
         raise TypeError(f"the {self.name} layout has no lengths")

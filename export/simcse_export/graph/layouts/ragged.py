@@ -70,6 +70,12 @@ class Ragged(EndToEnd):
         graph = self.graph
         return graph.op("Gather", states, graph.op("CumSum", "lengths", graph.scalar(0), exclusive=1))
 
+    def tokens_at(self, states: str, place: str) -> str:
+        graph = self.graph
+        starts = graph.op("CumSum", "lengths", graph.scalar(0), exclusive=1)
+        reached = graph.op("Where", graph.op("Greater", "lengths", place), place, graph.ints(0))
+        return graph.op("Gather", states, graph.op("Add", starts, reached))
+
     def last_tokens(self, states: str) -> str:
         graph = self.graph
         ends = graph.op("CumSum", "lengths", graph.scalar(0))
