@@ -39,7 +39,7 @@ CONTESTANTS = {
     "2 actors of 1 CPU": (2, 1),
     "1 actor of 2 CPUs": (1, 2),
 }
-ROUNDS, SHARDS = 3, 16
+ROUNDS, SHARDS = 3, 12
 
 
 def main() -> None:

@@ -43,7 +43,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def actors(program: RayProgram) -> list[int]:
-    return program.processes("ray::_Actor")
+    """Those that are there, once there are some: Ray may be starting others again."""
+    for _ in range(600):
+        if found := program.processes("ray::_Actor"):
+            return found
+        time.sleep(0.05)
+    pytest.fail("no actor in half a minute")
 
 
 def until(program: RayProgram, output: Path, count: int) -> None:
