@@ -15,6 +15,7 @@ from simcse_engine import Manifest
 from simcse_engine.session.kernels import NONE, VARIABLE
 from simcse_export import ExportOptions, export
 from support.checkpoints import make_checkpoint
+from support.releases import HAS_OPTIMUM
 from support.ways import WAYS, variants
 
 # No test measures time, so none fails for being slow on a busy machine.
@@ -26,6 +27,14 @@ if not variants():
     os.environ.setdefault(VARIABLE, NONE)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests of what optimum writes, and of transformers 4, to `tests/export/test_transformers_4.py`."""
+    left = [] if HAS_OPTIMUM else [item for item in items if item.get_closest_marker("transformers_4")]
+    if left:
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,7 @@
 """Releases of transformers beside which an export runs, each with what it needs: overlays of this environment."""
 
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from .environments import overlay
@@ -31,6 +32,10 @@ RELEASES = tuple(_NEEDED)
 LAST_4 = "4.57.6"
 NEWEST = RELEASES[-1]
 
+HERE = version("transformers")
+# Whether this environment is one of [export-optimum].
+HAS_OPTIMUM = HERE.startswith("4.") and find_spec("optimum") is not None
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -39,6 +44,5 @@ def beside(release: str) -> str:
 
     Skips the test where pip cannot install the release.
     """
-    here = version("transformers") == release
-    folders = [] if here else [overlay(f"transformers=={release}", *_NEEDED[release])]
+    folders = [] if release == HERE else [overlay(f"transformers=={release}", *_NEEDED[release])]
     return ":".join(map(str, [*folders, *(_ROOT / name for name in ("engine", "export", "tests"))]))
