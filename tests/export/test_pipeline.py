@@ -183,6 +183,7 @@ def test_a_relative_path_and_a_link(checkpoint: Path, tmp_path: Path, monkeypatc
     assert open_artifact(tmp_path / "artifact") == manifest
 
 
+@pytest.mark.transformers_4
 def test_a_model_that_padding_leaks_into_fails_parity(checkpoint: Path, tmp_path: Path) -> None:
     # ConvBERT's convolutions look at padding, mask or not: alone and among longer texts its vectors differ.
     leaky = make_checkpoint(tmp_path / "checkpoint", model_type="convbert")

@@ -19,7 +19,7 @@ from simcse_engine.errors import CheckpointError, PoolerError, UnsupportedModelE
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.checkpoint import _HUB_FILES, choose_pooler, open_checkpoint
 from support.checkpoints import edit_json, make_checkpoint, make_sentence_transformers, write_json
-from support.forward import assert_equal, forward
+from support.forward import TEXTS, assert_equal, forward
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -99,8 +99,10 @@ def test_quantized_weights_are_refused(tmp_path: Path, model_type: str, method: 
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
         ({"vocab_size": 0}, "vocab_size is 0"),
         ({"vocab_size": 178}, r"embeddings.weight has shape \(179, 32\), the config says \(178, 32\)"),
-        ({"attention_probs_dropout_prob": math.nan}, "transformers cannot run it"),
-        ({"pad_token_id": True}, "transformers cannot run it"),
+        pytest.param(
+            {"attention_probs_dropout_prob": math.nan}, "transformers cannot run it", marks=pytest.mark.transformers_4
+        ),
+        ({"pad_token_id": True}, "transformers cannot (run it|load its tokenizer)"),
     ],
 )
 def test_numbers_that_make_no_model(bert: Path, change: dict[str, object], says: str) -> None:
@@ -123,7 +125,9 @@ def test_a_tokenizer_of_vocabulary_files_alone(tmp_path: Path, model_type: str) 
     names = {path.name for path in checkpoint.iterdir()} - {"config.json", "model.safetensors"}
     assert names == ({"vocab.txt"} if model_type == "bert" else {"vocab.json", "merges.txt"})
     export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="cls"))
-    assert_equal(tmp_path / "artifact", forward(checkpoint, "cls"))
+    # Without a tokenizer.json, transformers 5 forgets that RoBERTa's mask swallows the space before it.
+    texts = [text for text in TEXTS if " <mask>" not in text]
+    assert_equal(tmp_path / "artifact", forward(checkpoint, "cls", texts), texts)
 
 
 def test_padding_and_truncation_in_the_tokenizers_file_are_not_taken_along(bert: Path, tmp_path: Path) -> None:

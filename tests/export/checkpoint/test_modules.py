@@ -73,6 +73,7 @@ def test_every_target(folder: Path, tmp_path: Path, target: str, precision: str)
     assert manifest.parity is not None
 
 
+@pytest.mark.transformers_4
 def test_through_optimum(tmp_path: Path) -> None:
     folder = make_sentence_transformers(tmp_path / "folder", extra="Dropout", model_type="electra")
     manifest = export(add_dense(folder, "3_Dense", (20, 32)), tmp_path / "artifact")

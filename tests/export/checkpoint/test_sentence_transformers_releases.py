@@ -16,15 +16,12 @@ from support.checkpoints import make_checkpoint
 from support.child import run_script
 from support.environments import overlay
 from support.forward import TEXTS, assert_equal
+from support.releases import HERE
 
 _SHARED = ("scikit-learn==1.7.2", "scipy==1.16.3", "joblib==1.5.2", "threadpoolctl==3.6.0")
 RELEASES = {
-    # On this environment's transformers 4.
     "5": ("sentence-transformers==5.7.0", *_SHARED),
-    "6": (
-        *("sentence-transformers==6.2.0", "transformers==5.24.0", "tokenizers==0.23.3", "huggingface-hub==1.31.0"),
-        *("httpx==0.28.1", "httpcore==1.0.9", "h11==0.16.0", "anyio==4.12.0", *_SHARED),
-    ),
+    "6": ("sentence-transformers==6.2.0", *_SHARED),
 }
 SCRIPT = Path(__file__).with_name("saved_by_library.py")
 QUIET = {"PYTHONWARNINGS": "ignore", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
@@ -48,6 +45,8 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     for folder in (folders, vectors):
         folder.mkdir()
     arguments = [*checkpoints, folders, vectors, json.dumps(TEXTS)]
+    if request.param == "6" and HERE.startswith("4."):
+        pytest.skip("sentence-transformers 6 needs transformers 5")
     path = str(overlay(*RELEASES[request.param]))
     facts = json.loads(run_script(SCRIPT.read_text(), *arguments, seconds=600, PYTHONPATH=path, **QUIET))
     return Saved(folders, vectors, facts["lengths"], facts["keys"])

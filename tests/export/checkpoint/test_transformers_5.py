@@ -1,4 +1,4 @@
-"""Checkpoints that transformers 5 saved give the vectors that it computes, though transformers 4 reads them here."""
+"""Checkpoints that transformers 5 saved give the vectors that it computes, though transformers 4 reads them."""
 
 import json
 from collections.abc import Callable
@@ -12,24 +12,11 @@ from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.transformers_5 import model_settings
 from support.checkpoints import edit_json, make_checkpoint
 from support.child import run_script
-from support.environments import overlay
 from support.forward import assert_equal, forward
+from support.releases import beside
 
 AVG = ExportOptions(pooler="avg", max_tokens=64)
-ROOT = Path(__file__).resolve().parents[3]
 
-COMMON = (
-    *("typer==0.29.2", "annotated-doc==0.0.7", "pydantic==2.14.4", "pydantic_core==2.50.5", "rich==15.0.0"),
-    *("shellingham==1.5.4", "annotated-types==0.8.0", "anyio==4.16.0", "markdown-it-py==4.3.0"),
-    *("typing-inspection==0.4.5", "h11==0.16.0", "mdurl==0.1.2"),
-)
-RELEASES = {
-    "5.0.0": ("huggingface_hub==1.33.0", "typer-slim==0.24.0", "httpx==0.28.1", "httpcore==1.0.9", *COMMON),
-    "5.24.0": (
-        *("huggingface_hub==2.4.0", "tokenizers==0.23.3", "httpx2==2.16.2", "httpcore2==2.16.2", "truststore==0.10.5"),
-        *COMMON,
-    ),
-}
 FAMILIES = {
     "bert": {},
     "roberta": {},
@@ -76,16 +63,15 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
 
     def save(release: str) -> Path:
         if release not in folders:
-            path = overlay(f"transformers=={release}", *RELEASES[release])
             folders[release] = tmp_path_factory.mktemp("saved")
-            everything = f"{path}:{ROOT / 'engine'}:{ROOT / 'export'}:{ROOT / 'tests'}"
             families = {name: FAMILIES[name] for other, name in CASES if other == release}
-            run_script(SAVE, folders[release], json.dumps(families), PYTHONPATH=everything, seconds=300)
+            run_script(SAVE, folders[release], json.dumps(families), PYTHONPATH=beside(release), seconds=300)
         return folders[release]
 
     return save
 
 
+@pytest.mark.transformers_4
 @pytest.mark.parametrize(("release", "family"), CASES)
 def test_vectors_are_those_of_the_release_that_saved(tmp_path: Path, saved: Saved, release: str, family: str) -> None:
     folder = saved(release) / family
@@ -117,6 +103,7 @@ FULL, SLIDING = "full_attention", "sliding_attention"
 DEFAULT = {"rope_type": "default", "rope_theta": 1.0}
 
 
+@pytest.mark.transformers_4
 @pytest.mark.parametrize(
     ("types", "every"),
     [([FULL, SLIDING, SLIDING, FULL], 3), ([FULL, FULL], 1), ([FULL, SLIDING, FULL, SLIDING], 2), ([FULL, SLIDING], 2)],
@@ -126,6 +113,7 @@ def test_layers_that_attend_to_the_whole_text(types: list[str], every: int) -> N
     assert stated == {"global_attn_every_n_layers": every}
 
 
+@pytest.mark.transformers_4
 @pytest.mark.parametrize(
     ("model_type", "config"),
     [
@@ -147,5 +135,6 @@ def test_what_transformers_4_cannot_compute_is_refused(model_type: str, config: 
         model_settings({"model_type": model_type, **config})
 
 
+@pytest.mark.transformers_4
 def test_the_padding_of_flaubert() -> None:
     assert model_settings({"model_type": "flaubert", "pad_token_id": 0}) == {"pad_index": 0}

@@ -21,6 +21,8 @@ from simcse_export.graph.optimum import author_through_optimum
 from support.checkpoints import edit_json, edit_weights, make_checkpoint
 from support.forward import assert_equal, encoded, forward
 
+pytestmark = pytest.mark.transformers_4
+
 
 @pytest.mark.parametrize("pooler", [pooler for pooler in POOLERS if pooler != "cls"])
 @pytest.mark.parametrize("model_type", ["albert", "electra"])

@@ -53,6 +53,7 @@ def test_truncate_dim_in_every_dialect(
     check(tmp_path / "artifact", truncated)
 
 
+@pytest.mark.transformers_4
 def test_truncate_dim_through_optimum(tmp_path: Path) -> None:
     folder = make_sentence_transformers(tmp_path / "folder", model_type="electra")
     write_json(folder / CONFIG, {"truncate_dim": 16})
