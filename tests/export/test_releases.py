@@ -29,7 +29,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoints as releases save them, and as people change them."""
     root = tmp_path_factory.mktemp("checkpoints")
     for release in (LAST_4, NEWEST):
-        run_script(SAVE, root, release, PYTHONPATH=beside(release), seconds=300)
+        run_script(SAVE, root, release, PYTHONPATH=beside(release), seconds=600)
     for model_type in ("bert", "roberta"):
         make_checkpoint(root / f"{model_type}, vocabulary alone", model_type=model_type, tokenizer="vocab")
     make_checkpoint(root / "xlm-roberta", model_type="xlm-roberta")

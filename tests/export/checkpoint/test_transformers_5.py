@@ -65,7 +65,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
         if release not in folders:
             folders[release] = tmp_path_factory.mktemp("saved")
             families = {name: FAMILIES[name] for other, name in CASES if other == release}
-            run_script(SAVE, folders[release], json.dumps(families), PYTHONPATH=beside(release), seconds=300)
+            run_script(SAVE, folders[release], json.dumps(families), PYTHONPATH=beside(release), seconds=900)
         return folders[release]
 
     return save

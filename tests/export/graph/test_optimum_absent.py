@@ -39,6 +39,6 @@ def test_a_transformers_that_is_too_new(tmp_path: Path) -> None:
             print(error)
     """
     path = f"{overlay('optimum==2.1.0', 'optimum-onnx==0.1.0')}:{beside(NEWEST)}"
-    said = run_script(script, checkpoint, tmp_path / "artifact", PYTHONPATH=path)
+    said = run_script(script, checkpoint, tmp_path / "artifact", PYTHONPATH=path, seconds=300)
     assert "model type electra" in said
     assert f"needs transformers<4.58.0,>=4.36, and {NEWEST} is installed; pip install 'simcse-engine[export-op" in said
