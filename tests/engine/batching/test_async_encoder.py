@@ -18,7 +18,8 @@ from simcse_engine import AsyncEncoder, Encoder, TruncationWarning
 from simcse_engine.batching import BatchingOptions, Run
 from simcse_engine.batching.backlog import Backlog
 from simcse_engine.errors import ClosedError, InputTypeError, InputValueError, QueueFullError, TruncationError
-from simcse_export import ExportOptions
+from simcse_export import ExportOptions, export
+from support.checkpoints import make_sentence_transformers, write_json
 from support.maker import Maker, short_calibration
 
 from .conftest import HeldEncoder, run
@@ -415,3 +416,32 @@ def test_a_large_call_in_another_form(artifact: Path) -> None:
                 assert bits.mean() < 1e-4
 
     run(main)
+
+
+def test_a_prompt_that_pooling_leaves_out(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path / "folder", max_seq_length=24)
+    write_json(folder / "1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False})
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "the cat: "}})
+    export(folder, tmp_path / "artifact")
+    texts = ["a man", "", "the mat", "a man", LONG]
+
+    async def main() -> None:
+        with Encoder(tmp_path / "artifact") as encoder:
+            async with AsyncEncoder(encoder, BatchingOptions(cache_bytes=100_000)) as shared:
+                encoded = await shared.encode_counted(texts, prompt_name="query")
+                expected = encoder.encode_query(texts, truncate="silent")
+                np.testing.assert_allclose(encoded.vectors, expected, atol=1e-6)
+                assert np.abs(expected - encoder.encode(["the cat: " + text for text in texts])).max() > 0.01
+                assert encoded.tokens == [min(24, count) for count in encoder.count_tokens(texts, prompt_name="query")]
+                assert encoded.cut == [4]
+                assert shared.queued_tokens == 0
+                with pytest.raises(TruncationError, match=r"texts\[4\] has more than max_tokens=24"):
+                    await shared.encode_query(texts, truncate="error")
+                # Without a prompt they share runs.
+                plain = await shared.encode(texts[:4], prompt="")
+                np.testing.assert_allclose(plain, encoder.encode(texts[:4], prompt=""), atol=1e-6)
+                assert (await shared.encode_counted(texts[:4])).cached == 3
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)
+        run(main)
