@@ -151,14 +151,14 @@ ORDER = {
         "bench compile doctor encode evaluate index search serve similarity verify < main < __main__"
     ),
     EXPORT: (
-        "options tail texts < checkpoint < int8 < graph < float32 gate targets tensorrt < card variant < "
+        "options tail texts < checkpoint < int8 < graph < float32 gate targets tensorrt < card variant whitening < "
         "hub pipeline < cli"
     ),
     EXPORT / "checkpoint": (
         "architecture attention_bias json_file names quiet transformers_5 < adapters keys length parts ranges < "
         "weights < modules < sentence_transformers < checkpoint < tokenizer < reference < model < beside"
     ),
-    EXPORT / "tail": "part < dense norm",
+    EXPORT / "tail": "part < dense head norm whitening",
     EXPORT / "int8": "calibration rounding steps < quantize",
     EXPORT / "graph": "nodes operators < functions layouts < pooling < dialects < bert optimum",
     EXPORT / "graph/layouts": "layout < end_to_end grid packed < even padded ragged",

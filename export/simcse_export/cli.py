@@ -151,6 +151,25 @@ def parser() -> Parser:
         "--no-normalize", dest="normalize", action="store_false", help="leave the L2 norm out of the graph"
     )
     top.add_argument(
+        "--head",
+        metavar="FILE.onnx",
+        type=Path,
+        help="append this ONNX graph, float32 [n, d] to [n, d'], behind the pooler",
+    )
+    top.add_argument(
+        "--whiten",
+        metavar="FILE",
+        type=Path,
+        help="whiten vectors by the mean and covariance of those of these sentences, one per line (BERT-whitening)",
+    )
+    top.add_argument(
+        "--dimensions",
+        metavar="N",
+        type=int,
+        help="floats per vector: with --whiten those that vary most, else the first ones; default: all, or as many as "
+        "the checkpoint's files state",
+    )
+    top.add_argument(
         "--calibration",
         metavar="FILE",
         type=Path,

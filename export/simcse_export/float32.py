@@ -138,15 +138,10 @@ def run_reference(model: Model, folder: Path) -> Mapping[str, float]:
     return ranges
 
 
-def verify_float32(
-    model: Model, architecture: Mapping[str, Any], digest: str, sentences: Sequence[str], folder: Path
-) -> Manifest:
-    """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest.
-
-    The range of its vectors is that of ``sentences``.
-    """
+def describe(model: Model, architecture: Mapping[str, Any], digest: str, folder: Path) -> Manifest:
+    """The manifest of the float32 artifact in ``folder``, still without what is measured."""
     stated = (*_STATED_VERSIONS, *(["optimum-onnx"] if architecture["graph"] == "optimum" else []))
-    manifest = Manifest.describe(
+    return Manifest.describe(
         folder,
         source=Source(id=model.checkpoint.id, revision=model.checkpoint.revision, digest=digest),
         architecture=architecture,
@@ -154,7 +149,7 @@ def verify_float32(
         normalized=model.normalize,
         precision="fp32",
         target="cpu",
-        dimension=parity.load_check(folder)[1].shape[1],
+        dimension=model.dimension,
         max_tokens=model.max_tokens,
         max_tokens_source=model.length.source,
         max_batch=None,
@@ -165,6 +160,16 @@ def verify_float32(
         default_prompt_name=model.checkpoint.default_prompt_name,
         include_prompt=model.include_prompt,
     )
+
+
+def verify_float32(
+    model: Model, architecture: Mapping[str, Any], digest: str, sentences: Sequence[str], folder: Path
+) -> Manifest:
+    """Describe the artifact in ``folder``, compare it with the reference model, and write its manifest.
+
+    The range of its vectors is that of ``sentences``.
+    """
+    manifest = describe(model, architecture, digest, folder)
     manifest.write(folder)
     with both_ways(lambda: Encoder(folder)) as encoders:
         if not model.include_prompt:

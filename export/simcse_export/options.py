@@ -35,6 +35,11 @@ class ExportOptions:
         max_batch: most sentences per run, for targets that are compiled; None for 64.
         compute_capability: the GPUs to compile for, such as (89, 120); for "tensorrt-rtx".
         normalize: whether vectors are scaled to unit length.
+        head: an ONNX graph, float32 [n, d] → [n, d'], that makes other vectors of the pooled ones; None for none.
+        whiten: a file of sentences, one per line, whose vectors' mean and covariance become a last linear map, so that
+            they have mean zero and variance one in every dimension; None for none.
+        dimensions: floats per vector: with ``whiten`` those that vary most, else the first ones; None for all, or as
+            many as the checkpoint's files state.
         calibration: a file of sentences, one per line, to choose int8's numbers by; None for the built-in ones.
         sts: a folder of STS tasks to score the artifact on and to judge a cheaper precision by, see
             `simcse_engine.measure.sts.read_tasks`.
@@ -54,6 +59,9 @@ class ExportOptions:
     max_batch: int | None = None
     compute_capability: tuple[int, ...] = ()
     normalize: bool = True
+    head: Path | None = None
+    whiten: Path | None = None
+    dimensions: int | None = None
     calibration: Path | None = None
     sts: Path | None = None
     max_quality_drop: float = MAX_QUALITY_DROP
@@ -78,6 +86,8 @@ class ExportOptions:
             raise InputValueError(
                 Wording("calibration", "--calibration"), f" chooses int8's numbers; {self.precision} has none to choose"
             )
+        if self.dimensions is not None and self.dimensions < 1:
+            raise InputValueError(argument("dimensions", self.dimensions), ": expected at least 1")
         compiled = TARGETS[self.target].compiled
         if self.max_batch is not None and (not compiled or self.max_batch < 1):
             problem = (
@@ -98,7 +108,7 @@ class ExportOptions:
 
     def _take_numbers(self) -> None:
         """Let numbers of other types, such as NumPy's, be those that the manifest can hold."""
-        for name in ("max_tokens", "max_batch"):
+        for name in ("max_tokens", "max_batch", "dimensions"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else checked_whole(name, value))
         if not isinstance(self.compute_capability, Iterable):

@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import TOKENIZER, Manifest
 from simcse_engine.artifact.output import check_output
 from simcse_engine.errors import CheckpointWarning
 from simcse_engine.files.atomic import whole_folder
+from simcse_engine.measure.quality import Quality
 from simcse_engine.session.library import import_runtime
 from simcse_engine.tokenizer import Tokenizer
 
@@ -28,6 +30,7 @@ from .targets import check_target, spell
 from .tensorrt.rtx import check_capabilities, compile_plans
 from .texts.corpora import built_in, read_corpus
 from .variant import TWIN, judge_variant, write_variant
+from .whitening import whitened
 
 Say = Callable[[str], object]
 
@@ -71,6 +74,7 @@ def export(
         check_capabilities(options.compute_capability)
     gate = Gate.of(options.sts, options.max_quality_drop)
     sentences = built_in("calibration") if options.calibration is None else read_corpus(options.calibration)
+    corpus = None if options.whiten is None else read_corpus(options.whiten, "whitening")
     model = read_model(checkpoint, options)
     check_target(model, options)
     for warning in model.checkpoint.warnings:
@@ -79,6 +83,10 @@ def export(
     with whole_folder(target, replace=options.force) as staging:
         folder = staging if options.first_on_cpu else staging / TWIN
         folder.mkdir(exist_ok=True)
+        before = None
+        if corpus is not None:
+            begin("whiten", f"whitening by the vectors of {len(corpus)} sentences")
+            model, before = whitened(model, corpus, options.dimensions, gate, staging)
         begin("write", f"writing the graph: pooler {model.pooler}, at most {model.max_tokens} tokens")
         architecture, digest = write_float32(model, folder)
         if options.first_on_cpu:
@@ -93,7 +101,7 @@ def export(
             if options.sts:
                 begin("score", "scoring it on the STS tasks")
                 with Encoder(folder) as encoder:
-                    manifest = replace(manifest, quality={"sts": gate.score(encoder).to_json()})
+                    manifest = replace(manifest, quality={"sts": gate.score(encoder).to_json(), **_unwhitened(before)})
                 manifest.write(folder)
             return manifest
 
@@ -103,6 +111,8 @@ def export(
         manifest = write_variant(model, spelling, manifest, options, staging)
         begin("judge", f"measuring what {options.precision} for {options.target} costs")
         manifest = judge_variant(model, spelling, manifest, options, gate, staging)
+        if before is not None:
+            manifest = replace(manifest, quality={**(manifest.quality or {}), **_unwhitened(before)})
         if options.compute_capability:
             begin("compile", f"compiling for compute capability {', '.join(map(str, options.compute_capability))}")
             plans = compile_plans(
@@ -117,8 +127,13 @@ def export(
         return manifest
 
 
+def _unwhitened(before: Quality | None) -> dict[str, Any]:
+    """Of a whitened model: its quality without the map, where it was measured."""
+    return {} if before is None else {"sts_unwhitened": before.to_json()}
+
+
 def _steps(options: ExportOptions) -> list[str]:
-    steps = ["read", "write", "run", "compare"]
+    steps = ["read", *(["whiten"] if options.whiten else []), "write", "run", "compare"]
     if options.first_on_cpu:
         return [*steps, "score"] if options.sts else steps
     return [*steps, "write variant", "judge", *(["compile"] if options.compute_capability else [])]

@@ -147,7 +147,13 @@ _FIELDS = {
     "model": _SHA256,
 }
 # Of `quality`, if it has them.
-_QUALITY = {"mean_cosine": _NUMBER, "min_cosine": _NUMBER, "sts": _SCORES, "sts_fp32": _SCORES}
+_QUALITY = {
+    "mean_cosine": _NUMBER,
+    "min_cosine": _NUMBER,
+    "sts": _SCORES,
+    "sts_fp32": _SCORES,
+    "sts_unwhitened": _SCORES,
+}
 
 
 def check_fields(content: Mapping[str, Any], required_files: Iterable[str]) -> None:

@@ -70,6 +70,8 @@ def quality_line(quality: Mapping[str, Any]) -> str:
         parts.append(f"cosine to fp32 {quality['mean_cosine']:.4f} on average, {quality['min_cosine']:.4f} at least")
     if "sts" in quality:
         before = f", fp32 {quality['sts_fp32']['average']:.2f}" if "sts_fp32" in quality else ""
+        if "sts_unwhitened" in quality:
+            before += f", unwhitened {quality['sts_unwhitened']['average']:.2f}"
         tasks = len(quality["sts"]["tasks"])
         parts.append(f"STS Spearman {quality['sts']['average']:.2f}{before} (average of {tasks} tasks)")
     return "; ".join(parts)

@@ -9,6 +9,7 @@ from simcse_engine.wording import Wording, argument
 
 from ..options import ExportOptions
 from ..tail.dense import Dense
+from ..tail.head import OnnxHead
 from ..tail.part import Part
 from .architecture import KNOWN, TOKEN_TYPES, Architecture, Weights
 from .checkpoint import Checkpoint, choose_pooler, open_checkpoint
@@ -54,6 +55,12 @@ class Model:
     def max_tokens(self) -> int:
         """Tokens of the longest text, special ones included."""
         return self.length.tokens
+
+    @property
+    def dimension(self) -> int:
+        """Floats per vector."""
+        hidden: int = self.reference.config.hidden_size
+        return self.truncate_dim or (self.tail[-1].dimension if self.tail else hidden)
 
     @property
     def architecture(self) -> Architecture:
@@ -104,9 +111,14 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     pooler = choose_pooler(files, options.pooler, has_head=weights.keys() >= set(HEAD))
     require_finite({name: array for name, array in weights.items() if pooler == "cls" or name not in HEAD})
     reference = Reference(files)
-    tail = files.stated.tail if files.stated else ()
+    tail: tuple[Part, ...] = files.stated.tail if files.stated else ()
     dimension = _dimension(reference.config.hidden_size, tail, files.id)
-    truncate_dim = files.stated and files.stated.truncate_dim
+    if options.head is not None:
+        tail = (*tail, OnnxHead(options.head, dimension))
+        dimension = tail[-1].dimension
+    if options.dimensions is not None and options.dimensions > dimension:
+        raise CheckpointError(argument("dimensions", options.dimensions), f": {files.id} gives vectors of {dimension}")
+    truncate_dim = options.dimensions or (files.stated and files.stated.truncate_dim)
     if truncate_dim is not None and truncate_dim >= dimension:
         truncate_dim = None
     return Model(

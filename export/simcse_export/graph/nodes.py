@@ -31,7 +31,7 @@ class Graph:
             self.versions: dict[str, int] = {}  # of functions' domains
             self._counts: dict[str, int] = {}
             self._scopes: list[str] = []
-            self._opset = opset
+            self.opset = opset
 
     @contextlib.contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -93,7 +93,7 @@ class Graph:
 
     def largest(self, x: str, axis: int) -> str:
         """The largest along an axis, which is left out."""
-        if self._root._opset < _AXES_ARE_INPUTS:
+        if self._root.opset < _AXES_ARE_INPUTS:
             return self.op("ReduceMax", x, axes=[axis], keepdims=0)
         return self.op("ReduceMax", x, self.ints(axis), keepdims=0)
 
@@ -127,7 +127,7 @@ class Graph:
         """The finished model."""
         graph = helper.make_graph(self.nodes, "simcse", inputs, outputs, list(self.initializers.values()))
         functions = list(self.functions.values())
-        versions = {**OPSETS, "": self._opset, **self.versions}
+        versions = {**OPSETS, "": self.opset, **self.versions}
         opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
         return helper.make_model(
             graph, functions=functions, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="simcse-engine"

@@ -18,10 +18,10 @@ def built_in(name: str) -> list[str]:
     return text.splitlines()
 
 
-def read_corpus(path: Path) -> list[str]:
-    """The distinct lines of a user's calibration file, blank ones left out."""
+def read_corpus(path: Path, use: str = "calibration") -> list[str]:
+    """The distinct lines of a user's file, blank ones left out; messages say what they are for."""
     if suffix_of(path) in TABLES:
-        raise CheckpointError(f"{path}: is a table; calibration takes a file of sentences, one per line")
+        raise CheckpointError(f"{path}: is a table; {use} takes a file of sentences, one per line")
     try:
         with open_lines(str(path)) as lines:
             texts = list(dict.fromkeys(line for line in lines if line.strip()))
@@ -29,7 +29,7 @@ def read_corpus(path: Path) -> list[str]:
         raise CheckpointError(str(error)) from error
     if len(texts) < _MIN_TEXTS:
         raise CheckpointError(
-            f"{path}: {len(texts)} distinct lines; calibration needs {_MIN_TEXTS} or more, best some hundreds "
+            f"{path}: {len(texts)} distinct lines; {use} needs {_MIN_TEXTS} or more, best some hundreds "
             "of the kind that will be encoded"
         )
     return texts

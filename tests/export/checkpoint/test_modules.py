@@ -19,7 +19,7 @@ from support.forward import assert_equal, forward
 def add_dense(
     folder: Path, name: str, sizes: tuple[int, int], weights: str = "model.safetensors", **config: Any
 ) -> Path:
-    """Append a Dense module of [out, in] ``sizes`` with random numbers; the tanh of an older release's file."""
+    """Append a Dense module of [out, in] ``sizes`` with random numbers."""
     modules = json.loads((folder / "modules.json").read_text())
     modules.append({"idx": len(modules), "name": name, "path": name, "type": "sentence_transformers.models.Dense"})
     write_json(folder / "modules.json", modules)
@@ -28,7 +28,7 @@ def add_dense(
     stated |= {"activation_function": "torch.nn.modules.activation.Tanh", **config}
     write_json(folder / name / "config.json", {key: value for key, value in stated.items() if value is not None})
     torch.manual_seed(sizes[0])
-    state = {"linear.weight": torch.randn(*sizes) * 0.3, "linear.bias": torch.randn(sizes[0])}
+    state = {"linear.weight": torch.randn(*sizes) * 0.1, "linear.bias": torch.randn(sizes[0])}
     if not stated["bias"]:
         del state["linear.bias"]
     save_file(state, folder / name / weights) if weights.endswith("safetensors") else torch.save(
