@@ -13,5 +13,6 @@
 - `reference`: the same model run by transformers;
 - `quiet`: the noise of transformers, optimum and torch, silenced;
 - `ranges`: how large each layer's results become there;
-- `model`: all of these, read with an export's options.
+- `model`: all of these, read with an export's options;
+- `beside`: small files of a checkpoint's kind, written for other programs.
 """

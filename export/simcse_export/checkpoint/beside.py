@@ -11,8 +11,8 @@ from simcse_engine.artifact.manifest import CONFIG, SPECIAL_TOKENS, TOKENIZER_CO
 
 from .model import Model
 
-# Keys of a config that say where it came from on some machine.
-_PLACES = ("_name_or_path",)
+# Keys that say where a file came from on some machine.
+_PLACES = ("_name_or_path", "name_or_path", "is_local", "local_files_only")
 
 
 def write_beside(model: Model, folder: Path) -> None:

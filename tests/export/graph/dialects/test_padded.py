@@ -126,8 +126,14 @@ def test_padding_of_any_kind_changes_no_vector(make: Make, family: str, pooler: 
         np.testing.assert_allclose(vectors, expected, rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize(("family", "pooler"), [("bert", "avg_first_last"), ("roberta", "cls"), ("mpnet", "avg")])
+@pytest.mark.parametrize(
+    ("family", "pooler", "precision"),
+    [
+        *(("bert", pooler, "fp32") for pooler in POOLERS),
+        *(("roberta", "cls", precision) for precision in ("fp32", "int8")),
+        *(("mpnet", "avg", precision) for precision in ("fp32", "int8")),
+    ],
+)
 def test_a_row_of_padding_alone_disturbs_no_other(make: Make, family: str, pooler: str, precision: str) -> None:
     artifact = make(family, pooler, precision)
     (ids,) = tokenized(artifact, ["the cat sat"])
