@@ -17,7 +17,7 @@ from ... import tether
 from ...inputs import Model, sentences
 from ...record import BENCH, ROOT
 from . import workers
-from .environment import CTRANSLATE2, NNCF, SENTENCE_TRANSFORMERS_ONNX, Environment, PeerError
+from .environment import CTRANSLATE2, NNCF, OPTIMUM, SENTENCE_TRANSFORMERS_ONNX, Environment, PeerError
 from .workers.grid import MAX_TOKENS
 
 # INT8 is calibrated on these, which are never measured.
@@ -39,7 +39,8 @@ def optimum_graph(model: Model) -> Path:
     """
 
     def make(folder: Path) -> None:
-        optimum = Path(sys.executable).with_name("optimum-cli")
+        OPTIMUM.install()
+        optimum = OPTIMUM.python.with_name("optimum-cli")
         options = ["--task", "feature-extraction", "--library", "transformers"]
         _run([optimum, "export", "onnx", "--model", model.checkpoint(), *options, folder])
         # FastEmbed cuts there, and the checkpoint's tokenizer says 128.
