@@ -167,9 +167,11 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     seen: Runs = []
     run = CpuSession.run
 
-    def watched(self: CpuSession, input_ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    def watched(
+        self: CpuSession, input_ids: NDArray[np.int64], lengths: NDArray[np.int64], skipped: int = 0
+    ) -> NDArray[np.float32]:
         seen.append((self, threading.current_thread(), lengths.tolist()))
-        return run(self, input_ids, lengths)
+        return run(self, input_ids, lengths, skipped)
 
     monkeypatch.setattr(CpuSession, "run", watched)
     return seen

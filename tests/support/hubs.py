@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 # Nothing listens there.
@@ -35,11 +36,15 @@ class _Answer(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         self.server.asked.append(self.path)
-        api, resolve = "/api/models/user/name/revision/main", f"/user/name/resolve/{COMMIT}/"
-        if self.path == api:
+        api, resolve = "/api/models/user/name", f"/user/name/resolve/{COMMIT}/"
+        path = self.path.partition("?")[0]
+        if path == f"{api}/revision/main":
             files = [{"rfilename": path.name} for path in self.server.artifact.iterdir()]
             content = json.dumps({"id": "user/name", "modelId": "user/name", "sha": COMMIT, "siblings": files}).encode()
             self._send(200, content, body=body)
+        # From its release 2 on, huggingface_hub asks for the files by themselves.
+        elif path in (f"{api}/tree/main", f"{api}/tree/{COMMIT}"):
+            self._send(200, json.dumps([_listed(path) for path in self.server.artifact.iterdir()]).encode(), body=body)
         elif self.path.startswith(resolve):
             name = self.path.removeprefix(resolve)
             if body:
@@ -61,6 +66,12 @@ class _Answer(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
+
+
+def _listed(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    return {"type": "file", "path": path.name, "size": len(content), "oid": blob.hexdigest()}
 
 
 @contextlib.contextmanager

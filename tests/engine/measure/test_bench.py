@@ -109,15 +109,21 @@ def test_a_slow_model_is_measured_for_one_round(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_texts_go_round_and_never_twice_into_a_call() -> None:
-    calls = []
+    calls, prompts = [], set()
     texts = [f"text {i}" for i in range(100)]
-    encoder = SimpleNamespace(encode=calls.append)
+
+    def encode(texts: list[str], *, prompt: str) -> None:
+        calls.append(texts)
+        prompts.add(prompt)
+
+    encoder = SimpleNamespace(encode=encode)
     work = bench._text_work(encoder, texts, [[0] * i for i in range(100)], threads=1)  # type: ignore[arg-type]
     first, second, third = work(1), work(1), work(5)
     assert calls == [texts[:64], [*texts[64:], *texts[:28]], [*texts[28:], *texts[:28]]]
     assert (first.sentences, first.tokens) == (64, sum(range(64)))
     assert second.tokens == sum(range(64, 100)) + sum(range(28))
     assert third.sentences == 100
+    assert prompts == {""}
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -141,7 +147,8 @@ def test_ids_of_one_length_fill_a_batch_for_each_thread(artifact: Path, threads:
 def test_latency_is_of_one_text_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, calls = SimpleNamespace(now=0.0), []
 
-    def encode(texts: list[str]) -> np.ndarray:
+    def encode(texts: list[str], *, prompt: str) -> np.ndarray:
+        assert prompt == ""
         calls.append(texts)
         clock.now += 0.25
         return np.zeros((1, 1), np.float32)
