@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DType = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
 
-# In NumPy. The bits of "binary" and "ubinary" are packed, eight to a number; those of "binary" count as signed.
+# In NumPy. The bits of "binary" and "ubinary" are packed, eight to a number.
 _NUMPY = {"binary": np.dtype(np.int8), "ubinary": np.dtype(np.uint8)}
 _BITS = tuple(_NUMPY)
 
@@ -28,8 +28,8 @@ class VectorForm:
         dimensions: how many of the vector's first numbers are kept.
         dtype: their type. "int8" is round(127 · x / r), from -127 to 127, so that cosines and inner products of such
             vectors are those of floats; "uint8" is 128 more. r is the artifact's `Manifest.output_range`, and for cut
-            vectors of unit length √(full / dimensions) times that, as their numbers grow. "binary" and "ubinary" have
-            a bit for each number, 1 if it is positive, packed as by `numpy.packbits`.
+            vectors of unit length √(full / dimensions) times that, as their numbers grow. "ubinary" has a bit for each
+            number, 1 if it is positive, packed as by `numpy.packbits`; "binary" is 128 less, as int8.
         normalized: whether vectors have unit length, again after a cut.
         full: how many numbers the vectors have before that.
         limit: r of int8; None for other types.
@@ -104,7 +104,9 @@ class VectorForm:
         if self.dimensions < self.full:
             vectors = cut(vectors, self.dimensions, normalized=self.normalized)
         if self.dtype in _BITS:
-            return np.packbits(vectors > 0, axis=1).view(self.numpy)
+            bits = np.packbits(vectors > 0, axis=1)
+            # 128 less, as sentence-transformers has it: that flips the highest bit.
+            return (bits ^ np.uint8(0x80)).view(np.int8) if self.dtype == "binary" else bits
         if self.limit is None:
             return vectors.astype(self.numpy, copy=False)
         whole = np.clip(np.rint(vectors * np.float32(127 / self.limit)), -127, 127)

@@ -73,7 +73,7 @@ def test_bits_are_those_of_packbits(manifest: Manifest, vectors: np.ndarray) -> 
     bits = VectorForm.of(manifest, 12, "ubinary").apply(vectors)
     assert (bits.dtype, bits.shape) == (np.uint8, (64, 2))
     np.testing.assert_array_equal(np.unpackbits(bits, axis=1)[:, :12], vectors[:, :12] > 0)
-    np.testing.assert_array_equal(VectorForm.of(manifest, 12, "binary").apply(vectors), bits.view(np.int8))
+    np.testing.assert_array_equal(VectorForm.of(manifest, 12, "binary").apply(vectors), bits.astype(int) - 128)
 
 
 @pytest.mark.parametrize("dtype", get_args(DType))

@@ -2,7 +2,8 @@
 
 Usage: python prompted_by_library.py BERT ROBERTA FOLDERS VECTORS TEXTS WAYS. The first two are checkpoints to save;
 TEXTS is a JSON list, and WAYS a JSON object of calls: method and keyword arguments by name. Each folder's vectors are
-an .npz file in VECTORS; it prints JSON: the prompts of each folder, as the library has them once it has loaded it.
+an .npz file in VECTORS, and bits.npz has numbers with the bits that the library makes of them; it prints JSON: the
+prompts of each folder, as the library has them once it has loaded it.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import SentenceTransformer, quantize_embeddings
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from transformers.utils.logging import disable_progress_bar
 
@@ -47,6 +48,9 @@ disable_progress_bar()
 # It warns of default prompts, and of a prompt beside a name.
 logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
 torch.set_num_threads(1)
+numbers = np.random.default_rng(0).standard_normal((9, 32)).astype(np.float32)
+bits = {precision: quantize_embeddings(numbers, precision) for precision in ("binary", "ubinary")}
+np.savez(VECTORS / "bits.npz", numbers=numbers, **bits)
 print(
     json.dumps(
         {

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder
+from simcse_engine.artifact.manifest import Manifest
 from simcse_engine.errors import UnsupportedModelError
+from simcse_engine.forms import VectorForm
 from simcse_engine.measure.ways import both_ways
 from simcse_export import ExportOptions, export
 from support.checkpoints import make_checkpoint, make_sentence_transformers, write_json
@@ -84,6 +86,14 @@ def test_the_vectors_are_the_librarys(saved: Saved, name: str, tmp_path: Path) -
             np.testing.assert_allclose(made, expected, atol=2e-6, err_msg=way)
         if kind != "none":
             assert np.abs(vectors["encode_query"] - vectors["encode_document"]).max() > 0.01
+
+
+def test_bits_are_the_librarys(saved: Saved, artifact: Path) -> None:
+    with np.load(saved.vectors / "bits.npz") as bits:
+        for dtype in ("binary", "ubinary"):
+            made = VectorForm.of(Manifest.read(artifact), dtype=dtype).apply(bits["numbers"])
+            assert made.dtype == bits[dtype].dtype
+            np.testing.assert_array_equal(made, bits[dtype])
 
 
 @pytest.mark.parametrize("pooler", ["cls_before_pooler", "weightedmean"])
