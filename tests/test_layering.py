@@ -142,7 +142,7 @@ ORDER = {
     ENGINE / "serve/http": "accept arrays problems < messages < watch",
     ENGINE / "serve/server": "address hosts protocol < server",
     ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
-    ENGINE / "batching": "backlog cache job < intake queue < runs < batcher < async_encoder",
+    ENGINE / "batching": "backlog cache forming job < intake queue < runs < batcher < async_encoder",
     ENGINE / "integrations": "encoders ray < chroma haystack lancedb langchain llama_index mteb",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",

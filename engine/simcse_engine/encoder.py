@@ -324,15 +324,17 @@ class Encoder(ForkAware):
         with naming_limits:
             return self._tokenizer.encode(texts)
 
-    def run(self, ids: Sequence[list[int]], *, alone: bool) -> NDArray[np.float32]:
+    def run(self, ids: Sequence[list[int]], *, alone: bool, left_out: str = "") -> NDArray[np.float32]:
         """Run sentences, given by the token ids of `tokenize`: float32 [sentences, dimension].
 
-        They run on all threads if they are ``alone``, else on the calling one, beside what other threads run.
+        They run on all threads if they are ``alone``, else on the calling one, beside what other threads run. Pooling
+        leaves out the tokens of a prompt that all begin with.
         """
         with naming_limits:
+            skipped = self._tokenizer.count_prompt(left_out) if left_out else 0
             if not alone:
-                return self._runner.run(ids)
-            return self._runner.submit(ids).write(np.empty((len(ids), self.dimension), np.float32))
+                return self._runner.run(ids, skipped)
+            return self._runner.submit(ids, skipped).write(np.empty((len(ids), self.dimension), np.float32))
 
     @property
     def side_by_side(self) -> int:

@@ -94,10 +94,10 @@ def submit_windows(
         # Also where the texts, or the consumer of the vectors, came to an early end.
         if cut and truncate == "warn":
             message = f"{cut} of {total} texts were longer than ", _limit(tokenizer), " tokens and were cut"
-            warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=_callers_level())
+            warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=callers_level())
 
 
-def _callers_level() -> int:
+def callers_level() -> int:
     """The ``stacklevel`` of a warning that is to point at the line of the caller's that has led here."""
     frame, level = sys._getframe(1), 1
     while frame.f_globals.get("__name__", "").startswith(f"{__package__}.") and frame.f_back is not None:

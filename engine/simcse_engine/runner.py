@@ -108,13 +108,16 @@ class Runner:
             futures = [self._workers.submit(session.run, *arrays, skipped) for arrays in inputs]
         return Pending(list(zip(batches, futures, strict=True)))
 
-    def run(self, ids: Sequence[list[int]]) -> NDArray[np.float32]:
-        """Run sentences on the calling thread alone, beside whatever else runs: float32 [sentences, dimension]."""
+    def run(self, ids: Sequence[list[int]], skipped: int = 0) -> NDArray[np.float32]:
+        """Run sentences on the calling thread alone, beside whatever else runs: float32 [sentences, dimension].
+
+        Pooling leaves out so many first tokens of each.
+        """
         session = self.single()
         batches = make_batches([len(sentence) for sentence in ids], self.limits, mixed=self._mixed)
         vectors = np.empty((len(ids), self._manifest.dimension), np.float32)
         for batch in batches:
-            vectors[batch] = session.run(*_end_to_end(ids, batch))
+            vectors[batch] = session.run(*_end_to_end(ids, batch), skipped)
         return vectors
 
     @property

@@ -3,9 +3,8 @@
 import asyncio
 import warnings
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Self, TypedDict, Unpack
 
 from numpy.typing import NDArray
@@ -16,22 +15,21 @@ from ..forms import DType, VectorForm
 from ..inputs import Truncate, checked_choice, checked_count, checked_sequence, checked_whole
 from ..machine.forks import ForkAware, register
 from ..machine.limits import naming_limits
+from ..pipeline import callers_level
 from ..prompts import DOCUMENT, QUERY
 from ..schedule import GPU_LIMITS
 from ..wording import Wording, argument
 from .backlog import Backlog
 from .batcher import Batcher
 from .cache import VectorCache
+from .forming import in_form
 from .intake import checked, fill
-from .job import Encoded, Job, estimated_tokens
+from .job import Encoded, Job
 from .runs import Run
 
 # About how many tokens are taken up together. On a CPU larger runs are hardly faster per text, and whoever comes
 # meanwhile waits longer (docs/decisions/034-joining-callers.md). A GPU needs thousands of rows per product.
 CPU_TOKENS, _GPU_TOKENS = 1024, GPU_LIMITS.batch_tokens
-
-# So many floats get another form within a millisecond or two; more do so on a thread.
-_FLOATS_ON_LOOP = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,18 +166,16 @@ class AsyncEncoder(ForkAware):
             limit = Wording(f"max_tokens={self.encoder.max_tokens}", f"the limit of {self.encoder.max_tokens}")
             cut, total = len(encoded.cut), len(encoded.vectors)
             message = f"{cut} of {total} texts were longer than ", limit, " tokens and were cut"
-            warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=2)
-        if form.plain or encoded.vectors.size <= _FLOATS_ON_LOOP:
-            return form.apply(encoded.vectors)
-        return await asyncio.get_running_loop().run_in_executor(None, form.apply, encoded.vectors)
+            warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=callers_level())
+        return encoded.vectors if form.plain else await in_form(form.apply, encoded.vectors)
 
-    def encode_query(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> Awaitable[NDArray[Any]]:
+    async def encode_query(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
         """As `encode`, behind the prompt of `Encoder.encode_query`."""
-        return self.encode(texts, **self.encoder.prompts.for_kind(QUERY, options))
+        return await self.encode(texts, **self.encoder.prompts.for_kind(QUERY, options))
 
-    def encode_document(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> Awaitable[NDArray[Any]]:
+    async def encode_document(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
         """As `encode`, behind the prompt of `Encoder.encode_document`."""
-        return self.encode(texts, **self.encoder.prompts.for_kind(DOCUMENT, options))
+        return await self.encode(texts, **self.encoder.prompts.for_kind(DOCUMENT, options))
 
     async def encode_counted(
         self,
@@ -196,13 +192,13 @@ class AsyncEncoder(ForkAware):
         chosen = self.encoder.prompts.choose(prompt_name, prompt)
         # A copy: while this waits, the caller may change the list.
         texts = list(checked_sequence(texts))
-        if chosen and not self.encoder.manifest.include_prompt:
-            return await self._unshared(await checked(texts, ""), chosen, truncate)
-        # A text runs, and is remembered, as one with its prompt.
+        left_out = "" if self.encoder.manifest.include_prompt else chosen
+        # A text runs, and is remembered, as one with its prompt. If that is left out, it is not remembered: without
+        # the prompt, the same text has another vector.
         texts = await checked(texts, chosen)
         with naming_limits:
-            job = Job(texts, truncate, self.encoder.dimension)
-            await fill(job, self.cache, self.encoder.max_tokens)
+            job = Job(texts, truncate, self.encoder.dimension, left_out)
+            await fill(job, None if left_out else self.cache, self.encoder.max_tokens)
         if not job.missing:
             return job.encoded()
         # Those of now: in a forked child, they are others.
@@ -218,17 +214,6 @@ class AsyncEncoder(ForkAware):
             batcher.leave(job)
             backlog.leave(job.weight, counted)
 
-    async def _unshared(self, texts: list[str], prompt: str, truncate: Truncate) -> Encoded:
-        """Encode by themselves texts behind a prompt that pooling leaves out: they are not one text with it."""
-        weight = sum(estimated_tokens(prompt + text, self.encoder.max_tokens) for text in texts)
-        backlog = self._backlog
-        counted = backlog.accept(weight)
-        try:
-            call = partial(_encoded, self.encoder, texts, prompt, truncate)
-            return await asyncio.get_running_loop().run_in_executor(None, call)
-        finally:
-            backlog.leave(weight, counted)
-
     async def close(self) -> None:
         """Finish what was accepted; later calls raise ClosedError. Closing twice is fine."""
         self._closed = True
@@ -239,13 +224,6 @@ class AsyncEncoder(ForkAware):
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
-
-
-def _encoded(encoder: Encoder, texts: list[str], prompt: str, truncate: Truncate) -> Encoded:
-    vectors = encoder.encode(texts, prompt=prompt, truncate="error" if truncate == "error" else "silent")
-    tokens, most = encoder.count_tokens(texts, prompt=prompt), encoder.max_tokens
-    cut = [position for position, count in enumerate(tokens) if count > most]
-    return Encoded(vectors=vectors, tokens=[min(count, most) for count in tokens], cut=cut)
 
 
 def _noted(backlog: Backlog, on_run: Callable[[Run], None] | None, side_by_side: int) -> Callable[[Run], None]:

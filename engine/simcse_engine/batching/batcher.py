@@ -5,6 +5,7 @@ import os
 import queue
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -32,7 +33,8 @@ class Batcher:
     Args:
         encoder: whose vectors they are.
         run_tokens: about as many tokens are taken up together.
-        on_vector: called on the batcher's threads with a text, its vector, its tokens and whether it was cut.
+        on_vector: called on the batcher's threads with a text, its vector, its tokens and whether it was cut; not for
+            texts whose prompt is left out.
         on_run: called on the batcher's threads after each run.
     """
 
@@ -161,6 +163,12 @@ class Batcher:
         return min(self._run_tokens, max(1, -(-waiting // shares)))
 
     def _run(self, parts: list[Part], *, alone: bool) -> None:
+        by_prompt: defaultdict[str, list[Part]] = defaultdict(list)
+        for part in parts:
+            by_prompt[part.job.left_out].append(part)
+        if len(by_prompt) > 1:
+            self._run_in_turn(by_prompt.values())
+            return
         try:
             result = run_together(self._encoder, parts, alone=alone)
             result.write()
@@ -172,16 +180,20 @@ class Batcher:
             self._deliver(result)
             return
         # Each by itself, so that what cannot run fails its own caller alone.
-        for part in parts:
-            if not part.job.over:
+        self._run_in_turn([part] for part in parts)
+
+    def _run_in_turn(self, groups: Iterable[list[Part]]) -> None:
+        for group in groups:
+            if parts := [part for part in group if not part.job.over]:
                 with self._lock:  # the one before has let go of this thread
                     self._running.add(threading.get_ident())
-                self._run([part], alone=False)
+                self._run(parts, alone=False)
 
     def _deliver(self, result: Result) -> None:
         """Give their results to the callers whose texts are all done, and to whoever else listens."""
         # First, so that whoever has an answer finds it remembered.
-        _tell(self._on_vector, result)
+        if not result.parts or not result.parts[0].job.left_out:
+            _tell(self._on_vector, result)
         times = result.run.tokenization_s, result.run.inference_s
         with self._lock:
             done = [part.job for part in result.parts if part.job.count(part.stop - part.start, *times)]

@@ -66,6 +66,7 @@ class Job:
     Attributes:
         texts: checked texts, which nobody changes any more.
         truncate: what becomes of texts that are too long; "error" fails the job.
+        left_out: the prompt that the texts begin with, where pooling leaves its tokens out; else "".
         missing: positions of the texts that must run, each text once.
         weights: about how many tokens each of those has.
         weight: about how many tokens all of those have.
@@ -75,9 +76,10 @@ class Job:
         failed: whether its caller gets an error.
     """
 
-    def __init__(self, texts: Sequence[str], truncate: Truncate, dimension: int) -> None:
+    def __init__(self, texts: Sequence[str], truncate: Truncate, dimension: int, left_out: str = "") -> None:
         self.texts = texts
         self.truncate = truncate
+        self.left_out = left_out
         self.missing: list[int] = []
         self.weights: list[int] = []
         self.weight = 0

@@ -57,11 +57,14 @@ class Result:
 
 
 def run_together(encoder: Encoder, parts: list[Part], *, alone: bool) -> Result:
-    """Run texts on the calling thread, or ``alone`` on all; a job that wants no text cut fails if one is too long."""
+    """Run texts on the calling thread, or ``alone`` on all; a job that wants no text cut fails if one is too long.
+
+    The jobs' `Job.left_out` is one.
+    """
     began = time.perf_counter()
     for part in parts:
         part.job.take_up(part.start)
-    texts = _distinct(parts)
+    texts, left_out = _distinct(parts), parts[0].job.left_out
     tokens = encoder.tokenize(texts)
     ids, cut = tokens.ids, {texts[i] for i in tokens.cut}
     if cut:
@@ -70,7 +73,7 @@ def run_together(encoder: Encoder, parts: list[Part], *, alone: bool) -> Result:
         texts = _distinct(parts)
         ids = [ids_of[text] for text in texts]
     tokenized = time.perf_counter()
-    vectors = encoder.run(ids, alone=alone)
+    vectors = encoder.run(ids, alone=alone, left_out=left_out)
     ended = time.perf_counter()
     lengths = [len(sentence) for sentence in ids]
     return Result(

@@ -153,6 +153,9 @@ def test_truncation_is_told(artifact: Path, cache: int) -> None:
                     vectors = await shared.encode(texts)
                 assert (caught[0].message.cut, caught[0].message.total) == (2, 4)  # type: ignore[union-attr]
                 assert caught[0].filename == __file__
+                with pytest.warns(TruncationWarning) as caught:
+                    await shared.encode_query(texts)
+                assert caught[0].filename == __file__
                 encoded = await shared.encode_counted(["the cat", *texts])
                 assert encoded.cut == [2, 4]
                 assert [encoded.tokens[position] for position in encoded.cut] == [32, 32]
@@ -418,17 +421,26 @@ def test_a_large_call_in_another_form(artifact: Path) -> None:
     run(main)
 
 
-def test_a_prompt_that_pooling_leaves_out(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path / "folder", max_seq_length=24)
+@pytest.fixture(scope="module")
+def leaving_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact whose pooling leaves prompts out."""
+    root = tmp_path_factory.mktemp("leaving_out")
+    folder = make_sentence_transformers(root / "folder", max_seq_length=24)
     write_json(folder / "1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False})
     write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "the cat: "}})
-    export(folder, tmp_path / "artifact")
+    export(folder, root / "artifact")
+    return root / "artifact"
+
+
+def test_a_prompt_that_pooling_leaves_out(leaving_out: Path) -> None:
     texts = ["a man", "", "the mat", "a man", LONG]
 
     async def main() -> None:
-        with Encoder(tmp_path / "artifact") as encoder:
+        with Encoder(leaving_out) as encoder:
             async with AsyncEncoder(encoder, BatchingOptions(cache_bytes=100_000)) as shared:
                 encoded = await shared.encode_counted(texts, prompt_name="query")
+                # Nothing of it is remembered, since the same text without a prompt has another vector.
+                assert (await shared.encode_counted(["the cat: a man"])).cached == 0
                 expected = encoder.encode_query(texts, truncate="silent")
                 np.testing.assert_allclose(encoded.vectors, expected, atol=1e-6)
                 assert np.abs(expected - encoder.encode(["the cat: " + text for text in texts])).max() > 0.01
@@ -445,3 +457,34 @@ def test_a_prompt_that_pooling_leaves_out(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)
         run(main)
+
+
+def test_callers_behind_several_prompts_that_pooling_leaves_out(leaving_out: Path) -> None:
+    ways = [("the cat: ", "a man"), ("", "the cat: a man"), ("the ", "cat: a man"), ("the cat: ", "the mat")]
+    runs: list[Run] = []
+
+    async def main() -> None:
+        with HeldEncoder(leaving_out, threads=1) as held:
+            shared = AsyncEncoder(held, on_run=runs.append)
+            first = asyncio.ensure_future(shared.encode(["a dog"], prompt="the cat: "))
+            await held.began()
+            # They wait together, and one leaves.
+            calls = [asyncio.ensure_future(shared.encode([text], prompt=prompt)) for prompt, text in ways]
+            gone = asyncio.ensure_future(shared.encode(["guitar"], prompt="the dog: "))
+            await asyncio.sleep(0)
+            assert shared.queued_tokens > 0
+            gone.cancel()
+            closing = asyncio.ensure_future(shared.close())
+            await asyncio.sleep(0.01)
+            assert not closing.done()
+            held.go_on(100)
+            await closing
+            assert shared.queued_tokens == 0
+            made = [await call for call in (first, *calls)]
+            expected = [held.encode([text], prompt=prompt) for prompt, text in [("the cat: ", "a dog"), *ways]]
+            np.testing.assert_allclose(made, expected, rtol=0, atol=1e-6)
+            assert np.abs(expected[1] - expected[2]).max() > 1e-3
+
+    run(main)
+    # Those of one prompt run together.
+    assert [each.texts for each in runs] == [1, 2, 1, 1]

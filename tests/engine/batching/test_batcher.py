@@ -214,10 +214,10 @@ def test_a_thread_that_goes_on_one_by_one_still_runs(held: HeldEncoder, monkeypa
     async def main() -> None:
         async with AsyncEncoder(held) as shared:
 
-            def noted(ids: Any, *, alone: bool) -> Any:
+            def noted(ids: Any, **options: Any) -> Any:
                 counted.append(threading.get_ident() in shared._batcher._running)
                 assert hold.wait(60)
-                return held_run(ids, alone=alone)
+                return held_run(ids, **options)
 
             monkeypatch.setattr(held, "run", noted)
             calls = started(*(shared.encode([text]) for text in TEXTS))

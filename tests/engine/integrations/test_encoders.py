@@ -28,9 +28,9 @@ class CountingEncoder(Encoder):
 
     runs = 0
 
-    def run(self, ids: Sequence[list[int]], *, alone: bool) -> NDArray[np.float32]:
+    def run(self, ids: Sequence[list[int]], *, alone: bool, left_out: str = "") -> NDArray[np.float32]:
         self.runs += 1
-        return super().run(ids, alone=alone)
+        return super().run(ids, alone=alone, left_out=left_out)
 
 
 @pytest.fixture

@@ -81,12 +81,12 @@ def running(artifact: Path, options: ServeOptions, loop: Callable[[], Any] | Non
         hold, free, began, ran = threading.Event(), threading.Event(), threading.Event(), []
         run = encoder.run
 
-        def run_held(ids: Any, *, alone: bool) -> Any:
+        def run_held(ids: Any, **options: Any) -> Any:
             ran.append(len(ids))
             began.set()
             while hold.is_set():
                 free.wait(0.005)
-            return run(ids, alone=alone)
+            return run(ids, **options)
 
         service = Service(encoder, None, options)
         encoder.run = run_held  # type: ignore[method-assign]

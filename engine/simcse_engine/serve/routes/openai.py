@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ...errors import TruncationError
+from ...batching.forming import in_form
 from ...forms import DType
 from ..http.arrays import in_pieces, listed, rows_as_base64, rows_as_json
 from ..http.messages import Request, Response
@@ -89,12 +90,12 @@ class Models(msgspec.Struct, frozen=True):
 
 async def embeddings(service: Service, request: Request, body: EmbeddingsRequest) -> Response:
     """Vectors of one or more texts."""
-    in_form = checked_form(service, body.dimensions, body.dtype)
+    form = checked_form(service, body.dimensions, body.dtype)
     try:
         encoded = await service.encode(request, _texts(body), None, param="input", prompt_name=body.prompt_name)
     except TruncationError as error:
         raise Problem(400, message_of(error, "input"), param="input", code="context_length_exceeded") from error
-    vectors = in_form(encoded.vectors)
+    vectors = await in_form(form, encoded.vectors)
     rows = rows_as_base64 if body.encoding_format == "base64" else rows_as_json
     data = [
         b'{"object":"embedding","index":%d,"embedding":%b}' % item

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ..._version import __version__
+from ...batching.forming import in_form
 from ...forms import DType
 from ...inputs import check_texts
 from ...tokenizer import Token
@@ -137,11 +138,11 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
 
 async def embed(service: Service, request: Request, body: EmbedRequest) -> Response:
     """Vectors [n, dimensions]; of packed bits, an eighth of that."""
-    in_form = checked_form(service, body.dimensions, body.dtype, normalize=body.normalize)
+    form = checked_form(service, body.dimensions, body.dtype, normalize=body.normalize)
     encoded = await service.encode(
         request, texts_of(body.inputs), body.truncate, param="inputs", prompt_name=body.prompt_name
     )
-    vectors = in_form(encoded.vectors)
+    vectors = await in_form(form, encoded.vectors)
     if preferred(request.headers.get(b"accept"), (JSON, NPY)) == NPY:
         return Response(as_npy(vectors), content_type=NPY)
     return Response(await as_json_in_pieces(vectors))
