@@ -43,12 +43,14 @@ class Columnar:
         name: the file's, for messages.
         columns: their names, and their types as pyarrow has them.
         identity: of the artifact that its vectors are of, if it says so.
+        prompt: what was put before the texts of these vectors, if it says so.
         rows: how many it has; None where that is not known beforehand.
     """
 
     name: str
     columns: dict[str, Any]
     identity: str | None
+    prompt: str | None
     rows: int | None
     _batches: Callable[[int, list[str], int], Iterator[Any]]
 
@@ -101,8 +103,11 @@ def open_columnar(file: BinaryIO, name: str, suffix: str) -> Columnar:
         raise InputValueError(f"{name}: not a readable {suffix[1:].title()} file ({error})") from error
     if len(columns) < len(schema.names):
         raise InputValueError(f"{name}: two columns have one name; each needs a name of its own")
-    identity = (schema.metadata or {}).get(IDENTITY)
-    return Columnar(name, columns, None if identity is None else identity.decode(errors="replace"), rows, batches)
+    stated = schema.metadata or {}
+    identity, prompt = (
+        None if fact is None else fact.decode(errors="replace") for fact in map(stated.get, (IDENTITY, PROMPT))
+    )
+    return Columnar(name, columns, identity, prompt, rows, batches)
 
 
 def _without_first(batches: Iterable[Any], rows: int) -> Iterator[Any]:

@@ -35,6 +35,7 @@ class Block:
         metadata: n of them; None if the file has none.
         vectors: [n, dimension], as the file has them; None if it has none.
         identity: of the artifact that made the vectors, if the file states it.
+        prompt: what was put before the texts when the vectors were made, if the file states it.
     """
 
     texts: list[str]
@@ -42,6 +43,7 @@ class Block:
     metadata: list[dict[str, Any] | None] | None = None
     vectors: NDArray[Any] | None = None
     identity: str | None = None
+    prompt: str | None = None
 
     @classmethod
     def of(cls, entries: Sequence[NewEntry], place: str, **others: Any) -> "Block":
@@ -73,7 +75,7 @@ def npy_blocks(source: str, texts: Sequence[str]) -> Reading[Block]:
     vectors = load_npy(source)
     if vectors.ndim != 2 or len(vectors) != len(texts):
         raise InputValueError(f"{source}: of shape {list(vectors.shape)}; expected [{len(texts)}, dimension]")
-    if vectors.dtype.kind != "f":
+    if vectors.dtype in (np.int8, np.uint8):
         raise InputValueError(f"{source}: is {vectors.dtype}; {_FLOATS}")
     parts = (slice(start, start + _BLOCK_ROWS) for start in range(0, len(texts), _BLOCK_ROWS))
     blocks = (Block(vectors=np.asarray(vectors[part]), texts=list(texts[part])) for part in parts)
@@ -86,7 +88,8 @@ def json_blocks(rows: Iterator[Row], column: str) -> Iterator[Block]:
         for place, row in part:
             if VECTOR not in row:
                 raise InputValueError(f'{place}: expected an object with "{column}" and "{VECTOR}"')
-            if row.get(_DTYPE) in _WHOLE:
+            # A "dtype" beside floats is the user's own metadata.
+            if row.get(_DTYPE) in _WHOLE and _is_whole(row[VECTOR]):
                 raise InputValueError(f"{place}: is {row[_DTYPE]}; {_FLOATS}")
         place = f"{part[0][0]} to {part[-1][0].rpartition(' ')[2]}"
         try:
@@ -118,7 +121,7 @@ def _columnar_blocks(table: Columnar, column: str, others: list[str]) -> Iterato
         entries = [entry_of(row, column, place) for place, row in batch_rows(table, others, [batch], start)]
         start += batch.num_rows
         vectors = _flattened(batch.column(VECTOR), table.name)
-        yield Block.of(entries, table.name, vectors=vectors, identity=table.identity)
+        yield Block.of(entries, table.name, vectors=vectors, identity=table.identity, prompt=table.prompt)
 
 
 def _flattened(vector: Any, name: str) -> NDArray[Any]:
@@ -132,6 +135,10 @@ def _flattened(vector: Any, name: str) -> NDArray[Any]:
     if len(lengths) > 1 or flat.size % len(vector) or flat.dtype.kind != "f":
         raise InputValueError(f'{name}: column "{VECTOR}" is {vector.type}; expected lists of floats of one length')
     return flat.reshape(len(vector), -1)
+
+
+def _is_whole(vector: Any) -> bool:
+    return isinstance(vector, list) and all(type(number) is int for number in vector)
 
 
 def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -44,10 +44,16 @@ class Adding:
         return self._commit(additions, vectors, progress, known, rescued)
 
     def vectors(
-        self, additions: Additions, vectors: NDArray[np.float32], identity: str | None, progress: Progress | None
+        self,
+        additions: Additions,
+        vectors: NDArray[np.float32],
+        identity: str | None,
+        progress: Progress | None,
+        prompt: str | None = None,
     ) -> list[int]:
-        """Add texts with their vectors."""
+        """Add texts with their vectors, which were made behind a ``prompt`` if that is known."""
         self._binding.check_identity(identity)
+        self._binding.check_prompt(prompt)
         unit = checked_vectors(vectors, self._dimension, count=len(additions.texts))
         self._writing.writer()
         return self._commit(additions, iter([unit]), progress)
@@ -85,7 +91,7 @@ class Adding:
         additions = Additions.checked(block.texts, keys, block.metadata)
         if block.vectors is None:
             return self.texts(additions, progress, encoded)
-        return self.vectors(additions, block.vectors, block.identity, progress)
+        return self.vectors(additions, block.vectors, block.identity, progress, block.prompt)
 
     def _encoded(
         self, encoder: Encoder, texts: Iterator[str], progress: Progress | None, rescued: Rescued

@@ -1,9 +1,10 @@
 """Binding: ties an index to its artifact, and opens the encoder when it is needed."""
 
+import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..artifact.opening import as_artifact_error
 from ..encoder import Encoder
 from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError, InputValueError
 from ..inputs import check_texts, checked_sequence
+from ..prompts import DOCUMENT, Prompts
 from ..wording import Wording
 from .checks import checked_vectors
 from .storage.records import About
@@ -90,20 +92,8 @@ class Binding:
             return self._encoder
 
     def _open(self) -> Encoder:
-        try:
-            folder = locate_remembered(self._about.artifact) if self._artifact is None else locate(self._artifact)
-            # Before any of it is loaded: an index may name whatever its author wished.
-            with as_artifact_error(folder):
-                manifest = Manifest.read(folder)
-            self._check(manifest, manifest.max_tokens, str(folder))
-            encoder = Encoder(folder)
-        except ArtifactNotFoundError as error:
-            raise ArtifactNotFoundError(
-                f"{self._folder}: its artifact is not where it was (",
-                *error.args,
-                "); ",
-                Wording("open the index with artifact=…", "name it with --artifact"),
-            ) from error
+        with self._saying_where():
+            encoder = Encoder(self._located()[0])
         try:
             # It may have been replaced meanwhile.
             self.check(encoder)
@@ -112,6 +102,27 @@ class Binding:
             raise
         self._owned = encoder
         return encoder
+
+    def _located(self) -> tuple[Path, Manifest]:
+        """The artifact's folder and manifest; nothing else of it is loaded."""
+        folder = locate_remembered(self._about.artifact) if self._artifact is None else locate(self._artifact)
+        # Before any of it is loaded: an index may name whatever its author wished.
+        with as_artifact_error(folder):
+            manifest = Manifest.read(folder)
+        self._check(manifest, manifest.max_tokens, str(folder))
+        return folder, manifest
+
+    @contextlib.contextmanager
+    def _saying_where(self) -> Iterator[None]:
+        try:
+            yield
+        except ArtifactNotFoundError as error:
+            raise ArtifactNotFoundError(
+                f"{self._folder}: its artifact is not where it was (",
+                *error.args,
+                "); ",
+                Wording("open the index with artifact=…", "name it with --artifact"),
+            ) from error
 
     def _check(self, manifest: Manifest, max_tokens: int, location: str) -> None:
         about = self._about
@@ -143,6 +154,25 @@ class Binding:
             raise IndexMismatchError(
                 f"the vectors are of artifact {identity!s:.12}…, those of {self._folder} of "
                 f"{self._about.identity:.12}…; encode the texts with {self._about.artifact}"
+            )
+
+    def check_prompt(self, prompt: str | None) -> None:
+        """Raise IndexMismatchError if vectors are of texts behind another prompt than the index's documents have."""
+        if prompt is None:
+            return
+        with self._opening:
+            encoder = self._encoder
+        if encoder is None:
+            with self._saying_where():
+                manifest = self._located()[1]
+        else:
+            manifest = encoder.manifest
+        expected = Prompts(manifest.prompts, manifest.default_prompt_name).choose(None, None, DOCUMENT)
+        if prompt != expected:
+            raise IndexMismatchError(
+                f"the vectors are of texts behind the prompt {prompt!r:.40}, those of {self._folder} behind "
+                f"{expected!r:.40}; encode the texts with ",
+                Wording("encode_document", f"--prompt {expected!r:.40}"),
             )
 
     def unit(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

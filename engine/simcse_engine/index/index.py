@@ -276,7 +276,8 @@ class Index(ForkAware):
             The keys.
 
         Raises:
-            IndexMismatchError: the file states another artifact, or its vectors have another dimension.
+            IndexMismatchError: the file states another artifact, or a prompt that is not the one for documents; or its
+                vectors have another dimension.
             InputValueError: the file cannot be read, or lacks something. What was committed before stays.
         """
         return self._adding.file(os.fspath(path), texts, keys, text_column, progress)

@@ -230,6 +230,45 @@ def test_other_forms_stay_out(tmp_path: Path, artifact: Path, name: str, dtype: 
         assert len(index) == 0
 
 
+def test_whole_numbers_of_a_users_own_come_in(tmp_path: Path, artifact: Path) -> None:
+    whole = np.rint(unit_vectors(3) * 1000).astype(np.int16)
+    np.save(tmp_path / "v.npy", whole)
+    # A "dtype" beside floats is metadata like any other.
+    rows = [{"text": "d", "vector": [0.5, *[0] * 31], "dtype": "int8"}, {"text": "e", "vector": [1, *[0] * 31]}]
+    (tmp_path / "v.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with Index.create(tmp_path / "index", artifact) as index:
+        assert index.add_from(tmp_path / "v.npy", texts=TEXTS) == [0, 1, 2]
+        np.testing.assert_allclose(index.search(whole, k=1)[2][0].score, 1, atol=1e-6)
+        assert index.add_from(tmp_path / "v.jsonl") == [3, 4]
+        entry = index.get([3])[0]
+        assert entry is not None
+        assert entry.metadata == {"dtype": "int8"}
+
+
+@pytest.mark.parametrize("name", ["v.parquet", "v.arrow"])
+def test_vectors_behind_another_prompt_stay_out(tmp_path: Path, prompted: Path, name: str) -> None:
+    pytest.importorskip("pyarrow")
+    Index.create(tmp_path / "index", prompted).close()
+    for prompt_name in ("query", "document", "other"):
+        source = tmp_path / f"{prompt_name}-{name}"
+        with Encoder(prompted) as encoder:
+            prompt = encoder.prompts.by_name[prompt_name]
+            with create_vectors(source, VectorForm.of(encoder.manifest).facts(encoder.manifest.identity, prompt)) as to:
+                to(TEXTS, encoder.encode(TEXTS, prompt=prompt))
+        with Index.open(tmp_path / "index") as index:
+            if prompt_name == "document":
+                assert len(index.add_from(source)) == 3
+                continue
+            expected = f"behind the prompt '{prompt}', those of .* behind 'a man '; encode the texts with encode_doc"
+            with pytest.raises(IndexMismatchError, match=expected):
+                index.add_from(source)
+            # The same where the encoder is open.
+            index.search(["a man"])
+            with pytest.raises(IndexMismatchError, match=expected):
+                index.add_from(source)
+            assert len(index) == (0 if prompt_name == "query" else 3)
+
+
 @pytest.mark.parametrize("name", ["v.npy", *KINDS])
 def test_cut_vectors_stay_out(tmp_path: Path, artifact: Path, name: str) -> None:
     source = encoded(artifact, tmp_path / name, dimensions=16)
