@@ -177,9 +177,10 @@ SIMCSE_TEST simcse_testing_attend(int64_t kind, int64_t result, const float* q, 
 }
 
 // A layer made of constants and run. `sizes`: precision (0 int8, 1 bf16, 2 fp32), whether only first tokens come out,
-// heads, activation, hidden, features, threads, sentences, tokens, distances of biases. `weights`: those of query, key, value, output, up
-// and down. `floats`: epsilon; scale and bias of these; smooth and scale of the inputs of attention, output, up and
-// down; gamma and beta of both norms; biases of attention. -1 where the constants are refused, -2 where memory is.
+// heads, activation, hidden, features, threads, sentences, tokens, distances of biases. `weights`: those of query, key,
+// value, output, up and down. `floats`: epsilon; scale and bias of these; smooth and scale of the inputs of attention,
+// output, up and down; gamma and beta of both norms; biases of attention. -1 where the constants are refused, -2 where
+// memory is.
 SIMCSE_TEST simcse_testing_layer(const int64_t* sizes, const uint8_t* weights, const float* floats,
                                  const uint8_t* zeros, const int64_t* lengths, const float* states, float* output) {
   LayerSource source = {};
@@ -241,7 +242,8 @@ SIMCSE_TEST simcse_testing_embeddings(const int64_t* sizes, const uint8_t* words
   return right ? 0 : -1;
 }
 
-// `sizes`: the pooler's number, normalize, whether there is a head, width of the states, hidden, dimension, sentences, tokens.
+// `sizes`: the pooler's number, normalize, whether there is a head, width of the states, hidden, dimension, sentences,
+// tokens.
 SIMCSE_TEST simcse_testing_pooling(const int64_t* sizes, const float* head_weight, const float* head_bias,
                                    const int64_t* lengths, const float* states, const float* other, float* vectors) {
   PoolingSource source = {};

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import InputTypeError, InputValueError
-from .inputs import check_texts
-from .wording import argument
+from .wording import Wording, argument
 
 # The names that are looked for, in this order, for queries and for the documents they look for.
 QUERY, DOCUMENT = ("query",), ("document", "passage", "corpus")
@@ -58,5 +57,12 @@ class Prompts:
 def _checked(prompt: object) -> str:
     if not isinstance(prompt, str):
         raise InputTypeError(argument("prompt", prompt), ": expected a str")
-    check_texts([prompt])
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InputValueError(
+            argument("prompt", prompt),
+            f": holds a lone surrogate ({prompt[error.start]!a}) at character {error.start}; ",
+            Wording("decode it with errors='replace' where it is read", "give it as UTF-8"),
+        ) from error
     return prompt

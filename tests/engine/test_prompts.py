@@ -41,7 +41,7 @@ def test_without_prompts() -> None:
         ("queries", None, InputValueError, "prompt_name='queries': this artifact's prompts are 'query', 'document', "),
         (5, None, InputTypeError, "prompt_name=5: expected a str"),
         (None, 5, InputTypeError, "prompt=5: expected a str"),
-        (None, "\ud800", InputValueError, "surrogate"),
+        (None, "a\ud800", InputValueError, r"^prompt='a\\ud800': holds a lone surrogate \('\\ud800'\) at character 1;"),
     ],
 )
 def test_what_is_no_prompt(name: object, prompt: object, error: type[Exception], message: str) -> None:

@@ -170,6 +170,9 @@ def check_fields(content: Mapping[str, Any], required_files: Iterable[str]) -> N
     precisions = PRECISIONS if content["target"] == "cpu" else target.precisions
     _one_of(precisions)(f"precision for {content['target']}", content["precision"])
     _one_of(target.layouts)(f"layout for {content['target']}", content["layout"])
+    if not content["include_prompt"] and (content["target"] != "cpu" or content["layout"] == "padded"):
+        graph = f"{content['layout']} graph for {content['target']}"
+        raise WrongFieldError(f"include_prompt is false for a {graph}, expected true")
     if target.compiled != (content["max_batch"] is not None):
         expected = "a whole number" if target.compiled else "null"
         raise WrongFieldError(f"max_batch is {content['max_batch']} for {content['target']}, expected {expected}")

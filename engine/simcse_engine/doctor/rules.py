@@ -1,5 +1,6 @@
 """Rules: what follows from the facts, and what to do about it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -175,9 +176,10 @@ def _kernels(facts: Facts) -> Iterator[Finding]:
 
 def _threads(facts: Facts) -> Iterator[Finding]:
     threads = "1 thread" if facts.threads == 1 else f"{facts.threads} threads"
-    allowed = facts.affinity if facts.quota is None else min(facts.affinity, facts.quota)
+    # As `usable_cpus` counts them.
+    allowed = facts.affinity if facts.quota is None else max(1, min(facts.affinity, math.floor(facts.quota)))
     if facts.omp_threads is not None and facts.omp_threads < allowed:
-        found = f"{THREADS_VARIABLE} is {facts.omp_threads}, and {allowed:g} CPUs are allowed: encoders use {threads}"
+        found = f"{THREADS_VARIABLE} is {facts.omp_threads}, and {allowed} CPUs are allowed: encoders use {threads}"
         yield Finding("advice", found, f"nothing if that is this process's share; else unset {THREADS_VARIABLE}")
         return
     if facts.quota is None or facts.quota >= facts.affinity:

@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import re
 from pathlib import Path
 
 from .cgroups import ROOT, group_folders
@@ -47,9 +48,13 @@ def affinity() -> int:
 
 
 def omp_threads() -> int | None:
-    """The threads that OMP_NUM_THREADS asks for, the first of a list such as "4,2"; None where it states no number."""
+    """The threads that OMP_NUM_THREADS asks for, the first of a list such as "4,2"; None where it states no number.
+
+    One of more than nine digits is none either: no machine has so many CPUs.
+    """
     first = os.environ.get(THREADS_VARIABLE, "").split(",")[0].strip()
-    return int(first) if first.isascii() and first.isdecimal() and int(first) >= 1 else None
+    number = re.fullmatch("0*([1-9][0-9]{0,8})", first)
+    return None if number is None else int(number[1])
 
 
 def cgroup_quota(root: Path = ROOT) -> float | None:

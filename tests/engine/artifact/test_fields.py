@@ -119,6 +119,7 @@ def test_odd_value(artifact_copy: Path, path: str, value: Any, says: str) -> Non
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
+        ("include_prompt", False, "include_prompt is false for a grid graph for tensorrt, expected true"),
         ("max_batch", None, "max_batch is None for tensorrt, expected a whole number"),
         ("engines", {"x": PLAN}, "a name in engines is 'x', expected a compute capability"),
         ("engines", {"90": PLAN}, "engines.90.compute_capability is 89, expected 90"),

@@ -62,6 +62,7 @@ def not_ok(**differences: Any) -> list[Finding]:
         pytest.param({"features": ("avx2", "avx_vnni")}, id="VNNI without AVX512"),
         pytest.param({**NO_KERNELS, "features": ("neon", "avx_vnni")}, id="a CPU that no kernels are for"),
         pytest.param({"quota": 4.0}, id="a quota that takes nothing away"),
+        pytest.param({"omp_threads": 4, "quota": 4.5}, id="as many threads as the quota's whole CPUs"),
         pytest.param({"omp_threads": 4}, id="as many threads in the environment"),
         pytest.param({"builds": {}}, id="a runtime that no package manager knows"),
     ],
@@ -219,9 +220,16 @@ def test_what_is_fine_is_said_without_advice(differences: dict[str, Any]) -> Non
         pytest.param(
             {"omp_threads": 1, "quota": 2.5, "threads": 1},
             "advice",
-            ["OMP_NUM_THREADS is 1", "2.5 CPUs", "1 thread"],
+            ["OMP_NUM_THREADS is 1", "2 CPUs", "1 thread"],
             ["unset OMP_NUM_THREADS"],
             id="fewer threads than the quota",
+        ),
+        pytest.param(
+            {"omp_threads": 1, "quota": 1.5, "threads": 1},
+            "advice",
+            ["the cgroup quota (1.5 CPUs) is below affinity", "1 thread"],
+            ["to a whole number"],
+            id="as many threads as the quota's whole CPUs",
         ),
         pytest.param(
             {**NO_KERNELS, "kernels_error": "they were not built"},
