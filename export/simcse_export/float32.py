@@ -173,7 +173,7 @@ def verify_float32(
     manifest.write(folder)
     with both_ways(lambda: Encoder(folder)) as encoders:
         if not model.include_prompt:
-            _verify_behind_prompt(model, encoders, folder)
+            _verify_behind_prompt(model, architecture, encoders, folder)
         agreement = parity.worst([parity.verify(encoder, folder) for encoder in encoders])
         vectors = encoders[0].encode(list(sentences), truncate="silent")
         manifest = replace(
@@ -183,7 +183,9 @@ def verify_float32(
     return manifest
 
 
-def _verify_behind_prompt(model: Model, encoders: Sequence[Encoder], folder: Path) -> None:
+def _verify_behind_prompt(
+    model: Model, architecture: Mapping[str, Any], encoders: Sequence[Encoder], folder: Path
+) -> None:
     """Compare vectors of texts behind a prompt, whose tokens pooling leaves out, with the reference model's."""
     prompt = next((prompt for prompt in model.checkpoint.prompts.values() if prompt), "Represent the sentence: ")
     skipped = model.reference.count_prompt(prompt, model.max_tokens)
@@ -191,4 +193,5 @@ def _verify_behind_prompt(model: Model, encoders: Sequence[Encoder], folder: Pat
     encode = _encode(model)
     reference = np.stack([encode(prompt + text, skipped=skipped) for text in texts])
     for encoder in encoders:
-        parity.compare(encoder.encode(texts, prompt=prompt, truncate="silent"), reference).require("fp32")
+        agreement = parity.compare(encoder.encode(texts, prompt=prompt, truncate="silent"), reference)
+        agreement.require("fp32", architecture)

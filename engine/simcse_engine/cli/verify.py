@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     from ..artifact.hub import locate
     from ..encoder import Encoder
     from ..errors import OutputError, UnverifiedWarning
-    from ..measure.parity import LIMITS, load_check, record, verify, worst
+    from ..measure.parity import limit_of, load_check, record, verify, worst
     from ..measure.ways import both_ways, way
 
     folder = locate(args.artifact)
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         **{"passed": True, "recorded": recorded, "precision": manifest.precision, **parity.to_json()},
         "by_kernels": {name: each.to_json() for name, each in measured.items()},
     }
-    limit = LIMITS[manifest.precision]
+    limit = limit_of(manifest.precision, manifest.architecture)
     print_result(args, report, lambda: _parity_lines(parity, list(measured), limit, recorded))
 
 

@@ -37,6 +37,7 @@ class Reference:
     def __init__(self, checkpoint: Checkpoint) -> None:
         """Load the tokenizer; the model follows on first use."""
         self._checkpoint = checkpoint
+        _require_activation(checkpoint)
         self.tokenizer = load_tokenizer(checkpoint)
 
     @cached_property
@@ -149,12 +150,17 @@ class Reference:
         path.write_text(backend.to_str(pretty=False), encoding="utf-8")
 
 
-def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
-    folder, key = checkpoint.folder, key_of(checkpoint.config, "hidden_act")
+def _require_activation(checkpoint: Checkpoint) -> None:
+    """Refuse an activation that transformers does not have; its own message would speak of what it loads first."""
+    key = key_of(checkpoint.config, "hidden_act")
     activation = checkpoint.config.get(key, "gelu")
     if not isinstance(activation, str) or activation not in ACT2FN:
-        raise UnsupportedModelError(f"{folder / 'config.json'}: {key} {activation!r} is unknown to transformers")
-    settings = model_settings(checkpoint.config)
+        path = checkpoint.folder / "config.json"
+        raise UnsupportedModelError(f"{path}: {key} {activation!r} is unknown to transformers")
+
+
+def _load_model(checkpoint: Checkpoint) -> PreTrainedModel:
+    folder, settings = checkpoint.folder, model_settings(checkpoint.config)
     try:
         with quiet():
             model, info = AutoModel.from_pretrained(

@@ -244,3 +244,14 @@ def test_check_of_other_content(tmp_path: Path) -> None:
     for odd in (unit().astype("U9"), unit().astype(complex), unit().astype("M8[s]"), unit()[0]):
         np.savez(tmp_path / CHECK, texts=np.frombuffer(b'["a"]', np.uint8), vectors=odd)
         assert refused()
+
+
+def test_behind_a_whitening_or_a_head_rounding_is_enlarged() -> None:
+    bad = dataclasses.replace(compare(unit(), unit()), max_abs_difference=1e-5)
+    for kind in ("whitening", "head"):
+        bad.require("fp32", {"tail": [{"kind": "unit"}, {"kind": kind}]})
+    for architecture in ({}, {"tail": [{"kind": "dense"}]}):
+        with pytest.raises(ParityError, match="1e-05 > 2e-06"):
+            bad.require("fp32", architecture)
+    with pytest.raises(ParityError, match="3e-05 > 2e-05"):
+        dataclasses.replace(bad, max_abs_difference=3e-5).require("fp32", {"tail": [{"kind": "head"}]})

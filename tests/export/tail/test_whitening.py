@@ -86,6 +86,7 @@ def test_every_target(checkpoint: Path, corpus: Path, tmp_path: Path, target: st
     assert (manifest.dimension, manifest.architecture["tail"][0]["dimensions"]) == (3, 3)
 
 
+@pytest.mark.transformers_4
 def test_through_optimum(corpus: Path, tmp_path: Path) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", model_type="electra", num_hidden_layers=1)
     manifest = export(checkpoint, tmp_path / "artifact", options(corpus, dimensions=6))
