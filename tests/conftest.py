@@ -15,7 +15,7 @@ from simcse_engine import Manifest
 from simcse_engine.session.kernels import NONE, VARIABLE
 from simcse_export import ExportOptions, export
 from support.checkpoints import make_checkpoint
-from support.releases import HAS_OPTIMUM, THROUGH_OPTIMUM
+from support.releases import HAS_OPTIMUM
 from support.ways import WAYS, variants
 
 # No test measures time, so none fails for being slow on a busy machine.
@@ -31,13 +31,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests of what optimum writes, and of transformers 4, to `tests/export/test_transformers_4.py`.
-
-    Those with a parameter that goes through optimum get the mark by themselves.
-    """
-    for item in items:
-        if hasattr(item, "callspec") and THROUGH_OPTIMUM & {*item.callspec.id.split("-")}:
-            item.add_marker("transformers_4")
+    """Leave tests of what optimum writes, and of transformers 4, to `tests/export/test_transformers_4.py`."""
     left = [] if HAS_OPTIMUM else [item for item in items if item.get_closest_marker("transformers_4")]
     if left:
         items[:] = [item for item in items if item not in left]

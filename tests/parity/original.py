@@ -17,6 +17,8 @@ checkpoint, pooler = sys.argv[1:3]
 request = json.load(sys.stdin)
 queries, keys, threshold = request["queries"], request["keys"], request["threshold"]
 model = SimCSE(checkpoint, device="cpu", pooler=pooler)
+# transformers 5 loads a checkpoint in its files' own precision.
+model.model.float()
 plain = model.encode(queries, return_numpy=True, normalize_to_unit=False)
 answers = {
     "encode one": model.encode(queries[0], return_numpy=True),

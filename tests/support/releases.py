@@ -32,9 +32,6 @@ RELEASES = tuple(_NEEDED)
 LAST_4 = "4.57.6"
 NEWEST = RELEASES[-1]
 
-# What stands in the ids of tests with a model whose graph is not written here.
-THROUGH_OPTIMUM = frozenset({"albert", "convbert", "deberta", "electra", "modernbert", "optimum"})
-
 HERE = version("transformers")
 # Whether this environment is one of [export-optimum].
 HAS_OPTIMUM = HERE.startswith("4.") and find_spec("optimum") is not None

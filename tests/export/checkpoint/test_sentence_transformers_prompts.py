@@ -122,6 +122,7 @@ def test_no_other_graph_leaves_a_prompt_out(tmp_path: Path, options: dict[str, A
         export(folder, tmp_path / "artifact", ExportOptions(**options))
 
 
+@pytest.mark.transformers_4
 def test_through_optimum_a_prompt_is_left_out(tmp_path: Path) -> None:
     folder = make_sentence_transformers(tmp_path / "folder", num_hidden_layers=1, model_type="electra")
     write_json(folder / "1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False})

@@ -22,7 +22,11 @@ AVG = ExportOptions(pooler="avg", max_tokens=64)
 
 
 @pytest.mark.parametrize(
-    ("model_type", "tokenizer_class"), [("distilbert", "BertTokenizer"), ("modernbert", "PreTrainedTokenizerFast")]
+    ("model_type", "tokenizer_class"),
+    [
+        ("distilbert", "BertTokenizer"),
+        pytest.param("modernbert", "PreTrainedTokenizerFast", marks=pytest.mark.transformers_4),
+    ],
 )
 def test_token_types_are_kept_from_a_model_that_takes_none(
     tmp_path: Path, model_type: str, tokenizer_class: str

@@ -117,6 +117,7 @@ def test_every_activation(tmp_path: Path, activation: str) -> None:
     assert_equal(tmp_path / "artifact", forward(checkpoint, "avg"))
 
 
+@pytest.mark.transformers_4
 @pytest.mark.parametrize(
     "config",
     [

@@ -342,6 +342,7 @@ def test_a_weight_has_an_input() -> None:
         function.weight("encoder.layer.1.output.dense.weight", weight)
 
 
+@pytest.mark.transformers_4
 def test_a_graph_without_operators_of_ours_imports_none(artifact: Path, tmp_path: Path) -> None:
     # Where there are kernels, they make the runtime write their domain into what it saves from here on.
     with Encoder(artifact) as encoder:
