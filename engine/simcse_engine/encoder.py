@@ -172,6 +172,11 @@ class Encoder(ForkAware):
         return self._device
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
     def kernels(self) -> str | None:
         """The variant of our kernels that run it, such as "avx2"; None where the runtime's own operators do."""
         return self._kernels.variant

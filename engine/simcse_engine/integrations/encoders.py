@@ -85,8 +85,13 @@ class Embedder:
             manifest = Manifest.read(folder)
             self._check(manifest)
             key = (str(folder), manifest.identity, repr(sorted(self.options.items())))
+            shared = _OPEN.get(key)
+            if shared is not None and shared.closed:
+                # By somebody who had it from another embedder.
+                _OPEN.pop(key, None)
+                shared = None
             # Of threads that open it at once, all take the first one's.
-            self._encoder = _OPEN.get(key) or _OPEN.setdefault(key, Encoder(folder, **self.options))
+            self._encoder = shared or _OPEN.setdefault(key, Encoder(folder, **self.options))
         return self._encoder
 
     def open(self) -> Self:

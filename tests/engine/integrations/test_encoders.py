@@ -92,6 +92,14 @@ def test_an_encoder_is_freed_with_the_last_that_shares_it(prompted: Path) -> Non
     assert encoder() is None
 
 
+def test_one_that_somebody_has_closed_is_not_shared(prompted: Path) -> None:
+    first = Embedder(prompted, threads=1, max_tokens=20)
+    first.encoder.close()
+    second = Embedder(prompted, threads=1, max_tokens=20)
+    assert len(second.queries(TEXTS)) == len(TEXTS)
+    assert Embedder(prompted, threads=1, max_tokens=20).encoder is second.encoder
+
+
 def test_an_artifact_that_was_replaced_is_opened_anew(prompted: Path, artifact: Path, tmp_path: Path) -> None:
     folder = tmp_path / "artifact"
     shutil.copytree(prompted, folder)
