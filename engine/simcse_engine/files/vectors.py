@@ -57,7 +57,8 @@ class VectorFacts:
     def metadata(self) -> dict[bytes, bytes]:
         """What a schema says of them."""
         facts = {IDENTITY: self.identity, DTYPE: self.dtype, DIMENSIONS: str(self.dimensions), PROMPT: self.prompt}
-        return {name: fact.encode() for name, fact in facts.items() if fact}
+        # No prompt is one too.
+        return {name: fact.encode() for name, fact in facts.items() if fact or name == PROMPT}
 
 
 def check_suffix(target: Path) -> None:
