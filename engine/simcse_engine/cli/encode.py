@@ -155,7 +155,8 @@ def _one_input(inputs: Sequence[str]) -> str:
 def _output(name: str) -> Path | str | _Folder:
     if name == STDOUT:
         return STDOUT
-    if name.endswith(os.sep) or Path(name).is_dir():
+    # Path("") is the folder that one is in.
+    if name.endswith(os.sep) or (name and Path(name).is_dir()):
         return _Folder(Path(name))
     # A wrong suffix is wrong use, refused before anything is loaded. argparse shows the message of this error alone.
     from ..files.vectors import check_suffix

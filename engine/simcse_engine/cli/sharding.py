@@ -19,6 +19,7 @@ from .streams import print_message
 
 if TYPE_CHECKING:
     from ..artifact.manifest import Manifest
+    from ..shards.cluster import Actors
     from ..shards.folder import Finished
     from ..shards.plan import Part
     from ..shards.worker import Done, Job
@@ -51,12 +52,12 @@ def add_shard_options(parser: Parser) -> None:
         action="store_true",
         help="encode on Ray, by paths that every machine has: on RAY_ADDRESS, this machine's cluster, or a new one",
     )
-    group.add_argument("--num-actors", type=count, metavar="N", help="workers on Ray (default: as many as fit)")
+    group.add_argument("--num-actors", type=count, metavar="N", help="workers on Ray, at most (default: all that fit)")
     group.add_argument(
         "--cpus-per-actor",
         type=count,
         metavar="N",
-        help="CPUs, and so threads, of each (default: all of a machine, of the smallest one's number)",
+        help="CPUs, and so threads, of each (default: all of a machine, or as many as --num-actors leaves each)",
     )
 
 
@@ -71,8 +72,10 @@ def check_no_shard_options(args: argparse.Namespace) -> None:
 def encode_into_shards(args: argparse.Namespace, folder: Path) -> None:
     """Run the command."""
     from ..files.arrow import import_pyarrow
+    from ..shards.cluster import Actors
     from ..shards.folder import finished_shards, writing_into
     from ..shards.plan import parts_left
+    from ..shards.rows import check_columns
     from ..shards.settings import Settings
     from ..shards.sources import find_sources
     from ..shards.worker import Job
@@ -101,15 +104,20 @@ def encode_into_shards(args: argparse.Namespace, folder: Path) -> None:
         "truncate": "error" if args.truncate == "error" else "warn",
         "max_tokens": args.max_tokens,
     }
+    # Ray shows a worker only those GPUs that it asks for.
+    gpus = 0 if manifest.target == "cpu" or args.device == "cpu" else 1
+    actors = Actors(number=args.num_actors, cpus=args.cpus_per_actor, gpus=gpus)
     job = Job(artifact=artifact, options=options, settings=settings, folder=folder.absolute())
     with writing_into(folder, resume=args.resume), counted_cuts(args.truncate) as cuts:
         before = finished_shards(folder, settings, found.sources)
         sources = before.completing(found.sources)
         parts = parts_left(sources, settings.shard_rows, before.ranges)
+        check_columns(dict.fromkeys(part.source for part in parts), settings.text_column, settings.keep_columns)
         tally = _Tally(folder, before)
-        with tally.telling_what_is_safe():
-            for done in _done_on_ray(job, parts, args) if args.ray else _done_here(job, parts):
-                tally.add(done)
+        with tally.saying_how_to_go_on():
+            for part, done in _done_on_ray(job, parts, actors) if args.ray else _done_here(job, parts):
+                tally.add(part, done)
+        tally.warn_of_unseen()
         if tally.cut:
             # One for all shards.
             limit = Wording(f"max_tokens={settings.max_tokens}", f"the limit of {settings.max_tokens}")
@@ -138,15 +146,24 @@ class _Tally:
         self._folder = folder
         self.shards = before.count
         self.encoded = self.cut = 0
+        self._without: dict[str, list[str]] = {}
 
-    def add(self, done: "Done") -> None:
+    def add(self, part: "Part", done: "Done") -> None:
         """Count a part."""
+        for name in done.unseen:
+            self._without.setdefault(name, []).append(part.source.path)
         self.shards += done.shards
         self.encoded += done.rows
         self.cut += done.cut
 
+    def warn_of_unseen(self) -> None:
+        """Name the kept fields that whole files lack: one of them may be mistyped."""
+        for name, paths in self._without.items():
+            more = f" and of {len(paths) - 1:,} more files" if len(paths) > 1 else ""
+            print_message(f'{PROGRAM}: warning: no line of {paths[0]}{more} has "{name}"; it is null in the shards')
+
     @contextlib.contextmanager
-    def telling_what_is_safe(self) -> Iterator[None]:
+    def saying_how_to_go_on(self) -> Iterator[None]:
         """Say, where a signal or an error ends the block, how to go on."""
         with telling_what_is_safe(PROGRAM, self._safe):
             try:
@@ -172,7 +189,7 @@ def _artifact(name: str) -> "tuple[str, Manifest]":
     return name if hub_id is not None else str(folder), manifest
 
 
-def _done_here(job: "Job", parts: "list[Part]") -> "Iterator[Done]":
+def _done_here(job: "Job", parts: "list[Part]") -> "Iterator[tuple[Part, Done]]":
     from ..shards.worker import Worker
 
     if not parts:
@@ -181,19 +198,18 @@ def _done_here(job: "Job", parts: "list[Part]") -> "Iterator[Done]":
         for part in parts:
             done = worker.run(part, advance)
             advance(0, part)
-            yield done
+            yield part, done
 
 
-def _done_on_ray(job: "Job", parts: "list[Part]", args: argparse.Namespace) -> "Iterator[Done]":
-    from ..shards.cluster import Actors, connected, run_parts
+def _done_on_ray(job: "Job", parts: "list[Part]", actors: "Actors") -> "Iterator[tuple[Part, Done]]":
+    from ..shards.cluster import connected, run_parts
 
     if not parts:
         return
-    actors = Actors(number=args.num_actors, cpus=args.cpus_per_actor)
     with connected() as ray, _bar(parts) as advance:
         for part, done in run_parts(ray, job, parts, actors):
             advance(done.rows, part)
-            yield done
+            yield part, done
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 A worker writes its shards itself, into a folder that all machines see: nothing but plans and counts goes through Ray.
 Shards appear whole, and one that is there is not encoded again. So whatever is killed, a worker or whoever hands out
-the parts, nothing is lost and nothing is twice: Ray starts the worker again and repeats its part, and the next run goes
-on with the parts that are left.
+the parts, nothing is lost and nothing is twice: another worker repeats the part of one that has ended, and the next run
+goes on with the parts that are left.
 """
 
 import contextlib
@@ -11,16 +11,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from ..errors import ProviderError, RuntimeMissingError, SimCSEError
+from .folder import written
 from .plan import Part
 from .worker import Done, Job, Worker
 
-# A part that ends so many workers, by memory perhaps, will end the next too.
+# A part that ends so many workers before any of them has written a shard, by memory perhaps, will end the next too.
 _ATTEMPTS = 4
 # What a Ray of our own holds in memory for others: nothing but counts.
 _STORE_BYTES = 80_000_000
@@ -28,10 +29,17 @@ _STORE_BYTES = 80_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Actors:
-    """How many workers, and how much of a machine each has; None for one on each machine, with all of its CPUs."""
+    """How many workers, and how much of a machine each has.
+
+    Attributes:
+        number: at most so many; None for as many as fit.
+        cpus: of each; None for as many as ``number`` workers can have, or all of the smallest machine's.
+        gpus: of each.
+    """
 
     number: int | None = None
     cpus: int | None = None
+    gpus: int = 0
 
 
 @contextlib.contextmanager
@@ -70,35 +78,66 @@ def connected() -> Iterator[ModuleType]:
             ray.shutdown()
 
 
-def run_parts(ray: ModuleType, job: Job, parts: Iterable[Part], actors: Actors) -> Iterator[tuple[Part, Done]]:
+def run_parts(ray: ModuleType, job: Job, parts: Sequence[Part], actors: Actors) -> Iterator[tuple[Part, Done]]:
     """Have all parts done; each is yielded when it is, in no order.
 
     Raises:
         SimCSEError: what a worker raised; or ProviderError, where no machine has room for one, or a part ends them all.
     """
     number, cpus = _shares(ray, actors)
-    # Where a worker has ended, Ray starts another and gives it the same part.
-    restarting = {"num_cpus": cpus, "max_restarts": -1, "max_task_retries": _ATTEMPTS - 1}
-    remote = ray.remote(**restarting)(_Actor)
+    # One that has ended is not started again by Ray, which knows nothing of what it has written.
+    remote = ray.remote(num_cpus=cpus, num_gpus=actors.gpus, max_restarts=0, max_task_retries=0)(_Actor)
     waiting = iter(parts)
-    under_way: dict[Any, tuple[Part, Any]] = {}
+    under_way: dict[Any, tuple[Attempt, Any]] = {}
 
-    def hand_out(worker: Any) -> None:
+    def hand_out(attempt: Attempt | None, worker: Any) -> None:
+        if attempt is not None:
+            under_way[worker.run.remote(attempt.part)] = attempt, worker
+
+    def begin() -> Attempt | None:
         part = next(waiting, None)
-        if part is not None:
-            under_way[worker.run.remote(part)] = part, worker
+        return None if part is None else Attempt(part, written(job.folder, part))
+
+    def finish(reference: Any) -> Iterator[tuple[Part, Done]]:
+        # A worker that has nothing to do leaves its place to another once no name here holds it.
+        attempt, worker = under_way.pop(reference)
+        try:
+            done = _result(ray, reference)
+        except ray.exceptions.RayActorError as error:
+            ray.kill(worker)
+            hand_out(attempt.next(written(job.folder, attempt.part), error), remote.remote(job))
+            return
+        yield attempt.part, done
+        hand_out(begin(), worker)
 
     try:
-        for _ in range(number):
-            hand_out(remote.remote(job))
+        for _ in range(min(number, len(parts))):
+            hand_out(begin(), remote.remote(job))
         while under_way:
             (reference, *_), _ = ray.wait(list(under_way), num_returns=1)
-            part, worker = under_way.pop(reference)
-            yield part, _result(ray, reference, part)
-            hand_out(worker)
+            yield from finish(reference)
     finally:
         for _, worker in under_way.values():
             ray.kill(worker)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A worker's try at a part: the shards that were there before it, and how many tries before it wrote none."""
+
+    part: Part
+    shards: int
+    vain: int = 0
+
+    def next(self, shards: int, error: Exception) -> "Attempt":
+        """The try after one that ended with its worker; ProviderError after too many that wrote nothing."""
+        vain = 0 if shards > self.shards else self.vain + 1
+        if vain == _ATTEMPTS:
+            raise ProviderError(
+                f"{self.part.source.path}: {_ATTEMPTS} workers on Ray ended, one after the other, before any of them "
+                f"had written a shard: {error}"
+            ) from error
+        return Attempt(self.part, shards, vain)
 
 
 class _Actor:
@@ -114,29 +153,34 @@ class _Actor:
         return self._worker.run(part)
 
 
-def _result(ray: ModuleType, reference: Any, part: Part) -> Done:
+def _result(ray: ModuleType, reference: Any) -> Done:
     try:
         done: Done = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, SimCSEError):
             raise error.cause from error
         raise
-    except ray.exceptions.RayActorError as error:
-        raise ProviderError(
-            f"{part.source.path}: a worker on Ray ended, and {_ATTEMPTS - 1} more after it: {error}"
-        ) from error
     return done
 
 
 def _shares(ray: ModuleType, actors: Actors) -> tuple[int, int]:
     """How many workers, and the CPUs of each: one on each machine, with as many as the smallest has, by default."""
-    machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    machines = [cpus for cpus in machines if cpus]
-    if not machines:
-        raise ProviderError("Ray has no machine with CPUs now; add one")
-    cpus = min(machines) if actors.cpus is None else actors.cpus
-    fitting = sum(each // cpus for each in machines)
-    if not fitting:
-        raise ProviderError(f"no machine of this Ray has {cpus} CPUs; the largest has {max(machines)}")
-    # More may fit once a cluster has grown: Ray starts those when there is room.
-    return (fitting if actors.number is None else actors.number), cpus
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    rooms = [(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in machines]
+    rooms = [(cpus, gpus) for cpus, gpus in rooms if cpus and gpus >= actors.gpus]
+    if not rooms:
+        raise ProviderError(f"Ray has no machine with {'a GPU' if actors.gpus else 'CPUs'} now; add one")
+
+    def fitting(cpus: int) -> int:
+        return sum(min(each // cpus, gpus // actors.gpus if actors.gpus else each) for each, gpus in rooms)
+
+    most = max(cpus for cpus, _ in rooms)
+    if actors.cpus is not None:
+        cpus = actors.cpus
+    elif actors.number is None:
+        cpus = min(cpus for cpus, _ in rooms)
+    else:
+        cpus = next((cpus for cpus in range(most, 1, -1) if fitting(cpus) >= actors.number), 1)
+    if not fitting(cpus):
+        raise ProviderError(f"no machine of this Ray has {cpus} CPUs; the largest has {most}")
+    return min(fitting(cpus), actors.number or fitting(cpus)), cpus

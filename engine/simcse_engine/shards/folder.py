@@ -1,6 +1,7 @@
 """The folder of shards: one writer at a time, and nothing in it but shards of one work."""
 
 import contextlib
+import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,9 +13,9 @@ from ..files.atomic import check_absent
 from ..files.locks import POSIX, take
 from ..files.refusals import as_output_error
 from ..wording import argument
-from .plan import Range, with_rows
+from .plan import Part, Range, is_shard, with_rows
 from .settings import Settings
-from .shard import Shard
+from .shard import AWAY, Shard, shard_file
 from .sources import Source
 
 _RESUME = argument("resume", True)
@@ -104,9 +105,22 @@ def finished_shards(folder: Path, settings: Settings, sources: Iterable[Source])
                 f"{source.path}: was changed since {path} was encoded of it; remove the shards of this file, and it is "
                 "encoded again"
             )
+        known = rows.setdefault(shard.name, shard.rows if source.rows is None else source.rows)
+        if shard.rows != known or not is_shard(shard.range, known, settings.shard_rows):
+            raise OutputError(
+                f"{path}: says rows {shard.start} to {shard.stop} of {shard.rows}, which is no shard of {shard.name}; "
+                f"{AWAY}"
+            )
         ranges.setdefault(shard.name, []).append(shard.range)
-        rows[shard.name] = shard.rows
     return Finished(ranges={name: tuple(sorted(there)) for name, there in ranges.items()}, rows=rows)
+
+
+def written(folder: Path, part: Part) -> int:
+    """How many of a part's shards are there."""
+    if part.ranges is None:
+        beside = folder / part.source.name
+        return sum(1 for _ in beside.parent.glob(shard_file(glob.escape(beside.name))))
+    return sum((folder / shard_file(part.source.name, each.start)).exists() for each in part.ranges)
 
 
 def _files(folder: Path) -> Iterator[Path]:

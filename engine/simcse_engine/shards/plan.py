@@ -54,6 +54,12 @@ def ranges_of(rows: int, shard_rows: int) -> list[Range]:
     return [Range(start, min(start + shard_rows, rows)) for start in range(0, max(rows, 1), shard_rows)]
 
 
+def is_shard(part: Range, rows: int, shard_rows: int) -> bool:
+    """Whether this is one of `ranges_of`."""
+    start, stop = part
+    return start % shard_rows == 0 and 0 <= start < max(rows, 1) and stop == min(start + shard_rows, rows)
+
+
 def parts_left(sources: Iterable[Source], shard_rows: int, finished: Mapping[str, Iterable[Range]]) -> list[Part]:
     """What is left to do.
 

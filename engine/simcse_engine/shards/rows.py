@@ -7,7 +7,7 @@ field that is not there is null, and anything else becomes its JSON.
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,26 @@ def open_rows(source: Source, text_column: str, keep: Sequence[str] = (), start:
         yield _of_rows((("", {TEXT: line}) for line in lines), TEXT, (), start)
 
 
-def count_rows(source: Source, text_column: str) -> int:
-    """Read a source from its first to its last row, before any of it is encoded; errors as for `open_rows`."""
+def check_columns(sources: Iterable[Source], text_column: str, keep: Sequence[str]) -> None:
+    """Raise the errors of `open_rows` for all sources before any of them is encoded."""
+    for source in sources:
+        with open_rows(source, text_column, keep):
+            pass
+
+
+def count_rows(source: Source, text_column: str, keep: Sequence[str] = ()) -> tuple[int, tuple[str, ...]]:
+    """Read a source from its first to its last row, before any of it is encoded; errors as for `open_rows`.
+
+    Returns:
+        How many rows; and which of the kept fields not one line of a `.jsonl` has, where it has lines.
+    """
     rows = 0
-    with open_rows(source, text_column) as reader:
+    unseen = [*keep] if suffix_of(source.path) == JSONL else []
+    with open_rows(source, text_column, keep) as reader:
         while (read := reader.take(_BATCH_ROWS)) is not None:
             rows += read.num_rows
-    return rows
+            unseen = [name for name in unseen if read.column(name).null_count == read.num_rows]
+    return rows, tuple(unseen) if rows else ()
 
 
 def _columnar(table: Columnar, text_column: str, keep: Sequence[str], start: int) -> Rows:

@@ -76,18 +76,19 @@ class Shard:
                     settings=dict(stated["settings"]),
                 )
                 rows = table.metadata.num_rows
-        except (arrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        # What JSON can be made to hold: depths, infinities.
+        except (arrow.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise OutputError(
-                f"{path}: is no shard that can be read ({error or type(error).__name__}); {_AWAY}"
+                f"{path}: is no shard that can be read ({error or type(error).__name__}); {AWAY}"
             ) from error
         if rows != shard.stop - shard.start:
-            raise OutputError(f"{path}: has {rows} rows for rows {shard.start} to {shard.stop}; {_AWAY}")
+            raise OutputError(f"{path}: has {rows} rows for rows {shard.start} to {shard.stop}; {AWAY}")
         return shard
 
     @property
     def file(self) -> str:
         """Its file's name in the folder, which sorts as the rows do."""
-        return f"{self.name}-{self.start:0{_DIGITS}}{PARQUET}"
+        return shard_file(self.name, self.start)
 
     @property
     def range(self) -> Range:
@@ -102,7 +103,12 @@ class Shard:
         return {SHARD: json.dumps(stated).encode()}
 
 
-_AWAY = "move it out of this folder, and what belongs there is encoded again"
+AWAY = "move it out of this folder, and what belongs there is encoded again"
+
+
+def shard_file(name: str, start: int | None = None) -> str:
+    """The file, from its folder on, of the shard from this row of a source on; None for a pattern for any row."""
+    return f"{name}-{'[0-9]' * _DIGITS if start is None else f'{start:0{_DIGITS}}'}{PARQUET}"
 
 
 @contextlib.contextmanager

@@ -62,8 +62,8 @@ def find_sources(inputs: Sequence[str], output: Path, text_column: str) -> Found
         text_column: the column of the texts in Parquet files, which are looked at.
 
     Raises:
-        InputValueError: there is no such file, or one that cannot be read; two that nothing tells apart; a folder holds
-            files of unknown kinds, or the output.
+        InputValueError: there is no such file, or one that cannot be read; a folder holds files of unknown kinds, or
+            the output.
     """
     if not inputs:
         raise InputValueError("name what to encode: files, folders or patterns")
@@ -105,14 +105,16 @@ def _found(each: str, output: Path) -> tuple[str, list[str]]:
     if os.path.lexists(path) or not glob.has_magic(each):
         _status(Path(path))
         return os.path.dirname(path), [path]  # noqa: PTH120
-    matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207  (the pattern may be absolute)
+    # Not of `path`: a folder above may have a name like a pattern.
+    matches = sorted(map(os.path.abspath, glob.glob(each, recursive=True)))  # noqa: PTH207
     files = [match for match in matches if not Path(match).is_dir()]
     if "**" not in each:
         files += [file for match in matches if Path(match).is_dir() for file in _walked(match, output)]
     if not files:
         raise InputValueError(f"{each}: no file is named so")
-    parts = Path(path).parts
-    return str(Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])), files
+    parts = Path(each).parts
+    above = Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
+    return os.path.abspath(above), files  # noqa: PTH100
 
 
 def _walked(folder: str, output: Path) -> Iterator[str]:

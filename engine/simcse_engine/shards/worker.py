@@ -39,11 +39,19 @@ class Job:
 
 
 class Done(NamedTuple):
-    """What a part has come to: its shards, their rows, and how many texts its last attempt has cut."""
+    """What a part has come to.
+
+    Attributes:
+        shards: how many it has.
+        rows: of them all.
+        cut: how many texts its last attempt has cut.
+        unseen: the kept fields that its source has nowhere, so that they are null in its shards.
+    """
 
     shards: int
     rows: int
     cut: int
+    unseen: tuple[str, ...] = ()
 
 
 class Worker:
@@ -71,8 +79,9 @@ class Worker:
         """
         source, settings = part.source, self._job.settings
         rows, ranges = source.rows, part.ranges
+        unseen: tuple[str, ...] = ()
         if rows is None or ranges is None:
-            rows = count_rows(source, settings.text_column)
+            rows, unseen = count_rows(source, settings.text_column, settings.keep_columns)
             ranges = tuple(ranges_of(rows, settings.shard_rows))
         with (
             _counted_cuts() as cuts,
@@ -87,7 +96,7 @@ class Worker:
                 reader.skip(each.start - position)
                 self._write(source, shard, target, reader, progress)
                 position = each.stop
-        return Done(len(ranges), sum(each.stop - each.start for each in ranges), sum(cuts))
+        return Done(len(ranges), sum(each.stop - each.start for each in ranges), sum(cuts), unseen)
 
     def _write(
         self, source: Source, shard: Shard, target: Path, reader: Rows, progress: Callable[[int], Any] | None

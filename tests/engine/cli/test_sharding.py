@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -140,6 +141,31 @@ def test_columns_are_kept_in_their_types(
     )
 
 
+def test_columns_that_a_later_file_lacks_are_told_before_anything_is_encoded(
+    artifact: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(pa.table({"text": TEXTS}), data / "z.parquet")
+    (data / "z.csv").write_text("text\na\n")
+    for name in ("z.parquet", "z.csv"):
+        inputs = (data / "a.parquet", data / name)
+        message = failure(capsys, "encode", artifact, *inputs, "-o", f"{tmp_path}/out/", "--keep-columns", "id")
+        assert f'{name}: no column "id" to keep; it has text' in message
+        assert "--resume" not in message
+        assert not shards(tmp_path / "out")
+
+
+def test_fields_that_no_line_has_are_told(
+    artifact: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "sub/one.jsonl").write_text('{"text": "a"}\n{"text": "b", "idd": null, "id": 1}\n')
+    inputs = (data / "sub/c.jsonl", data / "sub/one.jsonl", "-o", f"{tmp_path}/out/")
+    assert run("encode", artifact, *inputs, "--keep-columns", "id,idd") == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert told == [
+        f'simcse-engine: warning: no line of {data}/sub/c.jsonl and of 1 more files has "idd"; it is null in the shards'
+    ]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "int8", "ubinary"])
 def test_vectors_of_every_form(artifact: Path, data: Path, tmp_path: Path, dtype: Any) -> None:
     form = ("--dimensions", "16", "--dtype", dtype)
@@ -237,6 +263,15 @@ def test_files_that_are_added_are_encoded_too(
 SHARD = "b.txt-000000000020.parquet"
 
 
+def restate(path: Path, about: bytes, *, keep: int | None = None, **numbers: str) -> None:
+    """Have a shard state other things of itself: these instead of its numbers; ``keep`` only its first rows."""
+    for name, number in numbers.items():
+        about, changed = re.subn(rb'"%s": \d+' % name.encode(), b'"%s": %s' % (name.encode(), number.encode()), about)
+        assert changed == 1
+    table = pq.read_table(path).slice(0, keep)
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"simcse_engine.shard": about}), path)
+
+
 @pytest.mark.parametrize(
     ("leave", "says"),
     [
@@ -246,6 +281,22 @@ SHARD = "b.txt-000000000020.parquet"
             lambda out: pq.write_table(pa.table({"text": ["a"]}), out / "x.parquet"), "x.parquet: is no", id="foreign"
         ),
         pytest.param(lambda out: os.truncate(out / SHARD, 900), f"{SHARD}: is no shard", id="a torn shard"),
+        pytest.param(lambda out: restate(out / SHARD, b"[" * 100_000), f"{SHARD}: is no shard", id="depths"),
+        pytest.param(
+            lambda out: restate(out / SHARD, json.dumps(stated(out / SHARD)).encode(), size="Infinity"),
+            f"{SHARD}: is no shard",
+            id="infinity",
+        ),
+        pytest.param(
+            lambda out: restate(out / SHARD, json.dumps(stated(out / SHARD)).encode(), rows="45"),
+            f"{SHARD}: says rows 20 to 40 of 45, which is no shard of b.txt",
+            id="other rows",
+        ),
+        pytest.param(
+            lambda out: restate(out / SHARD, json.dumps(stated(out / SHARD)).encode(), keep=10, stop="30"),
+            f"{SHARD}: says rows 20 to 30 of 50, which is no shard of b.txt",
+            id="another range",
+        ),
         pytest.param(lambda out: shutil.copy(out / SHARD, out / f"copy-{SHARD}"), "is a copy", id="a copy"),
         pytest.param(lambda out: (out / "x").symlink_to(out / SHARD), "x: is a link", id="a link"),
         pytest.param(lambda out: os.mkfifo(out / "x.parquet"), "x.parquet: is a link, a pipe", id="a pipe"),
@@ -410,6 +461,7 @@ def test_inputs_that_need_a_folder(
     artifact: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two = (data / "a.parquet", data / "b.txt")
+    assert "the name must end with" in wrong_use(capsys, "encode", artifact, data / "b.txt", "-o", "")
     assert "need a folder" in failure(capsys, "encode", artifact, *two, "-o", tmp_path / "out.npy")
     assert "is a folder" in failure(capsys, "encode", artifact, data, "-o", tmp_path / "out.npy")
     assert "name files" in failure(capsys, "encode", artifact, "-", "-o", f"{tmp_path}/out/")

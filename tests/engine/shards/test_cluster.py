@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simcse_engine.errors import ProviderError
+from simcse_engine.shards.cluster import Attempt
+from simcse_engine.shards.plan import Part
+from simcse_engine.shards.sources import find_sources
 from simcse_export import ExportOptions, export
 from support.commands import run
 from support.maker import short_calibration
@@ -19,7 +23,8 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 ROWS, SHARD_ROWS = 12_000, 500
-ON_RAY = ("--ray", "--num-actors", "2", "--cpus-per-actor", "1", "--json")
+# The CPUs of each follow from their number.
+ON_RAY = ("--ray", "--num-actors", "2", "--json")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +110,15 @@ def test_what_a_worker_says_is_said_here(artifact: Path, tmp_path: Path) -> None
     assert errors.decode().endswith(
         f'simcse-engine: error: {tmp_path}/bad.jsonl, line 2: expected a string under "text", not 5\n'
     )
+
+
+def test_attempts_that_write_shards_are_not_in_vain(data: Path) -> None:
+    (*_, source) = find_sources([str(data)], Path("/nowhere"), "text").sources
+    attempt, error = Attempt(Part(source=source, ranges=None), 0), OSError("ended")
+    for shards_there in (0, 0, 0, 1, 1, 2, 2, 2, 2):
+        attempt = attempt.next(shards_there, error)
+    with pytest.raises(ProviderError, match=r"c\.csv: 4 workers on Ray ended"):
+        attempt.next(2, error)
 
 
 def test_without_ray(artifact: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,15 @@ def test_patterns(data: Path) -> None:
         found(f"{data}/*.parquet")
 
 
+def test_a_folder_above_may_have_a_name_like_a_pattern(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    above = data.rename(data.with_name("run [1]"))
+    monkeypatch.chdir(above)
+    assert names("*.txt") == ["b.txt"]
+    assert names("su*/*.jsonl", "b.txt") == ["b.txt", "sub/c.jsonl"]
+    with pytest.raises(InputValueError, match="no file is named so"):
+        found("*.parquet")
+
+
 def test_inputs_that_overlap_are_found_once(data: Path) -> None:
     assert names(data, data / "b.txt", f"{data}/sub/*", data / "sub") == ALL
 
