@@ -9,7 +9,8 @@ These three names are public, all modules private:
 - `cli`, `options`, `pipeline`: the command, what it can be told, and its steps in order;
 - `hub`, `card`: an artifact pushed to the Hugging Face hub, and what is said of it there;
 - `float32`, `variant`, `gate`, `targets`: the steps themselves, the judge, and what each target is written in;
-- `checkpoint`, `texts`, `int8`, `graph`, `tensorrt`: what is read, run, quantized, written and compiled.
+- `checkpoint`, `texts`, `int8`, `graph`, `tensorrt`: what is read, run, quantized, written and compiled;
+- `tail`, `whitening`: what stands behind the pooler, and how a part of it is found.
 """
 
 from typing import TYPE_CHECKING, Any

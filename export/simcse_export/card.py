@@ -1,6 +1,7 @@
 """The card of an artifact on the Hugging Face hub: what it is, how good, and how to use it, all from its manifest."""
 
 import json
+import re
 from collections.abc import Iterator
 
 from simcse_engine.artifact.manifest import Manifest
@@ -63,6 +64,8 @@ def _scores(manifest: Manifest) -> Iterator[str]:
     columns = {manifest.precision: manifest.quality["sts"]}
     if "sts_fp32" in manifest.quality:
         columns["fp32"] = manifest.quality["sts_fp32"]
+    if "sts_unwhitened" in manifest.quality:
+        columns["unwhitened"] = manifest.quality["sts_unwhitened"]
     yield "## STS\n\nSpearman's rank correlation of cosines and people's scores, x 100.\n"
     yield _row("task", *columns)
     yield _row("---", *["---:"] * len(columns))
@@ -94,6 +97,8 @@ def _prompts(manifest: Manifest) -> Iterator[str]:
     yield "## Prompts\n"
     yield "`encode_query` and `encode_document` take theirs by themselves, `encode(texts, prompt_name=…)` takes any.\n"
     for name, prompt in manifest.prompts.items():
+        if not prompt:
+            continue
         is_default = " (default)" if name == manifest.default_prompt_name else ""
         yield f"- {_code(name)}{is_default}: {_code(prompt)}"
     yield ""
@@ -115,4 +120,9 @@ def _row(*cells: str) -> str:
 
 def _code(text: str) -> str:
     """A text as code, whatever is in it."""
-    return f"`` {json.dumps(text, ensure_ascii=False)} ``" if "`" in text or not text.isprintable() else f"`{text}`"
+    if not text.isprintable():
+        text = json.dumps(text)
+    if "`" not in text:
+        return f"`{text}`"
+    fence = "`" * (1 + max(map(len, re.findall("`+", text))))
+    return f"{fence} {text} {fence}"

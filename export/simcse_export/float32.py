@@ -173,7 +173,7 @@ def verify_float32(
     manifest.write(folder)
     with both_ways(lambda: Encoder(folder)) as encoders:
         if not model.include_prompt:
-            _verify_behind_prompt(model, architecture, encoders, folder)
+            verify_behind_prompt(model, manifest, encoders, folder)
         agreement = parity.worst([parity.verify(encoder, folder) for encoder in encoders])
         vectors = encoders[0].encode(list(sentences), truncate="silent")
         manifest = replace(
@@ -183,9 +183,7 @@ def verify_float32(
     return manifest
 
 
-def _verify_behind_prompt(
-    model: Model, architecture: Mapping[str, Any], encoders: Sequence[Encoder], folder: Path
-) -> None:
+def verify_behind_prompt(model: Model, manifest: Manifest, encoders: Sequence[Encoder], folder: Path) -> None:
     """Compare vectors of texts behind a prompt, whose tokens pooling leaves out, with the reference model's."""
     prompt = next((prompt for prompt in model.checkpoint.prompts.values() if prompt), "Represent the sentence: ")
     skipped = model.reference.count_prompt(prompt, model.max_tokens)
@@ -194,4 +192,4 @@ def _verify_behind_prompt(
     reference = np.stack([encode(prompt + text, skipped=skipped) for text in texts])
     for encoder in encoders:
         agreement = parity.compare(encoder.encode(texts, prompt=prompt, truncate="silent"), reference)
-        agreement.require("fp32", architecture)
+        agreement.require(manifest.precision, manifest.architecture)

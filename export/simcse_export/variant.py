@@ -14,7 +14,7 @@ from simcse_engine.measure.ways import both_ways
 
 from .checkpoint.beside import write_beside
 from .checkpoint.model import Model
-from .float32 import write_graph
+from .float32 import verify_behind_prompt, write_graph
 from .gate import Gate
 from .options import ExportOptions
 from .targets import Spelling
@@ -54,6 +54,11 @@ def judge_variant(
             corpus = "built-in" if options.calibration is None else options.calibration.name
             calibration = {"calibration": corpus} if options.precision == "int8" else {}
             manifest = replace(manifest, quality={**calibration, **gate.measure(cheap, exact)})
+        elif gate.tasks:
+            # The twin's, whose vectors these are.
+            manifest = replace(manifest, quality={"sts": gate.score(exact).to_json()})
+        if not model.include_prompt:
+            verify_behind_prompt(model, manifest, cheap, folder)
         agreement = parity.worst([parity.verify(encoder, folder) for encoder in cheap])
     return replace(manifest, parity=agreement.to_json(), verified=True if options.target == "cpu" else None)
 

@@ -11,6 +11,7 @@ import numpy as np
 from simcse_engine import Encoder
 from simcse_engine.measure import parity
 from simcse_engine.measure.quality import Quality
+from simcse_engine.prompts import DOCUMENT
 
 from .checkpoint.model import Model
 from .float32 import describe, write_float32
@@ -34,7 +35,8 @@ def whitened(
         describe(plain, architecture, digest, raw).write(raw)
         moments = Moments(plain.dimension)
         with Encoder(raw) as encoder:
-            for block in encoder.stream(corpus, truncate="silent"):
+            # The prompt that an index puts before its documents.
+            for block in encoder.stream(corpus, truncate="silent", **encoder.prompts.for_kind(DOCUMENT, {})):
                 moments.add(block)
             quality = gate.score(encoder) if gate.tasks else None
     sentences = hashlib.sha256("\n".join(corpus).encode()).hexdigest()

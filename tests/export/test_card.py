@@ -62,15 +62,22 @@ def test_sts(manifest: Manifest) -> None:
     card = model_card(replace(manifest, precision="int8", quality=quality), "user/name")
     table = "| task | int8 | fp32 |\n| --- | ---: | ---: |\n| a\\|b | 70.13 | 71.00 |\n| STS14 | 80.00 | 80.50 |\n"
     assert f"{table}| average | 75.06 | 75.75 |\n" in card
+    card = model_card(
+        replace(manifest, precision="int8", quality=quality | {"sts_unwhitened": scores(60, 61)}), "user/name"
+    )
+    assert "\n| task | int8 | fp32 | unwhitened |\n" in card
     card = model_card(replace(manifest, quality={"sts": scores(70, 80)}), "user/name")
     assert "| task | fp32 |\n| --- | ---: |\n| a\\|b | 70.00 |\n" in card
 
 
 def test_prompts_and_other_programs(manifest: Manifest) -> None:
-    prompts = {"query": "query: ", "odd": "`a`\n# b", "document": ""}
+    prompts = {"query": "query: ", "odd": "`a`\n# b", "ticks": "a ``b", "turned": "a\u202eb", "document": ""}
     card = model_card(replace(manifest, prompts=prompts, default_prompt_name="query", layout="padded"), "user/name")
     assert "\n- `query` (default): `query: `\n" in card
     assert '\n- `odd`: `` "`a`\\n# b" ``\n' in card
+    assert "\n- `ticks`: ``` a ``b ```\n" in card
+    assert '\n- `turned`: `"a\\u202eb"`\n' in card
+    assert "document`:" not in card
     assert "`input_ids` and `attention_mask`" in card
 
 

@@ -10,6 +10,7 @@ from simcse_engine.wording import Wording, argument
 from ..options import ExportOptions
 from ..tail.dense import Dense
 from ..tail.head import OnnxHead
+from ..tail.norm import Unit
 from ..tail.part import Part
 from .architecture import KNOWN, TOKEN_TYPES, Architecture, Weights
 from .checkpoint import Checkpoint, choose_pooler, open_checkpoint
@@ -113,6 +114,9 @@ def read_model(checkpoint: str | os.PathLike[str], options: ExportOptions) -> Mo
     reference = Reference(files)
     tail: tuple[Part, ...] = files.stated.tail if files.stated else ()
     dimension = _dimension(reference.config.hidden_size, tail, files.id)
+    if files.stated is not None and files.stated.ends_in_unit and (options.head or options.whiten):
+        # They take what the folder gives.
+        tail = (*tail, Unit(dimension))
     if options.head is not None:
         tail = (*tail, OnnxHead(options.head, dimension))
         dimension = tail[-1].dimension

@@ -13,10 +13,10 @@ from .keys import LAST, check_keys
 from .weights import load_tensors, select
 
 
-def read_last(folders: Sequence[tuple[str, Path]], warnings: list[str]) -> tuple[Part, ...]:
-    """The tail of a folder, of the kinds and folders of its last modules.
+def read_last(folders: Sequence[tuple[str, Path]], warnings: list[str]) -> tuple[tuple[Part, ...], bool]:
+    """The tail of a folder, of the kinds and folders of its last modules, and whether it ends in unit length.
 
-    A Normalize at the end is none of it: the export's options say whether vectors have unit length.
+    A Normalize at the end is no part of the tail: the export's options say whether vectors have unit length.
     """
     parts: list[Part] = []
     unit = False
@@ -30,7 +30,7 @@ def read_last(folders: Sequence[tuple[str, Path]], warnings: list[str]) -> tuple
                 parts.append(Unit(dense.features_in))
             parts.append(dense)
         unit = kind == "Normalize" or (unit and kind == "Dropout")
-    return tuple(parts)
+    return tuple(parts), unit
 
 
 def _dense(folder: Path, config: dict[str, object]) -> Dense:

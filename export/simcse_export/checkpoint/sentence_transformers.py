@@ -45,6 +45,7 @@ class SentenceTransformer:
         pooler: one of `simcse_engine.artifact.kinds.POOLERS`.
         include_prompt: whether pooling takes a prompt's tokens along.
         tail: what makes other vectors of the pooled ones.
+        ends_in_unit: whether a Normalize follows it.
         length: the longest text; None where tokenizer and config decide.
         lowercase: whether texts are lowercased before the tokenizer sees them.
         truncate_dim: how many floats of each vector are kept; None for all.
@@ -57,6 +58,7 @@ class SentenceTransformer:
     pooler: str
     include_prompt: bool
     tail: tuple[Part, ...]
+    ends_in_unit: bool
     length: Length | None
     lowercase: bool
     truncate_dim: int | None
@@ -76,12 +78,13 @@ def open_sentence_transformer(root: Path) -> SentenceTransformer | None:
     prompts = _prompts(config_path, config)
     settings_path, settings = _settings(root / transformer, warnings)
     pooler, include_prompt = _pooler(root / pooling / "config.json", warnings)
-    tail = read_last([(kind, root / folder) for kind, folder in last], warnings)
+    tail, ends_in_unit = read_last([(kind, root / folder) for kind, folder in last], warnings)
     return SentenceTransformer(
         transformer=root / transformer,
         pooler=pooler,
         include_prompt=include_prompt,
         tail=tail,
+        ends_in_unit=ends_in_unit,
         length=_length(settings_path, settings),
         lowercase=bool(settings.get("do_lower_case")),
         truncate_dim=_truncate_dim(config_path, config),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from ..graph.nodes import Graph
 
+# Both names of ONNX's own operators.
+_STANDARD = ("", "ai.onnx")
 # Rows that a head is tried on: alone, and in one run.
 _TRIED = 7
 # How far a row's numbers may move with its company, relative to the largest of them; a matrix product's last bits do.
@@ -83,7 +85,7 @@ class OnnxHead(Part):
         return str(model.graph.output[0].name)
 
     def _converted(self, opset: int) -> onnx.ModelProto:
-        (stated,) = (each.version for each in self._model.opset_import if each.domain in ("", "ai.onnx"))
+        (stated,) = (each.version for each in self._model.opset_import if each.domain in _STANDARD)
         if stated == opset:
             return self._model
         try:
@@ -95,7 +97,11 @@ class OnnxHead(Part):
             ) from error
 
     def facts(self) -> dict[str, Any]:
-        return {"kind": "head", "dimensions": self.dimension, "file": self._path.name, "digest": self._digest}
+        return {"kind": "head", "dimensions": self.dimension, "digest": self._digest}
+
+    def figures(self) -> dict[str, Any]:
+        # The same graph under another name is the same head.
+        return {"file": self._path.name}
 
 
 def _read(path: Path) -> tuple[onnx.ModelProto, str]:
@@ -119,11 +125,16 @@ def _read(path: Path) -> tuple[onnx.ModelProto, str]:
 
 
 def _check_operators(path: Path, model: onnx.ModelProto) -> None:
+    if model.functions:
+        # A function may bear the name of any operator.
+        raise CheckpointError(f"{path}: has functions of its own, such as {model.functions[0].name!r}; inline them")
+    if sum(each.domain in _STANDARD for each in model.opset_import) > 1:
+        raise CheckpointError(f"{path}: states the version of ONNX's operators twice; expected one opset_import of ''")
     graphs = [model.graph]
     while graphs:
         graph = graphs.pop()
         for node in graph.node:
-            if node.domain not in ("", "ai.onnx"):
+            if node.domain not in _STANDARD:
                 raise CheckpointError(
                     f"{path}: has an operator {node.op_type} of {node.domain!r}; only ONNX's own can be exported"
                 )

@@ -24,7 +24,7 @@ def unit(graph: "Graph", vectors: str) -> str:
 
 
 class Unit(Part):
-    """Normalize of sentence-transformers, where another module follows it."""
+    """Normalize of sentence-transformers, where another part follows it."""
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension

@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from simcse_engine.errors import CheckpointError
 from simcse_export import ExportOptions, export
 from simcse_export.tail.head import OnnxHead
-from support.checkpoints import make_checkpoint
+from support.checkpoints import make_checkpoint, make_sentence_transformers
 from support.forward import assert_equal, forward
 
 FLOAT = TensorProto.FLOAT
@@ -145,6 +145,30 @@ def node(*arguments: Any, **attributes: Any) -> list[onnx.NodeProto]:
 def test_what_is_unsound_is_refused(tmp_path: Path, make: Callable[[Path], Path], says: str) -> None:
     with pytest.raises(CheckpointError, match=rf"head\.onnx: .*({says})"):
         OnnxHead(make(tmp_path / "head.onnx"), 32)
+
+
+def test_functions_and_two_versions_are_refused(tmp_path: Path) -> None:
+    head = save(tmp_path / "h.onnx", node("Tanh", ["x"], ["y"]))
+    twice, own = onnx.load(head), onnx.load(head)
+    twice.opset_import.append(helper.make_opsetid("ai.onnx", 16))
+    function = helper.make_function("", "Tanh", ["a"], ["b"], node("Neg", ["a"], ["b"]), [helper.make_opsetid("", 17)])
+    own.functions.append(function)
+    for model, says in (twice, "states the version of ONNX's operators twice"), (own, "functions of its own, .*'Tanh'"):
+        head.write_bytes(model.SerializeToString())
+        with pytest.raises(CheckpointError, match=rf"h\.onnx: .*{says}"):
+            OnnxHead(head, 32)
+
+
+def test_a_head_gets_what_the_folder_gives(tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path / "folder", num_hidden_layers=1)
+    head = flow(tmp_path / "flow.onnx")
+    manifest = export(folder, tmp_path / "artifact", ExportOptions(head=head, max_tokens=64))
+    assert [part["kind"] for part in manifest.architecture["tail"]] == ["unit", "head"]
+    (expected,) = ReferenceEvaluator(onnx.load(head)).run(None, {"x": forward(folder, "avg")})
+    assert_equal(tmp_path / "artifact", expected / np.linalg.norm(expected, axis=1, keepdims=True), within=5e-6)
+    # Its name is none of the model's.
+    renamed = export(folder, tmp_path / "2", ExportOptions(head=head.rename(tmp_path / "other.onnx"), max_tokens=64))
+    assert (renamed.model, renamed.identity) == (manifest.model, manifest.identity)
 
 
 def test_a_head_that_fails_on_real_vectors(checkpoint: Path, tmp_path: Path) -> None:

@@ -39,6 +39,15 @@ def whitened(vectors: NDArray[np.float32], of: NDArray[np.float32], count: int) 
     return (vectors - of.mean(0, dtype=np.float64)) @ (directions / np.sqrt(variances))[:, :count]
 
 
+def tasks(corpus: Path, folder: Path) -> Path:
+    """A folder with a task of 30 pairs of sentences of the corpus."""
+    folder.mkdir()
+    pairs = zip(lines(corpus)[:30], lines(corpus)[30:60], strict=True)
+    rows = "\n".join(f"{i % 6}\t{a}\t{b}" for i, (a, b) in enumerate(pairs))
+    (folder / "task.tsv").write_text(f"score\tsentence1\tsentence2\n{rows}\n", encoding="utf-8")
+    return folder
+
+
 def test_the_vectors_are_those_of_the_paper(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
     manifest = export(checkpoint, tmp_path / "artifact", options(corpus, dimensions=12))
     assert manifest.dimension == 12
@@ -94,11 +103,7 @@ def test_through_optimum(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_what_it_does_on_sts(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
-    (tmp_path / "sts").mkdir()
-    pairs = zip(lines(corpus)[:30], lines(corpus)[30:60], strict=True)
-    rows = "\n".join(f"{i % 6}\t{a}\t{b}" for i, (a, b) in enumerate(pairs))
-    (tmp_path / "sts/task.tsv").write_text(f"score\tsentence1\tsentence2\n{rows}\n", encoding="utf-8")
-    scored = ExportOptions(pooler="avg", sts=tmp_path / "sts")
+    scored = ExportOptions(pooler="avg", sts=tasks(corpus, tmp_path / "sts"))
     before = export(checkpoint, tmp_path / "before", scored).quality
     after = export(checkpoint, tmp_path / "after", replace(scored, whiten=corpus, dimensions=8)).quality
     assert before is not None
@@ -111,8 +116,31 @@ def test_a_folder_that_states_its_dimensions(corpus: Path, tmp_path: Path) -> No
     folder = make_sentence_transformers(tmp_path / "folder", num_hidden_layers=1)
     write_json(folder / "config_sentence_transformers.json", {"truncate_dim": 5})
     manifest = export(folder, tmp_path / "artifact", ExportOptions(whiten=corpus))
-    assert (manifest.dimension, manifest.architecture["tail"][0]["dimensions"]) == (5, 5)
+    assert (manifest.dimension, manifest.architecture["tail"][-1]["dimensions"]) == (5, 5)
     assert "truncate_dim" not in manifest.architecture
+
+
+def test_sentences_have_the_prompt_for_documents_and_unit_length(corpus: Path, tmp_path: Path) -> None:
+    folder = make_sentence_transformers(tmp_path / "folder", num_hidden_layers=1)
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "a cat: ", "document": "the dog "}})
+    manifest = export(folder, tmp_path / "artifact", ExportOptions(whiten=corpus, dimensions=12, normalize=False))
+    assert [part["kind"] for part in manifest.architecture["tail"]] == ["unit", "whitening"]
+    with Encoder(tmp_path / "artifact", truncate="silent") as encoder:
+        vectors = encoder.encode_document(lines(corpus)).astype(np.float64)
+    np.testing.assert_allclose(np.cov(vectors.T), np.eye(12), atol=1e-3)
+    np.testing.assert_allclose(vectors.mean(0), 0, atol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"target": "cuda"}, {"layout": "padded"}], ids=["cuda", "padded"])
+def test_other_graphs_of_float32_are_scored_too(
+    checkpoint: Path, corpus: Path, tmp_path: Path, options: dict[str, str]
+) -> None:
+    sts = tasks(corpus, tmp_path / "sts")
+    few = ExportOptions(pooler="avg", whiten=corpus, dimensions=8, sts=sts, **options)  # type: ignore[arg-type]
+    quality = export(checkpoint, tmp_path / "artifact", few).quality
+    assert quality is not None
+    assert quality.keys() == {"sts", "sts_unwhitened"}
+    assert quality["sts"] != quality["sts_unwhitened"]
 
 
 def test_dimensions_alone_are_the_first_ones(checkpoint: Path, tmp_path: Path) -> None:
