@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.frameworks import run_with_frameworks, run_with_mteb
+from support.frameworks import run_with_frameworks
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/integrations.md").read_text(encoding="utf-8")
@@ -20,7 +20,6 @@ RUN = """
     folder, artifact, examples = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     os.chdir(folder)
     os.symlink(artifact, "sup-simcse")
-    os.environ["MTEB_CACHE"] = folder
     warnings.simplefilter("ignore")  # the small model cuts texts
     for example in examples:
         names = {}
@@ -46,10 +45,7 @@ def test_the_releases_are_those_of_the_tests(framework: str, package: str, versi
 
 
 def test_examples_run(artifact: Path, tmp_path: Path) -> None:
+    # MTEB's runs with the tests of its adapter.
     examples = [example for framework, example in SECTIONS.items() if framework != "MTEB"]
     assert all("found = " in example for example in examples)
     run_with_frameworks(RUN, tmp_path, artifact, json.dumps(examples))
-
-
-def test_the_example_of_mteb_runs(artifact: Path, tmp_path: Path) -> None:
-    run_with_mteb(RUN, tmp_path, artifact, json.dumps([SECTIONS["MTEB"]]))

@@ -1,6 +1,7 @@
 """Other distributions than this environment's: laid over it for a script in a process of its own, or apart from it."""
 
 import hashlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ import pytest
 # Kept between runs; ignored by git, removed by `make clean`.
 KEPT = Path(__file__).resolve().parents[2] / ".environments"
 _SECONDS = 600
+# What an environment over ours sees of ours, and was made to fit.
+_LARGE = ("torch", "transformers", "numpy")
 
 
 def overlay(*requirements: str) -> Path:
@@ -54,7 +57,8 @@ def environment(name: str, *requirements: str, over_ours: bool = False) -> Path:
         _install(requirements, "--no-compile", python=folder / "bin/python")
 
     over = "-over-ours" * over_ours
-    return kept(f"{name}{over}-{_digest(*requirements)}", make) / "bin/python"
+    ours = _releases(*_LARGE) if over_ours else []
+    return kept(f"{name}{over}-{_digest(*requirements, *ours)}", make) / "bin/python"
 
 
 def node_modules(name: str, *packages: str) -> Path:
@@ -95,6 +99,12 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def _releases(*names: str) -> list[str]:
+    """What this environment has of these distributions, as pip's requirements."""
+    found = {each.name.lower(): each.version for each in importlib.metadata.distributions() if each.name}
+    return [f"{name}=={found[name]}" for name in names if name in found]
 
 
 def _digest(*requirements: str) -> str:

@@ -75,6 +75,8 @@ class SimCSEEmbeddingFunction(EmbeddingFunction[Documents]):
 
     def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
         """Raise InputValueError where vectors would not be those that the collection has."""
-        changed = [name for name in ("identity", "dimensions") if old_config.get(name) != new_config.get(name)]
+        names = ("identity", "dimensions", "max_tokens")
+        # That None is all numbers or the artifact's own limit may only be seen by opening it.
+        changed = [name for name in names if old_config.get(name) != new_config.get(name)]
         if changed:
             raise InputValueError(f"the collection's vectors are of another {changed[0]}; make a new collection")

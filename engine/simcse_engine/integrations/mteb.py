@@ -88,6 +88,12 @@ class SimCSEEncoder(AbsEncoder):
             framework=["ONNX"],
             similarity_fn_name=ScoringFunction.COSINE,
             use_instructions=any(manifest.prompts.values()),
-            experiment_kwargs={"pooler": manifest.pooler, "precision": manifest.precision},
+            # By which MTEB tells results apart that it keeps; the revision tells artifacts apart, with their prompts.
+            experiment_kwargs={
+                "pooler": manifest.pooler,
+                "precision": manifest.precision,
+                "dimensions": size,
+                "max_tokens": self.model.max_tokens,
+            },
             **dict.fromkeys(unknown + unpublished),
         )

@@ -1,6 +1,7 @@
 """MTEB's tasks over our encoder: its mock tasks, and an STS task over our files beside `simcse-engine evaluate`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from simcse_engine.cli.main import main
 from support.frameworks import run_with_mteb
 
 STS = Path(__file__).resolve().parents[4] / "shared/sts/stsb-dev.tsv"
+PAGE = Path(__file__).resolve().parents[3] / "docs/integrations.md"
 REAL = STS.is_file() and STS.parents[1].joinpath("checkpoints/simcse-minilm-l6").is_dir()
 PAIRS = 300
 TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "一个男人在弹吉他。"]
 
 # Its mock tasks are one of each type.
 ASK = """
-    import json, sys, warnings
+    import json, os, sys, tempfile, warnings
+
+    os.environ["MTEB_CACHE"] = tempfile.mkdtemp(dir=os.path.dirname(sys.argv[5]))
     import mteb, numpy
     from datasets import Dataset, DatasetDict
     from mteb.abstasks.sts import AbsTaskSTS
@@ -33,7 +37,11 @@ ASK = """
 
     # Of its own tasks' texts, MTEB's.
     warnings.simplefilter("ignore")
-    artifact, checkpoint, texts, evaluated, path = *sys.argv[1:3], json.loads(sys.argv[3]), *sys.argv[4:]
+    artifact, checkpoint, texts, evaluated, path, example = *sys.argv[1:3], json.loads(sys.argv[3]), *sys.argv[4:]
+    # The page's example.
+    os.chdir(os.environ["MTEB_CACHE"])
+    os.symlink(artifact, "sup-simcse")
+    exec(example, {})
     model = SimCSEEncoder(artifact, truncate="silent", threads=1)
     assert isinstance(model, mteb.EncoderProtocol)
     tasks = list({task.metadata.type: task for task in get_compatible_mock_tasks(model)}.values())
@@ -67,6 +75,13 @@ ASK = """
     asked = SimCSEEncoder(evaluated, threads=1, truncate="silent")
     scores = mteb.evaluate(asked, [OurPairs()], cache=None, show_progress_bar=False).task_results[0].scores["test"][0]
 
+    cache = mteb.ResultCache(tempfile.mkdtemp(dir=os.path.dirname(path)))
+
+    def kept(**options):
+        asked = SimCSEEncoder(evaluated, threads=1, truncate="silent", **options)
+        result = mteb.evaluate(asked, [OurPairs()], cache=cache, show_progress_bar=False)
+        return result.task_results[0].scores["test"][0]["cosine_spearman"]
+
     def refused(call):
         try:
             call()
@@ -82,6 +97,8 @@ ASK = """
         "similarity": numpy.asarray(model.similarity(*[model.model.encode(texts)] * 2)).tolist(),
         "pairwise": model.similarity_pairwise(*[model.model.encode(texts)] * 2).tolist(),
         "spearman": [scores["spearman"], scores["cosine_spearman"]],
+        "kept": [kept(), kept(dimensions=2), kept(max_tokens=4)],
+        "kept again": kept(),
         "meta": json.loads(meta.model_dump_json(exclude={"loader"})),
         "cut": SimCSEEncoder(Encoder(artifact), dimensions=8).mteb_model_meta.embed_dim,
         "the same revision": refused(lambda: SimCSEEncoder(artifact, meta.revision)),
@@ -106,7 +123,10 @@ def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def said(prompted: Path, prompted_checkpoint: Path, evaluated: tuple[Path, Path]) -> dict[str, Any]:
     """What MTEB got."""
-    said = run_with_mteb(ASK, prompted, prompted_checkpoint, json.dumps(TEXTS), *evaluated)
+    (example,) = re.findall(
+        r"^## MTEB\n\n```py\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    said = run_with_mteb(ASK, prompted, prompted_checkpoint, json.dumps(TEXTS), *evaluated, example)
     answer: dict[str, Any] = json.loads(said.splitlines()[-1])
     return answer
 
@@ -146,7 +166,16 @@ def test_the_metadata_is_the_manifests(said: dict[str, Any], encoder: Encoder) -
     assert meta["framework"] == ["ONNX"]
     assert meta["similarity_fn_name"] == "cosine"
     assert meta["use_instructions"] is True
-    assert meta["experiment_kwargs"] == {"pooler": manifest.pooler, "precision": manifest.precision}
+    kept_by = {"dimensions": encoder.dimension, "max_tokens": encoder.max_tokens}
+    assert meta["experiment_kwargs"] == {"pooler": manifest.pooler, "precision": manifest.precision, **kept_by}
+
+
+def test_results_that_are_kept_are_of_their_dimensions_and_length(said: dict[str, Any]) -> None:
+    whole, *others = said["kept"]
+    # A file has them in fewer digits.
+    assert abs(whole - said["kept again"]) <= 1e-5
+    assert abs(whole - said["spearman"][1]) <= 1e-5
+    assert all(abs(other - whole) > 1e-4 for other in others)
 
 
 def test_a_revision_is_an_identity(said: dict[str, Any]) -> None:
