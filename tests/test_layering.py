@@ -143,7 +143,7 @@ ORDER = {
     ENGINE / "serve/server": "address hosts protocol < server",
     ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
     ENGINE / "batching": "backlog cache forming job < intake queue < runs < batcher < async_encoder",
-    ENGINE / "integrations": "encoders ray < chroma haystack lancedb langchain llama_index mteb",
+    ENGINE / "integrations": "encoders frameworks ray < chroma haystack lancedb langchain llama_index mteb",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (

@@ -33,7 +33,7 @@ RUN = """
 def test_every_adapter_has_a_row_and_an_example() -> None:
     assert {framework for framework, *_ in ROWS} == SECTIONS.keys()
     folder = ROOT / "engine/simcse_engine/integrations"
-    others = {"__init__", "encoders", "ray"}
+    others = {"__init__", "encoders", "frameworks", "ray"}
     assert {module.rsplit(".", 1)[1] for _, _, module, _ in ROWS} == {p.stem for p in folder.glob("*.py")} - others
     for _, _, module, _ in ROWS:
         assert importlib.util.find_spec(module) is not None

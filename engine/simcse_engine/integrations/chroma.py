@@ -2,12 +2,14 @@
 
 from typing import Any, Unpack
 
-from chromadb.api.types import Documents, EmbeddingFunction, Embeddings, Space
-from chromadb.utils.embedding_functions import register_embedding_function
-
 from ..encoder import OpenOptions
 from ..errors import InputValueError
 from .encoders import Artifact, Embedder
+from .frameworks import framework
+
+with framework("chromadb"):
+    from chromadb.api.types import Documents, EmbeddingFunction, Embeddings, Space
+    from chromadb.utils.embedding_functions import register_embedding_function
 
 _OPTIONS = {"dimensions", "identity", *OpenOptions.__annotations__}
 
@@ -75,8 +77,13 @@ class SimCSEEmbeddingFunction(EmbeddingFunction[Documents]):
 
     def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
         """Raise InputValueError where vectors would not be those that the collection has."""
-        names = ("identity", "dimensions", "max_tokens")
-        # That None is all numbers or the artifact's own limit may only be seen by opening it.
-        changed = [name for name in names if old_config.get(name) != new_config.get(name)]
+        manifest = self._embedder.encoder.manifest
+        # What None stands for.
+        own = {"identity": manifest.identity, "dimensions": manifest.dimension, "max_tokens": manifest.max_tokens}
+        old, new = (
+            {name: value if config.get(name) is None else config[name] for name, value in own.items()}
+            for config in (old_config, new_config)
+        )
+        changed = [name for name in own if old[name] != new[name]]
         if changed:
             raise InputValueError(f"the collection's vectors are of another {changed[0]}; make a new collection")

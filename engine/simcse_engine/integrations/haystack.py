@@ -3,9 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from haystack import Document, component, default_to_dict
-
 from .encoders import Artifact, Embedder, floats
+from .frameworks import framework
+
+with framework("haystack-ai"):
+    from haystack import Document, component, default_to_dict
 
 
 @component

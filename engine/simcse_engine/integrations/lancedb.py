@@ -3,10 +3,13 @@
 from typing import Any
 
 import numpy as np
-from lancedb.embeddings import TextEmbeddingFunction, register
 from numpy.typing import NDArray
 
 from .encoders import Embedder
+from .frameworks import framework
+
+with framework("lancedb"):
+    from lancedb.embeddings import TextEmbeddingFunction, register
 
 
 @register("simcse")

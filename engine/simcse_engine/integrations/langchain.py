@@ -2,10 +2,12 @@
 
 from typing import Unpack
 
-from langchain_core.embeddings import Embeddings
-
 from ..encoder import OpenOptions
 from .encoders import Artifact, Embedder, floats
+from .frameworks import framework
+
+with framework("langchain-core"):
+    from langchain_core.embeddings import Embeddings
 
 
 class SimCSEEmbeddings(Embeddings):

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
-
 from ..encoder import OpenOptions
 from .encoders import Artifact, Embedder, floats
+from .frameworks import framework
+
+with framework("llama-index-core"):
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 
 
 class SimCSEEmbedding(BaseEmbedding):

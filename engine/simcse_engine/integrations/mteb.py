@@ -4,9 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 import numpy as np
-from mteb.models.abs_encoder import AbsEncoder
-from mteb.models.model_meta import ModelMeta, ScoringFunction
-from mteb.types import PromptType
 from numpy.typing import NDArray
 
 from ..artifact.manifest import GRAPH, WEIGHTS
@@ -14,6 +11,12 @@ from ..encoder import OpenOptions
 from ..measure.cosines import pair_cosines
 from ..prompts import DOCUMENT, QUERY
 from .encoders import Artifact, Embedder
+from .frameworks import framework
+
+with framework("mteb"):
+    from mteb.models.abs_encoder import AbsEncoder
+    from mteb.models.model_meta import ModelMeta, ScoringFunction
+    from mteb.types import PromptType
 
 
 class SimCSEEncoder(AbsEncoder):

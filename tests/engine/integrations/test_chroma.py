@@ -40,7 +40,7 @@ ASK = """
     found = collection.query(query_texts=[query], n_results=3)
     os.chdir(os.path.dirname(artifact))
     filled(chromadb.PersistentClient(folder), SimCSEEmbeddingFunction(os.path.basename(artifact), threads=1))
-    config = function.get_config()
+    config, whole = function.get_config(), len(function(texts)[0])
     again = config_to_embedding_function({"name": "simcse", "config": config})
     print(json.dumps({
         "stored": collection.get(include=["embeddings"])["embeddings"].tolist(),
@@ -54,6 +54,8 @@ ASK = """
         "no artifact in it": refused(lambda: SimCSEEmbeddingFunction.build_from_config({"threads": 1})),
         "no such option": refused(lambda: SimCSEEmbeddingFunction.build_from_config({**config, "treads": 1})),
         "another identity": refused(lambda: function.validate_config_update(config, {**config, "identity": "0"})),
+        "another length": refused(lambda: function.validate_config_update(config, {**config, "max_tokens": 5})),
+        "the same, named": refused(lambda: function.validate_config_update(config, {**config, "dimensions": whole})),
         "another place": refused(lambda: function.validate_config_update(config, {**config, "artifact": "x"})),
         "no text": refused(lambda: function(["a", None])),
         "none": refused(lambda: function([])),
@@ -132,6 +134,8 @@ def test_refusals(said: dict[str, Any]) -> None:
     assert said["no artifact in it"] == ["InputValueError", wrong + "no artifact's folder or hub id"]
     assert said["no such option"] == ["InputValueError", wrong + "unknown treads"]
     assert said["another identity"][0] == "InputValueError"
+    assert said["another length"][0] == "InputValueError"
+    assert said["the same, named"] is None
     assert said["another place"] is None
     assert said["no text"] == ["InputTypeError", "texts[1] is NoneType, not str"]
     assert said["none"][0] == "ValueError"
