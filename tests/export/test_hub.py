@@ -38,14 +38,11 @@ PUSH = """
             vectors = encoder.encode(["A man plays a guitar."]).tolist()
         print(json.dumps([huggingface_hub.__version__, address, vectors]))
 """
-# Beside the installed release: the first ones with httpx, and with httpx2.
+# Beside the installed release: the last with requests, and the first ones with httpx.
 _TLS = ("certifi==2025.11.12", "idna==3.11")
 RELEASES = {
+    "0": ("huggingface-hub==0.36.2", "requests==2.32.5", "urllib3==2.6.1", "charset-normalizer==3.4.4", *_TLS),
     "1": ("huggingface-hub==1.33.0", "httpx==0.28.1", "httpcore==1.0.9", "h11==0.16.0", "anyio==4.16.0", *_TLS),
-    "2": (
-        *("huggingface-hub==2.4.0", "httpx2==2.16.2", "httpcore2==2.16.2", "h11==0.16.0", "anyio==4.16.0"),
-        *("truststore==0.10.5", "typer==0.29.2", *_TLS),
-    ),
 }
 
 

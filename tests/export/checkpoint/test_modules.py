@@ -75,7 +75,7 @@ def test_every_target(folder: Path, tmp_path: Path, target: str, precision: str)
 
 @pytest.mark.transformers_4
 def test_through_optimum(tmp_path: Path) -> None:
-    folder = make_sentence_transformers(tmp_path / "folder", extra="Dropout", model_type="electra")
+    folder = make_sentence_transformers(tmp_path / "folder", extra="Dropout", model_type="electra", num_hidden_layers=1)
     manifest = export(add_dense(folder, "3_Dense", (20, 32)), tmp_path / "artifact")
     assert (manifest.dimension, manifest.architecture["graph"]) == (20, "optimum")
 
