@@ -20,6 +20,7 @@ from .graph.dialects.tensorrt import TensorRt, TensorRtInt8
 from .graph.pooling import FIRST_TOKEN
 from .int8.quantize import QuantizedLinear, quantize
 from .options import ExportOptions
+from .tail.head import OnnxHead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,13 @@ class Spelling:
 
 
 def check_target(model: Model, options: ExportOptions) -> None:
-    """Refuse a pooler that the options' target or layout cannot have."""
+    """Refuse a pooler that the options' target or layout cannot have, or a head that its operators cannot express."""
+    in_steps = options.precision == "int8" and options.target != "cpu"
+    for head in model.tail:
+        if isinstance(head, OnnxHead):
+            # The float32 twin's version, and the target's.
+            for opset in {Dialect.opset, TensorRtInt8.opset if in_steps else Dialect.opset}:
+                head.converted(opset)
     if not model.include_prompt and (options.target != "cpu" or options.layout is not None):
         raise UnsupportedModelError(
             "pooling leaves a prompt's tokens out (include_prompt is false), which only graphs for CPUs in their own "

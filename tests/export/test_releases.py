@@ -33,7 +33,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("checkpoints")
     for release in (LAST_4, NEWEST):
         run_script(SAVE, root, release, PYTHONPATH=beside(release), seconds=600)
-    for model_type in ("bert", "roberta"):
+    for model_type in ("bert", "roberta", "mpnet"):
         make_checkpoint(root / f"{model_type}, vocabulary alone", model_type=model_type, tokenizer="vocab")
     make_checkpoint(root / "xlm-roberta", model_type="xlm-roberta")
     # tokenizer.json says more than the class of tokenizer knows, and less than tokenizer_config.json.

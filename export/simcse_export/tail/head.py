@@ -77,14 +77,15 @@ class OnnxHead(Part):
         return rows
 
     def write(self, graph: "Graph", vectors: str, name: str) -> str:
-        model = compose.add_prefix(self._converted(graph.opset), f"{name}/")
+        model = compose.add_prefix(self.converted(graph.opset), f"{name}/")
         graph.rename(vectors, model.graph.input[0].name)
         graph.nodes.extend(model.graph.node)
         for tensor in model.graph.initializer:
             graph.constant(tensor)
         return str(model.graph.output[0].name)
 
-    def _converted(self, opset: int) -> onnx.ModelProto:
+    def converted(self, opset: int) -> onnx.ModelProto:
+        """Its graph in the operators of another version; raises CheckpointError where there is none."""
         (stated,) = (each.version for each in self._model.opset_import if each.domain in _STANDARD)
         if stated == opset:
             return self._model

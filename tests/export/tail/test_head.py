@@ -147,6 +147,14 @@ def test_what_is_unsound_is_refused(tmp_path: Path, make: Callable[[Path], Path]
         OnnxHead(make(tmp_path / "head.onnx"), 32)
 
 
+def test_a_head_that_cannot_be_converted_is_refused_before_the_work(checkpoint: Path, tmp_path: Path) -> None:
+    head = save(tmp_path / "h.onnx", node("Gelu", ["x"], ["y"]), opset=20, shapes=(("n", 32), ("n", 32)))
+    lines: list[str] = []
+    with pytest.raises(CheckpointError, match=r"h\.onnx: is of opset 20, and cannot be converted to 17"):
+        export(checkpoint, tmp_path / "artifact", ExportOptions(pooler="avg", head=head), say=lines.append)
+    assert [line[:4] for line in lines] == ["[1/4"]
+
+
 def test_functions_and_two_versions_are_refused(tmp_path: Path) -> None:
     head = save(tmp_path / "h.onnx", node("Tanh", ["x"], ["y"]))
     twice, own = onnx.load(head), onnx.load(head)
