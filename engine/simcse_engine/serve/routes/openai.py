@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ...errors import TruncationError
 from ...batching.forming import in_form
+from ...errors import TruncationError
 from ...forms import DType
 from ..http.arrays import in_pieces, listed, rows_as_base64, rows_as_json
 from ..http.messages import Request, Response
