@@ -2,6 +2,8 @@
 
 - `limits`: the scheduler's sizes
 - `spellings`: ways to write the int8 graph, or any two artifacts
+- `batching`: how concurrent calls are joined
+- `byte_attention`: what attention in bytes would cost in cosines
 - `padded`: what the padded layout costs beside the usual one
 - `operators`: where a run's time goes inside our kernels, and what bounds it
 - `kernels`: the kernels' constants, and their variants

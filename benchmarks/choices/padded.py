@@ -25,7 +25,7 @@ from ..turns import alternate, no_options, timed
 PRECISIONS = ("fp32", "int8")
 CALLS = {1: 200, 8: 60, 32: 20, 256: 5}
 # For the largest difference: each alone, and among so many others.
-SENTENCES, AMONG = 512, (2, 8, 32, 256)
+SENTENCES, AMONG = 256, (2, 8, 32, 256)
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 

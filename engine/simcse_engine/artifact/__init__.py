@@ -4,6 +4,7 @@ manifest     what is known of an artifact, and the names of its files; the contr
 fields       what each field of a manifest may be
 kinds        which poolers, layouts and targets there are
 references   the files that a graph names, which must be the artifact's own
+operators    the operators that a graph names; `protobuf` reads what both need of its file
 opening      an artifact's folder: read, and every file checked
 checkpoints  what is a checkpoint and no artifact, and the command that exports it
 output       whether a folder may become an artifact

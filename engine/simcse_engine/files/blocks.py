@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from ..errors import InputValueError
 from .arrow import Columnar, batch_rows, check_strings
-from .columns import NewEntry, check_column, entry_of
+from .columns import VECTOR, NewEntry, check_column, entry_of
 from .reading import Reading
 from .tables import Row
 from .vectors import load_npy
 
-VECTOR = "vector"
 _IDENTITY, _DTYPE = "identity", "dtype"
 # Vectors of 8 bits or of one are made for other stores, and have lost what an index would keep.
 _FLOATS = "an index takes vectors of floats; encode the texts again without a dtype"

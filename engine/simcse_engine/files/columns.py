@@ -8,6 +8,8 @@ from ..errors import InputTypeError, InputValueError
 from ..wording import Wording
 
 TEXT, KEY, METADATA = "text", "key", "metadata"
+# Where a file has vectors beside them.
+VECTOR = "vector"
 TEXT_COLUMN = Wording("text_column=…", "--text-column")
 
 

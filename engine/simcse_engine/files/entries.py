@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputValueError
 from .arrow import IDENTITY, import_pyarrow, vector_column, vector_type
 from .atomic import whole_file
+from .columns import VECTOR
 from .vectors import json_vector
 
 # Appends entries: keys, texts, metadata as JSON or None, and vectors float32 [entries, dimension].
@@ -33,7 +34,7 @@ def create_entries(target: Path, dimension: int, identity: str) -> Iterator[Writ
         arrow.field("key", arrow.uint64(), nullable=False),
         arrow.field("text", arrow.string(), nullable=False),
         arrow.field("metadata", arrow.string()),
-        arrow.field("vector", vector_type(dimension), nullable=False),
+        arrow.field(VECTOR, vector_type(dimension), nullable=False),
     ]
     schema = arrow.schema(fields, metadata={IDENTITY: identity.encode()})
     open_table = parquet.ParquetWriter if suffix == ".parquet" else arrow.ipc.new_file

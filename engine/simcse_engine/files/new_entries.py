@@ -8,8 +8,8 @@ from pathlib import Path
 from ..errors import InputValueError
 from ..wording import Wording
 from .arrow import open_columnar
-from .blocks import VECTOR, Block, columnar_blocks, json_blocks, mixed_keys, npy_blocks, text_blocks
-from .columns import TEXT, NewEntry, entry_of
+from .blocks import Block, columnar_blocks, json_blocks, mixed_keys, npy_blocks, text_blocks
+from .columns import TEXT, VECTOR, NewEntry, entry_of
 from .opening import check_whole, open_input, open_whole, suffix_of
 from .reading import Reading
 from .tables import JSONL, TABLES, WHOLE, Row, read_columnar, read_rows

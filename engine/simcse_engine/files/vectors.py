@@ -28,6 +28,7 @@ from .arrow import (
     vector_type,
 )
 from .atomic import check_replaceable, whole_file
+from .columns import VECTOR
 
 # Appends a block: texts, and their vectors, [texts, columns].
 Write = Callable[[Sequence[str], NDArray[Any]], None]
@@ -167,7 +168,7 @@ def _arrow(file: BinaryIO, facts: VectorFacts) -> Iterator[Write]:
 
 def _schema(facts: VectorFacts) -> Any:
     arrow, _ = import_pyarrow()
-    vector = arrow.field("vector", vector_type(facts.columns, facts.numpy))
+    vector = arrow.field(VECTOR, vector_type(facts.columns, facts.numpy))
     return arrow.schema([arrow.field("text", arrow.string(), nullable=False), vector], metadata=facts.metadata)
 
 

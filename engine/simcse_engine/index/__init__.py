@@ -4,7 +4,7 @@
 `writing` lead to the `writer`, with `batches` that are committed and the `upkeep` of the files, which are `stale` at
 last; `made` takes a new index back, and `binding` ties one to its artifact. `storage` holds what is on disk, `ann` the
 approximate nearest neighbours, and `search` leads from a query to its hits. `filling` adds what a file holds, for the
-command line, and `copying` makes a copy.
+command line, `copying` makes a copy, `info` counts, and `checks` and `limits` say what may be asked.
 """
 
 from importlib import import_module

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..encoder import Encoder
 from ..errors import InputTypeError
 from ..files.arrow import import_pyarrow, vector_column
-from ..files.columns import TEXT, check_column
+from ..files.columns import TEXT, VECTOR, check_column
 from ..forms import DType
 from ..inputs import Truncate
 
@@ -33,7 +33,7 @@ class Embed:
         artifact: str | os.PathLike[str],
         *,
         text_column: str = TEXT,
-        vector_column: str = "vector",
+        vector_column: str = VECTOR,
         prompt_name: str | None = None,
         prompt: str | None = None,
         dimensions: int | None = None,

@@ -13,8 +13,7 @@ from typing import Any
 
 from ..errors import InputValueError
 from ..files.arrow import Columnar, batch_texts, check_strings, import_pyarrow, open_columnar
-from ..files.blocks import VECTOR
-from ..files.columns import TEXT, TEXT_COLUMN, check_column, text_of
+from ..files.columns import TEXT, TEXT_COLUMN, VECTOR, check_column, text_of
 from ..files.delimited import DELIMITERS, delimited_rows
 from ..files.opening import open_input, open_whole, suffix_of
 from ..files.tables import JSONL, WHOLE, Row, read_rows

@@ -6,8 +6,7 @@ from typing import Any, Self
 
 from ..artifact.manifest import Manifest
 from ..errors import InputValueError
-from ..files.blocks import VECTOR
-from ..files.columns import TEXT
+from ..files.columns import TEXT, VECTOR
 from ..forms import DType, VectorForm
 from ..inputs import checked_max_tokens
 from ..prompts import Prompts

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputValueError, OutputError
 from ..files.arrow import PARQUET, grouped_parquet, import_pyarrow, vector_column, vector_type
 from ..files.atomic import whole_file
-from ..files.blocks import VECTOR
+from ..files.columns import VECTOR
 from ..files.vectors import VectorFacts
 from .plan import Range
 from .settings import Settings
