@@ -41,7 +41,7 @@ def _run(argv: Sequence[str] | None) -> int:
         if arguments.private and arguments.push_to_hub is None:
             raise InputValueError("--private is of the repository on the hub; add --push-to-hub USER/NAME")
         if arguments.push_to_hub is not None:
-            check_upload(arguments.push_to_hub)
+            check_upload(arguments.push_to_hub, private=arguments.private)
     except InputValueError as error:
         top.error(message_of(error))
     try:

@@ -32,7 +32,8 @@ def push_to_hub(artifact: str | os.PathLike[str], repo_id: str, *, private: bool
     Raises:
         ArtifactError: the artifact is missing or damaged.
         InputValueError: ``repo_id`` is no hub id.
-        OutputError: the hub does not take it; the message says why. Nothing in the repository was changed.
+        OutputError: the hub does not take it; the message says why. No file of the repository was
+            changed; one that was made for this, or a branch, stays, empty.
     """
     folder = Path(artifact)
     manifest = open_artifact(folder)

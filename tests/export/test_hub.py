@@ -17,7 +17,7 @@ from simcse_export import push_to_hub
 from support.child import run_script
 from support.environments import overlay
 from support.hubs import NOWHERE
-from support.writable_hub import READING_TOKEN, TOKEN, WritableHub, writable_hub
+from support.writable_hub import READING_TOKEN, TOKEN, Repository, WritableHub, writable_hub
 
 TEXT = "A man plays a guitar."
 # Prints what became of push_to_hub(*argv), and what Encoder finds there.
@@ -185,6 +185,12 @@ def test_the_command_asks_the_hub_before_it_works(checkpoint: Path, tmp_path: Pa
     options = [checkpoint, "-o", artifact, "--pooler", "cls"]
     assert "there is no token here" in command_refused(1, *options, "--push-to-hub", "user/name", **environment)
     assert "--push-to-hub name: is no hub id" in command_refused(2, *options, "--push-to-hub", "name", **environment)
+    reading = settings(tmp_path / "home", hub, token=READING_TOKEN)
+    pushed = [*options, "--push-to-hub", "user/name"]
+    assert "this token may not write there; take one that may write as user" in command_refused(1, *pushed, **reading)
+    hub.repositories["user/name"] = Repository(private=False)
+    writing = settings(tmp_path / "home", hub)
+    assert "or leave out --private" in command_refused(1, *pushed, "--private", **writing)
     assert "add --push-to-hub" in command_refused(2, *options, "--private", **environment)
     assert not artifact.exists()
 

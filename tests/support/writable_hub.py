@@ -153,7 +153,8 @@ class _Answer(BaseHTTPRequestHandler):
     def whoami(self, _: bytes) -> Any:
         if self.token not in (TOKEN, READING_TOKEN):
             raise _RefusalError(401, "Invalid credentials in Authorization header")
-        return {"type": "user", "name": USER, "orgs": [], "auth": {"accessToken": {"role": "write"}}}
+        role = "write" if self.token == TOKEN else "read"
+        return {"type": "user", "name": USER, "orgs": [], "auth": {"accessToken": {"role": role}}}
 
     def create(self, body: bytes) -> Any:
         asked = json.loads(body)
