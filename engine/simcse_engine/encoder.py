@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,33 +33,13 @@ from .inputs import (
 from .machine.cpu import usable_cpus
 from .machine.forks import ForkAware, register
 from .machine.limits import naming_limits
+from .options import EncodeOptions, OpenOptions
 from .pipeline import Rescued, submit_windows
 from .prompts import DOCUMENT, QUERY, Prompts
 from .runner import Runner
 from .schedule import windows
 from .session.kernels import kernels_for
 from .tokenizer import Token, Tokenizer, Tokens
-
-
-class EncodeOptions(TypedDict, total=False):
-    """What `Encoder.encode_query` and `Encoder.encode_document` take besides texts; `Encoder.encode` explains each."""
-
-    prompt_name: str | None
-    prompt: str | None
-    dimensions: int | None
-    dtype: DType
-    truncate: Truncate | None
-    progress: bool
-
-
-class OpenOptions(TypedDict, total=False):
-    """What `Encoder` takes besides an artifact; it explains each."""
-
-    device: str | None
-    threads: int | None
-    truncate: Truncate
-    max_tokens: int | None
-    optimize_for: OptimizeFor
 
 
 class Encoder(ForkAware):
@@ -69,8 +49,9 @@ class Encoder(ForkAware):
     ...     encoder.encode(["A man plays a guitar.", "Someone makes music."]).shape
     (2, 384)
 
-    A sentence's vector does not depend on what it is encoded with (to 1e-6, in int8 to the bit). One encoder may be
-    used from many threads at once. It can be pickled (by path), and works in a child process after `fork` or `spawn`.
+    A sentence's vector does not depend on what it is encoded with (to 1e-6; in int8 to the bit, in the layout "padded"
+    nearly). One encoder may be used from many threads at once. It can be pickled (by path), and works in a child
+    process after `fork` or `spawn`.
 
     Attributes:
         manifest: what is known of the artifact.
@@ -189,6 +170,32 @@ class Encoder(ForkAware):
     def tokens_of(self, text: str, *, special_tokens: bool = True) -> Iterator[Token]:
         """All tokens of a text that `simcse_engine.inputs.check_texts` has passed, for people; nothing is cut."""
         return self._tokenizer.describe(text, special_tokens=special_tokens)
+
+    @overload
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        dtype: Literal["float32"] = "float32",
+        truncate: Truncate | None = None,
+        progress: bool = False,
+    ) -> NDArray[np.float32]: ...
+
+    @overload
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        dtype: DType,
+        truncate: Truncate | None = None,
+        progress: bool = False,
+    ) -> NDArray[Any]: ...
 
     def encode(
         self,
@@ -313,7 +320,7 @@ class Encoder(ForkAware):
         check_texts(texts)
         chosen = self.prompts.choose(prompt_name, prompt)
         with naming_limits:
-            return [self._tokenizer.count(chosen + text) for text in texts]
+            return self._tokenizer.counts([chosen + text for text in texts] if chosen else texts)
 
     def stream_or_rescue(
         self, texts: Iterable[str], progress: Callable[[int], Any] | None, rescued: Rescued

@@ -14,6 +14,8 @@ from .wording import argument
 
 # The longest text to hand over at once: of CJK, it holds the interpreter's lock for about 10 ms.
 LONGEST = 8192
+# Texts that are counted together, which bounds the memory for it.
+_COUNTED = 2048
 # More characters than a subword has.
 _LEAST_REACH = 127
 
@@ -75,9 +77,13 @@ class Tokenizer:
                 cut.append(position)
         return Tokens(ids, cut)
 
-    def count(self, text: str) -> int:
-        """How many tokens a text has, special ones included; nothing is cut."""
-        return len(self._encode(text).ids)
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, special ones included; nothing is cut."""
+        counts: list[int] = []
+        for start in range(0, len(texts), _COUNTED):
+            part = texts[start : start + _COUNTED]
+            counts += [len(encoding.ids) for encoding in self._whole(part)]
+        return counts
 
     def count_prompt(self, prompt: str) -> int:
         """How many first tokens of a text behind a prompt are the prompt's, as sentence-transformers counts them.
@@ -106,13 +112,24 @@ class Tokenizer:
     def _kept(self, texts: Sequence[str]) -> Iterator[tuple[list[int], bool]]:
         """Of each text the ids that are kept, and whether there are more."""
         if self._together and len(texts) > 1:
-            short = iter(self._tokenizer.encode_batch_fast([text for text in texts if len(text) <= LONGEST]))
+            short = self._short(texts)
             return (self._cut(next(short)) if len(text) <= LONGEST else self._read(text) for text in texts)
         # One by one: a batch, even of one, starts the library's own thread pool, which heeds neither the encoder's
         # thread count nor a fork. One thread tokenizes far faster than a CPU runs the graph
         # (docs/decisions/009-tokenization.md).
         encode = self._tokenizer.encode
         return (self._cut(encode(text)) if len(text) <= LONGEST else self._read(text) for text in texts)
+
+    def _whole(self, texts: Sequence[str]) -> Iterator[tokenizers.Encoding]:
+        """All tokens of each text."""
+        if self._together and len(texts) > 1:
+            short = self._short(texts)
+            return (next(short) if len(text) <= LONGEST else self._encode(text) for text in texts)
+        return map(self._encode, texts)
+
+    def _short(self, texts: Sequence[str]) -> Iterator[tokenizers.Encoding]:
+        """The tokens of those texts that are not long, on the library's own threads."""
+        return iter(self._tokenizer.encode_batch_fast([text for text in texts if len(text) <= LONGEST]))
 
     def _cut(self, encoding: tokenizers.Encoding) -> tuple[list[int], bool]:
         ids = encoding.ids

@@ -1,5 +1,6 @@
 """Forms of vectors, compared with what they say of themselves, and through an encoder."""
 
+import argparse
 import gc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,9 @@ import pytest
 
 from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import Manifest
+from simcse_engine.cli.arguments import add_form_options
 from simcse_engine.errors import InputTypeError, InputValueError
+from simcse_engine.files.blocks import WHOLE
 from simcse_engine.forms import DType, VectorForm, unit
 
 TEXTS = ["A man plays a guitar.", "", "Someone makes music.", "A man plays a guitar."]
@@ -74,6 +77,14 @@ def test_bits_are_those_of_packbits(manifest: Manifest, vectors: np.ndarray) -> 
     assert (bits.dtype, bits.shape) == (np.uint8, (64, 2))
     np.testing.assert_array_equal(np.unpackbits(bits, axis=1)[:, :12], vectors[:, :12] > 0)
     np.testing.assert_array_equal(VectorForm.of(manifest, 12, "binary").apply(vectors), bits.astype(int) - 128)
+
+
+def test_the_types_are_the_same_everywhere() -> None:
+    parser = argparse.ArgumentParser()
+    add_form_options(parser)
+    choices = next(action.choices for action in parser._actions if action.dest == "dtype")
+    assert choices == get_args(DType)
+    assert ("float32", "float16", *WHOLE) == get_args(DType)
 
 
 @pytest.mark.parametrize("dtype", get_args(DType))

@@ -157,6 +157,9 @@ def test_together_is_as_one_by_one(path: Path) -> None:
             together = Tokenizer(Path(sys.argv[1]), max_tokens, together=True).encode(texts)
             assert together.ids == alone.ids
             assert together.cut == alone.cut
+            counts = [Tokenizer(Path(sys.argv[1]), max_tokens, together=way).counts(texts) for way in (True, False)]
+            assert counts[0] == counts[1]
+            assert [min(count, max_tokens) for count in counts[0]] == [len(ids) for ids in alone.ids]
             assert 0 < len(alone.cut) < len(texts)
         print("alike")
     """

@@ -5,7 +5,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, Unpack
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ from ..forms import DType, VectorForm
 from ..inputs import Truncate, checked_choice, checked_count, checked_sequence, checked_whole
 from ..machine.forks import ForkAware, register
 from ..machine.limits import naming_limits
+from ..options import AsyncEncodeOptions
 from ..pipeline import callers_level
 from ..prompts import DOCUMENT, QUERY
 from ..schedule import GPU_LIMITS
@@ -55,16 +56,6 @@ class BatchingOptions:
             raise InputValueError(argument("cache_bytes", self.cache_bytes), ": expected at least 0")
 
 
-class EncodeOptions(TypedDict, total=False):
-    """What `AsyncEncoder.encode_query` and its kin take besides texts; `AsyncEncoder.encode` explains each."""
-
-    prompt_name: str | None
-    prompt: str | None
-    dimensions: int | None
-    dtype: DType
-    truncate: Truncate
-
-
 class AsyncEncoder(ForkAware):
     """Encodes for any number of tasks at once, and never blocks their event loop.
 
@@ -73,7 +64,8 @@ class AsyncEncoder(ForkAware):
     (1, 384)
 
     What gathers while a run is under way is the next run; nothing waits for company while the engine is idle. Small
-    calls are not held up by huge ones. A vector is what `Encoder.encode` gives: in int8 to the bit, else to 1e-6.
+    calls are not held up by huge ones. A vector is what `Encoder.encode` gives: in int8 to the bit
+    (in the layout "padded" nearly), else to 1e-6.
 
     Attributes:
         batch_tokens: about how many tokens a thread takes up together.
@@ -169,11 +161,11 @@ class AsyncEncoder(ForkAware):
             warnings.warn(TruncationWarning(*message, cut=cut, total=total), stacklevel=callers_level())
         return encoded.vectors if form.plain else await in_form(form.apply, encoded.vectors)
 
-    async def encode_query(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
+    async def encode_query(self, texts: Sequence[str], **options: Unpack[AsyncEncodeOptions]) -> NDArray[Any]:
         """As `encode`, behind the prompt of `Encoder.encode_query`."""
         return await self.encode(texts, **self.encoder.prompts.for_kind(QUERY, options))
 
-    async def encode_document(self, texts: Sequence[str], **options: Unpack[EncodeOptions]) -> NDArray[Any]:
+    async def encode_document(self, texts: Sequence[str], **options: Unpack[AsyncEncodeOptions]) -> NDArray[Any]:
         """As `encode`, behind the prompt of `Encoder.encode_document`."""
         return await self.encode(texts, **self.encoder.prompts.for_kind(DOCUMENT, options))
 

@@ -49,7 +49,7 @@ def add_parser(commands: Commands) -> None:
         metavar="IN",
         nargs="*",
         help="UTF-8 lines, or .csv, .tsv, .jsonl, .parquet or .arrow; .gz and .zst too; - or nothing for stdin; with a "
-        "folder as output also several, folders, and patterns in quotes",
+        "folder as output also several (all in one place of the line), folders, and patterns in quotes",
     )
     parser.add_argument(
         *("-o", "--output"),

@@ -18,7 +18,7 @@ from .vectors import load_npy
 _IDENTITY, _DTYPE = "identity", "dtype"
 # Vectors of 8 bits or of one are made for other stores, and have lost what an index would keep.
 _FLOATS = "an index takes vectors of floats; encode the texts again without a dtype"
-_WHOLE = ("int8", "uint8", "binary", "ubinary")
+WHOLE = ("int8", "uint8", "binary", "ubinary")
 # Vectors that are in memory at once; texts alone are smaller.
 _BLOCK_ROWS = 4096
 _BLOCK_TEXTS = 65_536
@@ -88,7 +88,7 @@ def json_blocks(rows: Iterator[Row], column: str) -> Iterator[Block]:
             if VECTOR not in row:
                 raise InputValueError(f'{place}: expected an object with "{column}" and "{VECTOR}"')
             # A "dtype" beside floats is the user's own metadata.
-            if row.get(_DTYPE) in _WHOLE and _is_whole(row[VECTOR]):
+            if row.get(_DTYPE) in WHOLE and _is_whole(row[VECTOR]):
                 raise InputValueError(f"{place}: is {row[_DTYPE]}; {_FLOATS}")
         place = f"{part[0][0]} to {part[-1][0].rpartition(' ')[2]}"
         try:

@@ -2,8 +2,8 @@
 
 from typing import Any, Unpack
 
-from ..encoder import OpenOptions
 from ..errors import InputValueError
+from ..options import OpenOptions
 from .encoders import Artifact, Embedder
 from .frameworks import framework
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from ..artifact.hub import hub_id_of, locate
 from ..artifact.manifest import Manifest
 from ..batching import AsyncEncoder
-from ..encoder import Encoder, OpenOptions
+from ..encoder import Encoder
 from ..errors import IndexMismatchError, InputValueError
 from ..forms import VectorForm
 from ..inputs import Truncate
+from ..options import OpenOptions
 
 Artifact = str | os.PathLike[str] | Encoder
 

@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from ..encoder import OpenOptions
+from ..options import OpenOptions
 from .encoders import Artifact, Embedder, floats
 from .frameworks import framework
 

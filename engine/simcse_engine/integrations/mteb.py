@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.manifest import GRAPH, WEIGHTS
-from ..encoder import OpenOptions
 from ..measure.cosines import pair_cosines
+from ..options import OpenOptions
 from ..prompts import DOCUMENT, QUERY
 from .encoders import Artifact, Embedder
 from .frameworks import framework
