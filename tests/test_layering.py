@@ -111,7 +111,7 @@ def test_one_file_makes_sessions_of_the_runtime() -> None:
 # Files and folders, lowest first: each may import from those left of its <, and from none beside it.
 ORDER = {
     ENGINE: (
-        "_version pieces wording < errors < machine < files < artifact < inputs session tokenizer < distinct "
+        "_version pieces wording < errors < cuts machine < files < artifact < inputs session tokenizer < distinct "
         "forms prompts schedule < options runner < pipeline < encoder < batching index measure shards < compiling "
         "doctor integrations serve simcse < cli"
     ),
@@ -151,12 +151,13 @@ ORDER = {
         "bench compile doctor encode evaluate index search serve similarity verify < main < __main__"
     ),
     EXPORT: (
-        "options tail texts < checkpoint < int8 < graph < float32 gate targets tensorrt < card variant whitening < "
+        "options tail texts < checkpoint < int8 < graph < float32 gate targets tensorrt < card variant whiten < "
         "hub pipeline < cli"
     ),
     EXPORT / "checkpoint": (
-        "architecture attention_bias json_file names quiet transformers_5 < adapters keys length parts ranges < "
-        "weights < modules < sentence_transformers < checkpoint < tokenizer < reference < model < beside"
+        "architecture attention_bias json_file names quiet transformers_5 < adapters keys length ranges "
+        "tokenizer_parts < weights < modules < sentence_transformers < checkpoint < tokenizer < reference < model < "
+        "beside"
     ),
     EXPORT / "tail": "part < dense head norm whitening",
     EXPORT / "int8": "calibration rounding steps < quantize",

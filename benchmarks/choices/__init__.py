@@ -11,5 +11,6 @@
 - `long_texts`: what one long text costs to tokenize, in pieces and whole
 - `request`: what a request costs the event loop of `serve`, and what its parts would cost made another way
 - `forms`: what shorter vectors and smaller numbers cost on STS
+- `whitening`: what whitening does to a checkpoint's vectors on STS, beside cutting them
 - `graph`: what an ANN graph costs to build
 """

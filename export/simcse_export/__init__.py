@@ -10,7 +10,7 @@ These three names are public, all modules private:
 - `hub`, `card`: an artifact pushed to the Hugging Face hub, and what is said of it there;
 - `float32`, `variant`, `gate`, `targets`: the steps themselves, the judge, and what each target is written in;
 - `checkpoint`, `texts`, `int8`, `graph`, `tensorrt`: what is read, run, quantized, written and compiled;
-- `tail`, `whitening`: what stands behind the pooler, and how a part of it is found.
+- `tail`, `whiten`: what stands behind the pooler, and how a part of it is found.
 """
 
 from typing import TYPE_CHECKING, Any

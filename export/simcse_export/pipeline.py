@@ -30,7 +30,7 @@ from .targets import check_target, spell
 from .tensorrt.rtx import check_capabilities, compile_plans
 from .texts.corpora import built_in, read_corpus
 from .variant import TWIN, judge_variant, write_variant
-from .whitening import whitened
+from .whiten import whitened
 
 Say = Callable[[str], object]
 

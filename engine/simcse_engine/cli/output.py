@@ -1,38 +1,25 @@
 """What the commands share in what they print: JSON, counted cuts, and texts as lines that no terminal obeys."""
 
 import argparse
-import contextlib
 import json
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
+from ..cuts import counting_cuts
 from ..errors import TruncationWarning
 from .arguments import PROGRAM
 from .streams import escaped, print_message, print_out
 
 
-@contextlib.contextmanager
-def counted_cuts(truncate: str = "warn") -> Iterator[list[int]]:
-    """Collect how many texts each TruncationWarning counts, and print it in one line on stderr unless "silent".
+def counted_cuts(truncate: str = "warn") -> AbstractContextManager[list[int]]:
+    """Collect how many texts each TruncationWarning counts, and print it in one line on stderr unless "silent"."""
 
-    Other warnings take their own way.
-    """
-    cuts: list[int] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", TruncationWarning)
-        show = warnings.showwarning
+    def tell(warning: TruncationWarning) -> None:
+        if truncate != "silent":
+            print_message(f"{PROGRAM}: warning: {warning.on_command_line()}")
 
-        def count(message: Any, *where: Any, **more: Any) -> None:
-            if not isinstance(message, TruncationWarning):
-                show(message, *where, **more)
-                return
-            cuts.append(message.cut)
-            if truncate != "silent":
-                print_message(f"{PROGRAM}: warning: {message.on_command_line()}")
-
-        warnings.showwarning = count
-        yield cuts
+    return counting_cuts(tell)
 
 
 def print_json(content: Any) -> None:

@@ -47,15 +47,15 @@ class Shard:
     settings: dict[str, Any]
 
     @classmethod
-    def of(cls, source: Source, rows: int, part: Range, settings: Settings) -> Self:
+    def of(cls, source: Source, rows: int, held: Range, settings: Settings) -> Self:
         """The shard of some rows of a source."""
         return cls(
             name=source.name,
             size=source.size,
             mtime_ns=source.mtime_ns,
             rows=rows,
-            start=part.start,
-            stop=part.stop,
+            start=held.start,
+            stop=held.stop,
             settings=settings.to_json(),
         )
 

@@ -1,15 +1,14 @@
 """A worker: encodes one part after the other, shard by shard. It needs nothing but the plan and files to do so."""
 
-import contextlib
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from ..cuts import counting_cuts
 from ..encoder import Encoder
-from ..errors import InputValueError, IntegrityError, TruncationError, TruncationWarning
+from ..errors import InputValueError, IntegrityError, TruncationError
 from ..files.arrow import import_pyarrow
 from ..files.columns import TEXT
 from ..files.refusals import as_output_error
@@ -84,7 +83,7 @@ class Worker:
             rows, unseen = count_rows(source, settings.text_column, settings.keep_columns)
             ranges = tuple(ranges_of(rows, settings.shard_rows))
         with (
-            _counted_cuts() as cuts,
+            counting_cuts() as cuts,
             open_rows(source, settings.text_column, settings.keep_columns, ranges[0].start) as reader,
         ):
             position = ranges[0].start
@@ -156,21 +155,3 @@ class Worker:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-@contextlib.contextmanager
-def _counted_cuts() -> Iterator[list[int]]:
-    """Collect how many texts each TruncationWarning counts; other warnings take their own way."""
-    cuts: list[int] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", TruncationWarning)
-        show = warnings.showwarning
-
-        def count(message: Any, *where: Any, **more: Any) -> None:
-            if isinstance(message, TruncationWarning):
-                cuts.append(message.cut)
-            else:
-                show(message, *where, **more)
-
-        warnings.showwarning = count
-        yield cuts

@@ -8,7 +8,8 @@
 - `architecture`: the numbers of BERT and its relatives, and the tensors they have; `names`: theirs under BERT's;
 - `attention_bias`: what MPNet adds to scores of attention;
 - `weights`: its tensors under canonical names;
-- `tokenizer`: its fast tokenizer, as transformers loads it; `parts`: what that consists of, the same with 4 and 5;
+- `tokenizer`: its fast tokenizer, as transformers loads it;
+- `tokenizer_parts`: what that consists of, the same with 4 and 5;
 - `transformers_5`: what transformers 5 writes under names of its own;
 - `reference`: the same model run by transformers;
 - `quiet`: the noise of transformers, optimum and torch, silenced;

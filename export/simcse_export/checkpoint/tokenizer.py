@@ -12,8 +12,8 @@ from simcse_engine.session.library import first_line
 from .checkpoint import Checkpoint
 from .json_file import read_json
 from .length import Length
-from .parts import restore_parts
 from .quiet import quiet
+from .tokenizer_parts import restore_parts
 from .transformers_5 import GENERIC_TOKENIZER, IS_4, tokenizer_settings
 
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
