@@ -19,9 +19,9 @@ from support.indexes import nearest_keys, unit_vectors
 LEAST_RECALL = {"f32": 0.999, "f16": 0.999, "bf16": 0.99, "i8": 0.98, "b1": 0.5}
 
 
-def graph_of(vectors: np.ndarray, dtype: str = "f16") -> AnnGraph:
+def graph_of(vectors: np.ndarray, dtype: str = "f16", threads: int = 2) -> AnnGraph:
     graph = AnnGraph(Scheme(dimension=vectors.shape[1], dtype=dtype))
-    graph.add(np.arange(len(vectors)), vectors, covered=len(vectors), threads=2)
+    graph.add(np.arange(len(vectors)), vectors, covered=len(vectors), threads=threads)
     return graph
 
 
@@ -167,7 +167,8 @@ def test_nothing_is_left_where_it_cannot_be_saved(tmp_path: Path) -> None:
 
 def test_what_the_links_do_not_lead_to_is_known(tmp_path: Path) -> None:
     vectors = unit_vectors(3300)
-    graph = graph_of(vectors[:3200])
+    # On two, how many there are depends on when either has its turn.
+    graph = graph_of(vectors[:3200], threads=1)
     assert len(graph.strays) < 10
     some = np.arange(3190, 3210)
     missed = graph._unreached(some, vectors[some], 2)
