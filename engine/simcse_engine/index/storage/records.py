@@ -7,8 +7,8 @@ numbers tell a state, and what was computed for one state is brought up to a lat
 
 import json
 import zlib
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple, Self
 
 from ...errors import IndexDamagedError
 
@@ -28,6 +28,9 @@ class About:
         dimension: floats per vector.
         max_tokens: the artifact's.
         dtype: how the ANN graph stores a vector.
+        keys: what its keys are: "int", "str" or "uuid".
+        keywords: whether its texts can be searched by words.
+        indexed: the metadata fields that have an index.
     """
 
     name: str
@@ -37,6 +40,35 @@ class About:
     dimension: int
     max_tokens: int
     dtype: str
+    keys: str = "int"
+    keywords: bool = False
+    indexed: tuple[str, ...] = ()
+
+    @property
+    def format(self) -> int:
+        """The format of its database. The first has nothing of the last three, so that earlier engines read it."""
+        return 1 if (self.keys, self.keywords, self.indexed) == ("int", False, ()) else 2
+
+    def to_json(self) -> str:
+        """What the database says of it."""
+        facts = asdict(self)
+        if self.format == 1:
+            del facts["keys"], facts["keywords"], facts["indexed"]
+        return json.dumps(facts)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote, or raise ValueError or TypeError."""
+        facts = json.loads(text)
+        indexed = facts.pop("indexed", [])
+        if type(indexed) is not list or any(type(name) is not str for name in indexed):
+            raise TypeError("values of other types")
+        about = cls(**facts, indexed=tuple(indexed))
+        if any(type(getattr(about, field.name)) is not field.type for field in fields(cls) if field.name != "indexed"):
+            raise TypeError("values of other types")
+        if len(bytes.fromhex(about.name)) != 16 or about.dimension < 1:
+            raise ValueError("no index has such a name or dimension")
+        return about
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,13 @@
 """The tables of an index's database: made once, and compared before anything is asked of a database."""
 
-import json
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 
 from ...errors import IndexDamagedError, IndexVersionError
 from .records import About, state_checksum
 
-FORMAT = 1
+# 2 where an index has what the first did not (`About.format`).
+FORMATS = (1, 2)
 # "SCSE", in SQLite's own header: tells an index from any other database.
 _APPLICATION = 0x53435345
 
@@ -28,11 +27,11 @@ _REPLACED = _ENTRIES.format(name='"entries"')
 def create_tables(connection: sqlite3.Connection, about: About, *, generation: int) -> None:
     """Write an empty index's tables into an empty database."""
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute(f"PRAGMA user_version = {about.format}")
     connection.execute("BEGIN")
     for statement in _TABLES.values():
         connection.execute(statement)
-    connection.execute("INSERT INTO about VALUES (?)", (json.dumps(asdict(about)),))
+    connection.execute("INSERT INTO about VALUES (?)", (about.to_json(),))
     facts = (generation, 0, 0, None)
     connection.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*facts, state_checksum(*facts)))
     connection.execute("COMMIT")
@@ -46,15 +45,15 @@ def replace_entries(connection: sqlite3.Connection, selection: str) -> None:
     connection.execute("ALTER TABLE renumbered RENAME TO entries")
 
 
-def check_tables(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise unless the database at ``path`` is an index's: a view or a trigger in it would be code of another's."""
+def check_tables(connection: sqlite3.Connection, path: Path) -> int:
+    """The format of the database at ``path``, which must be an index's: a view or a trigger would be code of others."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != _APPLICATION:
         raise IndexDamagedError(f"{path}: is a database, but not an index's")
-    if version != FORMAT:
-        advice = "upgrade simcse-engine" if version > FORMAT else "build the index again"
-        raise IndexVersionError(f"{path}: format {version}, this engine reads format {FORMAT}; {advice}")
+    if version not in FORMATS:
+        advice = "upgrade simcse-engine" if version > max(FORMATS) else "build the index again"
+        raise IndexVersionError(f"{path}: format {version}, this engine reads up to {max(FORMATS)}; {advice}")
     found = {}
     for kind, name, statement in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind in ("view", "trigger"):
@@ -63,3 +62,4 @@ def check_tables(connection: sqlite3.Connection, path: Path) -> None:
     for name, statement in _TABLES.items():
         if found.get(name) not in (statement, _REPLACED if name == "entries" else statement):
             raise IndexDamagedError(f"{path}: its table {name!r} is missing or another's; restore a backup")
+    return int(version)

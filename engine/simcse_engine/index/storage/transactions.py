@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,12 @@ class Reader:
 
     def about(self) -> About:
         """What the index is."""
-        check_tables(self._connection, self.path)
+        version = check_tables(self._connection, self.path)
         try:
-            about = About(**json.loads(self._one("SELECT content FROM about")[0]))
-            if any(type(getattr(about, field.name)) is not field.type for field in fields(about)):
-                raise TypeError("values of other types")
-            if len(bytes.fromhex(about.name)) != 16 or about.dimension < 1:
-                raise ValueError("no index has such a name or dimension")
-        except (ValueError, TypeError, RecursionError) as error:
+            about = About.from_json(self._one("SELECT content FROM about")[0])
+            if about.format != version:
+                raise ValueError(f"format {about.format}, and {version}")
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise IndexDamagedError(f"{self.path}: does not say what it is ({error}); restore a backup") from error
         return about
 
