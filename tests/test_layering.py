@@ -134,7 +134,7 @@ ORDER = {
         "exact faults regular < lock reserve vectors where < connections records < schema < transactions < store"
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch",
-    ENGINE / "index/search": "matches views < scans < candidates < searcher",
+    ENGINE / "index/search": "matches views < hits masks scans < candidates < searcher",
     ENGINE / "serve": (
         "extra http logs metrics options shared_index warm < service < openapi < routes < account < application < "
         "server"

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .index import Index
     from .info import IndexInfo
-    from .search.searcher import Hit
+    from .search.hits import Hit
 
 __all__ = ["Hit", "Index", "IndexInfo"]
 
-_MODULES = {"Hit": ".search.searcher", "Index": ".index", "IndexInfo": ".info"}
+_MODULES = {"Hit": ".search.hits", "Index": ".index", "IndexInfo": ".info"}
 
 
 def __getattr__(name: str) -> Any:

@@ -30,7 +30,8 @@ from .checks import checked_folder, checked_keys
 from .info import IndexInfo, info_of
 from .limits import Progress, SearchLimits
 from .made import Made
-from .search.searcher import Hit, Searcher, SearchOptions
+from .search.hits import Hit
+from .search.searcher import Searcher, SearchOptions
 from .search.views import Views
 from .storage.records import About, Entry
 from .storage.store import Store, create_store

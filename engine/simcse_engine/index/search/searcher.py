@@ -1,44 +1,22 @@
 """Searcher: from unit vectors to hits."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import IndexDamagedError, InputTypeError
+from ...errors import InputTypeError
 from ...inputs import checked_count, checked_number, python_value
 from ..limits import SearchLimits, blocks
-from ..storage.records import State
-from ..storage.transactions import Reader
 from ..storage.where import Condition, compile_where
 from .candidates import ann_matches
+from .hits import Hit, read_hits
+from .masks import Masks
 from .matches import Matches, rescore
 from .scans import scan
 from .views import View, Views
-
-
-class Hit(NamedTuple):
-    """An entry that a search found.
-
-    Attributes:
-        key: the entry's.
-        score: cosine of the two vectors, from -1 to 1.
-        text: the entry's.
-        metadata: the entry's; None if it has none.
-    """
-
-    key: int
-    score: float
-    text: str
-    metadata: dict[str, Any] | None
-
-
-# Its public address: pickles and `repr` do not depend on which file it stands in.
-Hit.__module__ = "simcse_engine.index"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +61,7 @@ class Searcher:
             group = queries[first:last]
             with self._views.reading(ann=not options.exact) as (reader, view):
                 mask = None if options.condition is None else self._masks.mask_of(options.condition, view, reader)
-                hits += _hits(reader, self.nearest(view, mask, group, options), len(group), options.k)
+                hits += read_hits(reader, self.nearest(view, mask, group, options), len(group), options.k)
         return hits
 
     def nearest(
@@ -104,52 +82,3 @@ class Searcher:
         if matches is None:
             matches = scan(view.vectors, queries, k, start=0, end=view.rows, eligible=view.alive)
         return rescore(matches, view.vectors, queries, k, options.threshold)
-
-
-def _hits(reader: Reader, matches: Matches, queries: int, k: int) -> list[list[Hit]]:
-    """Read the entries of matches: for each query at most k hits, best first, equal scores by key."""
-    rows = np.unique(matches.rows)
-    records = {record.row: record for record in reader.records(rows.tolist())}
-    for row in rows.tolist():
-        if row not in records:
-            raise IndexDamagedError(f"{reader.path}: vector {row} has no entry; restore the database from a backup")
-    keys = np.array([records[row].key for row in rows.tolist()], np.uint64)
-    # In arrays, as thousands of equal texts may share the k-th score; the lowest keys of them are the hits.
-    order = np.lexsort((keys[np.searchsorted(rows, matches.rows)], -matches.scores, matches.queries))
-    of_query = matches.queries[order]
-    best = matches.at(order[np.arange(len(order)) - np.searchsorted(of_query, of_query) < k])
-    hits: list[list[Hit]] = [[] for _ in range(queries)]
-    for query, row, score in zip(best.queries.tolist(), best.rows.tolist(), best.scores.tolist(), strict=True):
-        key, text, metadata = records[row].entry()
-        hits[query].append(Hit(key, score, text, metadata))
-    return hits
-
-
-class Masks:
-    """Which rows pass the latest filters. Rows never change, so a later state needs a look at its new rows alone."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._masks: OrderedDict[Condition, tuple[State, NDArray[np.bool_]]] = OrderedDict()
-
-    def mask_of(self, condition: Condition, view: View, reader: Reader) -> NDArray[np.bool_]:
-        """The rows that pass the filter, bool [rows]; those that are dead in ``view`` may be either."""
-        state = view.state
-        with self._lock:
-            earlier, mask = self._masks.get(condition, (state, np.zeros(0, np.bool_)))
-        # The mask of a later state lacks what died since this one.
-        if earlier.generation != state.generation or earlier.deaths > state.deaths or earlier.rows > state.rows:
-            mask = mask[:0]
-        known = len(mask)
-        if known == state.rows:
-            return mask
-        extended = np.zeros(state.rows, np.bool_)
-        extended[:known] = mask
-        extended[reader.matching(condition, known, state.rows)] = True
-        with self._lock:
-            self._masks[condition] = (state, extended)
-            self._masks.move_to_end(condition)
-            while len(self._masks) > self._size:
-                self._masks.popitem(last=False)
-        return extended
