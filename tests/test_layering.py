@@ -122,8 +122,8 @@ ORDER = {
     / "artifact": "checkpoints kinds protobuf < fields operators references < manifest < hub opening output < upload",
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": (
-        "checks limits < storage < ann made < search < batches binding info stale < upkeep < writer < "
-        "writing < adding < index < copying filling"
+        "checks limits < storage < ann made < search < batches binding info stale < rows upkeep < writer < "
+        "writing < adding < changes contents < index < copying filling"
     ),
     ENGINE / "files": (
         "cells columns compressed kinds locks < handles < refusals < arrow lines opening staging < atomic delimited "

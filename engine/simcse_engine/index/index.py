@@ -8,8 +8,7 @@ and commits one transaction that makes them count (docs/decisions/017-index-comm
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,27 +17,25 @@ from numpy.typing import NDArray
 from ..encoder import Encoder
 from ..errors import IndexDamagedError, IndexLockedError, InputValueError
 from ..files.atomic import whole_folder
-from ..files.entries import create_entries
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
 from ..machine.limits import naming_limits
 from .adding import Adding
 from .ann.scheme import CANDIDATES_PER_HIT
-from .batches import Additions
 from .binding import Artifact, Binding, about_of
-from .checks import checked_folder, checked_keys
-from .info import IndexInfo, info_of
-from .limits import Progress, SearchLimits
+from .changes import Changes
+from .checks import checked_folder
+from .contents import Contents
+from .limits import SearchLimits
 from .made import Made
 from .search.hits import Hit
 from .search.searcher import Searcher, SearchOptions
 from .search.views import Views
-from .storage.records import About, Entry
 from .storage.store import Store, create_store
 from .writing import Writing
 
 
-class Index(ForkAware):
+class Index(Contents, Changes, ForkAware):
     """Sentences that can be searched by meaning, kept in a folder.
 
     Examples:
@@ -159,15 +156,6 @@ class Index(ForkAware):
         """
         return cls(folder, read_only=read_only, same_model=same_model, artifact=artifact)
 
-    def __len__(self) -> int:
-        """How many entries there are."""
-        return self._store.state().entries
-
-    @property
-    def about(self) -> About:
-        """What the index is: its artifact, identity, dimension and dtype."""
-        return self._store.about
-
     def check_encoder(self, encoder: Encoder) -> None:
         """Check that an encoder's vectors compare with those here, before it encodes queries or texts for the index.
 
@@ -175,136 +163,6 @@ class Index(ForkAware):
             IndexMismatchError: it is of another artifact, or cuts texts elsewhere.
         """
         self._binding.check(encoder)
-
-    @naming_limits
-    def info(self) -> IndexInfo:
-        """What the index is and holds, as of now."""
-        with self._store.reading() as reader:
-            self._views.check_counts(reader)
-            return info_of(self.folder, self.about, reader.state())
-
-    @naming_limits
-    def add(
-        self,
-        texts: Sequence[str],
-        *,
-        keys: Iterable[int] | None = None,
-        metadata: Sequence[Mapping[str, Any] | None] | None = None,
-        progress: Progress | None = None,
-        encoded: Progress | None = None,
-    ) -> list[int]:
-        """Encode texts and add them; an entry with the same key is replaced.
-
-        Every 4,096 texts are committed. After an interruption they stay, and the same call with the same keys goes on
-        from there: a text that stands under its key already is not encoded again. With keys, Ctrl-C also commits what
-        has been encoded since.
-
-        Args:
-            texts: any number of texts, which the artifact's document prompt is put before.
-            keys: a distinct whole number from 0 to 2**64 - 2 for each; None for the numbers after the largest key that
-                the index has ever had.
-            metadata: for each a dict of what JSON can hold, or None. A replaced entry loses its own.
-            progress: called with a number of texts whenever so many more are committed.
-            encoded: the same, whenever so many more are encoded, or found to be there: sooner and more often.
-
-        Returns:
-            The keys.
-
-        Raises:
-            InputTypeError, InputValueError: an argument is wrong; nothing was added.
-            IndexMismatchError: the artifact was replaced by another.
-            OutputError: the disk is full. What was committed stays.
-            SearchIndexError: the index was opened only for reading.
-        """
-        return self._adding.texts(Additions.checked(texts, keys, metadata), progress, encoded)
-
-    @naming_limits
-    def add_vectors(
-        self,
-        vectors: NDArray[np.float32],
-        texts: Sequence[str],
-        *,
-        keys: Iterable[int] | None = None,
-        metadata: Sequence[Mapping[str, Any] | None] | None = None,
-        identity: str | None = None,
-        progress: Progress | None = None,
-    ) -> list[int]:
-        """Add texts whose vectors have been computed already.
-
-        Args:
-            vectors: [n, dimension], of any length; they are stored at unit length.
-            texts: a text for each.
-            keys: as for `add`.
-            metadata: as for `add`.
-            identity: of the artifact that made the vectors (``encoder.manifest.identity``), if it is known. The vectors
-                do not tell, and no search finds those of another model.
-            progress: as for `add`.
-
-        Returns:
-            The keys.
-
-        Raises:
-            IndexMismatchError: another identity or dimension than the index's.
-            InputTypeError, InputValueError: as for `add`; also vectors with NaN, or of length zero.
-        """
-        additions = Additions.checked(texts, keys, metadata)
-        return self._adding.vectors(additions, vectors, identity, progress)
-
-    @naming_limits
-    def add_from(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        texts: Sequence[str] | None = None,
-        keys: Iterable[int] | None = None,
-        text_column: str | None = None,
-        progress: Progress | None = None,
-    ) -> list[int]:
-        """Add the entries of a file: texts to encode, an `export` of another index, or other vectors.
-
-        Args:
-            path: `.jsonl` with objects, or `.csv`, `.tsv`, `.parquet` or `.arrow` (IPC file) with columns: ``text``,
-                and optionally ``key`` and ``metadata`` (an object, or its JSON). All other fields and columns are
-                metadata too. With a ``vector`` (a list of floats; not in `.csv` and `.tsv`) nothing is encoded. `.npy`
-                holds vectors alone, [n, dimension]. Any other file is UTF-8 with one text per line. All but `.parquet`,
-                `.arrow` and `.npy` may be compressed, as in `.jsonl.gz` and `.txt.zst`, and be pipes.
-            texts: those of an `.npy` file, which holds none.
-            keys: those of an `.npy` file; None for automatic ones.
-            text_column: the field or column of the texts, if it is not ``text``.
-            progress: as for `add`.
-
-        Returns:
-            The keys.
-
-        Raises:
-            IndexMismatchError: the file states another artifact, or a prompt that is not the one for documents; or its
-                vectors have another dimension.
-            InputValueError: the file cannot be read, or lacks something. What was committed before stays.
-        """
-        return self._adding.file(os.fspath(path), texts, keys, text_column, progress)
-
-    @naming_limits
-    def remove(self, keys: Iterable[int]) -> int:
-        """Remove entries, all at once; on a full disk as many at once as there is space for.
-
-        Args:
-            keys: of the entries; those without an entry are ignored.
-
-        Returns:
-            How many entries were removed.
-        """
-        return self._writing.writer().remove(list(dict.fromkeys(checked_keys(keys))))
-
-    @naming_limits
-    def get(self, keys: Iterable[int]) -> list[Entry | None]:
-        """The entries under these keys, in their order; None where there is none."""
-        checked = checked_keys(keys)
-        with self._store.reading() as reader:
-            self._views.check_counts(reader)
-            entries = {record.key: record.entry() for record in reader.records_of(list(set(checked)))}
-            if not all(key in entries for key in checked):
-                self._views.check_keys(reader)
-        return [entries.get(key) for key in checked]
 
     @naming_limits
     def search(
@@ -338,59 +196,6 @@ class Index(ForkAware):
         """
         options = SearchOptions.checked(k, threshold, where, exact)
         return self._searcher.search(self._binding.queries(queries), options)
-
-    @naming_limits
-    def checkpoint(self) -> None:
-        """Bring the ANN graph up to date and save it; a damaged one is built again.
-
-        `add` and `close` do this from time to time. Call it to make the next searches faster.
-        """
-        self._writing.writer().checkpoint()
-
-    @naming_limits
-    def compact(self, *, progress: Progress | None = None) -> None:
-        """Drop what was removed or replaced, build the ANN graph anew, and give the space back.
-
-        Searches go on meanwhile. It needs space for a second copy until it is done; if it is interrupted, the index
-        stays as it was.
-
-        Args:
-            progress: called with a number of entries whenever so many more are copied, and in the graph.
-
-        Raises:
-            DiskFullError: there is not so much space; the message says how much. Without entries that can be done
-                without (`remove`, which a full disk lets through), it needs less.
-        """
-        self._writing.writer().compact(progress)
-
-    @naming_limits
-    def export(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
-        """Write all entries into a file, which appears whole or not at all.
-
-        Args:
-            path: `.parquet` or `.arrow` (both need ``simcse-engine[arrow]``) with the columns ``key`` (uint64),
-                ``text``, ``metadata`` (JSON) and ``vector`` (float32, unit length), or `.jsonl` with these names.
-            progress: called with a number of entries whenever so many more are written.
-
-        Returns:
-            How many entries there are.
-
-        Raises:
-            InputValueError: another suffix, or pyarrow is missing.
-            OutputError: the file cannot be written.
-        """
-        count = 0
-        with (
-            create_entries(Path(path), self.about.dimension, self.about.identity) as write,
-            self._views.reading(ann=False) as (reader, view),
-        ):
-            for page in reader.pages():
-                rows, keys, texts, metadata = zip(*page, strict=True)
-                write(keys, texts, metadata, view.vectors.take(np.array(rows)))
-                count += len(page)
-                if progress is not None:
-                    progress(len(page))
-        return count
 
     def take_back(self) -> bool:
         """Close an index that `create` has made, and remove it, if nothing was added since.

@@ -1,11 +1,9 @@
 """The writing half of an index: what is added and removed, one writer at a time."""
 
 import contextlib
-import itertools
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +12,17 @@ from ..errors import (
     ClosedError,
     DiskFullError,
     IndexWarning,
-    InputValueError,
     LimitError,
     OutputError,
     SearchIndexError,
 )
-from ..files.refusals import as_output_error
 from ..machine.limits import limit_error
-from .batches import Batch, VanishedError
-from .checks import MAX_KEY
+from .batches import Batch
 from .limits import Progress, SearchLimits, blocks
+from .rows import Rows
 from .search.views import Views
 from .storage.lock import LOCK, WriterLock
-from .storage.records import Record, State
 from .storage.reserve import Reserve
-from .storage.transactions import Change
-from .storage.vectors import VectorWriter, vector_file_name
 from .upkeep import Upkeep
 
 
@@ -45,6 +38,7 @@ class IndexWriter:
         self._turn = threading.RLock()
         self._closed = False
         self._reserve = Reserve(self._store.folder)
+        self._rows = Rows(views, self._reserve)
         self._lock = WriterLock(self._store.folder / LOCK)
         try:
             try:
@@ -112,7 +106,7 @@ class IndexWriter:
         with self._taking_turn():
             try:
                 with self._store.writing() as change:
-                    keys = self._add(change, batch)
+                    keys = self._rows.add(change, batch)
             except DiskFullError:
                 self._upkeep.undo_addition()
                 self._keep_reserve()
@@ -129,34 +123,6 @@ class IndexWriter:
                 _warn_of_lag(limit or error)
         return keys
 
-    def _add(self, change: Change, batch: Batch) -> list[int]:
-        state = change.state()
-        keys = _automatic_keys(state, len(batch.texts)) if batch.keys is None else list(batch.keys)
-        stored = {record.key: record for record in change.records_of(keys)}
-        known = np.flatnonzero(batch.known).tolist()
-        vanished = [i for i in known if keys[i] not in stored or stored[keys[i]].text != batch.texts[i]]
-        if vanished:
-            raise VanishedError(vanished)
-        if known:
-            # Rows never change: with other metadata a known entry gets a new row, and its vector once more. Those that
-            # stay are read too, since this acknowledges them: a damaged one raises.
-            view = self._views.view(change, state, ann=False)
-            batch = batch.with_vectors(known, view.vectors.take(np.array([stored[keys[i]].row for i in known])))
-        unchanged = {i for i in known if stored[keys[i]].metadata == batch.metadata[i]}
-        new = [i for i in range(len(keys)) if i not in unchanged]
-        if new:
-            path = self._store.folder / vector_file_name(state.generation)
-            with as_output_error(path), contextlib.closing(VectorWriter(path, self._store.about.dimension)) as file:
-                file.write(state.rows, batch.vectors[new])
-            change.bury([stored[keys[i]].row for i in new if keys[i] in stored])
-            next_row = itertools.count(state.rows)
-            change.insert([Record(next(next_row), keys[i], batch.texts[i], batch.metadata[i]) for i in new])
-            next_key = max(state.next_key, max(keys) + 1)
-            change.set_state(replace(state, rows=state.rows + len(new), next_key=next_key))
-            with as_output_error(change.path):
-                self._reserve.take(change.unsettled())
-        return keys
-
     def remove(self, keys: Sequence[int]) -> int:
         """Remove the entries under these keys, and return how many there were.
 
@@ -171,9 +137,7 @@ class IndexWriter:
 
     def _remove(self, keys: Sequence[int]) -> int:
         with self._store.writing() as change:
-            rows = [record.row for record in change.records_of(keys)]
-            change.bury(rows)
-        return len(rows)
+            return self._rows.remove(change, keys)
 
     def _remove_in_parts(self, keys: Sequence[int]) -> int:
         removed, first, size = 0, 0, len(keys)
@@ -231,10 +195,3 @@ class IndexWriter:
 def _warn_of_lag(error: Exception) -> None:
     message = f"{error}; until there is room, searches compare what the saved graph lacks one by one"
     warnings.warn(IndexWarning(message), stacklevel=3)
-
-
-def _automatic_keys(state: State, count: int) -> list[int]:
-    keys = list(range(state.next_key, state.next_key + count))
-    if keys and keys[-1] > MAX_KEY:
-        raise InputValueError("there is no larger key than the largest here; give keys yourself")
-    return keys

@@ -1,0 +1,85 @@
+"""Rows: what becomes of an index's rows within one transaction, which its caller commits."""
+
+import contextlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputValueError
+from ..files.refusals import as_output_error
+from .batches import Batch, VanishedError
+from .checks import MAX_KEY
+from .search.views import Views
+from .storage.records import Record, State
+from .storage.reserve import Reserve
+from .storage.transactions import Change
+from .storage.vectors import VectorWriter, vector_file_name
+
+
+class Rows:
+    """Adds and buries rows; for the writer alone, whose lock and turn are held meanwhile."""
+
+    def __init__(self, views: Views, reserve: Reserve) -> None:
+        self._views = views
+        self._store = views.store
+        self._reserve = reserve
+
+    def add(self, change: Change, batch: Batch) -> list[int]:
+        """Add a batch, and return its keys; VanishedError if known entries are gone."""
+        state = change.state()
+        keys = _automatic_keys(state, len(batch.texts)) if batch.keys is None else list(batch.keys)
+        stored = {record.key: record for record in change.records_of(keys)}
+        known = np.flatnonzero(batch.known).tolist()
+        vanished = [i for i in known if keys[i] not in stored or stored[keys[i]].text != batch.texts[i]]
+        if vanished:
+            raise VanishedError(vanished)
+        if known:
+            # Rows never change: with other metadata a known entry gets a new row, and its vector once more. Those that
+            # stay are read too, since this acknowledges them: a damaged one raises.
+            view = self._views.view(change, state, ann=False)
+            batch = batch.with_vectors(known, view.vectors.take(np.array([stored[keys[i]].row for i in known])))
+        unchanged = {i for i in known if stored[keys[i]].metadata == batch.metadata[i]}
+        new = [i for i in range(len(keys)) if i not in unchanged]
+        if new:
+            replaced = [stored[keys[i]].row for i in new if keys[i] in stored]
+            next_row = itertools.count(state.rows)
+            records = [Record(next(next_row), keys[i], batch.texts[i], batch.metadata[i]) for i in new]
+            next_key = max(state.next_key, max(keys) + 1)
+            self._append(change, replace(state, next_key=next_key), replaced, records, batch.vectors[new])
+        return keys
+
+    def remove(self, change: Change, keys: Sequence[int]) -> int:
+        """Remove the entries under these keys, and return how many there were."""
+        rows = [record.row for record in change.records_of(keys)]
+        change.bury(rows)
+        return len(rows)
+
+    def _append(
+        self,
+        change: Change,
+        state: State,
+        replaced: Sequence[int],
+        records: Sequence[Record],
+        vectors: NDArray[np.float32],
+    ) -> State:
+        """Write records in place of the ``replaced`` rows, in rows behind those of ``state``; the state after that."""
+        path = self._store.folder / vector_file_name(state.generation)
+        with as_output_error(path), contextlib.closing(VectorWriter(path, self._store.about.dimension)) as file:
+            file.write(state.rows, vectors)
+        change.bury(replaced)
+        change.insert(records)
+        state = replace(state, rows=state.rows + len(records))
+        change.set_state(state)
+        with as_output_error(change.path):
+            self._reserve.take(change.unsettled())
+        return state
+
+
+def _automatic_keys(state: State, count: int) -> list[int]:
+    keys = list(range(state.next_key, state.next_key + count))
+    if keys and keys[-1] > MAX_KEY:
+        raise InputValueError("there is no larger key than the largest here; give keys yourself")
+    return keys
