@@ -28,6 +28,7 @@ READERS = {
     "shtab": {"cli/completion.py"},
     "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
+    "numkong": {"index/search/products.py"},
     "uvicorn": {"serve/server/protocol.py", "serve/server/server.py"},
     "httptools": {"serve/server/protocol.py"},
     "uvloop": {"serve/server/server.py"},
@@ -134,7 +135,9 @@ ORDER = {
         "exact faults regular < lock reserve vectors where < connections records < schema < transactions < store"
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch",
-    ENGINE / "index/search": "matches views < hits masks scans < candidates < searcher",
+    ENGINE / "index/search": (
+        "matches products team < codes < stretches views < code_scan hits masks scans < exact < candidates < searcher"
+    ),
     ENGINE / "serve": (
         "extra http logs metrics options shared_index warm < service < openapi < routes < account < application < "
         "server"

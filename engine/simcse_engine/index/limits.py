@@ -24,7 +24,7 @@ class SearchLimits:
         masks: filters whose result is remembered.
     """
 
-    exact_rows: int = 20_000
+    exact_rows: int = 100_000
     extend_rows: int = 4096
     extend_share: float = 1 / 256
     save_share: float = 1 / 8

@@ -63,6 +63,10 @@ class Matches:
         scores[lasts < ends] = self.scores[lasts[lasts < ends]]
         return scores
 
+    def of(self, queries: NDArray[np.int64]) -> "Matches":
+        """The same pairs, of the queries at these places."""
+        return Matches(queries[self.queries], self.rows, self.scores)
+
     def at(self, places: NDArray[np.bool_] | NDArray[np.int64]) -> "Matches":
         """The pairs that a mask selects, or those at these places, in their order."""
         return Matches(self.queries[places], self.rows[places], self.scores[places])

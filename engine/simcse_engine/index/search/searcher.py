@@ -12,10 +12,11 @@ from ...inputs import checked_count, checked_number, python_value
 from ..limits import SearchLimits, blocks
 from ..storage.where import Condition, compile_where
 from .candidates import ann_matches
+from .exact import exact_matches
 from .hits import Hit, read_hits
 from .masks import Masks
 from .matches import Matches, rescore
-from .scans import scan
+from .team import Team
 from .views import View, Views
 
 
@@ -48,18 +49,20 @@ class Searcher:
     def __init__(self, views: Views, limits: SearchLimits) -> None:
         self._views = views
         self._limits = limits
+        self._team = Team(views.threads)
         self.after_fork()
 
     def after_fork(self) -> None:
-        """In a forked child: another thread may have held the masks' lock."""
+        """In a forked child: another thread may have held a lock."""
         self._masks = Masks(self._limits.masks)
+        self._team.after_fork()
 
     def search(self, queries: NDArray[np.float32], options: SearchOptions) -> list[list[Hit]]:
         """The hits of each query, float32 [n, dimension], unit vectors."""
         hits: list[list[Hit]] = []
         for first, last in blocks(0, len(queries), self._limits.group_queries):
             group = queries[first:last]
-            with self._views.reading(ann=not options.exact) as (reader, view):
+            with self._team.searching(), self._views.reading(ann=not options.exact) as (reader, view):
                 mask = None if options.condition is None else self._masks.mask_of(options.condition, view, reader)
                 hits += read_hits(reader, self.nearest(view, mask, group, options), len(group), options.k)
         return hits
@@ -67,18 +70,15 @@ class Searcher:
     def nearest(
         self, view: View, mask: NDArray[np.bool_] | None, queries: NDArray[np.float32], options: SearchOptions
     ) -> Matches:
-        """The nearest rows, as `rescore` has them, from an exact scan or from the ANN graph's candidates.
+        """The nearest rows, as `rescore` has them, from an exact search or from the ANN graph's candidates.
 
         docs/decisions/018-exact-or-graph.md has the sizes that decide.
         """
         k = min(options.k, max(view.live, 1))
-        exact_rows = self._limits.exact_rows
         if mask is not None:
-            view, exact_rows = view.restricted_to(mask), exact_rows // 2
-        matches = None
-        if not options.exact and (options.exact is False or view.live > exact_rows):
-            limit, threads = self._limits.max_candidates, self._views.threads
-            matches = ann_matches(view, queries, k, max_candidates=limit, threads=threads)
-        if matches is None:
-            matches = scan(view.vectors, queries, k, start=0, end=view.rows, eligible=view.alive)
+            view = view.restricted_to(mask)
+        if options.exact or (options.exact is None and view.live <= self._limits.exact_rows):
+            matches = exact_matches(view, queries, k, team=self._team)
+        else:
+            matches = ann_matches(view, queries, k, max_candidates=self._limits.max_candidates, team=self._team)
         return rescore(matches, view.vectors, queries, k, options.threshold)

@@ -19,6 +19,7 @@ from ..storage.records import State
 from ..storage.store import Store
 from ..storage.transactions import Reader
 from ..storage.vectors import VectorMap, vector_file_name
+from .codes import Codes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class View:
         alive: bool [rows], which rows may be found: those that hold an entry and pass the filter.
         live: how many there are.
         vectors: the first rows of the vector file.
+        codes: the codes of the rows, made when they are needed.
         ann: the ANN graph of this generation; None where there is none.
     """
 
@@ -37,6 +39,7 @@ class View:
     alive: NDArray[np.bool_]
     live: int
     vectors: VectorMap
+    codes: Codes
     ann: AnnGraph | None
 
     @property
@@ -76,6 +79,8 @@ class Views:
         self._lock = threading.Lock()
         self._writes = False
         self._last: View | None = None
+        # Of the newest generation that was searched.
+        self._codes: tuple[int, Codes] | None = None
         self.ann: AnnGraph | None = None
         # Generation and record of the saved graph that `ann` was opened from, or that is damaged.
         self._opened: tuple[int, str | None] | None = None
@@ -149,7 +154,15 @@ class Views:
                 vectors.trust(last.vectors)
         # After the vectors, which are there: so many rows fit into memory.
         alive = self._alive(reader, state, last)
-        return View(state=state, alive=alive, live=int(np.count_nonzero(alive)), vectors=vectors, ann=ann)
+        live, codes = int(np.count_nonzero(alive)), self._codes_of(state)
+        return View(state=state, alive=alive, live=live, vectors=vectors, codes=codes, ann=ann)
+
+    def _codes_of(self, state: State) -> Codes:
+        """The codes of a state's generation."""
+        if self._codes is None or self._codes[0] < state.generation:
+            self._codes = (state.generation, Codes(self.store.about.dimension))
+        generation, codes = self._codes
+        return codes if generation == state.generation else Codes(self.store.about.dimension)
 
     def _alive(self, reader: Reader, state: State, last: View | None) -> NDArray[np.bool_]:
         """Which rows of ``state`` hold an entry; ``last`` is an earlier view of its generation."""

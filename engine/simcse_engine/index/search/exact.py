@@ -1,0 +1,30 @@
+"""Exact search: by codes where that is quicker, else by the vectors themselves."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .code_scan import scan_codes
+from .codes import BLOCK_ROWS
+from .matches import Matches
+from .scans import scan
+from .team import Team
+from .views import View
+
+# With fewer, all vectors are compared in the time in which codes are made and looked at.
+_LEAST_ROWS = 4096
+
+
+def exact_matches(view: View, queries: NDArray[np.float32], k: int, *, team: Team, start: int = 0) -> Matches:
+    """The nearest of the rows from ``start`` on that are alive; else as `scan`."""
+    alive, whole = view.alive, view.rows // BLOCK_ROWS * BLOCK_ROWS
+    if start:
+        alive = alive.copy()
+        alive[:start] = False
+    if np.count_nonzero(alive) < _LEAST_ROWS:
+        return scan(view.vectors, queries, k, start=start, end=view.rows, eligible=alive[start:])
+    needed: NDArray[np.bool_] = np.logical_or.reduce(alive[:whole].reshape(-1, BLOCK_ROWS), axis=1)
+    coded = view.codes.of(view.vectors, needed, team)
+    matches = scan_codes(coded, view.vectors, queries, k, eligible=alive[:whole], team=team)
+    start = max(start, whole)
+    rest = scan(view.vectors, queries, k, start=start, end=view.rows, eligible=alive[start:])
+    return Matches.concatenated([matches, rest])

@@ -1,0 +1,95 @@
+"""Exact search by codes against the slow way."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from simcse_engine.index.search import exact, stretches
+from simcse_engine.index.search.codes import BLOCK_ROWS, Codes
+from simcse_engine.index.search.exact import exact_matches
+from simcse_engine.index.search.matches import rescore
+from simcse_engine.index.search.team import Team
+from simcse_engine.index.search.views import View
+from simcse_engine.index.storage.records import State
+from support.indexes import nearest_keys, rows_by_query, stored, unit_vectors
+
+ROWS = 3 * BLOCK_ROWS + 100
+
+
+@pytest.fixture(autouse=True)
+def _always_by_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "_LEAST_ROWS", 1)
+
+
+def view_of(folder: Path, vectors: NDArray[np.float32]) -> View:
+    state = State(generation=1, rows=len(vectors), deaths=0, next_key=0, graph=None)
+    alive, codes = np.ones(len(vectors), np.bool_), Codes(vectors.shape[1])
+    return View(state=state, alive=alive, live=len(vectors), vectors=stored(folder, vectors), codes=codes, ann=None)
+
+
+def best_of(view: View, queries: NDArray[np.float32], k: int, threads: int = 2, start: int = 0) -> list[list[int]]:
+    matches = exact_matches(view, queries, k, team=Team(threads), start=start)
+    return rows_by_query(rescore(matches, view.vectors, queries, k, None), len(queries))
+
+
+@pytest.mark.parametrize("products", [1, 1 << 14, 1 << 18])
+@pytest.mark.parametrize(("queries", "k"), [(1, 1), (1, 10), (3, 5), (70, 10), (9, 40), (2, ROWS)])
+def test_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, products: int, queries: int, k: int) -> None:
+    monkeypatch.setattr(stretches, "_PRODUCTS", products)
+    vectors, asked = unit_vectors(ROWS), unit_vectors(queries, 1)
+    for threads in (1, 2):
+        assert best_of(view_of(tmp_path, vectors), asked, k, threads) == nearest_keys(vectors, asked, k)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 0.4, 0.7, 0.99])
+@pytest.mark.parametrize("start", [0, 700, BLOCK_ROWS, ROWS - 50])
+def test_only_what_is_alive_from_a_row_on(tmp_path: Path, share: float, start: int) -> None:
+    vectors, asked = unit_vectors(ROWS), unit_vectors(12, 1)
+    view = view_of(tmp_path, vectors).restricted_to(np.random.default_rng(2).random(ROWS) < share)
+    # A whole block without any, so that it is never coded.
+    view = view.restricted_to(np.arange(ROWS) // BLOCK_ROWS != 1)
+    rows = np.flatnonzero(view.alive[start:]) + start
+    expected = [rows[keys].tolist() for keys in nearest_keys(vectors[rows], asked, 10)]
+    assert best_of(view, asked, 10, start=start) == expected
+
+
+def test_all_that_share_the_last_score_are_found(tmp_path: Path) -> None:
+    vectors = unit_vectors(ROWS)
+    vectors[::5] = vectors[0]
+    found = best_of(view_of(tmp_path, vectors), vectors[:1], 3)
+    assert sorted(found[0]) == list(range(0, ROWS, 5))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_rising_and_falling_scores(tmp_path: Path, order: int) -> None:
+    vectors, asked = unit_vectors(ROWS), unit_vectors(4, 1)
+    vectors = vectors[np.argsort(order * (vectors @ asked[0]))]
+    assert best_of(view_of(tmp_path, vectors), asked, 7) == nearest_keys(vectors, asked, 7)
+
+
+def test_scores_that_codes_cannot_tell_apart(tmp_path: Path) -> None:
+    # Nearer to each other than a code's step, beside a row that makes the step large.
+    centre = unit_vectors(1)
+    vectors = centre + 1e-4 * unit_vectors(ROWS, 1)
+    vectors[::BLOCK_ROWS] = -centre
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    asked = unit_vectors(5, 2)
+    assert best_of(view_of(tmp_path, vectors), asked, 10) == nearest_keys(vectors, asked, 10)
+
+
+def test_few_rows_need_no_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "_LEAST_ROWS", 200)
+    vectors, asked = unit_vectors(ROWS), unit_vectors(3, 1)
+
+    class NoCodes(Codes):
+        def of(self, *_: object) -> None:
+            raise AssertionError("codes are made")
+
+    view = dataclasses.replace(view_of(tmp_path, vectors), codes=NoCodes(vectors.shape[1]))
+    few = view.restricted_to(np.arange(ROWS) < 150)
+    assert best_of(few, asked, 5) == nearest_keys(vectors[:150], asked, 5)
+    with pytest.raises(AssertionError, match="codes are made"):
+        best_of(view, asked, 5)
