@@ -59,7 +59,7 @@ class SimCSE:
     - An empty list gives [0, dimension]. A zero vector stays zero, and has cosine 0 to all vectors.
     - `search` heeds ``threshold`` and ``top_k`` for a list of queries too; upstream's, without faiss, ignores them.
       Scores are always Python floats, where upstream's are NumPy's with faiss.
-    - `search` compares every vector up to 20,000, and uses an ANN graph beyond. So ``num_cells``,
+    - `search` compares every vector up to 100,000, and uses an ANN graph beyond. So ``num_cells``,
       ``num_cells_in_search``, ``use_faiss`` and ``faiss_fast`` are accepted without effect; so is ``batch_size``.
     - The caller's list is never changed: upstream's `add_to_index` appends to the list passed to `build_index`.
     - Files are read as UTF-8, whatever the locale.

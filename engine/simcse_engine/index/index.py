@@ -184,7 +184,7 @@ class Index(Contents, Changes, ForkAware):
             where: what a hit's metadata must meet, as in ``{"year": {"$gte": 2020}, "lang": "en"}``;
                 `simcse_engine.index.storage.where.compile_where` has all operators.
             exact: True compares every vector; False uses the ANN graph however small the index is; None uses it above
-                20,000 entries, or above 10,000 that meet ``where``.
+                100,000 entries, or as many that meet ``where``.
 
         Returns:
             For each query its hits, best first; equal scores by key.

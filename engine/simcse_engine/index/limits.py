@@ -13,8 +13,8 @@ class SearchLimits:
     """The sizes that an index works to (docs/decisions/018-exact-or-graph.md, 019-ann-graph.md).
 
     Attributes:
-        exact_rows: up to so many vectors, every one is compared and there is no ANN graph. Half as many of those that
-            pass a filter, as they are copied before they are compared.
+        exact_rows: up to so many vectors, or so many that pass a filter, the search is exact; up to so many in the
+            index there is no ANN graph.
         extend_rows: the ANN graph takes in new vectors once there are so many; until then each search scans them.
         extend_share: or this share of what the ANN graph holds, whichever is more.
         save_share: the ANN graph is saved once it has grown by this share, and by at least `extend_rows`.
