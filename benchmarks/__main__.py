@@ -97,7 +97,13 @@ QUESTIONS = [
     # What takes longer than half an hour, and our own choices.
     Question(name="memory", minutes=25, options={"count": 100_000}, always=False),
     Question(name="quality", minutes=15, always=False),
-    Question(name="benchmarks.search.recall", minutes=30, model=None, arguments=("real", "100k", "1m"), always=False),
+    Question(
+        name="benchmarks.search.recall",
+        minutes=30,
+        model=None,
+        arguments=("docs-6k", "docs-20k", "docs-100k", "100k", "1m"),
+        always=False,
+    ),
     Question(name="benchmarks.serve", minutes=25, model=None, always=False),
     Question(name="benchmarks.scale.actors", minutes=5, model=None, always=False),
     Question(name="benchmarks.choices.limits", minutes=3, model=None, always=False),

@@ -1,9 +1,15 @@
 """From how many vectors on is the ANN graph faster than comparing them all? For one query, and for several at once.
 
-python -m benchmarks.choices.exact                   the first ones of the 100,000 made-up vectors of `search.recall`
+Exact search by int8 codes, which the engine does, beside its ANN graph and beside a plain float32 product in blocks.
+`SearchLimits.exact_rows` follows.
+
+    python -m benchmarks.choices.exact                  real sentences' vectors, the first so many of `search.data`
+    python -m benchmarks.choices.exact --build          the indexes alone, which are kept
+    python -m benchmarks.choices.exact --trial          the smallest size, two rounds
 """
 
-import tempfile
+import argparse
+import os
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -14,43 +20,76 @@ import numpy as np
 from simcse_engine import Index
 from simcse_engine.index.limits import SearchLimits
 
-from ..inputs import MINILM
-from ..record import write_result
-from ..search.built import LIMITS
-from ..search.data import BATCH, Data, K, load
+from ..record import RESULTS_VARIABLE, TRIAL, write_result
+from ..search.built import built
+from ..search.data import BATCH, KEPT, QUERIES, Data, K, Vectors, docs
 from ..statistics import Ratio, spreads
-from ..turns import alternate, no_options, timed
+from ..turns import alternate, timed
 
-SIZES = (5_000, 10_000, 15_000, 20_000, 30_000, 40_000)
-QUERIES = (1, 4, 16, BATCH)
+SIZES = (5_000, 20_000, 50_000, 100_000, 140_000)
+COUNTS = (1, 4, 16, BATCH)
 ROUNDS = 40
+_BLOCK_SCORES = 1 << 18
 
 
 def main() -> None:
-    no_options(__doc__)
-    data = load("100k")
-    question = f"seconds to search {K} of so many vectors, for so many queries at once, by the ANN graph and exactly"
-    about = {"question": question, "vectors": f"the first of {data.about}", "default": SearchLimits().exact_rows}
-    write_result("exact", about, {"sizes": {size: _measure(data, size) for size in SIZES}})
-
-
-def _measure(data: Data, size: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as home:
-        folder = Path(home) / "index"
-        Index.create(folder, MINILM.artifact()).close()
-        with Index(folder, limits=LIMITS) as index:
-            index.add_vectors(np.array(data.vectors[:size]), data.texts[:size])
-            index.checkpoint()
-        with Index(folder, read_only=True, limits=LIMITS) as index:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", action="store_true")
+    parser.add_argument("--trial", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.trial:
+        os.environ[RESULTS_VARIABLE] = str(TRIAL)
+    vectors, texts, about = docs()
+    sizes, rounds = (SIZES[:1], 2) if arguments.trial else (SIZES, ROUNDS)
+    measured = {}
+    for size in sizes:
+        data = Data(
+            folder=KEPT / f"docs-first-{size}",
+            about=about,
+            vectors=vectors[QUERIES : QUERIES + size],
+            texts=texts[QUERIES : QUERIES + size],
+            queries=np.array(vectors[:QUERIES]),
+            truth=np.empty((0, K), np.float32),
+        )
+        data.folder.mkdir(exist_ok=True)
+        folder, _ = built(data)
+        if not arguments.build:
             print(f"{size:,} vectors", flush=True)
-            return {queries: _compare(index, data, queries) for queries in QUERIES}
+            measured[size] = _measure(folder, data, rounds)
+    if measured:
+        question = f"seconds to search {K} of so many vectors, for so many queries at once: by codes, graph and floats"
+        facts = {"question": question, "vectors": about["source"], "default": SearchLimits().exact_rows}
+        write_result("exact", facts, {"sizes": measured})
 
 
-def _compare(index: Index, data: Data, queries: int) -> dict[str, Any]:
-    ways = {name: timed(partial(index.search, k=K, exact=name == "exact")) for name in ("graph", "exact")}
-    groups = [data.queries[start : start + queries] for start in range(0, len(data.queries) - queries + 1, queries)]
-    seconds = alternate(ways, islice(cycle(groups), ROUNDS))
-    return {"seconds": spreads(seconds), "graph_over_exact": Ratio.of(seconds["graph"], seconds["exact"])}
+def _measure(folder: Path, data: Data, rounds: int) -> dict[str, Any]:
+    with Index(folder, read_only=True) as index:
+        return {count: _compare(index, data, count, rounds) for count in COUNTS}
+
+
+def _compare(index: Index, data: Data, count: int, rounds: int) -> dict[str, Any]:
+    floats = np.array(data.vectors)
+    ways = {
+        "codes": timed(partial(index.search, k=K, exact=True)),
+        "graph": timed(partial(index.search, k=K, exact=False)),
+        "floats": timed(partial(_scan, floats)),
+    }
+    groups = [data.queries[start : start + count] for start in range(0, 16 * count, count)]
+    seconds = alternate(ways, islice(cycle(groups), rounds))
+    return {
+        "seconds": spreads(seconds),
+        "over_codes": {name: Ratio.of(seconds[name], seconds["codes"]) for name in ("graph", "floats")},
+    }
+
+
+def _scan(vectors: Vectors, queries: Vectors) -> Vectors:
+    """The scores of the K nearest by float32 products alone, a block of rows at a time: neither texts nor keys."""
+    best = np.full((len(queries), K), -1, np.float32)
+    size = max(1, _BLOCK_SCORES // len(queries))
+    for start in range(0, len(vectors), size):
+        scores = queries @ vectors[start : start + size].T
+        best = np.partition(np.concatenate([best, scores], axis=1), -K, axis=1)[:, -K:]
+    return best
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Indexes for the search benchmarks, each built in a process of its own and kept in `.bench/` with what it took."""
+"""Our indexes for the search benchmarks, each built in a process of its own and kept in `.bench/` with what it took."""
 
+import inspect
 import json
 import shutil
 import subprocess
@@ -11,81 +12,106 @@ from typing import Any
 import numpy as np
 
 from simcse_engine import Index
+from simcse_engine.index.ann.scheme import Scheme
 from simcse_engine.index.limits import SearchLimits
 
 from ..inputs import MINILM
+from ..record import plain
 from .data import Data
 
-# Always the ANN graph: one of the questions is where exact search is faster.
+# An ANN graph at any size: one of the questions is where exact search is faster.
 LIMITS = SearchLimits(exact_rows=0)
+DTYPE: str = inspect.signature(Index.create).parameters["dtype"].default
 
 _ADDED_AT_ONCE = 50_000
 
-# Opens an index and searches it twice. Prints the seconds and the memory: the peak, which counts mapped pages of files,
-# and what belongs to the process alone.
+# Opens an index, searches it twice for one query, and for all queries in batches of 100. Prints the seconds, and the
+# bytes that were there more than before: of the process alone, and of files that are mapped.
 _OPENER = """
 import json, sys, time
 import numpy as np
 from simcse_engine import Index
-queries = np.load(sys.argv[2])
+def held():
+    if sys.platform != "linux":
+        return [float("nan")] * 2
+    status = open("/proc/self/status").read()
+    return [float(status.split(name)[1].split()[0]) * 1024 for name in ("RssAnon:", "RssFile:")]
+queries, exact = np.load(sys.argv[2]), json.loads(sys.argv[3])
+# Of another index, so that what is imported late is there.
+with Index.open(sys.argv[4], read_only=True) as other:
+    other.search(queries[:100], 10, exact=exact)
+before = held()
 start = time.perf_counter()
 index = Index.open(sys.argv[1], read_only=True)
 opened = time.perf_counter()
-index.search(queries[:1], 10, exact=False)
+index.search(queries[:1], 10, exact=exact)
 searched = time.perf_counter()
-index.search(queries[1:2], 10, exact=False)
+index.search(queries[1:2], 10, exact=exact)
 again = time.perf_counter()
-status = open("/proc/self/status").read() if sys.platform == "linux" else "VmHWM: nan RssAnon: nan"
-peak, own = (float(status.split(name)[1].split()[0]) * 1024 / 1e6 for name in ("VmHWM:", "RssAnon:"))
+for first in range(0, len(queries), 100):
+    index.search(queries[first:first + 100], 10, exact=exact)
+own, mapped = (after - each for after, each in zip(held(), before))
 print(json.dumps({
     "open_seconds": opened - start,
     "first_search_seconds": searched - opened,
     "second_search_seconds": again - searched,
-    "peak_mb": peak,
-    "anonymous_mb": own,
+    "anonymous_bytes_a_vector": own / len(index),
+    "mapped_bytes_a_vector": mapped / len(index),
 }))
 """
 
 
-def built(data: Data, dtype: str) -> tuple[Path, dict[str, Any]]:
-    """The index's folder, and what it took to build; built where it is missing."""
-    folder, facts = data.folder / dtype, data.folder / f"{dtype}.json"
-    if not facts.is_file():
+def built(data: Data) -> tuple[Path, dict[str, Any]]:
+    """The folder of an index of the default dtype, and what it took to build."""
+    scheme = plain(Scheme(dimension=data.vectors.shape[1], dtype=DTYPE))
+    folder, file = data.folder / "ours", data.folder / "ours.json"
+    facts = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    # A graph of another scheme would be searched with this one's numbers.
+    if facts.get("scheme") != scheme:
         shutil.rmtree(folder, ignore_errors=True)
-        texts = data.folder / "texts.json"
-        texts.write_text(json.dumps(data.texts), encoding="utf-8")
-        subprocess.run([sys.executable, "-m", __spec__.name, folder, data.folder, dtype, facts], check=True)
-    return folder, json.loads(facts.read_text(encoding="utf-8"))
+        source = data.folder / "source"
+        source.mkdir(exist_ok=True)
+        np.save(source / "vectors.npy", data.vectors)
+        (source / "texts.json").write_text(json.dumps(data.texts), encoding="utf-8")
+        subprocess.run([sys.executable, "-m", __spec__.name, folder, source, file], check=True)
+        shutil.rmtree(source)
+        facts = json.loads(file.read_text(encoding="utf-8")) | {"scheme": scheme}
+        file.write_text(json.dumps(facts), encoding="utf-8")
+    return folder, facts
 
 
-def opened(folder: Path, data: Data) -> dict[str, float]:
-    """What opening the index for reading costs a fresh process."""
-    command = [sys.executable, "-c", _OPENER, folder, data.folder / "queries.npy"]
+def opened(folder: Path, data: Data, *, exact: bool) -> dict[str, float]:
+    """What opening the index for reading and searching it costs a fresh process."""
+    other, queries = data.folder / "small", data.folder / "queries.npy"
+    if not other.is_dir():
+        with Index.create(other, MINILM.artifact("int8")):
+            pass
+        with Index(other, limits=LIMITS) as index:
+            index.add_vectors(np.array(data.vectors[:100]), data.texts[:100])
+            index.checkpoint()
+    np.save(queries, data.queries)
+    command = [sys.executable, "-c", _OPENER, folder, queries, json.dumps(exact), other]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def _build(folder: Path, source: Path, dtype: str) -> dict[str, Any]:
+def _build(folder: Path, source: Path) -> dict[str, Any]:
     vectors, texts = np.load(source / "vectors.npy", "r"), json.loads((source / "texts.json").read_text("utf-8"))
     start, cpu = time.perf_counter(), time.process_time()
-    Index.create(folder, MINILM.artifact(), dtype=dtype).close()
+    Index.create(folder, MINILM.artifact("int8")).close()
     with Index(folder, limits=LIMITS) as index:
         for first in range(0, len(texts), _ADDED_AT_ONCE):
             part = slice(first, min(first + _ADDED_AT_ONCE, len(texts)))
-            metadata = [{"n": n, "year": 2000 + n % 25} for n in range(part.start, part.stop)]
+            metadata = [{"n": n, "percent": n % 100} for n in range(part.start, part.stop)]
             index.add_vectors(np.array(vectors[part]), texts[part], metadata=metadata)
-            print(f"{dtype}: {part.stop:,} in {time.perf_counter() - start:,.0f} s", flush=True)
+            print(f"{folder}: {part.stop:,} in {time.perf_counter() - start:,.0f} s", flush=True)
         index.checkpoint()
     facts = {"build_seconds": time.perf_counter() - start, "build_cpu_seconds": time.process_time() - cpu}
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        for name, field in (("build_peak_mb", "VmHWM:"), ("build_anonymous_mb", "RssAnon:")):
-            facts[name] = float(status.split(field)[1].split()[0]) * 1024 / 1e6
-    kinds = {"vectors": "vectors-*", "graph": "graph-*", "database": "index.db*"}
-    facts |= {f"{kind}_mb": sum(path.stat().st_size for path in folder.glob(p)) / 1e6 for kind, p in kinds.items()}
-    return facts
+    kinds = {"vectors": "vectors-*", "graph": "graph-*", "codes": "codes-*", "database": "index.db*"}
+    sizes = {kind: sum(path.stat().st_size for path in folder.glob(pattern)) for kind, pattern in kinds.items()}
+    return facts | {f"{kind}_bytes_a_vector": size / len(texts) for kind, size in sizes.items() if size}
 
 
 if __name__ == "__main__":
-    target, source, dtype, facts_file = sys.argv[1:]
-    Path(facts_file).write_text(json.dumps(_build(Path(target), Path(source), dtype)), encoding="utf-8")
+    target, source, facts_file = map(Path, sys.argv[1:])
+    facts_file.write_text(json.dumps(_build(target, source)), encoding="utf-8")

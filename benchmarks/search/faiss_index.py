@@ -1,51 +1,89 @@
-"""FAISS on the same vectors: its flat index, and its HNSW graph with our graph's numbers."""
+"""FAISS on the same vectors: its flat index at its best settings, and its HNSW graph with our graph's numbers."""
 
-import json
-import time
+import itertools
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from simcse_engine.index.ann.scheme import Scheme
 from simcse_engine.machine.cpu import usable_cpus
 
-from .data import Data, K, Vectors
+from ..turns import alternate, timed
+from .data import BATCH, Data, K, Vectors
+from .peers import CANDIDATES_TO_ADD, NEIGHBOURS, WIDTHS, Way, absent, kept
 
-# Candidates that FAISS looks at; ours looks at 128.
-WIDTHS = (32, 64, 128, 256)
-
-Way = Callable[[Vectors], Vectors]
+# From how many queries on the flat index multiplies matrices, and how many rows it then multiplies at once. None is its
+# own setting.
+_THRESHOLDS = (None, 1)
+_ROWS_AT_ONCE = (None, 4_096, 16_384)
+_TRIES = 3
 
 
 def faiss_ways(data: Data, facts: dict[str, Any]) -> dict[str, Way]:
-    """Searches by name, where FAISS is installed. The HNSW graph and what it took to build are kept on disk."""
+    """Searches by name, where FAISS is installed."""
     try:
         import faiss
     except ImportError:
-        print("absent: faiss: it is not installed; pip install 'simcse-engine[bench]'")
-        return {}
+        return absent("faiss-cpu")
     faiss.omp_set_num_threads(usable_cpus())
-    dimension, saved, facts_file = data.vectors.shape[1], data.folder / "hnsw.faiss", data.folder / "faiss.json"
-    scheme = Scheme(dimension=dimension, dtype="f32")
-    if not facts_file.is_file():
-        graph = faiss.IndexHNSWFlat(dimension, scheme.connectivity, faiss.METRIC_INNER_PRODUCT)
-        graph.hnsw.efConstruction = scheme.expansion_add
-        start, cpu = time.perf_counter(), time.process_time()
-        graph.add(np.ascontiguousarray(data.vectors))
-        took = {"build_seconds": time.perf_counter() - start, "build_cpu_seconds": time.process_time() - cpu}
-        faiss.write_index(graph, str(saved))
-        took |= {"size_mb": saved.stat().st_size / 1e6, "version": faiss.__version__}
-        facts_file.write_text(json.dumps(took), encoding="utf-8")
-    facts["faiss hnsw"] = json.loads(facts_file.read_text(encoding="utf-8"))
-    # Its own threshold is beyond our batches, and without matrix products its flat index takes ten times as long.
-    faiss.cvar.distance_compute_blas_threshold = 1
-    graph, flat = faiss.read_index(str(saved)), faiss.IndexFlatIP(dimension)
-    flat.add(np.ascontiguousarray(data.vectors))
+    dimension = data.vectors.shape[1]
+
+    def build(vectors: Vectors) -> Any:
+        graph = faiss.IndexHNSWFlat(dimension, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = CANDIDATES_TO_ADD
+        graph.add(np.ascontiguousarray(vectors))
+        return graph
+
+    path, facts["faiss hnsw"] = kept(data, "hnsw.faiss", build, faiss.write_index)
+    facts["faiss hnsw"] |= {"version": faiss.__version__}
+    graph, flat = faiss.read_index(str(path)), Flat(data)
+    facts["faiss flat"] = {"settings": flat.settings, "bytes_a_vector": 4 * dimension}
 
     def searching(width: int) -> Way:
         parameters = faiss.SearchParametersHNSW(efSearch=width)
-        return lambda queries: graph.search(queries, K, params=parameters)[0]
+        return Way(lambda queries: graph.search(queries, K, params=parameters), itemgetter(1))
 
-    ways: dict[str, Way] = {"faiss flat, exact": lambda queries: flat.search(queries, K)[0]}
-    return ways | {f"faiss hnsw, {width} candidates": searching(width) for width in WIDTHS}
+    return {
+        "faiss flat": Way(flat.search, itemgetter(1)),
+        **{f"faiss hnsw, {width}": searching(width) for width in WIDTHS},
+    }
+
+
+class Flat:
+    """FAISS's flat index, at the best of its settings for one query and for a batch.
+
+    Attributes:
+        settings: the best, by the number of queries: the threshold and the rows at once.
+    """
+
+    def __init__(self, data: Data) -> None:
+        import faiss
+
+        self._globals = faiss.cvar
+        self._own = (self._globals.distance_compute_blas_threshold, self._globals.distance_compute_blas_database_bs)
+        self._index = faiss.IndexFlatIP(data.vectors.shape[1])
+        self._index.add(np.ascontiguousarray(data.vectors))
+        self.settings = {count: self._best(data.queries[:count]) for count in (1, BATCH)}
+
+    def search(self, queries: Vectors) -> Any:
+        """The scores and rows of the K nearest."""
+        self._set(self.settings[min(self.settings, key=lambda count: abs(count - len(queries)))])
+        return self._index.search(queries, K)
+
+    def _set(self, setting: tuple[int, int]) -> None:
+        self._globals.distance_compute_blas_threshold, self._globals.distance_compute_blas_database_bs = setting
+
+    def _best(self, queries: Vectors) -> tuple[int, int]:
+        own = zip(self._own, (_THRESHOLDS, _ROWS_AT_ONCE), strict=True)
+        settings = list(itertools.product(*([mine if each is None else each for each in tried] for mine, tried in own)))
+
+        def trying(setting: tuple[int, int]) -> Callable[[Vectors], Any]:
+            def search(batch: Vectors) -> Any:
+                self._set(setting)
+                return self._index.search(batch, K)
+
+            return search
+
+        seconds = alternate({str(each): timed(trying(each)) for each in settings}, [queries] * _TRIES)
+        return min(settings, key=lambda each: min(seconds[str(each)]))

@@ -1,146 +1,202 @@
-"""How well and how fast is an index searched? Ours against exact search, bare USearch and FAISS.
+"""How well and how fast is an index searched? Ours beside FAISS, hnswlib and USearch alone, in turns.
 
-Queries come in batches of 100, and contestants take turns. Bare USearch searches the very ANN graph that ours has
-saved, for as many candidates; FAISS's graph has our numbers and is searched at several widths, so that the two can be
-compared at equal recall. Two costs of our layer are measured apart: rescoring with the full-precision vectors, and
-fetching texts.
+Queries come in batches of 100, then one at a time, then from two threads. The peers' graphs have our graph's numbers,
+and are searched at several widths, so that contestants can be compared at equal recall (`curve`). Ours fetches texts;
+peers return the numbers of vectors alone. What texts cost is told apart.
 
-    python -m benchmarks.search.recall real             real sentences
-    python -m benchmarks.search.recall 100k             100,000 made-up vectors in clusters
-    python -m benchmarks.search.recall 1m               1,000,000 of them; building takes half an hour on two cores
-    python -m benchmarks.search.recall 1m --build-only  builds what is missing, and measures nothing else
+    python -m benchmarks.search.recall docs-6k docs-20k docs-100k   real sentences
+    python -m benchmarks.search.recall 100k 1m          made-up vectors in clusters
+    python -m benchmarks.search.recall 1m --build peers builds what is missing of the peers' graphs (or of ours) alone
+    python -m benchmarks.search.recall docs-6k --trial  two rounds, to see that everything works
 """
 
 import argparse
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simcse_engine import Index
-from simcse_engine.index.ann.scheme import Scheme, quantized
 from simcse_engine.index.limits import SearchLimits
 from simcse_engine.index.search.searcher import SearchOptions
 from simcse_engine.machine.cpu import usable_cpus
 
-from ..record import write_result
-from ..statistics import Ratio, rates
+from ..record import RESULTS_VARIABLE, TRIAL, write_result
+from ..statistics import Ratio, percentiles_ms, rates
 from ..turns import alternate, timed
-from .built import LIMITS, built, opened
-from .data import BATCH, NAMES, Data, K, Vectors, load
-from .faiss_index import Way, faiss_ways
+from .built import built, opened
+from .curve import read_at
+from .data import BATCH, NAMES, QUERIES, Data, K, Vectors, load
+from .faiss_index import faiss_ways
+from .other_graphs import bare_ways, hnswlib_ways, usearch_ways
+from .peers import Way
 
-# Of the largest, the most and the least likely to be used: each graph takes minutes.
-DTYPES = {"real": ("f16", "i8", "f32", "bf16"), "100k": ("f16", "i8", "f32"), "1m": ("f16", "i8")}
-ROUNDS = {"real": 10, "100k": 5, "1m": 3}
+# hnswlib and USearch's float16 take as long to build as FAISS: once is enough to see where they stand.
+_ALL_PEERS = ("docs-100k",)
+_ROUNDS = {"docs-6k": 60, "docs-20k": 40, "docs-100k": 40, "100k": 30, "1m": 12}
+_SINGLES, _THREADED, _THREAD_ROUNDS = 300, 100, 7
+_EQUAL_RECALL = 0.998
+# libgomp's threads spin a while after their work.
+_PAUSE_SECONDS = 0.002
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", choices=NAMES)
-    parser.add_argument("--build-only", action="store_true")
-    parser.add_argument("--no-faiss", action="store_true", help="leave FAISS out, whose graph takes as long to build")
+    parser.add_argument("--build", choices=("peers", "ours"))
+    parser.add_argument("--trial", action="store_true")
     arguments = parser.parse_args()
+    if arguments.trial:
+        os.environ[RESULTS_VARIABLE] = str(TRIAL)
     for name in arguments.data:
         data = load(name)
-        print(f"\n{data.about}", flush=True)
-        folders, facts = {}, {}
-        for dtype in DTYPES[name]:
-            folders[dtype], facts[f"ours {dtype}"] = built(data, dtype)
-        contestants = {} if arguments.no_faiss else faiss_ways(data, facts)
-        if not arguments.build_only:
+        print(f"\n{data.about['vectors']}", flush=True)
+        facts: dict[str, Any] = {}
+        if arguments.build == "ours":
+            built(data)
+        elif arguments.build == "peers":
+            peers(name, data, facts)
+        else:
             about = {
-                "question": f"recall@{K} and queries a second in batches of {BATCH}; build, open and memory",
+                "question": f"recall@{K} and speed of a search; build and memory",
                 "threads": usable_cpus(),
                 "limits": SearchLimits(),
-                "scheme": Scheme(dimension=data.vectors.shape[1], dtype="f16"),
-                "vectors": data.about,
+                **data.about,
             }
-            write_result(f"search-{name}", about, measure(data, folders, contestants, facts, ROUNDS[name]))
+            write_result(f"search-{name}", about, measure(name, data, facts, trial=arguments.trial))
 
 
-def measure(
-    data: Data, folders: dict[str, Path], contestants: dict[str, Way], facts: dict[str, Any], rounds: int
-) -> dict[str, Any]:
+def peers(name: str, data: Data, facts: dict[str, Any]) -> dict[str, Way]:
+    """The peers' ways to search, by name."""
+    ways = faiss_ways(data, facts)
+    return {**ways, **hnswlib_ways(data, facts), **usearch_ways(data, facts)} if name in _ALL_PEERS else ways
+
+
+def measure(name: str, data: Data, facts: dict[str, Any], *, trial: bool) -> dict[str, Any]:
     """All contestants on one set of vectors."""
-    for dtype, folder in folders.items():
-        facts[f"ours {dtype}"] |= {"read_only": opened(folder, data)}
-    indexes = {dtype: Index(folder, read_only=True, limits=LIMITS) for dtype, folder in folders.items()}
-    ways: dict[str, Way] = {}
-    # Only the recall of USearch's own k nearest is measured, and only the time of the parts.
-    judged: dict[str, Way] = {}
-    parts: dict[str, Callable[[Vectors], object]] = {}
-    try:
-        for dtype, index in indexes.items():
-            scheme = Scheme(dimension=data.vectors.shape[1], dtype=dtype)
-            ways[f"ours {dtype}"] = partial(scores_of, index)
-            parts[f"ours {dtype}, scored, without texts"] = partial(without_texts, index)
-            with index._views.reading() as (_, view):
-                search = bare(view.ann._graph, data, scheme)
-            count = scheme.candidates(K)
-            judged[f"usearch {dtype}"] = lambda queries, search=search: cosines(
-                queries, data.vectors, search(queries, K)
-            )
-            parts[f"usearch {dtype}, {count} candidates"] = partial(search, count=count)
-        exact = next(iter(indexes.values()))
-        ways["ours exact"] = partial(scores_of, exact, exact=True)
-        ways["numpy exact"] = lambda queries: np.partition(queries @ data.vectors.T, -K, axis=1)[:, -K:]
-        ways |= contestants
-        recalls = {
-            name: data.recall(np.concatenate([way(q) for q in data.batches()]))
-            for name, way in {**ways, **judged}.items()
+    folder, facts["ours"] = built(data)
+    exact = len(data.texts) <= SearchLimits().exact_rows
+    facts["ours"] |= {"default": "exact" if exact else "graph"}
+    facts["ours"] |= {how: opened(folder, data, exact=how == "exact") for how in ("exact", "graph")}
+    with Index(folder, read_only=True) as index:
+        ours = {
+            f"ours, {how}": Way(partial(index.search, k=K, exact=how == "exact"), _keys) for how in ("exact", "graph")
         }
-        timed_ways = {name: timed(way) for name, way in {**ways, **parts}.items()}
-        # Exact search of many vectors takes as long as all else together, and needs no rounds to be told apart.
-        many = len(data.texts) > 500_000
-        slow = {name: timed_ways.pop(name) for name in list(timed_ways) if many and "exact" in name}
-        seconds = alternate(timed_ways, [q for _ in range(rounds) for q in data.batches()])
-        seconds |= alternate(slow, list(data.batches())[:3])
-    finally:
-        for index in indexes.values():
-            index.close()
+        bare: dict[str, Any] = {}
+        ways = {**ours, **bare_ways(index, data, bare), **peers(name, data, facts)}
+        facts["ours"] |= bare
+        found = {each: data.found(_scores(data, way)) for each, way in ways.items()}
+        rounds = 2 if trial else _ROUNDS[name]
+        pause = partial(time.sleep, _PAUSE_SECONDS)
+        parts = {
+            f"{each}, without texts": timed(partial(_without_texts, index, exact="exact" in each)) for each in ours
+        }
+        calls = {each: timed(way.search) for each, way in ways.items()}
+        batches = list(islice(cycle(data.batches()), rounds))
+        seconds = alternate({**calls, **parts}, batches, before_turn=pause)
+        singles = [data.queries[i : i + 1] for i in range(0, QUERIES, BATCH)]
+        if not trial:
+            singles = list(islice(cycle(singles), _SINGLES))
+        one = alternate(_single(calls), singles, before_turn=pause)
+        threads = _two_threads({each: ways[each].search for each in _threaded(ways)}, data, trial=trial)
     return {
         "built": facts,
-        f"recall_at_{K}": recalls,
+        f"recall_at_{K}": {each: _recall(values) for each, values in found.items()},
         "queries_per_second": rates(seconds, BATCH),
-        "seconds_over_usearch": {dtype: over_usearch(seconds, dtype, data) for dtype in folders},
+        "one_query_ms": {each: percentiles_ms([values], [50, 99]) for each, values in one.items()},
+        "queries_of_two_threads_over_one": threads,
+        "peer_over_ours": {each: _over(each, found, seconds, one) for each in ours},
     }
 
 
-def over_usearch(seconds: dict[str, list[float]], dtype: str, data: Data) -> dict[str, Any]:
-    """Our time over bare USearch's of as many candidates, and the share of it that is our layer's."""
-    count = Scheme(dimension=data.vectors.shape[1], dtype=dtype).candidates(K)
-    alone = seconds[f"usearch {dtype}, {count} candidates"]
-    parts = {"scored, without texts": f"ours {dtype}, scored, without texts", "all": f"ours {dtype}"}
-    ratios = {what: Ratio.of(seconds[name], alone) for what, name in parts.items()}
-    return {what: {"ratio": each, "share_of_our_layer": 1 - 1 / each.median} for what, each in ratios.items()}
+def _over(
+    ours: str, found: Mapping[str, Any], seconds: Mapping[str, list[float]], one: Mapping[str, list[float]]
+) -> dict[str, Any]:
+    """The time of FAISS over ours, with its candidates for equal recall."""
+    ratios: dict[str, Any] = {}
+    if "faiss flat" in seconds:
+        ratios["faiss flat"] = {
+            "batch": Ratio.of(seconds["faiss flat"], seconds[ours]),
+            "one": Ratio.of(one["faiss flat"], one[ours]),
+        }
+    widths = {int(each.rpartition(" ")[2]): each for each in seconds if each.startswith("faiss hnsw")}
+    recalls = {width: float(np.mean(found[each])) for width, each in widths.items()}
+    # At our recall, and where ours is exact at one that graphs are used at.
+    recall = float(np.mean(found[ours]))
+    for what, wanted in {"at our recall": recall, f"at {_EQUAL_RECALL}": _EQUAL_RECALL}.items():
+        if widths:
+            read = read_at(wanted, recalls, {width: seconds[each] for width, each in widths.items()})
+            alone = read_at(wanted, recalls, {width: one[each] for width, each in widths.items() if each in one})
+            ratios[f"faiss hnsw {what}"] = {
+                "recall": read.recall,
+                "candidates": read.candidates,
+                "batch": Ratio.of(read.seconds, seconds[ours]),
+                "one": Ratio.of(alone.seconds, one[ours]),
+            }
+    return ratios
 
 
-def bare(graph: Any, data: Data, scheme: Scheme) -> Callable[[Vectors, int], NDArray[np.int64]]:
-    """USearch alone on an ANN graph of ours: the rows of the nearest, [queries, count]."""
-    # Converted to its type before the clock runs. A batch is a view of all queries, which stay where they are.
-    forms = {queries.ctypes.data: quantized(queries, scheme) for queries in data.batches()}
-    return lambda queries, count: graph.search(forms[queries.ctypes.data], count, threads=usable_cpus()).keys
+def _scores(data: Data, way: Way) -> Vectors:
+    """The cosines of what is found, [QUERIES, K]; one that is missing has -1."""
+    rows = np.concatenate([np.asarray(way.rows(way.search(queries)), np.int64) for queries in data.batches()])
+    scores = np.einsum("qd,qkd->qk", data.queries, data.vectors[np.maximum(rows, 0)])
+    return np.where(rows < 0, np.float32(-1), scores)
 
 
-def scores_of(index: Index, queries: Vectors, *, exact: bool = False) -> Vectors:
-    """A search as users call it: float32 [queries, K]."""
-    hits = index.search(queries, K, exact=exact)
-    return np.array([[hit.score for hit in each] for each in hits], np.float32)
+def _recall(found: np.ndarray) -> dict[str, float]:
+    """The mean, its 95 % interval over queries, and the share of queries that find less than half."""
+    means = np.random.default_rng(0).choice(found, (1_000, len(found))).mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return {"mean": found.mean(), "low": low, "high": high, "lost": float(np.mean(found < 0.5))}
 
 
-def without_texts(index: Index, queries: Vectors) -> object:
+def _keys(hits: list[list[Any]]) -> np.ndarray:
+    return np.array([[hit.key for hit in each] for each in hits])
+
+
+def _without_texts(index: Index, queries: Vectors, *, exact: bool) -> object:
     """The same search, but for the texts and metadata of its hits."""
     with index._views.reading() as (_, view):
-        return index._searcher.nearest(view, None, queries, SearchOptions(k=K, exact=False))
+        return index._searcher.nearest(view, None, queries, SearchOptions(k=K, exact=exact))
 
 
-def cosines(queries: Vectors, vectors: Vectors, rows: NDArray[np.int64]) -> Vectors:
-    """The scores of rows: float32 [queries, K]."""
-    return np.einsum("qd,qkd->qk", queries, vectors[rows])
+def _single(calls: Mapping[str, Callable[[Vectors], float]]) -> dict[str, Callable[[Vectors], float]]:
+    return {name: call for name, call in calls.items() if "candidates" not in name}
+
+
+def _threaded(ways: Mapping[str, Way]) -> list[str]:
+    return [name for name in ways if name.startswith("ours") or name in ("faiss hnsw, 128", "faiss flat")]
+
+
+def _two_threads(searches: Mapping[str, Callable[[Vectors], Any]], data: Data, *, trial: bool) -> dict[str, Ratio]:
+    """How many searches for one query two threads do in the time of one thread's."""
+    count = 10 if trial else _THREADED
+    shares = [[data.queries[i : i + 1] for i in range(first, first + count)] for first in (0, count)]
+
+    def work(search: Callable[[Vectors], Any], queries: list[Vectors]) -> None:
+        for query in queries:
+            search(query)
+
+    with ThreadPoolExecutor(2) as pool:
+
+        def two(search: Callable[[Vectors], Any]) -> None:
+            list(pool.map(partial(work, search), shares))
+
+        def both(name: str, _: int) -> tuple[float, float]:
+            search = searches[name]
+            return timed(partial(work, search))(shares[0]), timed(two)(search)
+
+        calls = {name: partial(both, name) for name in searches}
+        seconds = alternate(calls, range(2 if trial else _THREAD_ROUNDS))
+    return {
+        name: Ratio.of([2 * alone for alone, _ in each], [together for _, together in each])
+        for name, each in seconds.items()
+    }
 
 
 if __name__ == "__main__":
