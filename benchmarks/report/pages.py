@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import choice_tables, form_tables, lead, search_tables, serve_tables, tables
+from . import choice_tables, form_tables, lead, search_goals, search_tables, serve_tables, tables
 from .charts import CHARTS
 
 TABLES = {
     **tables.TABLES,
     **lead.TABLES,
     **search_tables.TABLES,
+    **search_goals.TABLES,
     **serve_tables.TABLES,
     **choice_tables.TABLES,
     **form_tables.TABLES,

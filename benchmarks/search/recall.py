@@ -161,7 +161,7 @@ def _keys(hits: list[list[Any]]) -> np.ndarray:
 
 def _without_texts(index: Index, queries: Vectors, *, exact: bool) -> object:
     """The same search, but for the texts and metadata of its hits."""
-    with index._views.reading() as (_, view):
+    with index._searcher._team.searching(), index._views.reading(ann=not exact) as (_, view):
         return index._searcher.nearest(view, None, queries, SearchOptions(k=K, exact=exact))
 
 

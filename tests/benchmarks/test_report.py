@@ -86,6 +86,7 @@ def made_up(names: list[str]) -> dict[str, Any]:
             "one_over_exact_without": {"11": ratio, "none": ratio},
         },
         "kills": {"kills": 1_000, "lost": 0},
+        "exact": {"sizes": {"5000": {"1": {"over_codes": {"graph": ratio, "floats": {**ratio, "median": 4.0}}}}}},
     }
     results["forms"] = {
         **{"checkpoint": "a-model", "pooler": "cls", "pairs": {"stsb": 1_500}},
@@ -229,6 +230,8 @@ def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> N
     assert "| 11 % | 0.25 [1.50, 2.50] | 2.00 [1.50, 2.50] | 250 | 0.9999 |" in once
     assert "| 1,000,000 made-up: speed over FAISS HNSW's at 0.9980, batches | 1.25 [1.50, 2.50] | ≥ 1.1 |" in once
     assert "| 100,000 real: bytes a vector in memory with the ANN graph | 668 | ≤ 700 |" in once
+    assert "| vectors | ANN graph, 1 query | float32, 1 query |" in once
+    assert "| 5,000 | 2.00 [1.50, 2.50] | 4.00 [1.50, 2.50] |" in once
     assert "| lost of what was acknowledged, 1,000 writers killed | 0 | 0 |" in once
     assert "Among 100,000 sentences, the default search, texts included, finds all of the ten nearest, and is" in once
     assert "finds 99.95% of the ten nearest, and is in batches of 100 2.00 times as fast as FAISS's exact index" in once
