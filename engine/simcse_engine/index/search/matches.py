@@ -53,7 +53,11 @@ class Matches:
 
     def ordered(self) -> "Matches":
         """By query, best first."""
-        return self.at(np.lexsort((-self.scores, self.queries)))
+        # As one whole number each, which NumPy sorts many times as fast as two: the bits of floats rise with them if
+        # those below the sign of the negative ones are turned over.
+        bits = self.scores.view(np.int32)
+        falling = ~(bits ^ ((bits >> 31) & np.int32(0x7FFF_FFFF)))
+        return self.at(np.argsort((self.queries << 32) + falling, kind="stable"))
 
     def kth(self, queries: int, k: int) -> NDArray[np.float32]:
         """The k-th best score of each query, -inf where it has fewer matches; these must be `ordered`."""

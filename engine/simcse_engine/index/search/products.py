@@ -8,8 +8,8 @@ class PackedQueries:
     """Codes of queries, int8 [n, dimension], in the order in which the processor multiplies them.
 
     >>> PackedQueries(np.array([[1, -2]], np.int8)).products(np.array([[3, 4], [5, 6]], np.int8))
-    array([[-5.],
-           [-7.]])
+    array([[-5],
+           [-7]], dtype=int32)
     """
 
     def __init__(self, codes: NDArray[np.int8]) -> None:
@@ -19,11 +19,12 @@ class PackedQueries:
         self._codes = np.ascontiguousarray(codes)
         self._packed = numkong.dots_pack(self._codes)
 
-    def products(self, codes: NDArray[np.int8]) -> NDArray[np.int32] | NDArray[np.float64]:
-        """The inner products of rows' codes, int8 [rows, dimension], with each query's: whole numbers [rows, n]."""
+    def products(self, codes: NDArray[np.int8]) -> NDArray[np.int32]:
+        """The inner products of rows' codes, int8 [rows, dimension], with each query's: int32 [rows, n]."""
         import numkong
 
         if len(self._codes) == 1:
-            # Packed for one query alone, a product takes twice as long.
-            return np.asarray(numkong.cdist(self._codes, codes, metric="dot")).reshape(-1, 1)
+            # Packed for one query alone, a product takes twice as long. NumKong's stubs leave whole numbers out.
+            products = numkong.cdist(self._codes, codes, metric="dot", out_dtype="int32")  # type: ignore[arg-type]
+            return np.asarray(products).reshape(-1, 1)
         return np.asarray(numkong.dots_packed(codes, self._packed))

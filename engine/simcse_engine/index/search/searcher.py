@@ -62,7 +62,8 @@ class Searcher:
         hits: list[list[Hit]] = []
         for first, last in blocks(0, len(queries), self._limits.group_queries):
             group = queries[first:last]
-            with self._team.searching(), self._views.reading(ann=not options.exact) as (reader, view):
+            ann, more_than = not options.exact, 0 if options.exact is False else self._limits.exact_rows
+            with self._team.searching(), self._views.reading(ann=ann, more_than=more_than) as (reader, view):
                 mask = None if options.condition is None else self._masks.mask_of(options.condition, view, reader)
                 hits += read_hits(reader, self.nearest(view, mask, group, options), len(group), options.k)
         return hits

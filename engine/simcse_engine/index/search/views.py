@@ -86,10 +86,11 @@ class Views:
         self._opened: tuple[int, str | None] | None = None
 
     @contextlib.contextmanager
-    def reading(self, *, ann: bool = True, counted: bool = True) -> Iterator[tuple[Reader, View]]:
+    def reading(self, *, ann: bool = True, more_than: int = 0, counted: bool = True) -> Iterator[tuple[Reader, View]]:
         """Yield one state of the database and its view.
 
-        Without ``ann``, an ANN graph not open yet stays closed; without ``counted``, `check_counts` is left for later.
+        Without ``ann``, and where there are no ``more_than`` so many entries, an ANN graph not open yet stays closed;
+        without ``counted``, `check_counts` is left for later.
         """
         missed: State | None = None
         while True:
@@ -98,7 +99,7 @@ class Views:
                 if counted:
                     self.check_counts(reader)
                 try:
-                    view = self.view(reader, state, ann=ann)
+                    view = self.view(reader, state, ann=ann and state.entries > more_than)
                 except FileNotFoundError as error:
                     # A compaction removed it since this state was read; the next state names another file.
                     if state == missed:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simcse_engine.index.search.candidates import score_candidates
-from simcse_engine.index.search.matches import rescore
+from simcse_engine.index.search.matches import Matches, rescore
 from simcse_engine.index.search.scans import scan
 from support.indexes import stored, unit_vectors
 
@@ -59,3 +59,20 @@ def test_a_threshold_may_be_any_number(tmp_path: Path, threshold: float) -> None
     matches = scan(stored(tmp_path, vectors), queries, 40, start=0, end=40, eligible=np.ones(40, np.bool_))
     assert len(rescore(matches, stored(tmp_path, vectors), queries, 40, threshold).rows) == 0
     assert len(rescore(matches, stored(tmp_path, vectors), queries, 40, -threshold).rows) == 120
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([-np.inf, -1.0, -1e-40, -0.0, 0.0, 1e-40, 0.25, 0.5, 1.0])),
+        max_size=60,
+    )
+)
+def test_the_order_is_that_of_queries_and_falling_scores(pairs: list[tuple[int, float]]) -> None:
+    queries = np.array([query for query, _ in pairs], np.int64)
+    scores = np.array([score for _, score in pairs], np.float32)
+    ordered = Matches(queries, np.arange(len(pairs)), scores).ordered()
+    best = sorted(pairs, key=lambda pair: (pair[0], -pair[1]))
+    assert ordered.queries.tolist() == [query for query, _ in best]
+    np.testing.assert_array_equal(ordered.scores, np.array([score for _, score in best], np.float32))
+    # The rows go with them.
+    np.testing.assert_array_equal(scores[ordered.rows], ordered.scores)
