@@ -83,12 +83,13 @@ def bare_ways(index: Index, data: Data, facts: dict[str, Any]) -> dict[str, Way]
     """USearch alone on the ANN graph that ours has saved: its K nearest, and as many candidates as ours asks for."""
     with index._views.reading() as (_, view):
         graph, scheme = view.ann._graph, view.ann.scheme
-    # Converted to its type before the clock runs. A batch is a view of all queries, which stay where they are.
-    forms = {queries.ctypes.data: quantized(queries, scheme) for queries in data.batches()}
+    # Converted to its type before the clock runs. What is searched for is a view of all queries.
+    forms, first, size = quantized(data.queries, scheme), data.queries.ctypes.data, data.queries.strides[0]
 
     def searching(count: int) -> Way:
         def search(queries: Vectors) -> Any:
-            form = forms[queries.ctypes.data][: len(queries)]
+            start = (queries.ctypes.data - first) // size
+            form = forms[start : start + len(queries)]
             return graph.search(form, count, threads=min(usable_cpus(), len(queries)))
 
         return Way(search, lambda answer: keys(answer)[:, :K])

@@ -31,7 +31,7 @@ from ..statistics import Ratio, percentiles_ms, rates
 from ..turns import alternate, timed
 from .built import built, opened
 from .curve import read_at
-from .data import BATCH, NAMES, QUERIES, Data, K, Vectors, load
+from .data import BATCH, NAMES, Data, K, Vectors, load
 from .faiss_index import faiss_ways
 from .other_graphs import bare_ways, hnswlib_ways, usearch_ways
 from .peers import Way
@@ -39,7 +39,7 @@ from .peers import Way
 # hnswlib and USearch's float16 take as long to build as FAISS: once is enough to see where they stand.
 _ALL_PEERS = ("docs-100k",)
 _ROUNDS = {"docs-6k": 60, "docs-20k": 40, "docs-100k": 40, "100k": 30, "1m": 12}
-_SINGLES, _THREADED, _THREAD_ROUNDS = 300, 100, 7
+_SINGLES, _THREADED, _THREAD_ROUNDS = 10, 100, 7
 _EQUAL_RECALL = 0.998
 # libgomp's threads spin a while after their work.
 _PAUSE_SECONDS = 0.002
@@ -99,16 +99,16 @@ def measure(name: str, data: Data, facts: dict[str, Any], *, trial: bool) -> dic
         calls = {each: timed(way.search) for each, way in ways.items()}
         batches = list(islice(cycle(data.batches()), rounds))
         seconds = alternate({**calls, **parts}, batches, before_turn=pause)
-        singles = [data.queries[i : i + 1] for i in range(0, QUERIES, BATCH)]
-        if not trial:
-            singles = list(islice(cycle(singles), _SINGLES))
-        one = alternate(_single(calls), singles, before_turn=pause)
+        groups = [data.queries[i : i + _SINGLES] for i in range(0, 2 * BATCH, _SINGLES)]
+        single = {each: _one_by_one(way.search) for each, way in ways.items() if "candidates" not in each}
+        blocks = alternate(single, groups[: 2 if trial else None], before_turn=pause)
+        one = {each: [float(np.median(block)) for block in values] for each, values in blocks.items()}
         threads = _two_threads({each: ways[each].search for each in _threaded(ways)}, data, trial=trial)
     return {
         "built": facts,
         f"recall_at_{K}": {each: _recall(values) for each, values in found.items()},
         "queries_per_second": rates(seconds, BATCH),
-        "one_query_ms": {each: percentiles_ms([values], [50, 99]) for each, values in one.items()},
+        "one_query_ms": {each: percentiles_ms(values, [50, 99]) for each, values in blocks.items()},
         "queries_of_two_threads_over_one": threads,
         "peer_over_ours": {each: _over(each, found, seconds, one) for each in ours},
     }
@@ -165,8 +165,10 @@ def _without_texts(index: Index, queries: Vectors, *, exact: bool) -> object:
         return index._searcher.nearest(view, None, queries, SearchOptions(k=K, exact=exact))
 
 
-def _single(calls: Mapping[str, Callable[[Vectors], float]]) -> dict[str, Callable[[Vectors], float]]:
-    return {name: call for name, call in calls.items() if "candidates" not in name}
+def _one_by_one(search: Callable[[Vectors], Any]) -> Callable[[Vectors], list[float]]:
+    """The seconds of each query's search, one after the other."""
+    measure = timed(search)
+    return lambda queries: [measure(queries[i : i + 1]) for i in range(len(queries))]
 
 
 def _threaded(ways: Mapping[str, Way]) -> list[str]:
