@@ -1,4 +1,4 @@
-"""What search in an index should reach, beside what the results say."""
+"""What search in an index should reach, beside what the results say, and what kills have come to."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -52,4 +52,24 @@ def _killed(results: Results) -> Iterator[tuple[str, str, str]]:
         yield f"lost of what was acknowledged, {kills['kills']:,} writers killed", f"{kills['lost']}", "0"
 
 
-TABLES: dict[str, tuple[Callable[[Results], str], tuple[str, ...]]] = {"search-goals": (goals, ())}
+def kills(results: Results) -> str:
+    """What was done to writers, and what came of it, in sentences."""
+    result = results["kills"]
+    names = {"add": "additions", "remove": "removals", "remove-where": "removals by filter"}
+    names |= {"update": "changes of metadata", "checkpoint": "saves", "compact": "compactions", "open": "openings"}
+
+    def counted(calls: Mapping[str, int]) -> str:
+        return ", ".join(f"{calls[what]:,} {name}" for what, name in names.items() if what in calls)
+
+    interrupted, acknowledged = counted(result["interrupted"]), counted(result["acknowledged"])
+    lost = "nothing" if result["lost"] == 0 else f"{result['lost']:,} entries"
+    return (
+        f"{result['kills']:,} writers were killed at random moments, in the middle of {interrupted}. "
+        f"Of what was acknowledged ({acknowledged}) {lost} was lost. {result['machine']['cpu']}, {result['measured']}."
+    )
+
+
+TABLES: dict[str, tuple[Callable[[Results], str], tuple[str, ...]]] = {
+    "search-goals": (goals, ()),
+    "kills": (kills, ("kills",)),
+}

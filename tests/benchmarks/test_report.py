@@ -85,7 +85,12 @@ def made_up(names: list[str]) -> dict[str, Any]:
             "batch_over_exact_without": {"11": {**ratio, "median": 0.25}, "none": ratio},
             "one_over_exact_without": {"11": ratio, "none": ratio},
         },
-        "kills": {"kills": 1_000, "lost": 0},
+        "kills": {
+            "kills": 1_000,
+            "lost": 0,
+            "interrupted": {"add": 900, "nothing": 100},
+            "acknowledged": {"add": 9_000},
+        },
         "exact": {"sizes": {"5000": {"1": {"over_codes": {"graph": ratio, "floats": {**ratio, "median": 4.0}}}}}},
     }
     results["forms"] = {
@@ -232,6 +237,7 @@ def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> N
     assert "| 100,000 real: bytes a vector in memory with the ANN graph | 668 | ≤ 700 |" in once
     assert "| vectors | ANN graph, 1 query | float32, 1 query |" in once
     assert "| 5,000 | 2.00 [1.50, 2.50] | 4.00 [1.50, 2.50] |" in once
+    assert "in the middle of 900 additions. Of what was acknowledged (9,000 additions) nothing was lost. A CPU," in once
     assert "| lost of what was acknowledged, 1,000 writers killed | 0 | 0 |" in once
     assert "Among 100,000 sentences, the default search, texts included, finds all of the ten nearest, and is" in once
     assert "finds 99.95% of the ten nearest, and is in batches of 100 2.00 times as fast as FAISS's exact index" in once
