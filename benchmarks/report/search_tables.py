@@ -144,7 +144,7 @@ def said(results: Results) -> str:
             fast.append(f"{speed:.2f} times as fast as FAISS's HNSW graph at a recall of {recall:.4g}")
         where = f"Among {sets[size]} {kind}, the default search, texts included, {found}"
         lines.append(f"{where}, and is in batches of 100 {' and '.join(fast)}." if fast else f"{where}.")
-    return "\n".join(lines) if lines else MISSING
+    return " ".join(lines) if lines else MISSING
 
 
 def _label(name: str) -> str:
