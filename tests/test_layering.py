@@ -132,7 +132,7 @@ ORDER = {
     ),
     ENGINE / "shards": "settings sources < plan rows < shard < folder worker < cluster",
     ENGINE / "index/storage": (
-        "exact faults regular < lock reserve vectors where < connections records < schema < transactions < store"
+        "exact faults keys regular < lock reserve vectors where < connections records < schema < transactions < store"
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch",
     ENGINE / "index/search": (

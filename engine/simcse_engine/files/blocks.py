@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputValueError
 from .arrow import Columnar, batch_rows, check_strings
-from .columns import VECTOR, NewEntry, check_column, entry_of
+from .columns import VECTOR, KeyOf, NewEntry, check_column, entry_of
 from .reading import Reading
 from .tables import Row
 from .vectors import load_npy
@@ -38,7 +38,7 @@ class Block:
     """
 
     texts: list[str]
-    keys: list[int] | None = None
+    keys: list[Any] | None = None
     metadata: list[dict[str, Any] | None] | None = None
     vectors: NDArray[Any] | None = None
     identity: str | None = None
@@ -81,7 +81,7 @@ def npy_blocks(source: str, texts: Sequence[str]) -> Reading[Block]:
     return Reading.counted(blocks, len(texts), _size)
 
 
-def json_blocks(rows: Iterator[Row], column: str) -> Iterator[Block]:
+def json_blocks(rows: Iterator[Row], column: str, key_of: KeyOf) -> Iterator[Block]:
     """Blocks of JSON lines with a "vector"."""
     while part := list(itertools.islice(rows, _BLOCK_ROWS)):
         for place, row in part:
@@ -98,26 +98,26 @@ def json_blocks(rows: Iterator[Row], column: str) -> Iterator[Block]:
         identities = {row.get(_IDENTITY) for _, row in part if isinstance(row.get(_IDENTITY), str | None)}
         if len(identities) != 1:
             raise InputValueError(f"{place}: vectors of several artifacts, or of what is none")
-        entries = [entry_of(_without(row, VECTOR, _IDENTITY), column, place) for place, row in part]
+        entries = [entry_of(_without(row, VECTOR, _IDENTITY), column, place, key_of) for place, row in part]
         yield Block.of(entries, place, vectors=vectors, identity=identities.pop())
 
 
-def columnar_blocks(table: Columnar, column: str) -> Reading[Block]:
+def columnar_blocks(table: Columnar, column: str, key_of: KeyOf) -> Reading[Block]:
     """Blocks of a Parquet or Arrow file with a column "vector"."""
     check_column(column, table.columns, table.name)
     check_strings(table, column)
     # Columns that metadata cannot hold are reported at once.
     others = [name for name in table.columns if name != VECTOR]
     batch_rows(table, others, ())
-    return Reading.counted(_columnar_blocks(table, column, others), table.rows, _size)
+    return Reading.counted(_columnar_blocks(table, column, others, key_of), table.rows, _size)
 
 
-def _columnar_blocks(table: Columnar, column: str, others: list[str]) -> Iterator[Block]:
+def _columnar_blocks(table: Columnar, column: str, others: list[str], key_of: KeyOf) -> Iterator[Block]:
     start = 0
     for batch in table.batches([*table.columns], _BLOCK_ROWS):
         if not batch.num_rows:
             continue
-        entries = [entry_of(row, column, place) for place, row in batch_rows(table, others, [batch], start)]
+        entries = [entry_of(row, column, place, key_of) for place, row in batch_rows(table, others, [batch], start)]
         start += batch.num_rows
         vectors = _flattened(batch.column(VECTOR), table.name)
         yield Block.of(entries, table.name, vectors=vectors, identity=table.identity, prompt=table.prompt)

@@ -1,8 +1,8 @@
 """Columns: of a row's fields one is its text, one its key, and all others are its metadata."""
 
 import json
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ..errors import InputTypeError, InputValueError
 from ..wording import Wording
@@ -13,11 +13,29 @@ VECTOR = "vector"
 TEXT_COLUMN = Wording("text_column=…", "--text-column")
 
 
+# Makes a key of what a row has, or raises InputValueError, which begins with the row's place.
+KeyOf: TypeAlias = Callable[[Any, str], Any]
+
+
+class KeyReader(Protocol):
+    """What keys are, to who reads them; `simcse_engine.index.storage.keys` has the kinds."""
+
+    @property
+    def plural(self) -> str:
+        """What they are, for messages."""
+
+    def of_json(self, value: object, place: str) -> Any:
+        """The key of a row that has types."""
+
+    def of_text(self, text: str, place: str) -> Any:
+        """The key of a row that has strings alone."""
+
+
 class NewEntry(NamedTuple):
     """A text to add, with its key and metadata if the file has them."""
 
     text: str
-    key: int | None = None
+    key: Any = None
     metadata: dict[str, Any] | None = None
 
 
@@ -49,13 +67,12 @@ def text_of(row: dict[str, Any], column: str, place: str) -> str:
     return text
 
 
-def entry_of(row: dict[str, Any], column: str, place: str) -> NewEntry:
+def entry_of(row: dict[str, Any], column: str, place: str, key_of: KeyOf) -> NewEntry:
     """The entry of a row: its text, and its "key"; the fields of its "metadata", and all others, are its metadata."""
     text = text_of(row, column, place)
     fields = {name: value for name, value in row.items() if name not in (column, KEY, METADATA)}
     key = row.get(KEY) if column != KEY else None
-    if key is not None and (isinstance(key, bool) or not isinstance(key, int)):
-        raise InputValueError(f"{place}: the key is {key!r:.40}; expected a whole number")
+    key = None if key is None else key_of(key, place)
     metadata = _metadata_of(row.get(METADATA), place) if column != METADATA else None
     if not fields:
         return NewEntry(text, key, metadata)

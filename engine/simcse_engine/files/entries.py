@@ -16,12 +16,15 @@ from .columns import VECTOR
 from .vectors import json_vector
 
 # Appends entries: keys, texts, metadata as JSON or None, and vectors float32 [entries, dimension].
-Write = Callable[[Sequence[int], Sequence[str], Sequence[str | None], NDArray[np.float32]], None]
+Write = Callable[[Sequence[int | str], Sequence[str], Sequence[str | None], NDArray[np.float32]], None]
 
 
 @contextlib.contextmanager
-def create_entries(target: Path, dimension: int, identity: str) -> Iterator[Write]:
-    """Yield a function that appends entries to a file, which becomes ``target`` when the block ends."""
+def create_entries(target: Path, dimension: int, identity: str, key_type: str) -> Iterator[Write]:
+    """Yield a function that appends entries to a file, which becomes ``target`` when the block ends.
+
+    ``key_type`` is the keys' type by the name of pyarrow's function, "uint64" or "string".
+    """
     suffix = target.suffix.lower()
     if suffix not in (".parquet", ".arrow", ".jsonl"):
         raise InputValueError(f"{target}: the name must end with .parquet, .arrow, .jsonl")
@@ -31,7 +34,7 @@ def create_entries(target: Path, dimension: int, identity: str) -> Iterator[Writ
         return
     arrow, parquet = import_pyarrow(str(target))
     fields = [
-        arrow.field("key", arrow.uint64(), nullable=False),
+        arrow.field("key", getattr(arrow, key_type)(), nullable=False),
         arrow.field("text", arrow.string(), nullable=False),
         arrow.field("metadata", arrow.string()),
         arrow.field(VECTOR, vector_type(dimension), nullable=False),
@@ -44,20 +47,24 @@ def create_entries(target: Path, dimension: int, identity: str) -> Iterator[Writ
 
 def _json_writer(file: BinaryIO, identity: str) -> Write:
     def write(
-        keys: Sequence[int], texts: Sequence[str], metadata: Sequence[str | None], vectors: NDArray[np.float32]
+        keys: Sequence[int | str], texts: Sequence[str], metadata: Sequence[str | None], vectors: NDArray[np.float32]
     ) -> None:
         for key, text, document, vector in zip(keys, texts, metadata, vectors, strict=True):
-            start = f'{{"key": {key}, "text": {json.dumps(text, ensure_ascii=False)}, "metadata": {document or "null"}'
+            start = f'{{"key": {_json(key)}, "text": {_json(text)}, "metadata": {document or "null"}'
             file.write(f'{start}, "vector": {json_vector(vector)}, "identity": "{identity}"}}\n'.encode())
 
     return write
+
+
+def _json(value: int | str) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _table_writer(table: Any, schema: Any) -> Write:
     arrow, _ = import_pyarrow()
 
     def write(
-        keys: Sequence[int], texts: Sequence[str], metadata: Sequence[str | None], vectors: NDArray[np.float32]
+        keys: Sequence[int | str], texts: Sequence[str], metadata: Sequence[str | None], vectors: NDArray[np.float32]
     ) -> None:
         columns = [
             arrow.array(column, kind) for column, kind in zip((keys, texts, metadata), schema.types, strict=False)

@@ -4,12 +4,14 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputValueError
 from ..wording import Wording
 from .arrow import open_columnar
 from .blocks import Block, columnar_blocks, json_blocks, mixed_keys, npy_blocks, text_blocks
-from .columns import TEXT, VECTOR, NewEntry, entry_of
+from .columns import TEXT, VECTOR, KeyOf, KeyReader, NewEntry, entry_of
+from .delimited import DELIMITERS
 from .opening import check_whole, open_input, open_whole, suffix_of
 from .reading import Reading
 from .tables import JSONL, TABLES, WHOLE, Row, read_columnar, read_rows
@@ -22,7 +24,7 @@ _WHOLE = {**WHOLE, NPY: "an .npy file"}
 
 @contextlib.contextmanager
 def open_entries(
-    source: str, *, texts: Sequence[str] | None = None, text_column: str | None = None
+    source: str, keys: KeyReader, *, texts: Sequence[str] | None = None, text_column: str | None = None
 ) -> Iterator[Reading[Block]]:
     """Open a file that an index is filled from; its blocks are read as the iterator advances.
 
@@ -30,6 +32,7 @@ def open_entries(
         source: as for `open_texts`. An object or row may have a "key" and "metadata" (an object, or its JSON) beside
             its text; its other fields are metadata too. `.jsonl`, `.parquet` and `.arrow` may have a "vector", and
             `.npy` holds nothing but vectors.
+        keys: what the index's keys are.
         texts: those of an `.npy` file.
         text_column: as for `open_texts`.
 
@@ -46,12 +49,14 @@ def open_entries(
             table = open_columnar(files.enter_context(open_whole(Path(source), WHOLE[suffix])), source, suffix)
             column = TEXT if text_column is None else text_column
             if VECTOR in table.columns:
-                blocks = columnar_blocks(table, column)
+                blocks = columnar_blocks(table, column, keys.of_json)
             else:
-                blocks = _of_texts(read_columnar(table, column), column, source)
+                blocks = _of_texts(read_columnar(table, column), column, source, keys.of_json)
         elif suffix in TABLES:
             file = files.enter_context(open_input(Path(source)))
-            blocks = _of_rows(read_rows(file, source, suffix, text_column), suffix, text_column, source)
+            key_of = keys.of_text if suffix in DELIMITERS else keys.of_json
+            rows = read_rows(file, source, suffix, text_column)
+            blocks = _of_rows(rows, suffix, text_column, source, key_of)
         else:
             lines = files.enter_context(open_texts(source, text_column))
             blocks = lines.replaced(text_blocks(map(NewEntry, lines), source))
@@ -74,18 +79,18 @@ def check_seekable(source: str) -> None:
         check_whole(Path(source), _WHOLE[suffix])
 
 
-def _of_rows(rows: Reading[Row], suffix: str, text_column: str | None, source: str) -> Reading[Block]:
+def _of_rows(rows: Reading[Row], suffix: str, text_column: str | None, source: str, key_of: KeyOf) -> Reading[Block]:
     column = TEXT if text_column is None else text_column
     first = list(itertools.islice(rows, 1)) if suffix == JSONL else []
     # Read once: it may be a pipe.
     rows = rows.replaced(itertools.chain(first, rows))
     if first and VECTOR in first[0][1] and column != VECTOR:
-        return rows.replaced(json_blocks(iter(rows), column))
-    return _of_texts(rows, column, source)
+        return rows.replaced(json_blocks(iter(rows), column, key_of))
+    return _of_texts(rows, column, source, key_of)
 
 
-def _of_texts(rows: Reading[Row], column: str, source: str) -> Reading[Block]:
-    return rows.replaced(text_blocks((entry_of(row, column, place) for place, row in rows), source))
+def _of_texts(rows: Reading[Row], column: str, source: str, key_of: KeyOf) -> Reading[Block]:
+    return rows.replaced(text_blocks((entry_of(row, column, place, key_of) for place, row in rows), source))
 
 
 def _alike(blocks: Iterator[Block], source: str) -> Iterator[Block]:
@@ -98,20 +103,13 @@ def _alike(blocks: Iterator[Block], source: str) -> Iterator[Block]:
         yield block
 
 
-def read_keys(source: str) -> list[int]:
-    """The keys of an `.npy` file's vectors: whole numbers, one per line, or an `.npy` file of them."""
+def read_keys(source: str, keys: KeyReader) -> list[Any]:
+    """The keys of an `.npy` file's vectors: one per line, or an `.npy` file of them."""
     if suffix_of(source) != NPY:
         with open_lines(source) as lines:
-            return [_key(line, f"{source}, line {number}") for number, line in enumerate(lines, 1)]
+            return [keys.of_text(line, f"{source}, line {number}") for number, line in enumerate(lines, 1)]
     check_seekable(source)
     array = load_npy(source)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise InputValueError(f"{source}: {array.dtype} of shape {list(array.shape)}; expected a list of whole numbers")
-    keys: list[int] = array.tolist()
-    return keys
-
-
-def _key(line: str, place: str) -> int:
-    if not (line.isascii() and line.isdecimal()):
-        raise InputValueError(f"{place}: {line!r:.40} is no key; expected a whole number from 0 on")
-    return int(line)
+    if array.ndim != 1 or array.dtype.kind not in "iuU":
+        raise InputValueError(f"{source}: {array.dtype} of shape {list(array.shape)}; expected a list of {keys.plural}")
+    return [keys.of_json(key, f"{source}, row {number}") for number, key in enumerate(array.tolist(), 1)]

@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 from ..errors import InputValueError
 from .arrow import ARROW, PARQUET, Columnar, check_strings, columnar_rows, columnar_texts, open_columnar
-from .columns import KEY, METADATA, TEXT, check_column, text_of
+from .columns import METADATA, TEXT, check_column, text_of
 from .delimited import DELIMITERS, delimited_rows
 from .lines import json_lines
 from .reading import Reading
@@ -79,11 +79,8 @@ def _objects(file: BinaryIO, name: str, text: str | None) -> Iterator[Row]:
 
 
 def _typed(row: Row, text: str) -> Row:
-    """A row of strings, with its key as a number, and none where the field of the metadata is empty."""
+    """A row of strings, with none where the field of the metadata is empty."""
     place, fields = row
-    key = fields.get(KEY)
-    if text != KEY and key is not None and key.isascii() and key.isdecimal():
-        fields[KEY] = int(key)
     if text != METADATA and fields.get(METADATA) == "":
         fields[METADATA] = None
     return place, fields

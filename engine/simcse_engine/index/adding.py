@@ -1,7 +1,8 @@
 """Adding: texts that are encoded, vectors that are there, or a file of either, in batches that are committed."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +16,33 @@ from ..machine.limits import naming_limits
 from ..pipeline import Rescued
 from .batches import Additions, VanishedError
 from .binding import Binding
-from .checks import checked_keys, checked_vectors
+from .checks import checked_vectors
 from .limits import Progress, SearchLimits
+from .storage.keys import Key
+from .storage.records import About
 from .writing import Writing
 
 
 class Adding:
     """What adds to one open index, and returns the keys; `Index.add` and its kin explain the arguments and errors."""
 
-    def __init__(self, binding: Binding, writing: Writing, limits: SearchLimits, dimension: int) -> None:
+    def __init__(self, binding: Binding, writing: Writing, limits: SearchLimits, about: About) -> None:
         self._binding = binding
         self._writing = writing
         self._size = limits.window_texts
-        self._dimension = dimension
+        self._dimension = about.dimension
+        self._kind = about.key_kind
 
-    def texts(self, additions: Additions, progress: Progress | None, encoded: Progress | None) -> list[int]:
+    def checked(
+        self,
+        texts: Sequence[str],
+        keys: Iterable[Key] | None,
+        metadata: Sequence[Mapping[str, Any] | None] | None,
+    ) -> Additions:
+        """Check what a caller adds."""
+        return Additions.checked(texts, keys, metadata, self._kind)
+
+    def texts(self, additions: Additions, progress: Progress | None, encoded: Progress | None) -> list[Key]:
         """Encode those that do not stand under their keys already, and add all."""
         writer = self._writing.writer()
         if not additions.texts:
@@ -50,7 +63,7 @@ class Adding:
         identity: str | None,
         progress: Progress | None,
         prompt: str | None = None,
-    ) -> list[int]:
+    ) -> list[Key]:
         """Add texts with their vectors, which were made behind a ``prompt`` if that is known."""
         self._binding.check_identity(identity)
         self._binding.check_prompt(prompt)
@@ -62,10 +75,10 @@ class Adding:
         self,
         path: str,
         texts: Sequence[str] | None,
-        keys: Iterable[int] | None,
+        keys: Iterable[Key] | None,
         text_column: str | None,
         progress: Progress | None,
-    ) -> list[int]:
+    ) -> list[Key]:
         """Add what a file holds."""
         self._writing.writer()
         if texts is not None:
@@ -74,9 +87,9 @@ class Adding:
         if keys is not None:
             if texts is None:
                 raise InputValueError(f"{path}: keys=… is for .npy; other files bring theirs themselves")
-            given = iter(checked_keys(keys, len(texts)))
-        added: list[int] = []
-        with open_entries(path, texts=texts, text_column=text_column) as blocks:
+            given = iter(self._kind.checked(keys, len(texts)))
+        added: list[Key] = []
+        with open_entries(path, self._kind, texts=texts, text_column=text_column) as blocks:
             for block in blocks:
                 block_keys = block.keys if given is None else list(itertools.islice(given, len(block.texts)))
                 with part_of(path, len(added), len(block.texts)):
@@ -85,10 +98,10 @@ class Adding:
 
     @naming_limits
     def block(
-        self, block: Block, keys: list[int] | None, progress: Progress | None, encoded: Progress | None = None
-    ) -> list[int]:
+        self, block: Block, keys: list[Key] | None, progress: Progress | None, encoded: Progress | None = None
+    ) -> list[Key]:
         """Add a part of a file under ``keys``."""
-        additions = Additions.checked(block.texts, keys, block.metadata)
+        additions = self.checked(block.texts, keys, block.metadata)
         if block.vectors is None:
             return self.texts(additions, progress, encoded)
         return self.vectors(additions, block.vectors, block.identity, progress, block.prompt)
@@ -110,8 +123,8 @@ class Adding:
         progress: Progress | None,
         known: NDArray[np.bool_] | None = None,
         rescued: Rescued | None = None,
-    ) -> list[int]:
-        keys: list[int] = []
+    ) -> list[Key]:
+        keys: list[Key] = []
         for batch in additions.batches(
             vectors, known=known, rescued=rescued, dimension=self._dimension, size=self._size
         ):

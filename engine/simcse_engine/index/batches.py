@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ..inputs import check_texts, checked_sequence
 from ..pipeline import Rescued
-from .checks import checked_keys, checked_metadata
+from .checks import checked_metadata
 from .limits import blocks
+from .storage.keys import Key, KeyKind
 
 
 class VanishedError(Exception):
@@ -38,7 +39,7 @@ class Batch:
     """
 
     texts: Sequence[str]
-    keys: Sequence[int] | None
+    keys: Sequence[Key] | None
     metadata: Sequence[str | None]
     vectors: NDArray[np.float32]
     known: NDArray[np.bool_]
@@ -61,23 +62,24 @@ class Additions:
     """
 
     texts: list[str]
-    keys: list[int] | None
+    keys: list[Key] | None
     metadata: list[str | None]
 
     @classmethod
     def checked(
         cls,
         texts: Sequence[str],
-        keys: Iterable[int] | None,
+        keys: Iterable[Key] | None,
         metadata: Sequence[Mapping[str, Any] | None] | None,
+        kind: KeyKind,
     ) -> Self:
-        """Check what a caller adds."""
+        """Check what a caller adds, under keys of a kind."""
         # A list, so that positions count from here on: pandas reads its series by label.
         texts = list(checked_sequence(texts))
         check_texts(texts)
         return cls(
             texts=texts,
-            keys=None if keys is None else checked_keys(keys, len(texts)),
+            keys=None if keys is None else kind.checked(keys, len(texts)),
             metadata=checked_metadata(metadata, len(texts)),
         )
 

@@ -24,7 +24,7 @@ from .storage.records import About
 Artifact = str | os.PathLike[str] | Encoder
 
 
-def about_of(artifact: Artifact, dtype: str) -> About:
+def about_of(artifact: Artifact, dtype: str, keys: str = "int") -> About:
     """What a new index for an artifact is."""
     location, manifest = _facts_of(artifact, ARTIFACT)
     if isinstance(artifact, Encoder) and artifact.max_tokens != manifest.max_tokens:
@@ -40,6 +40,7 @@ def about_of(artifact: Artifact, dtype: str) -> About:
         dimension=manifest.dimension,
         max_tokens=manifest.max_tokens,
         dtype=dtype,
+        keys=keys,
     )
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..machine.limits import naming_limits
 from .adding import Adding
-from .batches import Additions
-from .checks import checked_keys
 from .limits import Progress
+from .storage.keys import Key
+from .storage.store import Store
 from .writing import Writing
 
 
@@ -19,6 +19,7 @@ class Changes:
     """The half of `simcse_engine.index.Index` that changes it."""
 
     _adding: Adding
+    _store: Store
     _writing: Writing
 
     @naming_limits
@@ -26,11 +27,11 @@ class Changes:
         self,
         texts: Sequence[str],
         *,
-        keys: Iterable[int] | None = None,
+        keys: Iterable[Key] | None = None,
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         progress: Progress | None = None,
         encoded: Progress | None = None,
-    ) -> list[int]:
+    ) -> list[Any]:
         """Encode texts and add them; an entry with the same key is replaced.
 
         Every 4,096 texts are committed. After an interruption they stay, and the same call with the same keys goes on
@@ -39,8 +40,9 @@ class Changes:
 
         Args:
             texts: any number of texts, which the artifact's document prompt is put before.
-            keys: a distinct whole number from 0 to 2**64 - 2 for each; None for the numbers after the largest key that
-                the index has ever had.
+            keys: a distinct one for each, of the kind that the index was made with (`Index.create`). A UUID may be
+                given as its canonical text. None for automatic ones: the numbers after the largest key that the index
+                has ever had, or UUIDs of version 7, which rise with the time; strings are never automatic.
             metadata: for each a dict of what JSON can hold, or None. A replaced entry loses its own.
             progress: called with a number of texts whenever so many more are committed.
             encoded: the same, whenever so many more are encoded, or found to be there: sooner and more often.
@@ -54,7 +56,7 @@ class Changes:
             OutputError: the disk is full. What was committed stays.
             SearchIndexError: the index was opened only for reading.
         """
-        return self._adding.texts(Additions.checked(texts, keys, metadata), progress, encoded)
+        return self._adding.texts(self._adding.checked(texts, keys, metadata), progress, encoded)
 
     @naming_limits
     def add_vectors(
@@ -62,11 +64,11 @@ class Changes:
         vectors: NDArray[np.float32],
         texts: Sequence[str],
         *,
-        keys: Iterable[int] | None = None,
+        keys: Iterable[Key] | None = None,
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         identity: str | None = None,
         progress: Progress | None = None,
-    ) -> list[int]:
+    ) -> list[Any]:
         """Add texts whose vectors have been computed already.
 
         Args:
@@ -85,7 +87,7 @@ class Changes:
             IndexMismatchError: another identity or dimension than the index's.
             InputTypeError, InputValueError: as for `add`; also vectors with NaN, or of length zero.
         """
-        additions = Additions.checked(texts, keys, metadata)
+        additions = self._adding.checked(texts, keys, metadata)
         return self._adding.vectors(additions, vectors, identity, progress)
 
     @naming_limits
@@ -94,10 +96,10 @@ class Changes:
         path: str | os.PathLike[str],
         *,
         texts: Sequence[str] | None = None,
-        keys: Iterable[int] | None = None,
+        keys: Iterable[Key] | None = None,
         text_column: str | None = None,
         progress: Progress | None = None,
-    ) -> list[int]:
+    ) -> list[Any]:
         """Add the entries of a file: texts to encode, an `export` of another index, or other vectors.
 
         Args:
@@ -122,7 +124,7 @@ class Changes:
         return self._adding.file(os.fspath(path), texts, keys, text_column, progress)
 
     @naming_limits
-    def remove(self, keys: Iterable[int]) -> int:
+    def remove(self, keys: Iterable[Key]) -> int:
         """Remove entries, all at once; on a full disk as many at once as there is space for.
 
         Args:
@@ -131,7 +133,7 @@ class Changes:
         Returns:
             How many entries were removed.
         """
-        return self._writing.writer().remove(list(dict.fromkeys(checked_keys(keys))))
+        return self._writing.writer().remove(list(dict.fromkeys(self._store.about.key_kind.checked(keys))))
 
     @naming_limits
     def checkpoint(self) -> None:

@@ -1,9 +1,9 @@
-"""Checks of what callers hand to an index: its folder, keys, metadata, vectors."""
+"""Checks of what callers hand to an index: its folder, metadata, vectors."""
 
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IndexMismatchError, InputTypeError, InputValueError
-from ..inputs import checked_whole, python_value
+from ..inputs import python_value
 from ..wording import Wording, item
 
-# The number after it is the next automatic key when none is left.
-MAX_KEY = (1 << 64) - 2
 # By default, Python writes no longer numbers.
 _MAX_BITS = 4096
 # SQLite reads no JSON that is nested deeper than 1000.
@@ -32,30 +30,6 @@ def checked_folder(folder: object) -> Path:
     if not isinstance(name, str) or "\0" in name:
         raise InputValueError(f"{name!r:.80} is no path")
     return Path(name).expanduser().absolute()
-
-
-def checked_keys(keys: Iterable[Any], count: int | None = None) -> list[int]:
-    """Keys as a list of whole numbers from 0 to 2**64 - 2; with ``count``, so many distinct ones."""
-    if isinstance(keys, str | bytes | Mapping) or not isinstance(keys, Iterable):
-        raise InputTypeError(f"keys is {type(keys).__name__}; expected a list of whole numbers")
-    checked = []
-    for position, key in enumerate(keys):
-        number = key if type(key) is int else checked_whole(f"keys[{position}]", key)
-        if not 0 <= number <= MAX_KEY:
-            raise InputValueError(_key_item(position), f" is {number}; expected a whole number from 0 to 2**64 - 2")
-        checked.append(number)
-    if count is not None:
-        _check_count("keys", len(checked), count)
-        if len(set(checked)) < count:
-            first: dict[int, int] = {}
-            for position, number in enumerate(checked):
-                if first.setdefault(number, position) != position:
-                    raise InputValueError(_key_item(position), " is ", _key_item(first[number]), f" again ({number})")
-    return checked
-
-
-def _key_item(position: int) -> Wording:
-    return item("keys", position, called="key")
 
 
 def checked_metadata(metadata: Sequence[Mapping[str, Any] | None] | None, count: int) -> list[str | None]:

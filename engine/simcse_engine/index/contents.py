@@ -8,10 +8,10 @@ import numpy as np
 
 from ..files.entries import create_entries
 from ..machine.limits import naming_limits
-from .checks import checked_keys
 from .info import IndexInfo, info_of
 from .limits import Progress
 from .search.views import Views
+from .storage.keys import Key
 from .storage.records import About, Entry
 from .storage.store import Store
 
@@ -44,9 +44,9 @@ class Contents:
             return info_of(self.folder, self.about, reader.state())
 
     @naming_limits
-    def get(self, keys: Iterable[int]) -> list[Entry | None]:
+    def get(self, keys: Iterable[Key]) -> list[Entry | None]:
         """The entries under these keys, in their order; None where there is none."""
-        checked = checked_keys(keys)
+        checked = self.about.key_kind.checked(keys)
         with self._store.reading() as reader:
             self._views.check_counts(reader)
             entries = {record.key: record.entry() for record in reader.records_of(list(set(checked)))}
@@ -59,7 +59,8 @@ class Contents:
         """Write all entries into a file, which appears whole or not at all.
 
         Args:
-            path: `.parquet` or `.arrow` (both need ``simcse-engine[arrow]``) with the columns ``key`` (uint64),
+            path: `.parquet` or `.arrow` (both need ``simcse-engine[arrow]``) with the columns ``key`` (uint64,
+                or string for keys of other kinds),
                 ``text``, ``metadata`` (JSON) and ``vector`` (float32, unit length), or `.jsonl` with these names.
             progress: called with a number of entries whenever so many more are written.
 
@@ -70,14 +71,14 @@ class Contents:
             InputValueError: another suffix, or pyarrow is missing.
             OutputError: the file cannot be written.
         """
-        count = 0
+        count, kind = 0, self.about.key_kind
         with (
-            create_entries(Path(path), self.about.dimension, self.about.identity) as write,
+            create_entries(Path(path), self.about.dimension, self.about.identity, kind.arrow) as write,
             self._views.reading(ann=False) as (reader, view),
         ):
             for page in reader.pages():
                 rows, keys, texts, metadata = zip(*page, strict=True)
-                write(keys, texts, metadata, view.vectors.take(np.array(rows)))
+                write(list(map(kind.in_json, keys)), texts, metadata, view.vectors.take(np.array(rows)))
                 count += len(page)
                 if progress is not None:
                     progress(len(page))

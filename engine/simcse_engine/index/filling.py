@@ -12,9 +12,9 @@ from ..files.opening import STDIN, suffix_of
 from ..files.reading import Reading
 from ..files.texts import open_texts
 from ..inputs import part_of
-from .checks import checked_keys
 from .index import Index
 from .limits import Progress
+from .storage.keys import Key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,29 +82,33 @@ class Filling:
         self._progress = progress
         self._has_vectors = False
         self._before = index._store.state()
-        # Counted here, and not by the index, so that each entry's key is known after an interruption.
+        self._kind = index.about.key_kind
+        # Made here, and not by the index, so that each entry's key is known after an interruption.
         self._first_key = self._before.next_key if source.first_key is None else source.first_key
-        self._keys: Iterator[int] = itertools.count(self._first_key)
+        self._keys: Iterator[Key] = self._kind.series(self._first_key)
         # How many entries came before the block that is being added, and its keys and texts. One object, since Ctrl-C
         # may come between two assignments.
-        self._block: tuple[int, list[tuple[int, str]]] = (0, [])
+        self._block: tuple[int, list[tuple[Key, str]]] = (0, [])
 
     def run(self) -> None:
         """Add everything. Every error, and Ctrl-C, leaves what was committed."""
         source, texts, text_column = self._source, None, self._source.text_column
+        if source.first_key is not None and not self._kind.counted:
+            raise InputValueError(f"--first-key is for whole numbers; the keys of this index are {self._kind.plural}")
         if source.texts is not None:
             with open_texts(source.texts, text_column) as lines:
                 texts, text_column = list(lines), None
             if source.keys is not None:
-                self._keys = iter(checked_keys(read_keys(source.keys), len(texts)))
-        with open_entries(source.file, texts=texts, text_column=text_column) as self.reading:
+                self._keys = iter(self._kind.checked(read_keys(source.keys, self._kind), len(texts)))
+        with open_entries(source.file, self._kind, texts=texts, text_column=text_column) as self.reading:
             for block in self.reading:
                 self._add(block)
 
     def _add(self, block: Block) -> None:
         if block.keys is None:
             keys = list(itertools.islice(self._keys, len(block.texts)))
-            self.resumed_by = self.resumed_by or replace(self._source, first_key=self._first_key)
+            if self._kind.counted:
+                self.resumed_by = self.resumed_by or replace(self._source, first_key=self._first_key)
         elif self._source.first_key not in (None, 0):
             raise InputValueError(f"{self._source.file}: has keys of its own; leave --first-key out")
         else:

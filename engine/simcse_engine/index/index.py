@@ -31,6 +31,7 @@ from .made import Made
 from .search.hits import Hit
 from .search.searcher import Searcher, SearchOptions
 from .search.views import Views
+from .storage.keys import KEY_KINDS
 from .storage.store import Store, create_store
 from .writing import Writing
 
@@ -88,13 +89,15 @@ class Index(Contents, Changes, ForkAware):
                 pass
             self._writing = Writing(self._views, self._limits, read_only=read_only)
             opened.callback(self._writing.close)
-            self._adding = Adding(self._binding, self._writing, self._limits, about.dimension)
+            self._adding = Adding(self._binding, self._writing, self._limits, about)
             self._opened = opened.pop_all()
         register("index", self)
 
     @classmethod
     @naming_limits
-    def create(cls, folder: str | os.PathLike[str], artifact: Artifact, *, dtype: str = "f16") -> Self:
+    def create(
+        cls, folder: str | os.PathLike[str], artifact: Artifact, *, dtype: str = "f16", keys: str = "int"
+    ) -> Self:
         """Make an empty index, and open it for writing.
 
         Args:
@@ -104,16 +107,22 @@ class Index(Contents, Changes, ForkAware):
             dtype: how the search graph stores a vector: "f32", "f16", "bf16", "i8" or "b1" (one bit per number). Scores
                 do not depend on it, as they are computed from the full vectors. A smaller one saves memory in a large
                 index.
+            keys: what its keys are: "int" for whole numbers from 0 to 2**64 - 2, "str" for strings of 1 to 1,000
+                characters, or "uuid" for `uuid.UUID`. `add` makes keys of the first and the last kind where none are
+                given.
 
         Raises:
             ArtifactError: the artifact is missing, damaged or newer than this engine.
             OutputError: the folder exists, or cannot be made.
-            InputValueError: an unknown dtype, or an encoder with another ``max_tokens`` than its artifact's.
+            InputValueError: an unknown dtype or kind of keys, or an encoder with another ``max_tokens`` than its
+                artifact's.
         """
         target = checked_folder(folder)
         if dtype not in CANDIDATES_PER_HIT:
             raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, CANDIDATES_PER_HIT))}")
-        about = about_of(artifact, dtype)
+        if keys not in KEY_KINDS:
+            raise InputValueError(f"keys={keys!r}: choose {', '.join(map(repr, KEY_KINDS))}")
+        about = about_of(artifact, dtype, keys)
         made = Made(target)
         with whole_folder(target) as staging:
             create_store(staging, about, target)

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputValueError
 from ..files.refusals import as_output_error
 from .batches import Batch, VanishedError
-from .checks import MAX_KEY
 from .search.views import Views
+from .storage.keys import Key
 from .storage.records import Record, State
 from .storage.reserve import Reserve
 from .storage.transactions import Change
@@ -27,10 +26,11 @@ class Rows:
         self._store = views.store
         self._reserve = reserve
 
-    def add(self, change: Change, batch: Batch) -> list[int]:
+    def add(self, change: Change, batch: Batch) -> list[Key]:
         """Add a batch, and return its keys; VanishedError if known entries are gone."""
         state = change.state()
-        keys = _automatic_keys(state, len(batch.texts)) if batch.keys is None else list(batch.keys)
+        kind = self._store.about.key_kind
+        keys = kind.automatic(state.next_key, len(batch.texts)) if batch.keys is None else list(batch.keys)
         stored = {record.key: record for record in change.records_of(keys)}
         known = np.flatnonzero(batch.known).tolist()
         vanished = [i for i in known if keys[i] not in stored or stored[keys[i]].text != batch.texts[i]]
@@ -47,11 +47,11 @@ class Rows:
             replaced = [stored[keys[i]].row for i in new if keys[i] in stored]
             next_row = itertools.count(state.rows)
             records = [Record(next(next_row), keys[i], batch.texts[i], batch.metadata[i]) for i in new]
-            next_key = max(state.next_key, max(keys) + 1)
+            next_key = kind.after(state.next_key, keys)
             self._append(change, replace(state, next_key=next_key), replaced, records, batch.vectors[new])
         return keys
 
-    def remove(self, change: Change, keys: Sequence[int]) -> int:
+    def remove(self, change: Change, keys: Sequence[Key]) -> int:
         """Remove the entries under these keys, and return how many there were."""
         rows = [record.row for record in change.records_of(keys)]
         change.bury(rows)
@@ -76,10 +76,3 @@ class Rows:
         with as_output_error(change.path):
             self._reserve.take(change.unsettled())
         return state
-
-
-def _automatic_keys(state: State, count: int) -> list[int]:
-    keys = list(range(state.next_key, state.next_key + count))
-    if keys and keys[-1] > MAX_KEY:
-        raise InputValueError("there is no larger key than the largest here; give keys yourself")
-    return keys

@@ -21,6 +21,7 @@ from .batches import Batch
 from .limits import Progress, SearchLimits, blocks
 from .rows import Rows
 from .search.views import Views
+from .storage.keys import Key
 from .storage.lock import LOCK, WriterLock
 from .storage.reserve import Reserve
 from .upkeep import Upkeep
@@ -84,7 +85,7 @@ class IndexWriter:
         with contextlib.suppress(OSError, DiskFullError), self._store.reading() as reader:
             self._reserve.take(reader.unsettled())
 
-    def known(self, texts: Sequence[str], keys: Sequence[int] | None) -> NDArray[np.bool_]:
+    def known(self, texts: Sequence[str], keys: Sequence[Key] | None) -> NDArray[np.bool_]:
         """Which texts stand under their keys already: bool [texts]."""
         known = np.zeros(len(texts), np.bool_)
         if keys is None:
@@ -95,7 +96,7 @@ class IndexWriter:
             known[first:last] = [stored.get(keys[i]) == texts[i] for i in range(first, last)]
         return known
 
-    def add(self, batch: Batch, progress: Progress | None = None) -> list[int]:
+    def add(self, batch: Batch, progress: Progress | None = None) -> list[Key]:
         """Commit a batch, keep the ANN graph up with it, and return its keys.
 
         Where there is no room for the graph, it warns: what is committed stays, and nobody shall add it again.
@@ -123,7 +124,7 @@ class IndexWriter:
                 _warn_of_lag(limit or error)
         return keys
 
-    def remove(self, keys: Sequence[int]) -> int:
+    def remove(self, keys: Sequence[Key]) -> int:
         """Remove the entries under these keys, and return how many there were.
 
         All at once; on a full disk as many at once as there is room for, and those that were removed stay so.
@@ -135,11 +136,11 @@ class IndexWriter:
                 with self._giving_up_reserve():
                     return self._remove_in_parts(keys)
 
-    def _remove(self, keys: Sequence[int]) -> int:
+    def _remove(self, keys: Sequence[Key]) -> int:
         with self._store.writing() as change:
             return self._rows.remove(change, keys)
 
-    def _remove_in_parts(self, keys: Sequence[int]) -> int:
+    def _remove_in_parts(self, keys: Sequence[Key]) -> int:
         removed, first, size = 0, 0, len(keys)
         while first < len(keys):
             self._store.settle()

@@ -196,6 +196,8 @@ def _limits(service: Service) -> dict[str, dict[str, Any]]:
         "prompt_name": {"anyOf": [{"enum": [*service.encoder.prompts.by_name, None]}]},
         "normalize": {},
     }
+    if service.index is not None:
+        limits["key"] = {"anyOf": [dict(service.index.about.key_kind.schema)]}
     if service.encoder.manifest.normalized:
         limits["normalize"] = {"anyOf": [{"enum": [True, None]}]}
     return limits

@@ -15,6 +15,7 @@ from ..index import Index
 from ..index.batches import Additions
 from ..index.checks import checked_vectors
 from ..index.limits import SearchLimits
+from ..index.storage.keys import Key, KeyKind
 
 # The index commits so many at once.
 _COMMIT_TEXTS = SearchLimits().window_texts
@@ -32,12 +33,12 @@ class NewEntries:
     """
 
     texts: Sequence[str]
-    keys: Sequence[int] | None
+    keys: Sequence[Key] | None
     metadata: Sequence[Mapping[str, Any] | None] | None
 
-    def check(self) -> None:
+    def check(self, kind: KeyKind) -> None:
         """Raise InputTypeError or InputValueError, as `Index.add_vectors` would."""
-        Additions.checked(self.texts, self.keys, self.metadata)
+        Additions.checked(self.texts, self.keys, self.metadata, kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class _Addition:
 
     entries: NewEntries
     vectors: NDArray[np.float32]  # [n, dimension], unit vectors
-    future: "asyncio.Future[list[int]]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    future: "asyncio.Future[list[Any]]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class SharedIndex:
@@ -71,9 +72,9 @@ class SharedIndex:
 
     async def check(self, entries: NewEntries) -> None:
         """Raise for entries that cannot be added, before they are encoded."""
-        await asyncio.get_running_loop().run_in_executor(self._reads, entries.check)
+        await asyncio.get_running_loop().run_in_executor(self._reads, entries.check, self.index.about.key_kind)
 
-    async def add(self, entries: NewEntries, vectors: NDArray[np.float32]) -> list[int]:
+    async def add(self, entries: NewEntries, vectors: NDArray[np.float32]) -> list[Any]:
         """Add checked entries with their vectors, and return their keys once they are on the disk.
 
         Raises:
@@ -86,7 +87,7 @@ class SharedIndex:
             self._committer = asyncio.create_task(self._commit())
         return await addition.future
 
-    async def remove(self, keys: Iterable[int]) -> int:
+    async def remove(self, keys: Iterable[Key]) -> int:
         """Remove entries, and return how many there were, once that is on the disk."""
         return await asyncio.get_running_loop().run_in_executor(self._writes, self.index.remove, keys)
 
@@ -116,7 +117,7 @@ class SharedIndex:
     def _next_group(self) -> list[_Addition]:
         """Take what one commit can hold: up to `_COMMIT_TEXTS`, all with automatic keys or all with others' keys."""
         group: list[_Addition] = []
-        texts, keys = 0, set[int]()
+        texts, keys = 0, set[Key]()
         while self._waiting:
             entries = self._waiting[0].entries
             texts += len(entries.texts)
@@ -135,7 +136,7 @@ class SharedIndex:
             group.append(addition)
         return group
 
-    def _write(self, group: list[_Addition]) -> list[list[int]]:
+    def _write(self, group: list[_Addition]) -> list[list[Any]]:
         """Add a group's entries; the keys of each."""
         all_of = [addition.entries for addition in group]
         keys = self.index.add_vectors(

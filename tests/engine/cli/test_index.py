@@ -201,7 +201,7 @@ def test_add_vectors_with_keys(
         assert run(*add, file) == 0
         with Index.open(index, read_only=True) as opened:
             assert [entry.text for entry in opened.get([17, 3, 2**64 - 2, 9]) if entry] == TEXTS
-    for content, message in (("1\nx\n3\n4\n", "line 2: 'x' is no key"), ("1\n1\n2\n3\n", "again"), ("1\n", "keys")):
+    for content, message in (("1\nx\n3\n4\n", "line 2: the key is 'x'"), ("1\n1\n2\n3\n", "again"), ("1\n", "keys")):
         keys.write_text(content)
         assert message in failure(capsys, *add, keys)
     np.save(tmp_path / "keys.npy", np.ones((2, 2)))

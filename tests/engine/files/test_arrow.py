@@ -9,6 +9,7 @@ from simcse_engine.errors import InputValueError
 from simcse_engine.files.arrow import vector_column, vector_type
 from simcse_engine.files.new_entries import open_entries
 from simcse_engine.files.texts import open_texts
+from simcse_engine.index.storage.keys import KEY_KINDS
 
 
 def test_vectors_become_lists_of_fixed_size() -> None:
@@ -32,7 +33,10 @@ def test_offsets_beyond_an_arrow_file_are_refused(tmp_path: Path) -> None:
     path.write_bytes(content.replace(offsets, np.array([0, 1 << 30, 11], "<i4").tobytes()))
     with open_texts(str(path)) as texts, pytest.raises(InputValueError, match="row 1: cannot be read"):
         list(texts)
-    with open_entries(str(path)) as blocks, pytest.raises(InputValueError, match="row 1: cannot be read"):
+    with (
+        open_entries(str(path), KEY_KINDS["int"]) as blocks,
+        pytest.raises(InputValueError, match="row 1: cannot be read"),
+    ):
         list(blocks)
 
 
@@ -41,7 +45,7 @@ def test_values_that_python_has_nothing_for_are_refused(tmp_path: Path) -> None:
     far = arrow.array([1 << 40], arrow.timestamp("s"))
     parquet.write_table(arrow.table({"text": ["a"], "when": far}), tmp_path / "far.parquet")
     with (
-        open_entries(str(tmp_path / "far.parquet")) as blocks,
+        open_entries(str(tmp_path / "far.parquet"), KEY_KINDS["int"]) as blocks,
         pytest.raises(InputValueError, match='row 1: column "when"'),
     ):
         list(blocks)

@@ -79,10 +79,14 @@ def test_how_far(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.parquet.gz", "x.npy.gz", "x.arrow.zst"])
 def test_what_is_read_at_any_place_is_not_compressed(tmp_path: Path, name: str) -> None:
     from simcse_engine.files.new_entries import open_entries
+    from simcse_engine.index.storage.keys import KEY_KINDS
 
     (tmp_path / name).write_bytes(gzip.compress(b"x"))
     texts = ["a"] if ".npy" in name else None
-    with pytest.raises(InputValueError, match="decompress it"), open_entries(str(tmp_path / name), texts=texts):
+    with (
+        pytest.raises(InputValueError, match="decompress it"),
+        open_entries(str(tmp_path / name), KEY_KINDS["int"], texts=texts),
+    ):
         pass
 
 

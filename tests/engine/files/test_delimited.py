@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from simcse_engine.errors import InputValueError
 from simcse_engine.files.new_entries import open_entries
 from simcse_engine.files.texts import open_texts
+from simcse_engine.index.storage.keys import KEY_KINDS
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
@@ -31,7 +32,7 @@ def test_what_is_written_is_read(
     path.write_bytes(("\ufeff" * bom + stream.getvalue()).encode())
     assert read(path) == [text for text, _ in rows]
     assert read(path, "other") == [other for _, other in rows]
-    with open_entries(str(path)) as blocks:
+    with open_entries(str(path), KEY_KINDS["int"]) as blocks:
         entries = [pair for block in blocks for pair in zip(block.texts, block.metadata or [], strict=True)]
     assert entries == [(text, {"other": other}) for text, other in rows]
 
@@ -73,11 +74,11 @@ def test_refused(tmp_path: Path, content: str, message: str) -> None:
 def test_keys_and_metadata(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('key,text,metadata,lang\n5,a,"{""n"": 1}",en\n6,b,,de\n')
-    with open_entries(str(path)) as blocks:
+    with open_entries(str(path), KEY_KINDS["int"]) as blocks:
         (block,) = blocks
     assert block.keys == [5, 6]
     assert block.metadata == [{"lang": "en", "n": 1}, {"lang": "de"}]
-    with open_entries(str(path), text_column="key") as blocks:
+    with open_entries(str(path), KEY_KINDS["int"], text_column="key") as blocks:
         (block,) = blocks
     assert (block.texts, block.keys) == (["5", "6"], None)
     for content, message in (
@@ -87,5 +88,5 @@ def test_keys_and_metadata(tmp_path: Path) -> None:
         ('text,metadata,n\na,"{""n"": 1}",2\n', 'line 2: "n" is a field, and in the metadata too'),
     ):
         path.write_text(content)
-        with pytest.raises(InputValueError, match=message), open_entries(str(path)) as blocks:
+        with pytest.raises(InputValueError, match=message), open_entries(str(path), KEY_KINDS["int"]) as blocks:
             list(blocks)

@@ -17,6 +17,7 @@ from simcse_engine.errors import InputValueError
 from simcse_engine.files.new_entries import open_entries
 from simcse_engine.files.opening import open_input, suffix_of
 from simcse_engine.files.texts import open_texts
+from simcse_engine.index.storage.keys import KEY_KINDS
 from support.child import run_script
 from support.commands import PROGRAM
 from support.indexes import names, unit_vectors
@@ -180,7 +181,7 @@ def test_process_substitution(tmp_path: Path, artifact: Path, command: str, sour
 def test_no_such_file(name: str, message: str) -> None:
     with pytest.raises(InputValueError, match=message):
         open_input(Path(name))
-    with pytest.raises(InputValueError, match=message), open_entries(name):
+    with pytest.raises(InputValueError, match=message), open_entries(name, KEY_KINDS["int"]):
         pass
 
 

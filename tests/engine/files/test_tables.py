@@ -14,6 +14,7 @@ from simcse_engine.errors import InputValueError
 from simcse_engine.files.blocks import Block
 from simcse_engine.files.new_entries import open_entries
 from simcse_engine.files.texts import open_texts
+from simcse_engine.index.storage.keys import KEY_KINDS
 from support.indexes import unit_vectors
 
 arrow = pytest.importorskip("pyarrow")
@@ -54,7 +55,7 @@ def written(folder: Path, columns: dict[str, Any], suffix: str = ".parquet") -> 
 
 
 def read(path: Path, **options: Any) -> list[Block]:
-    with open_entries(str(path), **options) as blocks:
+    with open_entries(str(path), KEY_KINDS["int"], **options) as blocks:
         return list(blocks)
 
 
@@ -149,6 +150,6 @@ def test_how_far(tmp_path: Path) -> None:
         assert (texts.total, texts.position) == (10, 0)
         next(texts)
         assert texts.position == 1
-    with open_entries(str(path)) as blocks:
+    with open_entries(str(path), KEY_KINDS["int"]) as blocks:
         assert len(list(blocks)) == 1
         assert (blocks.total, blocks.position) == (10, 10)

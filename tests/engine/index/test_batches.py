@@ -7,12 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from simcse_engine.index.batches import Additions, Batch
+from simcse_engine.index.storage.keys import KEY_KINDS
 from support.indexes import DIMENSION, names, unit_vectors
 
 
 def cut(known: NDArray[np.bool_], vectors: Iterator[NDArray[np.float32]], *, size: int) -> list[Batch]:
     count = len(known)
-    additions = Additions.checked(names(count), range(count), None)
+    additions = Additions.checked(names(count), range(count), None, KEY_KINDS["int"])
     return list(additions.batches(vectors, known=known, dimension=DIMENSION, size=size))
 
 
@@ -41,7 +42,7 @@ def test_vectors_are_taken_as_they_are_needed_and_to_their_end() -> None:
             yield vectors[i : i + 1]
         taken.append("end")
 
-    cutting = Additions.checked(names(6), None, None).batches(parts(), dimension=DIMENSION, size=2)
+    cutting = Additions.checked(names(6), None, None, KEY_KINDS["int"]).batches(parts(), dimension=DIMENSION, size=2)
     assert next(cutting).keys is None
     assert taken == [0, 1]
     assert len(list(cutting)) == 2

@@ -6,38 +6,9 @@ import pytest
 
 from simcse_engine.errors import IndexMismatchError, InputTypeError, InputValueError
 from simcse_engine.index.checks import (
-    MAX_KEY,
-    checked_keys,
     checked_metadata,
     checked_vectors,
 )
-
-
-def test_keys() -> None:
-    assert checked_keys([0, np.int64(5), np.uint64(MAX_KEY)], 3) == [0, 5, MAX_KEY]
-    assert checked_keys(range(3), 3) == [0, 1, 2]
-    assert checked_keys(iter([7, 7])) == [7, 7]
-    assert checked_keys(np.array([3, 1], np.uint8)) == [3, 1]
-
-
-@pytest.mark.parametrize(
-    ("keys", "error", "message"),
-    [
-        ("ab", InputTypeError, "keys is str"),
-        (5, InputTypeError, "keys is int"),
-        ({1: 2}, InputTypeError, "keys is dict"),
-        ([1, "2"], InputTypeError, r"keys\[1\]=.2.: expected a whole number"),
-        ([1, 2.0], InputTypeError, r"keys\[1\]=2\.0: expected"),
-        ([1, True], InputTypeError, r"keys\[1\]=True: expected"),
-        ([1, -1], InputValueError, r"keys\[1\] is -1"),
-        ([1, MAX_KEY + 1], InputValueError, r"keys\[1\]"),
-        ([1], InputValueError, "keys has 1 for 2 texts"),
-        ([4, 4], InputValueError, r"keys\[1\] is keys\[0\] again \(4\)"),
-    ],
-)
-def test_keys_refused(keys: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        checked_keys(keys, 2)
 
 
 def test_metadata() -> None:

@@ -13,13 +13,13 @@ class Hit(NamedTuple):
     """An entry that a search found.
 
     Attributes:
-        key: the entry's.
+        key: the entry's: an int, a str or a UUID, as all keys of the index.
         score: cosine of the two vectors, from -1 to 1.
         text: the entry's.
         metadata: the entry's; None if it has none.
     """
 
-    key: int
+    key: Any
     score: float
     text: str
     metadata: dict[str, Any] | None
@@ -36,7 +36,7 @@ def read_hits(reader: Reader, matches: Matches, queries: int, k: int) -> list[li
     for row in rows.tolist():
         if row not in records:
             raise IndexDamagedError(f"{reader.path}: vector {row} has no entry; restore the database from a backup")
-    keys = np.array([records[row].key for row in rows.tolist()], np.uint64)
+    keys = reader.keys.ranks([records[row].key for row in rows.tolist()])
     # In arrays, as thousands of equal texts may share the k-th score; the lowest keys of them are the hits.
     order = np.lexsort((keys[np.searchsorted(rows, matches.rows)], -matches.scores, matches.queries))
     of_query = matches.queries[order]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple, Self
 
 from ...errors import IndexDamagedError
+from .keys import KEY_KINDS, KeyKind, text_digest
 
 # json.loads also skips white space around the document, which takes as long as the rest.
 _DECODER = json.JSONDecoder()
@@ -49,6 +50,11 @@ class About:
         """The format of its database. The first has nothing of the last three, so that earlier engines read it."""
         return 1 if (self.keys, self.keywords, self.indexed) == ("int", False, ()) else 2
 
+    @property
+    def key_kind(self) -> KeyKind:
+        """What its keys are."""
+        return KEY_KINDS[self.keys]
+
     def to_json(self) -> str:
         """What the database says of it."""
         facts = asdict(self)
@@ -66,8 +72,8 @@ class About:
         about = cls(**facts, indexed=tuple(indexed))
         if any(type(getattr(about, field.name)) is not field.type for field in fields(cls) if field.name != "indexed"):
             raise TypeError("values of other types")
-        if len(bytes.fromhex(about.name)) != 16 or about.dimension < 1:
-            raise ValueError("no index has such a name or dimension")
+        if len(bytes.fromhex(about.name)) != 16 or about.dimension < 1 or about.keys not in KEY_KINDS:
+            raise ValueError("no index has such a name, dimension or keys")
         return about
 
 
@@ -96,9 +102,9 @@ class State:
 
 
 class Entry(NamedTuple):
-    """What an index holds under a key."""
+    """What an index holds under a key, which is an int, a str or a UUID, as all keys of the index."""
 
-    key: int
+    key: Any
     text: str
     metadata: dict[str, Any] | None
 
@@ -107,7 +113,7 @@ class Record(NamedTuple):
     """An entry as the database has it, with its row."""
 
     row: int
-    key: int
+    key: Any
     text: str
     metadata: str | None
 
@@ -120,19 +126,10 @@ class Record(NamedTuple):
         return Entry(self.key, self.text, metadata)
 
 
-def stored_key(key: int) -> int:
-    """A key as SQLite's signed 64 bits hold it: those from 2**63 on as negative numbers."""
-    return key if key < 1 << 63 else key - (1 << 64)
-
-
-def key_of(stored: int) -> int:
-    """The key that `stored_key` made this of."""
-    return stored & 0xFFFF_FFFF_FFFF_FFFF
-
-
-def record_checksum(stored: int, text: str, metadata: str | None) -> int:
-    """The checksum of an entry; ``stored`` is its `stored_key`."""
-    checksum = zlib.crc32(text.encode(), stored & 0xFFFFFFFF)
+def record_checksum(stored: int | str, text: str, metadata: str | None) -> int:
+    """The checksum of an entry; ``stored`` is its key as SQLite holds it (`KeyKind.stored`)."""
+    begin = text_digest(stored) if isinstance(stored, str) else stored & 0xFFFFFFFF
+    checksum = zlib.crc32(text.encode(), begin)
     return checksum if metadata is None else zlib.crc32(metadata.encode(), checksum ^ 1)
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from ...errors import IndexDamagedError, IndexVersionError
+from .keys import KeyKind
 from .records import About, state_checksum
 
 # 2 where an index has what the first did not (`About.format`).
@@ -12,16 +13,13 @@ FORMATS = (1, 2)
 _APPLICATION = 0x53435345
 
 _ENTRIES = """CREATE TABLE {name} (
-    row INTEGER PRIMARY KEY, key INTEGER NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT, checksum INTEGER NOT NULL
+    row INTEGER PRIMARY KEY, key {column} NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT, checksum INTEGER NOT NULL
 )"""
 _TABLES = {
-    "entries": _ENTRIES.format(name="entries"),
     "dead": "CREATE TABLE dead (number INTEGER PRIMARY KEY, row INTEGER NOT NULL)",
     "about": "CREATE TABLE about (content TEXT NOT NULL)",
     "state": "CREATE TABLE state (generation INTEGER, rows INTEGER, next_key INTEGER, graph TEXT, checksum INTEGER)",
 }
-# As SQLite writes it down after `replace_entries`.
-_REPLACED = _ENTRIES.format(name='"entries"')
 
 
 def create_tables(connection: sqlite3.Connection, about: About, *, generation: int) -> None:
@@ -29,7 +27,7 @@ def create_tables(connection: sqlite3.Connection, about: About, *, generation: i
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
     connection.execute(f"PRAGMA user_version = {about.format}")
     connection.execute("BEGIN")
-    for statement in _TABLES.values():
+    for statement in (_entries("entries", about.key_kind), *_TABLES.values()):
         connection.execute(statement)
     connection.execute("INSERT INTO about VALUES (?)", (about.to_json(),))
     facts = (generation, 0, 0, None)
@@ -37,9 +35,9 @@ def create_tables(connection: sqlite3.Connection, about: About, *, generation: i
     connection.execute("COMMIT")
 
 
-def replace_entries(connection: sqlite3.Connection, selection: str) -> None:
+def replace_entries(connection: sqlite3.Connection, selection: str, keys: KeyKind) -> None:
     """Make what a SELECT gives the table of entries."""
-    connection.execute(_ENTRIES.format(name="renumbered"))
+    connection.execute(_entries("renumbered", keys))
     connection.execute(f"INSERT INTO renumbered {selection}")
     connection.execute("DROP TABLE entries")
     connection.execute("ALTER TABLE renumbered RENAME TO entries")
@@ -60,6 +58,22 @@ def check_tables(connection: sqlite3.Connection, path: Path) -> int:
             raise IndexDamagedError(f"{path}: has the {kind} {name!r:.40}, and no index has any; restore a backup")
         found[name] = statement
     for name, statement in _TABLES.items():
-        if found.get(name) not in (statement, _REPLACED if name == "entries" else statement):
-            raise IndexDamagedError(f"{path}: its table {name!r} is missing or another's; restore a backup")
+        if found.get(name) != statement:
+            raise _no_table(path, name)
     return int(version)
+
+
+def check_entries(connection: sqlite3.Connection, path: Path, keys: KeyKind) -> None:
+    """Raise IndexDamagedError unless the table of entries is one for these keys."""
+    found = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'entries'").fetchone()
+    # The second is as SQLite writes it down after `replace_entries`.
+    if found not in [(_entries(name, keys),) for name in ("entries", '"entries"')]:
+        raise _no_table(path, "entries")
+
+
+def _entries(name: str, keys: KeyKind) -> str:
+    return _ENTRIES.format(name=name, column=keys.column)
+
+
+def _no_table(path: Path, name: str) -> IndexDamagedError:
+    return IndexDamagedError(f"{path}: its table {name!r} is missing or another's; restore a backup")

@@ -14,6 +14,7 @@ from ...machine.forks import ForkAware, never_destroy, register
 from ...wording import Wording
 from .connections import BUSY_SECONDS, ImmutableConnection, connect
 from .faults import translating_faults
+from .keys import KEY_KINDS
 from .records import About, State
 from .regular import check_regular
 from .schema import create_tables
@@ -65,11 +66,14 @@ class Store(ForkAware):
         check_regular(self._path)
         if not self._path.exists():
             raise IndexNotFoundError(f"{folder}: no {DATABASE} in it, so it is no index")
+        # Of any kind, until the database says what its own are.
+        self._keys = KEY_KINDS["int"]
         # Before the first connection, so that a fork knows of each.
         register("store", self)
         try:
             with self.reading() as reader:
                 self.about = reader.about()
+                self._keys = self.about.key_kind
                 reader.state()
         except BaseException:
             self.close()
@@ -84,7 +88,7 @@ class Store(ForkAware):
             connection = connection or connect(self._path)
             try:
                 connection.execute("BEGIN")
-                yield Reader(connection, self._path)
+                yield Reader(connection, self._path, self._keys)
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -101,7 +105,7 @@ class Store(ForkAware):
         with self._write_connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                yield Change(connection, self._path)
+                yield Change(connection, self._path, self._keys)
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError
 from .faults import translating_faults
-from .records import About, Record, State, key_of, record_checksum, state_checksum, stored_key
-from .schema import check_tables, replace_entries
+from .keys import Key, KeyKind, number_of, stored_number
+from .records import About, Record, State, record_checksum, state_checksum
+from .schema import check_entries, check_tables, replace_entries
 from .where import Condition
 
 _PAGE_ROWS = 2048
@@ -26,11 +27,13 @@ class Reader:
 
     Attributes:
         path: the database's, for messages.
+        keys: what its keys are.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, keys: KeyKind) -> None:
         self._connection = connection
         self.path = path
+        self.keys = keys
 
     def about(self) -> About:
         """What the index is."""
@@ -41,6 +44,7 @@ class Reader:
                 raise ValueError(f"format {about.format}, and {version}")
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise IndexDamagedError(f"{self.path}: does not say what it is ({error}); restore a backup") from error
+        check_entries(self._connection, self.path, about.key_kind)
         return about
 
     def state(self) -> State:
@@ -51,7 +55,7 @@ class Reader:
         numbers = type(generation) is type(rows) is type(next_key) is int and (graph is None or type(graph) is str)
         if not (numbers and checksum == state_checksum(generation, rows, next_key, graph) and 0 <= deaths <= rows):
             raise IndexDamagedError(f"{self.path}: its state was altered; restore the file from a backup")
-        return State(generation=generation, rows=rows, deaths=deaths, next_key=key_of(next_key), graph=graph)
+        return State(generation=generation, rows=rows, deaths=deaths, next_key=number_of(next_key), graph=graph)
 
     def check_counts(self, state: State) -> None:
         """Compare the numbers of entries in the table and in its index of keys with the state's.
@@ -73,7 +77,7 @@ class Reader:
 
         It reads every key, so it takes a little longer than to count them.
         """
-        sums = "SELECT sum(key & 4294967295), sum(key >> 32) FROM entries"
+        sums = f"SELECT {self.keys.digest} FROM entries"
         if self._one(f"{sums} NOT INDEXED") != self._one(sums):
             raise IndexDamagedError(f"{self.path}: the index of its keys was altered; restore the file from a backup")
 
@@ -93,10 +97,10 @@ class Reader:
         sql = f"SELECT {_COLUMNS} FROM json_each(?) j JOIN entries e ON e.row = j.value"
         return self._records(sql, (json.dumps(rows),))
 
-    def records_of(self, keys: Sequence[int]) -> list[Record]:
+    def records_of(self, keys: Sequence[Key]) -> list[Record]:
         """The records under these keys, in any order, without those that are absent."""
         sql = f"SELECT {_COLUMNS} FROM json_each(?) j JOIN entries e ON e.key = j.value"
-        return self._records(sql, (json.dumps([stored_key(key) for key in keys]),))
+        return self._records(sql, (json.dumps(list(map(self.keys.stored, keys)), ensure_ascii=False),))
 
     def pages(self) -> Iterator[list[Record]]:
         """All records by rising row, a few thousand at a time."""
@@ -132,14 +136,13 @@ class Reader:
     def _records(self, sql: str, parameters: Sequence[object]) -> list[Record]:
         return [self._record(*row) for row in self._connection.execute(sql, parameters)]
 
-    def _record(self, row: int, stored: int, text: str, metadata: str | None, checksum: int) -> Record:
+    def _record(self, row: int, stored: Any, text: str, metadata: str | None, checksum: int) -> Record:
         try:
-            intact = record_checksum(stored, text, metadata) == checksum
-        except (AttributeError, TypeError):  # values of other types
-            intact = False
-        if not intact:
-            raise IndexDamagedError(f"{self.path}: the entry of row {row} was altered; restore the file from a backup")
-        return Record(row, key_of(stored), text, metadata)
+            if record_checksum(stored, text, metadata) == checksum:
+                return Record(row, self.keys.of_stored(stored), text, metadata)
+        except (AttributeError, TypeError, ValueError):  # values of other types, or a key of another kind
+            pass
+        raise IndexDamagedError(f"{self.path}: the entry of row {row} was altered; restore the file from a backup")
 
     def _one(self, sql: str) -> tuple[Any, ...]:
         row: tuple[Any, ...] | None = self._connection.execute(sql).fetchone()
@@ -162,7 +165,7 @@ class Change(Reader):
         """Add entries."""
         rows = []
         for record in records:
-            stored = stored_key(record.key)
+            stored = self.keys.stored(record.key)
             checksum = record_checksum(stored, record.text, record.metadata)
             rows.append((record.row, stored, record.text, record.metadata, checksum))
         self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
@@ -175,7 +178,7 @@ class Change(Reader):
 
     def set_state(self, state: State) -> None:
         """Make this the state; its deaths are those that `bury` lists."""
-        facts = (state.generation, state.rows, stored_key(state.next_key), state.graph)
+        facts = (state.generation, state.rows, stored_number(state.next_key), state.graph)
         sql = "UPDATE state SET generation = ?, rows = ?, next_key = ?, graph = ?, checksum = ?"
         self._connection.execute(sql, (*facts, state_checksum(*facts)))
 
@@ -184,6 +187,7 @@ class Change(Reader):
         replace_entries(
             self._connection,
             "SELECT row_number() OVER (ORDER BY row) - 1, key, text, metadata, checksum FROM entries ORDER BY row",
+            self.keys,
         )
         self._connection.execute("DELETE FROM dead")
         (rows,) = self._one("SELECT count(*) FROM entries")

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import msgspec
 
 from ...index import Index
-from ...index.checks import MAX_KEY
 from ...prompts import DOCUMENT, QUERY
 from ..http.arrays import listed
 from ..http.messages import Request, Response
 from ..http.problems import Problem
+from ..openapi import LIMIT
 from ..service import Service
 from ..shared_index import NewEntries, SharedIndex
 from .checks import Texts, texts_of
@@ -23,7 +23,8 @@ MAX_KEYS = 16_384
 # Bytes of a request's entries, which may repeat, and have texts of any length.
 MAX_BYTES = 32_000_000
 
-Key = Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": MAX_KEY})]
+# Which of the two, the index says.
+Key = Annotated[int | str, msgspec.Meta(extra_json_schema={LIMIT: "key"})]
 Keys = Annotated[list[Key], msgspec.Meta(max_length=MAX_KEYS)]
 NewKeys = Annotated[list[Key], msgspec.Meta(max_length=MAX_KEYS, extra_json_schema={"uniqueItems": True})]
 
@@ -46,16 +47,17 @@ class SearchRequest(msgspec.Struct, frozen=True):
 class HitAnswer(msgspec.Struct, frozen=True):
     """An entry that was found, and the cosine of its vector and the query's."""
 
-    key: int
+    key: Key
     score: float
     text: str
     metadata: dict[str, Any] | None
 
 
 class AddRequest(msgspec.Struct, frozen=True):
-    """Texts to add, each with a key of its own (from 0 to 2**64 - 2), or with automatic ones; perhaps with metadata.
+    """Texts to add, each with a key of its own, or with automatic ones; perhaps with metadata.
 
-    An entry with the same key is replaced. Keys above 2**53 are JSON numbers too: JavaScript reads those inexactly.
+    An entry with the same key is replaced. Keys are of the kind that the index was made with: whole numbers from 0 to
+    2**64 - 2, strings (of which none is automatic), or UUIDs. Numbers above 2**53 JavaScript reads inexactly.
     """
 
     texts: Texts
@@ -67,7 +69,7 @@ class AddRequest(msgspec.Struct, frozen=True):
 class AddAnswer(msgspec.Struct, frozen=True):
     """The keys of the texts, which are on the disk now."""
 
-    keys: list[int]
+    keys: list[Key]
 
 
 class KeysRequest(msgspec.Struct, frozen=True):
@@ -85,7 +87,7 @@ class RemoveAnswer(msgspec.Struct, frozen=True):
 class EntryAnswer(msgspec.Struct, frozen=True):
     """An entry."""
 
-    key: int
+    key: Key
     text: str
     metadata: dict[str, Any] | None
 
