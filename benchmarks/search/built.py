@@ -63,11 +63,12 @@ print(json.dumps({
 
 def built(data: Data) -> tuple[Path, dict[str, Any]]:
     """The folder of an index of the default dtype, and what it took to build."""
-    scheme = plain(Scheme(dimension=data.vectors.shape[1], dtype=DTYPE))
+    scheme = Scheme(dimension=data.vectors.shape[1], dtype=DTYPE)
+    numbers = plain(scheme) | {"connectivity": scheme.connectivity}
     folder, file = data.folder / "ours", data.folder / "ours.json"
     facts = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     # A graph of another scheme would be searched with this one's numbers.
-    if facts.get("scheme") != scheme:
+    if facts.get("scheme") != numbers:
         shutil.rmtree(folder, ignore_errors=True)
         source = data.folder / "source"
         source.mkdir(exist_ok=True)
@@ -75,7 +76,7 @@ def built(data: Data) -> tuple[Path, dict[str, Any]]:
         (source / "texts.json").write_text(json.dumps(data.texts), encoding="utf-8")
         subprocess.run([sys.executable, "-m", __spec__.name, folder, source, file], check=True)
         shutil.rmtree(source)
-        facts = json.loads(file.read_text(encoding="utf-8")) | {"scheme": scheme}
+        facts = json.loads(file.read_text(encoding="utf-8")) | {"scheme": numbers}
         file.write_text(json.dumps(facts), encoding="utf-8")
     return folder, facts
 

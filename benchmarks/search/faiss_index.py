@@ -1,4 +1,4 @@
-"""FAISS on the same vectors: its flat index at its best settings, and its HNSW graph with our graph's numbers."""
+"""FAISS on the same vectors: its flat index at its best settings, and its HNSW graph."""
 
 import itertools
 from collections.abc import Callable

@@ -1,5 +1,6 @@
-"""hnswlib and USearch on the same vectors, each alone and with our graph's numbers."""
+"""hnswlib and USearch on the same vectors, each alone."""
 
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -7,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcse_engine import Index
-from simcse_engine.index.ann.scheme import quantized
 from simcse_engine.machine.cpu import usable_cpus
 
 from .data import Data, K, Vectors
@@ -79,24 +79,17 @@ def usearch_ways(data: Data, facts: dict[str, Any]) -> dict[str, Way]:
     return {f"usearch f16, {width}": searching(width) for width in _USEARCH_WIDTHS}
 
 
-def bare_ways(index: Index, data: Data, facts: dict[str, Any]) -> dict[str, Way]:
+def bare_ways(index: Index) -> dict[str, Way]:
     """USearch alone on the ANN graph that ours has saved: its K nearest, and as many candidates as ours asks for."""
     with index._views.reading() as (_, view):
-        graph, scheme = view.ann._graph, view.ann.scheme
-    # Converted to its type before the clock runs. What is searched for is a view of all queries.
-    forms, first, size = quantized(data.queries, scheme), data.queries.ctypes.data, data.queries.strides[0]
+        ann = view.ann
 
     def searching(count: int) -> Way:
-        def search(queries: Vectors) -> Any:
-            start = (queries.ctypes.data - first) // size
-            form = forms[start : start + len(queries)]
-            return graph.search(form, count, threads=min(usable_cpus(), len(queries)))
+        search = partial(ann.search, count=count, threads=usable_cpus())
+        return Way(search, lambda answer: answer[0][:, :K])
 
-        return Way(search, lambda answer: keys(answer)[:, :K])
-
-    facts["scheme"] = scheme
-    counts = {"": K, f", {scheme.candidates(K)} candidates": scheme.candidates(K)}
-    return {f"usearch {scheme.dtype} of ours{name}": searching(count) for name, count in counts.items()}
+    name, count = f"usearch {ann.scheme.dtype} of ours", ann.scheme.candidates(K)
+    return {name: searching(K), f"{name}, {count} candidates": searching(count)}
 
 
 def keys(answer: Any) -> NDArray[Any]:

@@ -27,7 +27,7 @@ class Way:
 
 # Candidates that a graph looks at, so that contestants can be compared at equal recall.
 WIDTHS = (32, 64, 96, 128, 192, 256, 512)
-# The numbers of ours, which FAISS and hnswlib call M and efConstruction.
+# FAISS and hnswlib call them M and efConstruction.
 NEIGHBOURS, CANDIDATES_TO_ADD = 32, 128
 
 

@@ -1,6 +1,6 @@
 """How well and how fast is an index searched? Ours beside FAISS, hnswlib and USearch alone, in turns.
 
-Queries come in batches of 100, then one at a time, then from two threads. The peers' graphs have our graph's numbers,
+Queries come in batches of 100, then one at a time, then from two threads. The peers' graphs have 32 neighbours,
 and are searched at several widths, so that contestants can be compared at equal recall (`curve`). Ours fetches texts;
 peers return the numbers of vectors alone. What texts cost is told apart.
 
@@ -89,9 +89,7 @@ def measure(name: str, data: Data, facts: dict[str, Any], *, trial: bool) -> dic
         ours = {
             f"ours, {how}": Way(partial(index.search, k=K, exact=how == "exact"), _keys) for how in ("exact", "graph")
         }
-        bare: dict[str, Any] = {}
-        ways = {**ours, **bare_ways(index, data, bare), **peers(name, data, facts)}
-        facts["ours"] |= bare
+        ways = {**ours, **bare_ways(index), **peers(name, data, facts)}
         found = {each: data.found(_scores(data, way)) for each, way in ways.items()}
         rounds = 2 if trial else _ROUNDS[name]
         pause = partial(time.sleep, _PAUSE_SECONDS)
