@@ -35,7 +35,10 @@ def speeds(results: Results, sets: Mapping[str, str]) -> str:
             cells += [number(each["queries_per_second"].get(name)), "" if one is None else f"{one['p50']:.2f}"]
         rows.append((_label(name), *cells))
     columns = [column for size in measured for column in (f"{sets[size]}: recall@10", "queries/s", "one query, p50 ms")]
-    return "\n".join([table(("", *columns), rows), *elsewhere(results, *(f"search-{size}" for size in measured))])
+    gone = {f"Absent: {package}: {why}." for each in measured.values() for package, why in each["absent"].items()}
+    notes = [line for note in sorted(gone) for line in ("", note)]
+    notes += elsewhere(results, *(f"search-{size}" for size in measured))
+    return "\n".join([table(("", *columns), rows), *notes])
 
 
 def over(results: Results) -> str:

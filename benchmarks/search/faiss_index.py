@@ -25,7 +25,7 @@ def faiss_ways(data: Data, facts: dict[str, Any]) -> dict[str, Way]:
     try:
         import faiss
     except ImportError:
-        return absent("faiss-cpu")
+        return absent("faiss-cpu", facts)
     faiss.omp_set_num_threads(usable_cpus())
     dimension = data.vectors.shape[1]
 

@@ -21,7 +21,7 @@ def hnswlib_ways(data: Data, facts: dict[str, Any]) -> dict[str, Way]:
     try:
         import hnswlib
     except ImportError:
-        return absent("hnswlib")
+        return absent("hnswlib", facts)
     threads, dimension = usable_cpus(), data.vectors.shape[1]
 
     def build(vectors: Vectors) -> Any:

@@ -31,8 +31,9 @@ WIDTHS = (32, 64, 96, 128, 192, 256, 512)
 NEIGHBOURS, CANDIDATES_TO_ADD = 32, 128
 
 
-def absent(package: str) -> dict[str, Way]:
-    """Say that a peer is not there."""
+def absent(package: str, facts: dict[str, Any]) -> dict[str, Way]:
+    """No ways; and that a peer is not there, for who reads the result."""
+    facts.setdefault("absent", {})[package] = "it is not installed"
     print(f"absent: {package}: it is not installed; pip install {package}")
     return {}
 

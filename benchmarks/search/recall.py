@@ -105,6 +105,7 @@ def measure(name: str, data: Data, facts: dict[str, Any], *, trial: bool) -> dic
         one = {each: [float(np.median(block)) for block in values] for each, values in blocks.items()}
         threads = _two_threads({each: ways[each].search for each in _threaded(ways)}, data, trial=trial)
     return {
+        "absent": facts.pop("absent", {}),
         "built": facts,
         f"recall_at_{K}": {each: _recall(values) for each, values in found.items()},
         "queries_per_second": rates(seconds, BATCH),
