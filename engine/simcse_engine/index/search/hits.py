@@ -1,5 +1,6 @@
 """Hits: the entries of matches, as callers see them."""
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,18 +32,16 @@ Hit.__module__ = "simcse_engine.index"
 
 def read_hits(reader: Reader, matches: Matches, queries: int, k: int) -> list[list[Hit]]:
     """Read the entries of matches: for each query at most k hits, best first, equal scores by key."""
-    rows = np.unique(matches.rows)
-    records = {record.row: record for record in reader.records(rows.tolist())}
-    for row in rows.tolist():
-        if row not in records:
-            raise IndexDamagedError(f"{reader.path}: vector {row} has no entry; restore the database from a backup")
-    keys = reader.keys.ranks([records[row].key for row in rows.tolist()])
+    rows, places = np.unique(matches.rows, return_inverse=True)
+    found = reader.columns(rows.tolist())
+    if len(found.rows) < len(rows):
+        row = np.setdiff1d(rows, np.array(found.rows, np.int64))[0]
+        raise IndexDamagedError(f"{reader.path}: vector {row} has no entry; restore the database from a backup")
     # In arrays, as thousands of equal texts may share the k-th score; the lowest keys of them are the hits.
-    order = np.lexsort((keys[np.searchsorted(rows, matches.rows)], -matches.scores, matches.queries))
+    order = np.lexsort((reader.keys.ranks(found.keys)[places], -matches.scores, matches.queries))
     of_query = matches.queries[order]
-    best = matches.at(order[np.arange(len(order)) - np.searchsorted(of_query, of_query) < k])
-    hits: list[list[Hit]] = [[] for _ in range(queries)]
-    for query, row, score in zip(best.queries.tolist(), best.rows.tolist(), best.scores.tolist(), strict=True):
-        key, text, metadata = records[row].entry()
-        hits[query].append(Hit(key, score, text, metadata))
-    return hits
+    best = order[np.arange(len(order)) - np.searchsorted(of_query, of_query) < k]
+    entries = found.at(places[best].tolist())
+    hits = list(map(Hit, entries.keys, matches.scores[best].tolist(), entries.texts, entries.documents()))
+    ends = np.searchsorted(matches.queries[best], np.arange(queries + 1)).tolist()
+    return [hits[first:last] for first, last in itertools.pairwise(ends)]

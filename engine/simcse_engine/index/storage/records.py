@@ -7,6 +7,7 @@ numbers tell a state, and what was computed for one state is brought up to a lat
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple, Self
 
@@ -119,11 +120,44 @@ class Record(NamedTuple):
 
     def entry(self) -> Entry:
         """As callers see it."""
+        return Entry(self.key, self.text, _decoded(self.key, self.metadata))
+
+
+class Columns(NamedTuple):
+    """Many records: their rows, keys, texts and metadata, each in the same order."""
+
+    rows: tuple[int, ...]
+    keys: tuple[Any, ...]
+    texts: tuple[str, ...]
+    metadata: tuple[str | None, ...]
+
+    def at(self, places: Sequence[int]) -> "Columns":
+        """Those at these places, in their order."""
+        rows, keys, texts, metadata = self
+        return Columns(
+            tuple(map(rows.__getitem__, places)),
+            tuple(map(keys.__getitem__, places)),
+            tuple(map(texts.__getitem__, places)),
+            tuple(map(metadata.__getitem__, places)),
+        )
+
+    def documents(self) -> list[dict[str, Any] | None]:
+        """The metadata as callers see them."""
+        texts = ["null" if text is None else text for text in self.metadata]
         try:
-            metadata = None if self.metadata is None else _DECODER.raw_decode(self.metadata)[0]
-        except (ValueError, RecursionError) as error:
-            raise IndexDamagedError(f"the metadata of the entry with key {self.key} are no JSON ({error})") from error
-        return Entry(self.key, self.text, metadata)
+            # Together, as one document, they take half the time.
+            documents: list[dict[str, Any] | None] = _DECODER.raw_decode(f"[{','.join(texts)}]")[0]
+        except (ValueError, RecursionError):
+            documents = []
+        # One by one where they are no JSON, or not one document each: to say which.
+        return documents if len(documents) == len(texts) else list(map(_decoded, self.keys, self.metadata))
+
+
+def _decoded(key: Any, metadata: str | None) -> dict[str, Any] | None:
+    try:
+        return None if metadata is None else _DECODER.raw_decode(metadata)[0]
+    except (ValueError, RecursionError) as error:
+        raise IndexDamagedError(f"the metadata of the entry with key {key} are no JSON ({error})") from error
 
 
 def record_checksum(stored: int | str, text: str, metadata: str | None) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...errors import IndexDamagedError
 from .faults import translating_faults
 from .keys import Key, KeyKind, number_of, stored_number
-from .records import About, Record, State, record_checksum, state_checksum
+from .records import About, Columns, Record, State, record_checksum, state_checksum
 from .schema import check_entries, check_tables, replace_entries
 from .where import Condition
 
@@ -92,10 +92,11 @@ class Reader:
         sql = f"SELECT row FROM entries WHERE row >= ?{first} AND row < ?{first + 1} AND {condition.sql}"
         return self._column(sql, (*condition.parameters, start, end))
 
-    def records(self, rows: Sequence[int]) -> list[Record]:
-        """The records of these rows, in any order, without those that have none."""
-        sql = f"SELECT {_COLUMNS} FROM json_each(?) j JOIN entries e ON e.row = j.value"
-        return self._records(sql, (json.dumps(rows),))
+    def columns(self, rows: Sequence[int]) -> Columns:
+        """The records of these rows, by rising row, without those that have none."""
+        # SQLite sorts the list, and so finds them in their order.
+        sql = f"SELECT {_COLUMNS} FROM entries e WHERE e.row IN (SELECT value FROM json_each(?)) ORDER BY e.row"
+        return self._columns(sql, (json.dumps(rows),))
 
     def records_of(self, keys: Sequence[Key]) -> list[Record]:
         """The records under these keys, in any order, without those that are absent."""
@@ -134,15 +135,26 @@ class Reader:
         return self._column("SELECT row FROM entries ORDER BY row", ())
 
     def _records(self, sql: str, parameters: Sequence[object]) -> list[Record]:
-        return [self._record(*row) for row in self._connection.execute(sql, parameters)]
+        return list(map(Record, *self._columns(sql, parameters)))
 
-    def _record(self, row: int, stored: Any, text: str, metadata: str | None, checksum: int) -> Record:
-        try:
-            if record_checksum(stored, text, metadata) == checksum:
-                return Record(row, self.keys.of_stored(stored), text, metadata)
-        except (AttributeError, TypeError, ValueError):  # values of other types, or a key of another kind
-            pass
-        raise IndexDamagedError(f"{self.path}: the entry of row {row} was altered; restore the file from a backup")
+    def _columns(self, sql: str, parameters: Sequence[object]) -> Columns:
+        """What a SELECT of `_COLUMNS` finds, once its checksums hold."""
+        found = self._connection.execute(sql, parameters).fetchall()
+        if not found:
+            return Columns((), (), (), ())
+        keys = []
+        for row, stored, text, metadata, checksum in found:
+            try:
+                intact = record_checksum(stored, text, metadata) == checksum
+                keys.append(self.keys.of_stored(stored))
+            except (AttributeError, TypeError, ValueError):  # values of other types, or a key of another kind
+                intact = False
+            if not intact:
+                raise IndexDamagedError(
+                    f"{self.path}: the entry of row {row} was altered; restore the file from a backup"
+                )
+        rows, _, texts, documents, _ = zip(*found, strict=True)
+        return Columns(rows, tuple(keys), texts, documents)
 
     def _one(self, sql: str) -> tuple[Any, ...]:
         row: tuple[Any, ...] | None = self._connection.execute(sql).fetchone()
