@@ -134,7 +134,7 @@ ORDER = {
     ENGINE / "index/storage": (
         "exact faults keys regular < lock reserve vectors where < connections records < schema < transactions < store"
     ),
-    ENGINE / "index/ann": "layout saved scheme < usearch",
+    ENGINE / "index/ann": "layout saved scheme < usearch < lent < graph",
     ENGINE / "index/search": (
         "matches products team < codes < stretches views < code_scan hits masks scans < exact < candidates < searcher"
     ),

@@ -96,7 +96,7 @@ class Index(Contents, Changes, ForkAware):
     @classmethod
     @naming_limits
     def create(
-        cls, folder: str | os.PathLike[str], artifact: Artifact, *, dtype: str = "f16", keys: str = "int"
+        cls, folder: str | os.PathLike[str], artifact: Artifact, *, dtype: str = "i8", keys: str = "int"
     ) -> Self:
         """Make an empty index, and open it for writing.
 
@@ -104,7 +104,7 @@ class Index(Contents, Changes, ForkAware):
             folder: must not exist, or be empty. It appears whole or not at all.
             artifact: encodes its texts: an artifact's folder, a hub id, or an open `Encoder`, which the caller closes.
                 The index remembers its place and its identity.
-            dtype: how the search graph stores a vector: "f32", "f16", "bf16", "i8" or "b1" (one bit per number). Scores
+            dtype: how the search graph stores a vector: "i8", "f32", "f16", "bf16" or "b1" (one bit per number). Scores
                 do not depend on it, as they are computed from the full vectors. A smaller one saves memory in a large
                 index.
             keys: what its keys are: "int" for whole numbers from 0 to 2**64 - 2, "str" for strings of 1 to 1,000

@@ -32,7 +32,7 @@ def info_of(folder: Path, about: About, state: State) -> IndexInfo:
     return IndexInfo(
         entries=state.entries,
         dead=state.deaths,
-        in_graph=0 if saved is None else saved.covered,
+        in_graph=0 if saved is None or saved.is_outdated(about.dtype) else saved.covered,
         about=about,
         size_bytes=sum(map(_size_of, folder.iterdir())),
     )

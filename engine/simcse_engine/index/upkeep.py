@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import DiskFullError, IndexDamagedError
 from ..files.atomic import whole_file
 from ..files.refusals import as_output_error
-from .ann.usearch import AnnGraph
+from .ann.graph import AnnGraph
 from .limits import Progress, SearchLimits, blocks
 from .search.views import View, Views
 from .stale import next_generation, stale_files

@@ -19,7 +19,7 @@ from simcse_engine.errors import (
     OutputError,
     SearchIndexError,
 )
-from simcse_engine.index.ann.usearch import AnnGraph
+from simcse_engine.index.ann.graph import AnnGraph
 from simcse_engine.index.storage.records import Entry
 from support.indexes import DIMENSION, SMALL, filled, names, nearest_keys, unit_vectors
 

@@ -104,7 +104,7 @@ def test_an_addition_without_room_leaves_none_of_it(disk: Path, artifact: Path) 
 
 
 def test_a_graph_without_room_is_told(disk: Path, artifact: Path) -> None:
-    Index.create(disk / "index", artifact).close()
+    Index.create(disk / "index", artifact, dtype="f16").close()
     index = Index(disk / "index", limits=replace(SMALL, window_texts=4096), read_only=False)
     fill(disk / "filler", leave=512 << 10)
     with pytest.warns(IndexWarning, match=r"\.usearch: the disk is full.*one by one"):

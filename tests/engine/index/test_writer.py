@@ -8,7 +8,7 @@ import pytest
 
 from simcse_engine import Index, IndexWarning
 from simcse_engine.errors import DiskFullError, LimitError, OutputError
-from simcse_engine.index.ann.usearch import AnnGraph
+from simcse_engine.index.ann.graph import AnnGraph
 from support.indexes import ROWS, SMALL, names, unit_vectors
 
 

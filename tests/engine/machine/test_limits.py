@@ -139,7 +139,7 @@ def test_threads(artifact: Path) -> None:
         from simcse_engine import Encoder
         from simcse_engine.errors import LimitError
         from simcse_engine.index.ann.scheme import Scheme
-        from simcse_engine.index.ann.usearch import AnnGraph
+        from simcse_engine.index.ann.graph import AnnGraph
         from simcse_engine.machine.limits import naming_limits
         user = 50_000 + os.getpid() % 10_000
         os.setresuid(user, user, 0)

@@ -39,7 +39,7 @@ def add_parsers(commands: Commands) -> None:
     create.add_argument(
         "--dtype",
         choices=tuple(CANDIDATES_PER_HIT),
-        default="f16",
+        default="i8",
         help="how the search graph stores a vector (default: %(default)s)",
     )
 

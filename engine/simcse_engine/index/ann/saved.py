@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from ...errors import IndexDamagedError
 
 _PIECE_BYTES = 16 << 20
 _FIELDS = {"file": str, "size_bytes": int, "pieces": list, "covered": int, "members": int, "strays": list}
+# Of i8 alone, so that earlier engines read the records of all others, and take those of i8 for damaged.
+_SCALE = {"scale": float}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,8 @@ class SavedGraph:
         covered: the graph covers the rows below this; those that were dead when it was built are not in it.
         members: how many rows are in it.
         strays: rows in it that its links do not lead to.
+        scale: what numbers were multiplied by before they were rounded to i8; None in other dtypes, and in i8 graphs of
+            earlier engines, which had a scale for each vector and another metric.
     """
 
     file: str
@@ -34,17 +39,21 @@ class SavedGraph:
     covered: int
     members: int
     strays: tuple[int, ...]
+    scale: float | None = None
 
     def to_json(self) -> str:
         """The record as text for the database."""
-        return json.dumps(asdict(self))
+        facts = asdict(self)
+        if self.scale is None:
+            del facts["scale"]
+        return json.dumps(facts)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote, or raise IndexDamagedError."""
         try:
             facts = json.loads(text)
-            if {name: type(value) for name, value in facts.items()} != _FIELDS:
+            if {name: type(value) for name, value in facts.items()} not in (_FIELDS, _FIELDS | _SCALE):
                 raise ValueError("fields of other names or types")
             record = cls(**{**facts, "pieces": tuple(facts["pieces"]), "strays": tuple(facts["strays"])})
             if PurePath(record.file).name != record.file:
@@ -53,6 +62,8 @@ class SavedGraph:
                 raise ValueError(f"{record.members} of {record.covered} rows")
             if not all(type(row) is int and 0 <= row < 1 << 63 for row in record.strays):
                 raise ValueError("strays that are no rows")
+            if record.scale is not None and not 0 < record.scale < math.inf:
+                raise ValueError(f"the scale {record.scale}")
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise IndexDamagedError(f"the database's record of the graph is damaged ({error})") from error
         return record
@@ -64,6 +75,10 @@ class SavedGraph:
             return None if text is None else cls.from_json(text)
         except IndexDamagedError:
             return None
+
+    def is_outdated(self, dtype: str) -> bool:
+        """Whether an earlier engine built it, of an index of this dtype, in a way that this one does not search."""
+        return dtype == "i8" and self.scale is None
 
     def is_of(self, content: memoryview, threads: int) -> bool:
         """Whether ``content`` is that of the file that was saved."""

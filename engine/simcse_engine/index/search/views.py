@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ...errors import IndexDamagedError, IndexWarning
 from ...machine.limits import limit_error
 from ...wording import Wording
+from ..ann.graph import AnnGraph
 from ..ann.saved import SavedGraph
 from ..ann.scheme import Scheme
-from ..ann.usearch import AnnGraph
 from ..storage.records import State
 from ..storage.store import Store
 from ..storage.transactions import Reader
@@ -205,27 +205,40 @@ class Views:
                 raise IndexDamagedError(
                     f"{self.store.folder}: the graph is of {saved.covered:,} rows, not {state.rows:,}"
                 )
+            if saved.is_outdated(self.scheme.dtype):
+                self._tell_outdated()
+                return None
             return AnnGraph.open(self.store.folder, saved, self.scheme, threads=self.threads)
         except (IndexDamagedError, OSError) as error:
             if limit_error(error) is not None:
                 raise
             if isinstance(error, FileNotFoundError) and self.store.state().graph != state.graph:
                 raise
-            advice = Wording(
-                "checkpoint() builds it again" if self._writes else "open it for writing and call checkpoint()",
-                "simcse-engine index compact builds it",
-            )
             message = f"{error}; vectors are compared one by one until the graph is built again: "
-            warnings.warn(IndexWarning(message, advice), stacklevel=2)
+            warnings.warn(IndexWarning(message, self._advice()), stacklevel=2)
             return None
 
+    def _tell_outdated(self) -> None:
+        """Say what makes a search quick again; a writer does it without being asked."""
+        if not self._writes:
+            message = (
+                f"{self.store.folder}: its graph is of an earlier version, and searches are slow until it is new: "
+            )
+            warnings.warn(IndexWarning(message, self._advice()), stacklevel=3)
+
+    def _advice(self) -> Wording:
+        return Wording(
+            "checkpoint() builds it again" if self._writes else "open it for writing and call checkpoint()",
+            "simcse-engine index compact builds it",
+        )
+
     def covered(self, state: State) -> int:
-        """How many rows the ANN graph of a state covers, without opening it; 0 if it is known to be damaged."""
+        """How many rows the ANN graph of a state covers, without opening it; 0 if it is known to be unusable."""
         with self._lock:
             if self._opened is not None and self._opened[0] == state.generation:
                 return 0 if self.ann is None else self.ann.covered
         saved = SavedGraph.of(state.graph)
-        return 0 if saved is None else saved.covered
+        return 0 if saved is None or saved.is_outdated(self.scheme.dtype) else saved.covered
 
     def begin_writing(self) -> None:
         """Keep the ANN graph from now on, as the caller extends it, unless another writer has saved a later one."""

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from simcse_engine.errors import IndexDamagedError
+from simcse_engine.index.ann.graph import AnnGraph
 from simcse_engine.index.ann.saved import SavedGraph, pieces_of
 from simcse_engine.index.ann.scheme import CANDIDATES_PER_HIT, Scheme
-from simcse_engine.index.ann.usearch import AnnGraph
 from support.child import run_script
 from support.indexes import unit_vectors
 
@@ -136,7 +136,7 @@ def test_no_alteration_crashes(tmp_path: Path, saved: tuple[SavedGraph, bytes]) 
         from simcse_engine.errors import IndexDamagedError
         from simcse_engine.index.ann.saved import SavedGraph, pieces_of
         from simcse_engine.index.ann.scheme import Scheme
-        from simcse_engine.index.ann.usearch import AnnGraph
+        from simcse_engine.index.ann.graph import AnnGraph
         folder, record, begin = Path(sys.argv[1]), SavedGraph.from_json(sys.argv[2]), int(sys.argv[3])
         good = (folder / "good").read_bytes()
         vectors = np.random.default_rng(0).standard_normal((20, 32)).astype(np.float32)

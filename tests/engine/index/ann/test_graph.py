@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from simcse_engine.errors import IndexDamagedError, OutputError
+from simcse_engine.index.ann.graph import AnnGraph
 from simcse_engine.index.ann.saved import SavedGraph
 from simcse_engine.index.ann.scheme import CANDIDATES_PER_HIT, Scheme
-from simcse_engine.index.ann.usearch import AnnGraph
 from support.child import run_script
 from support.indexes import nearest_keys, unit_vectors
 
@@ -209,7 +209,7 @@ def test_an_interruption_is_one() -> None:
         import os, signal, threading
         import numpy as np
         from simcse_engine.index.ann.scheme import Scheme
-        from simcse_engine.index.ann.usearch import AnnGraph
+        from simcse_engine.index.ann.graph import AnnGraph
 
         signal.signal(signal.SIGINT, signal.default_int_handler)
         vectors = np.random.default_rng(0).standard_normal((200_000, 64), dtype=np.float32)

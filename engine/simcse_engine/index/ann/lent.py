@@ -1,0 +1,54 @@
+"""Lent graphs: several over the content of one file, so that searches run side by side."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from .scheme import Scheme
+from .usearch import LibraryGraph
+
+
+class LentGraphs:
+    """Graphs over the content of one file, each lent to a search at a time.
+
+    The content is there once. A further graph is made when all others are lent, and takes 16 bytes a vector.
+
+    Attributes:
+        covered: they cover the rows below this.
+    """
+
+    def __init__(self, content: memoryview, scheme: Scheme, covered: int, *, most: int) -> None:
+        """Prepare to lend up to ``most`` graphs over ``content``, which must have the layout of this scheme."""
+        self.covered = covered
+        self._content = content
+        self._scheme = scheme
+        self._most = most
+        self._idle: list[LibraryGraph] = []
+        self._made = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def lent(self, what: str = "the ANN graph") -> Iterator[LibraryGraph]:
+        """Lend a graph for the time of the block, once one is free; errors speak of ``what``."""
+        with self._changed:
+            while not self._idle and self._made >= self._most:
+                self._changed.wait()
+            graph = self._idle.pop() if self._idle else None
+            self._made += graph is None
+        try:
+            if graph is None:
+                new = LibraryGraph(self._scheme)
+                new.view(self._content, what)
+                graph = new
+            yield graph
+        finally:
+            with self._changed:
+                if graph is None:
+                    self._made -= 1
+                else:
+                    self._idle.append(graph)
+                self._changed.notify()
+
+    def copy_into(self, graph: LibraryGraph) -> None:
+        """Let ``graph``, which is empty, begin as a copy."""
+        graph.load(self._content)
