@@ -7,6 +7,7 @@ hold on a busy machine too. Recall@10 is of the graph's own candidates, as many 
 """
 
 import argparse
+import os
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from usearch.compiled import MetricKind, ScalarKind
 from usearch.index import Index as USearch
 
-from simcse_engine.index.ann.scheme import Scheme, quantized
+from simcse_engine.index.ann.scheme import Scheme, quantized, scale_for
 from simcse_engine.machine.cpu import usable_cpus
 
-from ..record import write_result
+from ..record import RESULTS_VARIABLE, TRIAL, write_result
 from ..search.data import Data, K, clustered
 from ..statistics import Ratio, Spread
 from ..turns import alternate
@@ -35,6 +36,7 @@ class Variant:
 
     scheme: Scheme
     metric: str  # one of `_METRICS`
+    neighbours: int
     # Candidates of the search for each vector that was just added; 0 for no search. A second search, with all
     # candidates, looks for those that it misses.
     looked_for: int
@@ -42,17 +44,23 @@ class Variant:
     @property
     def name(self) -> str:
         """As the result's file has it."""
-        numbers = f"{self.scheme.connectivity} neighbours, {self.scheme.expansion_add} to add"
+        numbers = f"{self.neighbours} neighbours, {self.scheme.expansion_add} to add"
         return f"{self.scheme.dtype}, {self.metric}, {numbers}, {self.looked_for} to look"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--trial", action="store_true")
     arguments = parser.parse_args()
-    data = clustered(_ROWS, _CLUSTERS)
-    ours = [Variant(scheme=Scheme(dimension=384, dtype="f16"), metric="inner product", looked_for=8)]
-    ours.append(Variant(scheme=Scheme(dimension=384, dtype="i8"), metric="cosine", looked_for=8))
+    rows = _ROWS
+    if arguments.trial:
+        os.environ[RESULTS_VARIABLE], arguments.rounds, rows = str(TRIAL), 1, 4_000
+    data = clustered(rows, _CLUSTERS)
+    schemes = (Scheme(dimension=384, dtype=dtype) for dtype in ("i8", "f16"))
+    ours = [
+        Variant(scheme=each, metric="inner product", neighbours=each.connectivity, looked_for=8) for each in schemes
+    ]
     variants = [each for base in ours for each in _beside(base)]
     contestants = {each.name: lambda vectors, each=each: _build(vectors, each, data) for each in variants}
     builds = alternate(contestants, [data.vectors] * arguments.rounds)
@@ -70,16 +78,19 @@ def main() -> None:
                 "unreached": own["unreached"],
             }
     question = "CPU seconds to build an ANN graph, and to search it, beside ours: the first of each dtype"
-    write_result("graph", {"question": question, "vectors": data.about}, {"variants": figures})
+    write_result("graph", {"question": question, **data.about}, {"variants": figures})
 
 
 def _beside(ours: Variant) -> list[Variant]:
     """Ours, and variants that differ from it in one respect."""
-    other = [] if ours.scheme.dtype == "i8" else [replace(ours, metric="cosine")]
+    other = replace(ours, metric="cosine")
     searches = [replace(ours, looked_for=count) for count in (0, 32, ours.scheme.expansion_search)]
-    numbers = [(32, 64), (16, 128), (24, 96)]
-    schemes = [replace(ours.scheme, connectivity=links, expansion_add=added) for links, added in numbers]
-    return [ours, *other, *searches, *(replace(ours, scheme=scheme) for scheme in schemes)]
+    numbers = {(32, 128), (32, 64), (24, 128), (24, 96), (16, 128)} - {(ours.neighbours, ours.scheme.expansion_add)}
+    sizes = [
+        replace(ours, neighbours=count, scheme=replace(ours.scheme, expansion_add=added))
+        for count, added in sorted(numbers)
+    ]
+    return [ours, other, *searches, *sizes]
 
 
 def _build(vectors: NDArray[np.float32], variant: Variant, data: Data) -> dict[str, Any]:
@@ -88,12 +99,13 @@ def _build(vectors: NDArray[np.float32], variant: Variant, data: Data) -> dict[s
         ndim=scheme.dimension,
         metric=_METRICS[variant.metric],
         dtype=getattr(ScalarKind, scheme.dtype.upper()),
-        connectivity=scheme.connectivity,
+        connectivity=variant.neighbours,
         expansion_add=scheme.expansion_add,
         expansion_search=scheme.expansion_search,
         enable_key_lookups=False,
     )
-    forms, unreached = quantized(vectors, scheme), 0
+    scale, unreached = scale_for(vectors, scheme), 0
+    forms = quantized(vectors, scheme, scale)
     start = time.process_time()
     for first in range(0, len(forms), _ADDED_AT_ONCE):
         rows = np.arange(first, min(first + _ADDED_AT_ONCE, len(forms)))
@@ -110,7 +122,7 @@ def _build(vectors: NDArray[np.float32], variant: Variant, data: Data) -> dict[s
     graph.expansion_search = scheme.expansion_search
     scores = []
     for queries in data.batches():
-        nearest = graph.search(quantized(queries, scheme), scheme.candidates(K), threads=usable_cpus()).keys
+        nearest = graph.search(quantized(queries, scheme, scale), scheme.candidates(K), threads=usable_cpus()).keys
         scores.append(np.einsum("qd,qkd->qk", queries, vectors[nearest.astype(np.int64)]))
     searched = time.process_time()
     best = -np.sort(-np.concatenate(scores), axis=1)[:, :K]

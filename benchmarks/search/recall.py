@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", choices=NAMES)
     parser.add_argument("--build", choices=("peers", "ours"))
+    parser.add_argument("--rebuild", action="store_true", help="build all anew, where the machine was busy")
     parser.add_argument("--trial", action="store_true")
     arguments = parser.parse_args()
     if arguments.trial:
@@ -59,6 +60,9 @@ def main() -> None:
         data = load(name)
         print(f"\n{data.about['vectors']}", flush=True)
         facts: dict[str, Any] = {}
+        if arguments.rebuild:
+            for file in data.folder.glob("*.json"):
+                file.unlink()
         if arguments.build == "ours":
             built(data)
         elif arguments.build == "peers":
