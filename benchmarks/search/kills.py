@@ -21,11 +21,12 @@ import tempfile
 import time
 import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from uuid import UUID
 
 import numpy as np
 
@@ -41,6 +42,14 @@ _MOST_CALLS = 25
 _OPENING_SECONDS = 0.01
 # With these, a few hundred entries take every path that a million do: a graph that grows, is saved, falls behind.
 LIMITS = SearchLimits(exact_rows=30, extend_rows=10, save_share=0.1, window_texts=7)
+
+
+# The keys of an index by their numbers.
+_KEYS: dict[str, Callable[[int], Any]] = {
+    "int": int,
+    "str": "key {} 😀".format,
+    "uuid": lambda n: UUID(int=n << 64 | n),
+}
 
 
 class LostError(Exception):
@@ -101,9 +110,11 @@ def write_for_ever(folder: Path, seed: int) -> None:
             print(what, step, *keys, flush=True)
             if what == "add":
                 texts = [f"{key} {seed} {step}" for key in keys]
-                index.add_vectors(_vectors(texts, index), texts, keys=keys, metadata=[{"n": key} for key in keys])
+                metadata = [{"n": key} for key in keys]
+                added = map(_KEYS[index.about.keys], keys)
+                index.add_vectors(_vectors(texts, index), texts, keys=added, metadata=metadata)
             elif what == "remove":
-                index.remove(keys)
+                index.remove(map(_KEYS[index.about.keys], keys))
             elif what == "checkpoint":
                 index.checkpoint()
             else:
@@ -176,14 +187,15 @@ def check(folder: Path, expected: dict[int, str], maybe: dict[int, set[str | Non
         LostError: something is missing, there again, mixed up, or not found by a search.
     """
     with Index(folder, read_only=True, limits=LIMITS) as index:
-        entries = [entry for entry in index.get(range(KEYS)) if entry is not None]
-        texts = {entry.key: entry.text for entry in entries}
+        keys = [*map(_KEYS[index.about.keys], range(KEYS))]
+        entries = {number: entry for number, entry in enumerate(index.get(keys)) if entry is not None}
+        texts = {number: entry.text for number, entry in entries.items()}
         if len(index) != len(texts):
             raise LostError(f"{folder}: has {len(index)} entries, of which {len(texts)} are there")
         for key in range(KEYS):
             if texts.get(key) not in maybe.get(key, {expected.get(key)}):
                 raise LostError(f"{folder}: under {key} is {texts.get(key)!r}, not {expected.get(key)!r}")
-        if any(entry.metadata != {"n": entry.key} for entry in entries):
+        if any((entry.key, entry.metadata) != (keys[number], {"n": number}) for number, entry in entries.items()):
             raise LostError(f"{folder}: an entry has another's metadata")
         _search(index, texts)
     return texts
@@ -196,7 +208,8 @@ def _search(index: Index, texts: dict[int, str]) -> None:
     options: list[dict[str, Any]] = [{"exact": True}, {"exact": False}, {"where": {"n": {"$gte": 0}}}]
     for how in options:
         hits = [each[0] for each in index.search(queries, k=1, **how)]
-        if {hit.key: hit.text for hit in hits} != texts or min(hit.score for hit in hits) < 0.9999:
+        keys = {_KEYS[index.about.keys](number): text for number, text in texts.items()}
+        if {hit.key: hit.text for hit in hits} != keys or min(hit.score for hit in hits) < 0.9999:
             raise LostError(f"{index.folder}: a search ({json.dumps(how)}) does not find each entry by its vector")
 
 

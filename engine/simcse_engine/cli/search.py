@@ -77,13 +77,17 @@ def run(args: argparse.Namespace) -> None:
             while group := list(itertools.islice(queries, _GROUP_QUERIES)):
                 for query, hits in zip(group, _search(index, args, group), strict=True):
                     if args.json:
-                        results.append({"query": query, "hits": [hit._asdict() for hit in hits]})
+                        results.append({"query": query, "hits": [_json_of(index, hit) for hit in hits]})
                         continue
                     if args.query is None:
                         print_out(f"> {one_line(query)}")
                     print_out(_lines(hits, bold=bold), styled=bold)
     if args.json:
         print_json({"index": args.index, "results": results, "truncated": sum(cuts)})
+
+
+def _json_of(index: "Index", hit: "Hit") -> dict[str, Any]:
+    return {**hit._asdict(), "key": index.about.key_kind.in_json(hit.key)}
 
 
 def _is_bold() -> bool:
@@ -137,10 +141,11 @@ def _lines(hits: "list[Hit]", *, bold: bool) -> str:
     """A hit per line: rank and score, bold if ``bold`` says so, then key, text and metadata."""
     if not hits:
         return "   nothing found"
-    width = max(len(str(hit.key)) for hit in hits)
+    keys = [one_line(str(hit.key)) for hit in hits]
+    width = max(map(len, keys))
     begin, end = ("\x1b[1m", "\x1b[0m") if bold else ("", "")
     return "\n".join(
-        f"{begin}{rank:>4}  {hit.score:7.4f}{end}  [{hit.key:>{width}}]  {one_line(hit.text)}"
+        f"{begin}{rank:>4}  {hit.score:7.4f}{end}  [{key:>{width}}]  {one_line(hit.text)}"
         + (f"  {one_line(json.dumps(hit.metadata, ensure_ascii=False))}" if hit.metadata is not None else "")
-        for rank, hit in enumerate(hits, 1)
+        for rank, (key, hit) in enumerate(zip(keys, hits, strict=True), 1)
     )

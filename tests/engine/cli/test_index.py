@@ -277,7 +277,7 @@ def test_remove_info_compact(index: Path, artifact: Path, capsys: pytest.Capture
     assert "  entries       2\n  removed       2 (index compact" in capsys.readouterr().out
     assert answer(capsys, "index", "compact", index)["entries"] == 2
     assert answer(capsys, "index", "info", index)["dead"] == 0
-    assert "whole number" in wrong_use(capsys, "index", "remove", index, "x")
+    assert "the key is 'x'; expected a whole number" in failure(capsys, "index", "remove", index, "x")
     assert "no such" in failure(capsys, "index", "info", index / "none") or True
 
 

@@ -4,6 +4,8 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -19,7 +21,13 @@ from support.indexes import DIMENSION, unit_vectors
 # So small that the graph comes and goes within a few steps.
 TINY = SearchLimits(exact_rows=8, extend_rows=4, save_share=0.2, max_candidates=64, window_texts=5, group_queries=3)
 POOL = unit_vectors(40, 11)
-KEYS = st.integers(0, 15) | st.sampled_from([2**63, 2**63 + 9])
+NUMBERS = st.integers(0, 15) | st.sampled_from([2**63, 2**63 + 9])
+# Keys of each kind by their numbers, in another order than these.
+KEYS: dict[str, Callable[[int], Any]] = {
+    "int": int,
+    "str": lambda number: f"{number % 7:o}" * (1 + number % 3) + "' \"\u202e😀\\"[: number % 8],
+    "uuid": lambda number: UUID(int=(number * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128),
+}
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 TAGS = st.lists(st.integers(0, 2) | st.sampled_from(["a", "\0"]), max_size=3)
 METADATA = st.none() | st.fixed_dictionaries({"n": st.integers(0, 5)}, optional={"s": TEXTS, "tags": TAGS})
@@ -35,16 +43,17 @@ FILTERS: list[tuple[dict | None, Callable[[dict], bool]]] = [
 
 class IndexMachine(RuleBasedStateMachine):
     artifact: Path
+    keys: str
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.model: dict[int, tuple[str, dict | None, np.ndarray]] = {}
+        self.model: dict[Any, tuple[str, dict | None, np.ndarray]] = {}
         self.next_key = 0
 
     @initialize(dtype=st.sampled_from(["f32", "f16", "i8"]))
     def create(self, dtype: str) -> None:
-        Index.create(self.folder / "index", self.artifact, dtype=dtype).close()
+        Index.create(self.folder / "index", self.artifact, dtype=dtype, keys=self.keys).close()
         self.index = Index(self.folder / "index", limits=TINY)
         self.reader = Index(self.folder / "index", limits=TINY, read_only=True)
 
@@ -56,20 +65,28 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), keyed=st.booleans(), size=st.integers(0, 12))
     def add(self, data: st.DataObject, keyed: bool, size: int) -> None:
-        keys = data.draw(st.lists(KEYS, unique=True, max_size=size)) if keyed else None
+        numbers = st.lists(NUMBERS, unique_by=KEYS[self.keys], max_size=size)
+        keys = [*map(KEYS[self.keys], data.draw(numbers))] if keyed or self.keys == "str" else None
         size = size if keys is None else len(keys)
         texts = data.draw(st.lists(TEXTS, min_size=size, max_size=size))
         metadata = data.draw(st.none() | st.lists(METADATA, min_size=size, max_size=size))
         picked = data.draw(st.lists(st.integers(0, len(POOL) - 1), min_size=size, max_size=size))
         vectors = POOL[picked].reshape(size, DIMENSION)
         added = self.index.add_vectors(vectors, texts, keys=keys, metadata=metadata)
-        assert added == (list(range(self.next_key, self.next_key + size)) if keys is None else keys)
+        if keys is not None:
+            assert added == keys
+        elif self.keys == "int":
+            assert added == list(range(self.next_key, self.next_key + size))
+        else:
+            assert added == sorted(set(added) - set(self.model))
         for i, key in enumerate(added):
             self.model[key] = (texts[i], metadata[i] if metadata else None, vectors[i])
-        self.next_key = max([self.next_key, *(key + 1 for key in added)])
+        if self.keys == "int":
+            self.next_key = max([self.next_key, *(key + 1 for key in added)])
 
-    @rule(keys=st.lists(KEYS, max_size=8))
-    def remove(self, keys: list[int]) -> None:
+    @rule(numbers=st.lists(NUMBERS, max_size=8))
+    def remove(self, numbers: list[int]) -> None:
+        keys = [*map(KEYS[self.keys], numbers)]
         assert self.index.remove(keys) == len(set(keys) & set(self.model))
         for key in keys:
             self.model.pop(key, None)
@@ -128,16 +145,18 @@ class IndexMachine(RuleBasedStateMachine):
     def same(self) -> None:
         if not hasattr(self, "index"):
             return
-        keys = [*range(16), 2**63, 2**63 + 9, self.next_key - 1 if self.next_key else 99]
+        numbers = [*range(16), 2**63, 2**63 + 9, self.next_key - 1 if self.next_key else 99]
+        keys = [*{*map(KEYS[self.keys], numbers), *self.model}]
         expected = [Entry(key, *self.model[key][:2]) if key in self.model else None for key in keys]
         for index in (self.index, self.reader):
             assert len(index) == len(self.model)
             assert index.get(keys) == expected
 
 
-def test_against_a_model(artifact: Path) -> None:
-    machine = type("Machine", (IndexMachine,), {"artifact": artifact})
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
+@pytest.mark.parametrize(("keys", "examples"), [("int", 40), ("str", 20), ("uuid", 20)])
+def test_against_a_model(artifact: Path, keys: str, examples: int) -> None:
+    machine = type("Machine", (IndexMachine,), {"artifact": artifact, "keys": keys})
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None))
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\x7f", "\ufeff", "\ufffe", "e\u0301", "👩‍👩‍👧"])

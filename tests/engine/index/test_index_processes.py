@@ -18,6 +18,14 @@ from support.users import let_others_in
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 
+@pytest.mark.parametrize("keys", ["str", "uuid"])
+def test_nothing_under_other_keys_is_lost_to_kill(tmp_path: Path, artifact: Path, keys: str) -> None:
+    Index.create(tmp_path / "index", artifact, keys=keys).close()
+    tally = kills.kill_often(tmp_path / "index", 5)
+    assert tally.kills == 5
+    assert tally.acknowledged["add"] > 5
+
+
 def test_nothing_acknowledged_is_lost_to_kill(tmp_path: Path, artifact: Path) -> None:
     """What the script does a thousand times, and more beside it."""
     folder = tmp_path / "index"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def add_parsers(commands: Commands) -> None:
     """Declare the commands."""
     from ...index.ann.scheme import CANDIDATES_PER_HIT
+    from ...index.storage.keys import KEY_KINDS
 
     create = add_command(commands, "create", "make an index for an artifact, and fill it from a file", _create)
     add_index(create)
@@ -41,6 +42,12 @@ def add_parsers(commands: Commands) -> None:
         choices=tuple(CANDIDATES_PER_HIT),
         default="i8",
         help="how the search graph stores a vector (default: %(default)s)",
+    )
+    create.add_argument(
+        "--key-type",
+        choices=tuple(KEY_KINDS),
+        default="int",
+        help="what its keys are: whole numbers, strings, which the file has to bring, or UUIDs (default: %(default)s)",
     )
 
     add = add_command(
@@ -73,24 +80,25 @@ def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
     )
     add_text_column(parser)
     parser.add_argument("--texts", metavar="FILE", help="the texts of an .npy file's vectors, one per line")
-    parser.add_argument("--keys", metavar="FILE", help="their keys: whole numbers, one per line, or another .npy file")
+    parser.add_argument("--keys", metavar="FILE", help="their keys, one per line, or another .npy file")
 
 
 def _create(args: argparse.Namespace) -> None:
     from ...errors import OutputError
     from ...index import Index
     from ...index.filling import Source
+    from ...index.storage.keys import KEY_KINDS
     from ...index.storage.store import DATABASE
 
     source = None
     if args.file is not None:
         source = Source(file=args.file, texts=args.texts, keys=args.keys, text_column=args.text_column)
         source.check()
-        # The keys of a new index count up from 0: known beforehand, so that an interrupted filling can go on.
-        source = replace(source, first_key=0)
+        # Numbers count up from 0 in a new index: known beforehand, so that an interrupted filling can go on.
+        source = replace(source, first_key=0 if KEY_KINDS[args.key_type].counted else None)
     if Path(args.index, DATABASE).exists():
         raise OutputError(f"{args.index}: is an index already; {_adding(args.index, source)}")
-    with Index.create(args.index, args.artifact, dtype=args.dtype) as index:
+    with Index.create(args.index, args.artifact, dtype=args.dtype, keys=args.key_type) as index:
         if source is not None:
             try:
                 filled = _fill(index, source, args)
@@ -161,7 +169,7 @@ def _adding(index: str, source: "Source | None") -> str:
     if source is None:
         return f"`{PROGRAM} index add` adds to it"
     adds = f"this adds the file to it:\n  {_command(index, replace(source, first_key=None))}"
-    if source.keys is not None:
+    if source.keys is not None or source.first_key is None:
         return adds
     return f"{adds}\nor, if it was made from this very file and interrupted, this goes on:\n  {_command(index, source)}"
 

@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ..arguments import PROGRAM, Commands, add_command, add_index, key
+from ..arguments import PROGRAM, Commands, add_command, add_index
 from ..bars import Bar
 from ..output import one_line, print_report, print_result
 from ..signals import telling_what_is_safe
@@ -18,7 +18,7 @@ def add_parsers(commands: Commands) -> None:
     """Declare the commands."""
     remove = add_command(commands, "remove", "remove entries", _remove)
     add_index(remove)
-    remove.add_argument("keys", metavar="KEY", nargs="+", type=key, help="of an entry; a key without one is ignored")
+    remove.add_argument("keys", metavar="KEY", nargs="+", help="of an entry; a key without one is ignored")
     add_index(add_command(commands, "info", "say what an index is and holds", _info))
     text = "give back the space of what was removed or replaced, and build the search graph anew"
     add_index(add_command(commands, "compact", text, _compact))
@@ -31,7 +31,8 @@ def _remove(args: argparse.Namespace) -> None:
     from ...index import Index
 
     with Index.open(args.index, read_only=False) as index:
-        removed = index.remove(args.keys)
+        kind = index.about.key_kind
+        removed = index.remove(kind.of_text(key, args.index) for key in args.keys)
         left = len(index)
     report = {"index": args.index, "removed": removed, "entries": left}
     print_report(args, report, f"{removed:,} removed; {left:,} are left")
@@ -52,6 +53,7 @@ def _info_lines(index: str, info: "IndexInfo") -> str:
     facts = {
         "entries": f"{info.entries:,}",
         "removed": f"{info.dead:,} (index compact gives their room back)" if info.dead else "0",
+        "keys": info.about.key_kind.plural,
         "in the graph": f"{info.in_graph:,}",
         "artifact": info.about.artifact,
         "vectors": f"{info.about.dimension} floats; {info.about.dtype} in the graph",

@@ -1,8 +1,8 @@
 """Keys: what entries are known by. All keys of an index are of one kind, from its creation on."""
 
 import itertools
+import os
 import re
-import secrets
 import time
 import zlib
 from abc import ABC, abstractmethod
@@ -232,8 +232,8 @@ class Uuids(KeyKind):
         while True:
             # https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7: milliseconds, then 74 random bits, of which
             # those behind the variant count up within a millisecond.
-            drawn = (time.time_ns() // 1_000_000 << 80) | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62
-            drawn |= secrets.randbits(61)
+            drawn = (time.time_ns() // 1_000_000 << 80) | 7 << 76 | _random_bits(12) << 64 | 2 << 62
+            drawn |= _random_bits(61)
             last = drawn if drawn >> 80 > last >> 80 else last + 1
             yield UUID(int=last)
 
@@ -254,6 +254,10 @@ def number_of(stored: int) -> int:
 def text_digest(text: str) -> int:
     """What sums of texts are made of: their CRC-32."""
     return zlib.crc32(text.encode())
+
+
+def _random_bits(count: int) -> int:
+    return int.from_bytes(os.urandom(8), "little") >> (64 - count)
 
 
 def _ranks(values: Sequence[Any]) -> NDArray[np.int64]:

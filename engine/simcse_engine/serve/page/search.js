@@ -63,8 +63,8 @@ function hit({ key, score, text, metadata }) {
     const more = make("button", { className: "link more", type: "button", onclick: all }, "All of it");
     item.append(more);
   }
-  // A larger key has lost its last digits on the way through JSON.
-  const facts = Number.isSafeInteger(key) ? [fact("key", key)] : [];
+  // A larger number has lost its last digits on the way through JSON.
+  const facts = typeof key === "string" || Number.isSafeInteger(key) ? [fact("key", key)] : [];
   facts.push(...Object.entries(metadata ?? {}).map(([name, value]) => fact(name, value)));
   item.append(make("dl", {}, ...facts));
   return item;
