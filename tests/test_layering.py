@@ -132,7 +132,8 @@ ORDER = {
     ),
     ENGINE / "shards": "settings sources < plan rows < shard < folder worker < cluster",
     ENGINE / "index/storage": (
-        "exact faults keys regular < lock reserve vectors where < connections records < schema < transactions < store"
+        "comparisons exact faults keys regular < lock reserve vectors where < connections records < schema < "
+        "transactions < store"
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch < lent < graph",
     ENGINE / "index/search": (

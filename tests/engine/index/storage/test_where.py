@@ -74,6 +74,9 @@ EVERY = list(range(len(ROWS)))
         ({"lang": ""}, [9]),
         ({"year": {"$in": [2020, "2020", None, True]}}, [0, 1, 2, 4, 5, 6, 8]),
         ({"year": {"$in": []}}, []),
+        # So many that they are not looked for in the text of the metadata before it is read.
+        ({"year": {"$in": [*range(2010, 2020), 2020.0, "2020"]}}, [2, 4]),
+        ({"ok": {"$in": [True, 1, "1", "true"]}}, [3, 6]),
         ({"year": {"$not": {"$gte": 2020}}}, [0, 1, 4, 5, 6, 7, 8, 9]),
         ({"year": {"$gte": 2020}, "lang": "en"}, [2]),
         ({"$or": [{"year": 2020}, {"lang": "de"}]}, [2, 3]),
