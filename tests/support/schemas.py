@@ -1,6 +1,7 @@
 """JSON Schema, as much of it as our document uses; anything else in a schema fails."""
 
 import json
+import re
 from typing import Any
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -12,6 +13,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NOTES = {"title", "description", "default"}
 
 
@@ -58,6 +60,12 @@ def problems_of(value: Any, schema: Any, document: Any, where: str = "$") -> lis
                 right = not _is(value, "number") or value >= wanted
             case "maximum":
                 right = not _is(value, "number") or value <= wanted
+            case "minLength":
+                right = not isinstance(value, str) or len(value) >= wanted
+            case "maxLength":
+                right = not isinstance(value, str) or len(value) <= wanted
+            case "format" if wanted == "uuid":
+                right = not isinstance(value, str) or _UUID.fullmatch(value) is not None
             case _:
                 assert name in _NOTES, f"{name}: unknown here; write it"
                 right = True

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -337,3 +338,46 @@ def test_info_sends_no_terminal_sequences(index: Path, capsys: pytest.CaptureFix
         connection.commit()
     assert run("index", "info", index) == 0
     assert "artifact      \\x1b[2J\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["str", "uuid"])
+def test_keys_that_are_no_numbers(
+    kind: str, artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = {"str": ["-a 😀", "007", "a\u202e\x1bb", "d"], "uuid": [str(UUID(int=1 << 100 | i)) for i in range(4)]}[kind]
+    folder, file = tmp_path / "index", tmp_path / "t.jsonl"
+    rows = [json.dumps({"key": key, "text": text}) for key, text in zip(keys, TEXTS, strict=True)]
+    file.write_text("\n".join(rows))
+    create = ("index", "create", folder, artifact, file, "--key-type", kind)
+    assert answer(capsys, *create)["added"] == 4
+    assert failure(capsys, *create).endswith(f"this adds the file to it:\n  simcse-engine index add {folder} {file}\n")
+    assert answer(capsys, "index", "info", folder)["keys"] == kind
+    (result,) = answer(capsys, "search", folder, TEXTS[2], "-k", "1")["results"]
+    assert [hit["key"] for hit in result["hits"]] == keys[2:3]
+    assert run("search", folder, TEXTS[2], "-k", "1") == 0
+    shown = capsys.readouterr().out
+    # No terminal obeys a key.
+    assert "\x1b" not in shown
+    assert (keys[2] if kind == "uuid" else r"\x1b") in shown
+    assert run("index", "remove", "--json", folder, "--", *keys[:2], keys[0]) == 0
+    assert json.loads(capsys.readouterr().out)["removed"] == 2
+    assert run("index", "export", folder, tmp_path / "e.jsonl") == 0
+    assert [json.loads(line)["key"] for line in (tmp_path / "e.jsonl").read_text().splitlines()] == keys[2:]
+    if kind == "uuid":
+        assert "the key is 'x'; expected a UUID" in failure(capsys, "index", "remove", folder, "x")
+    assert "--first-key is for whole numbers" in failure(capsys, "index", "add", folder, file, "--first-key", "0")
+
+
+def test_vectors_with_keys_that_are_strings(
+    artifact: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Encoder(artifact) as encoder:
+        np.save(tmp_path / "vectors.npy", encoder.encode(TEXTS))
+    (tmp_path / "keys.txt").write_text("0017\n17\n 17 \nä\n")
+    from_vectors = (tmp_path / "vectors.npy", "--texts", lines)
+    create = ("index", "create", tmp_path / "index", artifact, *from_vectors, "--key-type", "str")
+    assert 'none is automatic; give each text a "key"' in failure(capsys, *create)
+    assert not (tmp_path / "index").exists()
+    assert run(*create, "--keys", tmp_path / "keys.txt") == 0
+    with Index.open(tmp_path / "index", read_only=True) as opened:
+        assert [entry.text for entry in opened.get(["0017", "17", " 17 ", "ä"]) if entry] == TEXTS

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Index
 from simcse_engine.errors import DiskFullError, IndexMismatchError
+from simcse_engine.index.storage.keys import KEY_KINDS
 from simcse_engine.serve import ServeOptions, app
 from simcse_engine.serve.routes import entries
 from simcse_engine.serve.routes.entries import MAX_HITS, MAX_KEYS
@@ -303,3 +305,37 @@ def test_without_an_index_there_are_no_such_routes(encoder: Encoder) -> None:
     with Asgi(app(encoder)) as service:
         assert service.post("/search", {"queries": "a"}).status == 404
         assert service.get("/count").status == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("str", ["a/ü 😀", "0123", '"']),
+        ("uuid", ["6ba7b810-9dad-11d1-80b4-00c04fd430c8", str(UUID(int=0)), str(UUID(int=5))]),
+    ],
+)
+def test_keys_that_are_no_numbers(encoder: Encoder, tmp_path: Path, kind: str, keys: list[str]) -> None:
+    texts = SENTENCES[:3]
+    with (
+        Index.create(tmp_path / kind, encoder, keys=kind) as index,
+        Asgi(app(encoder, index=index, options=ServeOptions(max_client_batch_size=MOST_TEXTS))) as service,
+    ):
+        assert service.post("/add", {"texts": texts, "keys": keys}).document == {"keys": keys}
+        entries = [{"key": key, "text": text, "metadata": None} for key, text in zip(keys, texts, strict=True)]
+        assert service.post("/get", {"keys": keys}).document == entries
+        (hits,) = service.post("/search", {"queries": texts[1], "k": 1}).document
+        assert [hit["key"] for hit in hits] == keys[1:2]
+        for route, more in (("/add", {"texts": "a"}), ("/get", {}), ("/remove", {})):
+            answer = service.post(route, {"keys": [7], **more})
+            assert answer.status == 422
+            assert answer.document["error"].startswith("keys[0] is 7; expected a ")
+        automatic = service.post("/add", {"texts": "a"})
+        if kind == "str":
+            assert automatic.status == 422
+            assert "none is automatic" in automatic.document["error"]
+        else:
+            (key,) = automatic.document["keys"]
+            assert index.get([key])[0].text == "a"
+        assert service.post("/remove", {"keys": keys[:2]}).document == {"removed": 2}
+        schemas = service.get("/openapi.json").document["components"]["schemas"]
+        assert schemas["HitAnswer"]["properties"]["key"]["anyOf"] == [KEY_KINDS[kind].schema]
