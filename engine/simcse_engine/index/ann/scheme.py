@@ -26,19 +26,16 @@ class Scheme:
         dimension: floats per vector.
         dtype: how the graph stores a vector, one of `CANDIDATES_PER_HIT`. Always passed to USearch, whose own default
             depends on the CPU.
+        connectivity: neighbours per node.
         expansion_add: candidates to look at when a vector is added.
         expansion_search: candidates to look at when one is searched for.
     """
 
     dimension: int
     dtype: str
+    connectivity: int = 32
     expansion_add: int = 128
     expansion_search: int = 256
-
-    @property
-    def connectivity(self) -> int:
-        """Neighbours per node. Earlier engines built i8's otherwise, and graphs of the others with these."""
-        return 24 if self.dtype == "i8" else 32
 
     @property
     def vector_bytes(self) -> int:

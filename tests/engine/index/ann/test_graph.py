@@ -2,9 +2,13 @@
 
 import dataclasses
 import json
+import math
 import threading
 import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,6 +115,9 @@ def test_a_record_of_an_earlier_engine(tmp_path: Path) -> None:
         {"strays": ["1"]},
         {"strays": [2**70]},
         {"more": 1},
+        {"scale": 1},
+        {"scale": 0.0},
+        {"scale": math.inf},
     ],
 )
 def test_a_record_that_no_engine_wrote(tmp_path: Path, facts: dict[str, object]) -> None:
@@ -179,29 +186,96 @@ def test_what_the_links_do_not_lead_to_is_known(tmp_path: Path) -> None:
     assert AnnGraph.open(tmp_path, saved, graph.scheme, threads=1).strays.tolist() == missed.tolist()
 
 
-def test_threads_take_turns() -> None:
-    vectors = unit_vectors(2000)
-    graph = AnnGraph(Scheme(dimension=32, dtype="f16"))
-    graph.add(np.arange(500), vectors[:500], covered=500, threads=1)
-    errors: list[BaseException] = []
+def test_searches_run_side_by_side(tmp_path: Path) -> None:
+    """Threads find what one finds alone, and no two have a graph at a time."""
+    vectors, queries = unit_vectors(3000), unit_vectors(60, 1)
+    graph = graph_of(vectors, "i8")
+    opened = AnnGraph.open(tmp_path, graph.save(tmp_path, "graph", threads=2), graph.scheme, threads=2)
+    alone, _ = opened.search(queries, 20, threads=1)
+    found = in_threads(
+        4, lambda i: [opened.search(queries[j : j + 1], 20, threads=1)[0] for j in (*range(i, 60), *range(i))]
+    )
+    for i, rows in enumerate(found):
+        assert np.array_equal(np.concatenate(rows), np.roll(alone, -i, axis=0))
 
-    def work() -> None:
+
+def test_searches_while_it_grows(tmp_path: Path) -> None:
+    """Each finds the best of the rows that it says it has looked at."""
+    vectors = unit_vectors(4000)
+    graph = AnnGraph(Scheme(dimension=32, dtype="i8"))
+    graph.add(np.arange(500), vectors[:500], covered=500, threads=2)
+    graph.save(tmp_path, "graph", threads=2)
+    ended = threading.Event()
+
+    def search(_: int) -> list[int]:
+        seen = []
+        while not ended.is_set():
+            candidates, covered = graph.search(vectors[:500], 3, threads=1)
+            assert candidates.max() < 4000
+            assert np.mean(candidates[:, 0] == np.arange(500)) > 0.99
+            seen.append(covered)
+        return seen
+
+    def grow(_: int) -> list[int]:
         try:
-            for _ in range(30):
-                candidates, covered = graph.search(vectors[:20], 5, threads=2)
-                assert covered in range(500, 2001)
-                assert candidates.max() < 2000
-        except BaseException as error:
-            errors.append(error)
+            for start in range(500, 4000, 500):
+                graph.add(np.arange(start, start + 500), vectors[start : start + 500], covered=start + 500, threads=2)
+                if start == 2000:
+                    graph.save(tmp_path, "graph-2", threads=2)
+        finally:
+            ended.set()
+        return [graph.covered]
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    graph.add(np.arange(500, 2000), vectors[500:], covered=2000, threads=2)
-    for thread in threads:
-        thread.join()
-    assert not errors
-    assert len(graph) == graph.covered == 2000
+    *seen, grown = in_threads(4, lambda i: grow(i) if i == 3 else search(i))
+    assert grown == [4000]
+    assert {each for one in seen for each in one} <= set(range(500, 4001, 500))
+    assert graph.saved_covered == 2500
+    assert len(graph) == graph.covered == 4000
+
+
+def in_threads(count: int, work: Callable[[int], list[Any]]) -> list[list[Any]]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def test_a_busy_graph_is_searched_as_it_was_saved(tmp_path: Path) -> None:
+    vectors = unit_vectors(300)
+    graph = graph_of(vectors[:200], "i8")
+    graph.save(tmp_path, "graph", threads=1)
+    graph.add(np.arange(200, 300), vectors[200:], covered=300, threads=1)
+    with graph._taking_turn():
+        rows, covered = graph.search(vectors[:5], 1, threads=1)
+    assert (rows.ravel().tolist(), covered) == ([0, 1, 2, 3, 4], 200)
+    rows, covered = graph.search(vectors[295:], 1, threads=1)
+    assert (rows.ravel().tolist(), covered) == ([295, 296, 297, 298, 299], 300)
+
+
+def test_an_i8_graph_keeps_its_scale(tmp_path: Path) -> None:
+    """Also where later vectors have larger numbers than the first, and where it grows after it was opened."""
+    vectors = unit_vectors(200)
+    vectors[150:, 0] = 2.0
+    graph = graph_of(vectors[:100], "i8")
+    saved = graph.save(tmp_path, "graph", threads=1)
+    assert saved.scale == pytest.approx(127 / (1.25 * np.abs(vectors[:100]).max()))
+    opened = AnnGraph.open(tmp_path, saved, graph.scheme, threads=1)
+    opened.add(np.arange(100, 200), vectors[100:], covered=200, threads=1)
+    again = opened.save(tmp_path, "graph-2", threads=1)
+    assert again.scale == saved.scale
+    rows, _ = opened.search(vectors[100:150], 1, threads=1)
+    assert rows.ravel().tolist() == [*range(100, 150)]
+
+
+@pytest.mark.parametrize("factors", [{}, {3: 10.0, 20: 6.0}])
+def test_i8_finds_what_floats_find_where_some_dimensions_stand_out(factors: dict[int, float]) -> None:
+    vectors, queries = unit_vectors(2000, dimension=96), unit_vectors(100, 1, 96)
+    for each in (vectors, queries):
+        for dimension, factor in factors.items():
+            each[:, dimension] *= factor
+        each /= np.linalg.norm(each, axis=1, keepdims=True)
+    nearest = nearest_keys(vectors, queries, 10)
+    graph = graph_of(vectors, "i8")
+    candidates, _ = graph.search(queries, graph.scheme.candidates(10), threads=2)
+    assert np.mean([len({*row.tolist()} & {*keys}) / 10 for row, keys in zip(candidates, nearest, strict=True)]) > 0.995
 
 
 def test_an_interruption_is_one() -> None:
