@@ -32,7 +32,6 @@ class About:
         dtype: how the ANN graph stores a vector.
         keys: what its keys are: "int", "str" or "uuid".
         keywords: whether its texts can be searched by words.
-        indexed: the metadata fields that have an index.
     """
 
     name: str
@@ -44,12 +43,11 @@ class About:
     dtype: str
     keys: str = "int"
     keywords: bool = False
-    indexed: tuple[str, ...] = ()
 
     @property
     def format(self) -> int:
-        """The format of its database. The first has nothing of the last three, so that earlier engines read it."""
-        return 1 if (self.keys, self.keywords, self.indexed) == ("int", False, ()) else 2
+        """The format of its database. The first has nothing of the last two, so that earlier engines read it."""
+        return 1 if (self.keys, self.keywords) == ("int", False) else 2
 
     @property
     def key_kind(self) -> KeyKind:
@@ -60,18 +58,14 @@ class About:
         """What the database says of it."""
         facts = asdict(self)
         if self.format == 1:
-            del facts["keys"], facts["keywords"], facts["indexed"]
+            del facts["keys"], facts["keywords"]
         return json.dumps(facts)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote, or raise ValueError or TypeError."""
-        facts = json.loads(text)
-        indexed = facts.pop("indexed", [])
-        if type(indexed) is not list or any(type(name) is not str for name in indexed):
-            raise TypeError("values of other types")
-        about = cls(**facts, indexed=tuple(indexed))
-        if any(type(getattr(about, field.name)) is not field.type for field in fields(cls) if field.name != "indexed"):
+        about = cls(**json.loads(text))
+        if any(type(getattr(about, field.name)) is not field.type for field in fields(cls)):
             raise TypeError("values of other types")
         if len(bytes.fromhex(about.name)) != 16 or about.dimension < 1 or about.keys not in KEY_KINDS:
             raise ValueError("no index has such a name, dimension or keys")
