@@ -1,7 +1,7 @@
 """What an ANN graph costs to build and search, and what it finds: its links, its candidates, its numbers.
 
-Each variant builds an ANN graph of the same real sentences' vectors on all threads. Variants take turns, and CPU seconds
-count: they hold on a busy machine too. Recall@10 is of the graph's candidates, once they are scored.
+Each variant builds an ANN graph of the same real sentences' vectors on all threads. Variants take turns, and CPU
+seconds count: they hold on a busy machine too. Recall@10 is of the graph's candidates, once they are scored.
 
 Then, without a graph, what rounding to i8 alone loses, by its scale: among real vectors, among such of which a few
 dimensions stand out, and among such that all lie close together.
