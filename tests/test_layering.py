@@ -47,7 +47,9 @@ READERS = {
             *("routes/checks", "routes/entries", "routes/openai", "routes/tei"),
         )
     },
-    "sqlite3": {f"index/storage/{name}.py" for name in ("connections", "faults", "schema", "store", "transactions")},
+    "sqlite3": {
+        f"index/storage/{name}.py" for name in ("connections", "faults", "keywords", "schema", "store", "transactions")
+    },
 }
 
 # Libraries of formats that not everybody has.
@@ -124,7 +126,7 @@ ORDER = {
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": (
         "checks limits < storage < ann made < search < batches binding info stale < rows upkeep < writer < "
-        "writing < adding < changes contents < index < copying filling"
+        "writing < adding asking < changes contents < index < copying filling"
     ),
     ENGINE / "files": (
         "cells columns compressed kinds locks < handles < refusals < arrow lines opening staging < atomic delimited "
@@ -132,12 +134,13 @@ ORDER = {
     ),
     ENGINE / "shards": "settings sources < plan rows < shard < folder worker < cluster",
     ENGINE / "index/storage": (
-        "comparisons exact faults keys regular < lock reserve vectors where < connections records < schema < "
-        "transactions < store"
+        "comparisons exact faults keys regular words < keywords lock reserve vectors where < connections records < "
+        "schema < transactions < store"
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch < lent < graph",
     ENGINE / "index/search": (
-        "matches products team < codes < stretches views < code_scan hits masks scans < exact < candidates < searcher"
+        "matches products queries team < codes < stretches views < code_scan fusion hits keyword_matches masks scans < "
+        "exact < candidates < searcher"
     ),
     ENGINE / "serve": (
         "extra http logs metrics options shared_index warm < service < openapi < routes < account < application < "

@@ -144,6 +144,14 @@ class Changes:
         self._writing.writer().checkpoint()
 
     @naming_limits
+    def build_keywords(self) -> None:
+        """Make an index of the entries' words, for an index that was made without one, or in place of a damaged one.
+
+        It takes some seconds for a million entries, and the space of their texts. From then on it keeps in step.
+        """
+        self._writing.writer().build_keywords()
+
+    @naming_limits
     def compact(self, *, progress: Progress | None = None) -> None:
         """Drop what was removed or replaced, build the ANN graph anew, and give the space back.
 

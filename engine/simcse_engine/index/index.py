@@ -9,19 +9,21 @@ and commits one transaction that makes them count (docs/decisions/017-index-comm
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..encoder import Encoder
-from ..errors import IndexDamagedError, IndexLockedError, InputValueError
+from ..errors import IndexDamagedError, IndexLockedError, InputTypeError, InputValueError
 from ..files.atomic import whole_folder
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
 from ..machine.limits import naming_limits
 from .adding import Adding
 from .ann.scheme import CANDIDATES_PER_HIT
+from .asking import asked
 from .binding import Artifact, Binding, about_of
 from .changes import Changes
 from .checks import checked_folder
@@ -29,6 +31,7 @@ from .contents import Contents
 from .limits import SearchLimits
 from .made import Made
 from .search.hits import Hit
+from .search.queries import Mode
 from .search.searcher import Searcher, SearchOptions
 from .search.views import Views
 from .storage.keys import KEY_KINDS
@@ -96,7 +99,13 @@ class Index(Contents, Changes, ForkAware):
     @classmethod
     @naming_limits
     def create(
-        cls, folder: str | os.PathLike[str], artifact: Artifact, *, dtype: str = "i8", keys: str = "int"
+        cls,
+        folder: str | os.PathLike[str],
+        artifact: Artifact,
+        *,
+        dtype: str = "i8",
+        keys: str = "int",
+        keywords: bool = False,
     ) -> Self:
         """Make an empty index, and open it for writing.
 
@@ -110,6 +119,8 @@ class Index(Contents, Changes, ForkAware):
             keys: what its keys are: "int" for whole numbers from 0 to 2**64 - 2, "str" for strings of 1 to 1,000
                 characters, or "uuid" for `uuid.UUID`. `add` makes keys of the first and the last kind where none are
                 given.
+            keywords: whether it can be searched by words too (``search(…, mode="hybrid")``). `build_keywords` makes it
+                so later.
 
         Raises:
             ArtifactError: the artifact is missing, damaged or newer than this engine.
@@ -122,7 +133,9 @@ class Index(Contents, Changes, ForkAware):
             raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, CANDIDATES_PER_HIT))}")
         if keys not in KEY_KINDS:
             raise InputValueError(f"keys={keys!r}: choose {', '.join(map(repr, KEY_KINDS))}")
-        about = about_of(artifact, dtype, keys)
+        if not isinstance(keywords, bool):
+            raise InputTypeError(f"keywords={keywords!r:.40}: expected True or False")
+        about = replace(about_of(artifact, dtype, keys), keywords=keywords)
         made = Made(target)
         with whole_folder(target) as staging:
             create_store(staging, about, target)
@@ -182,8 +195,10 @@ class Index(Contents, Changes, ForkAware):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         exact: bool | None = None,
+        mode: Mode = "vector",
+        keywords: Sequence[str] | None = None,
     ) -> list[list[Hit]]:
-        """Find the entries that are nearest to each query.
+        """Find the entries that are nearest to each query, or hold its words.
 
         Args:
             queries: texts, which the artifact's query prompt is put before, or vectors [n, dimension] of the index's
@@ -194,6 +209,10 @@ class Index(Contents, Changes, ForkAware):
                 `simcse_engine.index.storage.where.compile_where` has all operators.
             exact: True compares every vector; False uses the ANN graph however small the index is; None uses it above
                 100,000 entries, or as many that meet ``where``.
+            mode: "vector" ranks by cosines, "keywords" by the words that a query and an entry share (BM25), and
+                "hybrid" joins both rankings: a hit's score is the sum of 1 / (60 + its rank) over these. The last two
+                need an index of words (`create`, `build_keywords`), and take no ``threshold``.
+            keywords: texts whose words are searched for, one for each query; None for the queries, if they are texts.
 
         Returns:
             For each query its hits, best first; equal scores by key.
@@ -201,10 +220,11 @@ class Index(Contents, Changes, ForkAware):
         Raises:
             InputTypeError, InputValueError: an argument is wrong.
             IndexMismatchError: the artifact was replaced by another, or the vectors have another dimension.
+            SearchIndexError: there is no index of words.
             IndexDamagedError: a vector or entry was altered.
         """
-        options = SearchOptions.checked(k, threshold, where, exact)
-        return self._searcher.search(self._binding.queries(queries), options)
+        options = SearchOptions.checked(k, threshold, where, exact, mode)
+        return self._searcher.search(asked(self._binding, queries, mode, keywords), options)
 
     def take_back(self) -> bool:
         """Close an index that `create` has made, and remove it, if nothing was added since.

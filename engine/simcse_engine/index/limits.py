@@ -21,6 +21,7 @@ class SearchLimits:
         max_candidates: where a filter would need more candidates than this, the rows that pass it are scanned.
         window_texts: texts that `Index.add` commits at once.
         group_queries: queries that are searched for at once.
+        keyword_rows: of a query's words, the rarest are searched for, up to so many entries that hold one.
         masks: filters whose result is remembered.
     """
 
@@ -31,6 +32,7 @@ class SearchLimits:
     max_candidates: int = 1024
     window_texts: int = 4096
     group_queries: int = 256
+    keyword_rows: int = 5_000
     masks: int = 8
 
 

@@ -4,6 +4,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,6 +169,15 @@ class IndexWriter:
             except DiskFullError:
                 with self._giving_up_reserve():
                     self._upkeep.compact_on_full_disk()
+
+    def build_keywords(self) -> None:
+        """Make an index of the entries' words, in place of one that is there."""
+        with self._taking_turn():
+            about = replace(self._store.about, keywords=True)
+            with self._store.writing() as change:
+                change.build_keywords(about)
+            self._store.about = about
+            self._store.settle()
 
     def close(self) -> None:
         """Save the ANN graph if it lacks much, and let others write, once other threads have finished their turns."""

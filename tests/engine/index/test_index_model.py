@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from simcse_engine import Hit, Index
+from simcse_engine.errors import SearchIndexError
 from simcse_engine.index.limits import SearchLimits
 from simcse_engine.index.storage.records import Entry
 from support.indexes import DIMENSION, unit_vectors
@@ -28,9 +29,12 @@ KEYS: dict[str, Callable[[int], Any]] = {
     "str": lambda number: f"{number % 7:o}" * (1 + number % 3) + "' \"\u202e😀\\"[: number % 8],
     "uuid": lambda number: UUID(int=(number * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128),
 }
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+# No word of the latter, nor a pair of its characters, is in one of the former.
+SHORT = st.text(st.characters(exclude_categories=["Cs", "Lo"]), max_size=5)
+WORDS = ["guitar", "RAINFALL", "Éclair", "日本語", "trains"]
+TEXTS = SHORT | st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(", ".join)
 TAGS = st.lists(st.integers(0, 2) | st.sampled_from(["a", "\0"]), max_size=3)
-METADATA = st.none() | st.fixed_dictionaries({"n": st.integers(0, 5)}, optional={"s": TEXTS, "tags": TAGS})
+METADATA = st.none() | st.fixed_dictionaries({"n": st.integers(0, 5)}, optional={"s": SHORT, "tags": TAGS})
 # Filters, each with its meaning.
 FILTERS: list[tuple[dict | None, Callable[[dict], bool]]] = [
     (None, lambda _: True),
@@ -39,6 +43,18 @@ FILTERS: list[tuple[dict | None, Callable[[dict], bool]]] = [
     ({"tags": {"$contains": "a"}}, lambda metadata: "a" in metadata.get("tags", [])),
     *(({"n": {"$gte": least}}, lambda metadata, least=least: metadata.get("n", -1) >= least) for least in range(7)),
 ]
+
+
+def joined(*rankings: list[Hit]) -> list[Hit]:
+    """The slow way: the sum of reciprocal ranks, where equal scores have equal ranks."""
+    scores: dict[Any, float] = {}
+    for ranking in rankings:
+        for hit in ranking:
+            rank = 1 + sum(other.score > hit.score for other in ranking)
+            scores[hit.key] = scores.get(hit.key, 0) + 1 / (60 + rank)
+    hits = {hit.key: hit for ranking in rankings for hit in ranking}
+    joined = [hits[key]._replace(score=float(np.float32(score))) for key, score in scores.items()]
+    return sorted(joined, key=lambda hit: (-hit.score, hit.key))
 
 
 class IndexMachine(RuleBasedStateMachine):
@@ -51,9 +67,11 @@ class IndexMachine(RuleBasedStateMachine):
         self.model: dict[Any, tuple[str, dict | None, np.ndarray]] = {}
         self.next_key = 0
 
-    @initialize(dtype=st.sampled_from(["f32", "f16", "i8"]))
-    def create(self, dtype: str) -> None:
-        Index.create(self.folder / "index", self.artifact, dtype=dtype, keys=self.keys).close()
+    @initialize(dtype=st.sampled_from(["f32", "f16", "i8"]), keywords=st.booleans())
+    def create(self, dtype: str, keywords: bool) -> None:
+        folder = self.folder / "index"
+        Index.create(folder, self.artifact, dtype=dtype, keys=self.keys, keywords=keywords).close()
+        self.keywords = keywords
         self.index = Index(self.folder / "index", limits=TINY)
         self.reader = Index(self.folder / "index", limits=TINY, read_only=True)
 
@@ -140,6 +158,44 @@ class IndexMachine(RuleBasedStateMachine):
             if not below and passes(metadata or {}):
                 hits.append(Hit(key, score, text, metadata))
         return sorted(hits, key=lambda hit: (-hit.score, hit.key))[:k]
+
+    @rule()
+    def build_keywords(self) -> None:
+        self.index.build_keywords()
+        self.keywords = True
+
+    @rule(
+        queries=st.lists(st.lists(st.sampled_from([*WORDS, "absent"]), max_size=3), min_size=1, max_size=5),
+        k=st.integers(1, 30),
+        which=st.sampled_from(FILTERS),
+        picked=st.integers(0, len(POOL) - 1),
+    )
+    def search_words(
+        self, queries: list[list[str]], k: int, which: tuple[dict | None, Callable[[dict], bool]], picked: int
+    ) -> None:
+        where, passes = which
+        vectors, texts = POOL[[picked] * len(queries)], ["; ".join(words).upper() for words in queries]
+        for index in (self.index, self.reader):
+            if not self.keywords:
+                with pytest.raises(SearchIndexError, match="no index of its words"):
+                    index.search(texts, k, mode="keywords")
+                continue
+            found = index.search(texts, 99, where=where, mode="keywords")
+            for words, hits in zip(queries, found, strict=True):
+                assert sorted((hit.key, *hit[2:]) for hit in hits) == self.holding(words, passes)
+                assert hits == sorted(hits, key=lambda hit: (-hit.score, hit.key))
+                assert all(hit.score > 0 for hit in hits)
+            assert index.search(texts, k, where=where, mode="keywords") == [hits[:k] for hits in found]
+            hybrid = index.search(vectors, k, where=where, mode="hybrid", exact=True, keywords=texts)
+            near = self.expected(POOL[picked], 99, None, passes)
+            assert hybrid == [joined(near, hits)[:k] for hits in found]
+
+    def holding(self, words: list[str], passes: Callable[[dict], bool]) -> list[tuple[Any, str, dict | None]]:
+        return sorted(
+            (key, text, metadata)
+            for key, (text, metadata, _) in self.model.items()
+            if passes(metadata or {}) and any(word in text for word in words)
+        )
 
     @invariant()
     def same(self) -> None:

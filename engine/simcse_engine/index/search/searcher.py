@@ -1,21 +1,26 @@
 """Searcher: from unit vectors to hits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputTypeError
-from ...inputs import checked_count, checked_number, python_value
+from ...errors import InputTypeError, InputValueError
+from ...inputs import checked_choice, checked_count, checked_number, python_value
+from ...wording import argument
 from ..limits import SearchLimits, blocks
+from ..storage.transactions import Reader
 from ..storage.where import Condition, compile_where
 from .candidates import ann_matches
 from .exact import exact_matches
+from .fusion import fused, fusion_depth
 from .hits import Hit, read_hits
+from .keyword_matches import keyword_matches
 from .masks import Masks
 from .matches import Matches, rescore
+from .queries import Mode, Queries
 from .team import Team
 from .views import View, Views
 
@@ -28,10 +33,18 @@ class SearchOptions:
     threshold: float | None = None
     condition: Condition | None = None
     exact: bool | None = None
+    mode: Mode = "vector"
 
     @classmethod
-    def checked(cls, k: object, threshold: object, where: Mapping[str, Any] | None, exact: object) -> Self:
+    def checked(
+        cls, k: object, threshold: object, where: Mapping[str, Any] | None, exact: object, mode: Mode = "vector"
+    ) -> Self:
         """Check the arguments of `Index.search`."""
+        checked_choice("mode", mode, Mode)
+        if threshold is not None and mode != "vector":
+            raise InputValueError(
+                argument("threshold", threshold), " is of cosines, by which ", argument("mode", mode), " does not rank"
+            )
         if k is None:
             raise InputTypeError("k=None: expected a whole number")
         count = checked_count("k", k, 0)
@@ -40,7 +53,7 @@ class SearchOptions:
         if exact is not None and not isinstance(exact, bool):
             raise InputTypeError(f"exact={exact!r}: expected True, False or None")
         condition = None if where is None else compile_where(where)
-        return cls(k=count, threshold=least, condition=condition, exact=exact)
+        return cls(k=count, threshold=least, condition=condition, exact=exact, mode=mode)
 
 
 class Searcher:
@@ -57,16 +70,31 @@ class Searcher:
         self._masks = Masks(self._limits.masks)
         self._team.after_fork()
 
-    def search(self, queries: NDArray[np.float32], options: SearchOptions) -> list[list[Hit]]:
-        """The hits of each query, float32 [n, dimension], unit vectors."""
+    def search(self, queries: Queries, options: SearchOptions) -> list[list[Hit]]:
+        """The hits of each query."""
         hits: list[list[Hit]] = []
+        ann = not options.exact and options.mode != "keywords"
+        more_than = 0 if options.exact is False else self._limits.exact_rows
         for first, last in blocks(0, len(queries), self._limits.group_queries):
-            group = queries[first:last]
-            ann, more_than = not options.exact, 0 if options.exact is False else self._limits.exact_rows
+            group = queries.part(first, last)
             with self._team.searching(), self._views.reading(ann=ann, more_than=more_than) as (reader, view):
                 mask = None if options.condition is None else self._masks.mask_of(options.condition, view, reader)
-                hits += read_hits(reader, self.nearest(view, mask, group, options), len(group), options.k)
+                hits += read_hits(reader, self._best(reader, view, mask, group, options), len(group), options.k)
         return hits
+
+    def _best(
+        self, reader: Reader, view: View, mask: NDArray[np.bool_] | None, queries: Queries, options: SearchOptions
+    ) -> Matches:
+        """The best rows of each query, ranked as `SearchOptions.mode` says."""
+        if options.mode == "vector":
+            return self.nearest(view, mask, queries.vectors, options)
+        self._views.check_keywords(reader)
+        restricted, most = view if mask is None else view.restricted_to(mask), self._limits.keyword_rows
+        if options.mode == "keywords":
+            return keyword_matches(reader, restricted, queries.texts, options.k, most)
+        deep = replace(options, k=fusion_depth(options.k))
+        holding = keyword_matches(reader, restricted, queries.texts, deep.k, most)
+        return fused([self.nearest(view, mask, queries.vectors, deep), holding])
 
     def nearest(
         self, view: View, mask: NDArray[np.bool_] | None, queries: NDArray[np.float32], options: SearchOptions

@@ -68,7 +68,7 @@ class Views:
         self.scheme = Scheme(dimension=store.about.dimension, dtype=store.about.dtype)
         self.threads = threads
         # What was found intact.
-        self._counted = self._keyed = False
+        self._counted = self._keyed = self._worded = False
         self._reset()
 
     def after_fork(self) -> None:
@@ -120,6 +120,12 @@ class Views:
         if not self._keyed:
             reader.check_keys()
             self._keyed = True
+
+    def check_keywords(self, reader: Reader) -> None:
+        """As `check_counts`, for texts that a damaged index of words hides; SearchIndexError where there is none."""
+        if not self._worded:
+            reader.check_keywords(reader.state())
+            self._worded = True
 
     def view(self, reader: Reader, state: State, *, ann: bool = True) -> View:
         """The view of the state that ``reader`` sees; FileNotFoundError if a compaction has removed its files."""

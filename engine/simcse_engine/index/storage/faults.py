@@ -15,7 +15,13 @@ from ...errors import (
     SimCSEError,
 )
 from ...files.refusals import read_refusal, unreadable, unwritable, write_refusal
+from ...wording import Wording
 
+# How an index of words that is damaged is mended.
+REBUILT = Wording(
+    "build_keywords() builds it again, or restore a backup",
+    "simcse-engine index keywords builds it again, or restore a backup",
+)
 _SAFE = "what was acknowledged is safe"
 _DAMAGED = (IndexDamagedError, "cannot be read ({error}); restore the file from a backup")
 _HELD = (IndexLockedError, "another program holds the database; end it, or wait")
@@ -96,6 +102,13 @@ def _fault(path: Path, place: Path, error: sqlite3.DatabaseError) -> Exception:
         ("no such table", "no such column", "malformed JSON", "user-defined function")
     ):
         primary = sqlite3.SQLITE_CORRUPT
+    if code == sqlite3.SQLITE_CORRUPT_VTAB:  # of virtual tables, an index has one
+        return IndexDamagedError(f"{place}: the index of its words is damaged ({error}); ", REBUILT)
+    if str(error).startswith("no such module"):
+        return SearchIndexError(
+            f"{place}: SQLite {sqlite3.sqlite_version} has no FTS5 ({error}), which an index of words takes; a Python "
+            "from python.org or conda has it"
+        )
     kind, sentence = _FAULTS.get(code) or _FAULTS.get(primary) or _OTHER
     name = getattr(error, "sqlite_errorname", "")
     return kind(f"{place}: {sentence.format(error=error, name=name, version=sqlite3.sqlite_version)}")

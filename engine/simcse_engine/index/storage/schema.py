@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...errors import IndexDamagedError, IndexVersionError
 from .keys import KeyKind
+from .keywords import create_keywords
 from .records import About, state_checksum
 
 # 2 where an index has what the first did not (`About.format`).
@@ -29,10 +30,18 @@ def create_tables(connection: sqlite3.Connection, about: About, *, generation: i
     connection.execute("BEGIN")
     for statement in (_entries("entries", about.key_kind), *_TABLES.values()):
         connection.execute(statement)
+    if about.keywords:
+        create_keywords(connection)
     connection.execute("INSERT INTO about VALUES (?)", (about.to_json(),))
     facts = (generation, 0, 0, None)
     connection.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*facts, state_checksum(*facts)))
     connection.execute("COMMIT")
+
+
+def replace_about(connection: sqlite3.Connection, about: About) -> None:
+    """Say anew what the index is."""
+    connection.execute(f"PRAGMA user_version = {about.format}")
+    connection.execute("UPDATE about SET content = ?", (about.to_json(),))
 
 
 def replace_entries(connection: sqlite3.Connection, selection: str, keys: KeyKind) -> None:

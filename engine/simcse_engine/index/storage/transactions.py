@@ -11,11 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import IndexDamagedError
-from .faults import translating_faults
+from ...errors import IndexDamagedError, SearchIndexError
+from ...wording import Wording
+from .faults import REBUILT, translating_faults
 from .keys import Key, KeyKind, number_of, stored_number
+from .keywords import (
+    add_keywords,
+    check_keywords,
+    count_keywords,
+    create_keywords,
+    find_keywords,
+    has_keywords,
+    remove_keywords,
+)
 from .records import About, Columns, Record, State, record_checksum, state_checksum
-from .schema import check_entries, check_tables, replace_entries
+from .schema import check_entries, check_tables, replace_about, replace_entries
 from .where import Condition
 
 _PAGE_ROWS = 2048
@@ -45,6 +55,7 @@ class Reader:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise IndexDamagedError(f"{self.path}: does not say what it is ({error}); restore a backup") from error
         check_entries(self._connection, self.path, about.key_kind)
+        check_keywords(self._connection, self.path, expected=about.keywords)
         return about
 
     def state(self) -> State:
@@ -80,6 +91,20 @@ class Reader:
         sums = f"SELECT {self.keys.digest} FROM entries"
         if self._one(f"{sums} NOT INDEXED") != self._one(sums):
             raise IndexDamagedError(f"{self.path}: the index of its keys was altered; restore the file from a backup")
+
+    def check_keywords(self, state: State) -> None:
+        """Compare the number of texts in the index of words with the state's, as `check_counts` does."""
+        if not has_keywords(self._connection):
+            raise SearchIndexError(
+                f"{self.path.parent}: has no index of its words; ",
+                Wording("build_keywords() makes one", "simcse-engine index keywords makes one"),
+            )
+        if count_keywords(self._connection) != state.entries:
+            raise IndexDamagedError(f"{self.path}: the index of its words is not of {state.entries:,} texts; ", REBUILT)
+
+    def find_keywords(self, query: str, most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The rows that hold words of a query, and their scores (see `simcse_engine.index.storage.keywords`)."""
+        return find_keywords(self._connection, query, most)
 
     def dead(self, after: int) -> NDArray[np.int64]:
         """The rows of all deaths but the first ``after``."""
@@ -183,9 +208,14 @@ class Change(Reader):
             checksum = record_checksum(stored, record.text, record.metadata)
             rows.append((record.row, stored, record.text, record.metadata, checksum))
         self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+        if has_keywords(self._connection):
+            add_keywords(self._connection, ((record.row, record.text) for record in records))
 
     def bury(self, rows: Sequence[int]) -> None:
         """Delete entries, and list their rows among the dead."""
+        if has_keywords(self._connection):
+            found = self.columns(rows)
+            remove_keywords(self._connection, zip(found.rows, found.texts, strict=True))
         parameters = [(row,) for row in rows]
         self._connection.executemany("INSERT INTO dead (row) VALUES (?)", parameters)
         self._connection.executemany("DELETE FROM entries WHERE row = ?", parameters)
@@ -204,5 +234,17 @@ class Change(Reader):
             self.keys,
         )
         self._connection.execute("DELETE FROM dead")
+        if has_keywords(self._connection):
+            self._fill_keywords()
         (rows,) = self._one("SELECT count(*) FROM entries")
         self.set_state(replace(state, generation=generation, rows=rows, graph=graph))
+
+    def build_keywords(self, about: About) -> None:
+        """Make an index of the entries' words, in place of one that is there, and ``about`` what the index is."""
+        self._fill_keywords()
+        replace_about(self._connection, about)
+
+    def _fill_keywords(self) -> None:
+        create_keywords(self._connection)
+        for page in self.pages():
+            add_keywords(self._connection, ((record.row, record.text) for record in page))
