@@ -48,7 +48,8 @@ READERS = {
         )
     },
     "sqlite3": {
-        f"index/storage/{name}.py" for name in ("connections", "faults", "keywords", "schema", "store", "transactions")
+        f"index/storage/{name}.py"
+        for name in ("connections", "faults", "hold", "keywords", "schema", "store", "transactions")
     },
 }
 
@@ -126,7 +127,7 @@ ORDER = {
     ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
     ENGINE / "index": (
         "checks limits < storage < ann made < search < batches binding info stale < rows upkeep < writer < "
-        "writing < adding asking < changes contents < index < copying filling"
+        "writing < adding asking < changes walk < contents < index < copying filling"
     ),
     ENGINE / "files": (
         "cells columns compressed kinds locks < handles < refusals < arrow lines opening staging < atomic delimited "
@@ -134,8 +135,8 @@ ORDER = {
     ),
     ENGINE / "shards": "settings sources < plan rows < shard < folder worker < cluster",
     ENGINE / "index/storage": (
-        "comparisons exact faults keys regular words < keywords lock reserve vectors where < connections records < "
-        "schema < transactions < store"
+        "comparisons exact faults hold keys regular words < keywords lock reserve vectors where < connections "
+        "records < schema < transactions < store"
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch < lent < graph",
     ENGINE / "index/search": (

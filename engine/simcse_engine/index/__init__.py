@@ -1,11 +1,11 @@
 """Index: sentences, metadata and vectors in one folder, and the search in them.
 
-`Index`, `IndexInfo` and `Hit` are public, everything else is private. `index` is the class itself, with its `contents`
-and `changes`. `adding` and `writing` lead to the `writer`, with `batches` that are committed as `rows` and the `upkeep`
-of the files, which are `stale` at last; `made` takes a new index back, and `binding` ties one to its artifact.
-`storage` holds what is on disk, `ann` the approximate nearest neighbours, and `search` leads from a query to its hits.
-`filling` adds what a file holds, for the command line, `copying` makes a copy, `info` counts, and `checks` and `limits`
-say what may be asked.
+`Index`, `IndexInfo`, `Entry` and `Hit` are public, everything else is private. `index` is the class itself, with its
+`contents` and `changes`. `adding` and `writing` lead to the `writer`, with `batches` that are committed as `rows` and
+the `upkeep` of the files, which are `stale` at last; `made` takes a new index back, and `binding` ties one to its
+artifact. `storage` holds what is on disk, `ann` the approximate nearest neighbours, and `search` leads from a query to
+its hits. `walk` goes over all entries. `filling` adds what a file holds, for the command line, `copying` makes a copy,
+`info` counts, and `checks` and `limits` say what may be asked.
 """
 
 from importlib import import_module
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from .index import Index
     from .info import IndexInfo
     from .search.hits import Hit
+    from .storage.records import Entry
 
-__all__ = ["Hit", "Index", "IndexInfo"]
+__all__ = ["Entry", "Hit", "Index", "IndexInfo"]
 
-_MODULES = {"Hit": ".search.hits", "Index": ".index", "IndexInfo": ".info"}
+_MODULES = {"Entry": ".storage.records", "Hit": ".search.hits", "Index": ".index", "IndexInfo": ".info"}
 
 
 def __getattr__(name: str) -> Any:

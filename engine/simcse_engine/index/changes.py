@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputTypeError
 from ..machine.limits import naming_limits
+from ..wording import Wording
 from .adding import Adding
+from .checks import checked_metadata
 from .limits import Progress
 from .storage.keys import Key
 from .storage.store import Store
+from .storage.where import Condition, compile_where
 from .writing import Writing
 
 
@@ -124,16 +128,55 @@ class Changes:
         return self._adding.file(os.fspath(path), texts, keys, text_column, progress)
 
     @naming_limits
-    def remove(self, keys: Iterable[Key]) -> int:
+    def update(self, keys: Iterable[Key], metadata: Sequence[Mapping[str, Any] | None], *, merge: bool = False) -> int:
+        """Give entries other metadata, all at once; their texts are not encoded again.
+
+        Each that changes takes the space of another vector until `compact`, and goes to the end of their order.
+
+        Args:
+            keys: distinct ones, of the entries.
+            metadata: for each a dict of what JSON can hold, in place of what the entry has; None for nothing.
+            merge: keep the fields that the dict does not have; None keeps them all.
+
+        Returns:
+            How many entries had other metadata before.
+
+        Raises:
+            InputTypeError, InputValueError: an argument is wrong, or a key has no entry; nothing was changed.
+            OutputError: the disk is full; nothing was changed.
+        """
+        kind = self._store.about.key_kind
+        checked = kind.checked(keys)
+        checked = kind.checked(checked, len(checked))  # distinct
+        if metadata is None:
+            raise InputTypeError("metadata is NoneType; expected a list with a dict or None for each key")
+        documents = checked_metadata(metadata, len(checked), of="key")
+        return self._writing.writer().update(checked, documents, merge=merge)
+
+    @naming_limits
+    def remove(self, keys: Iterable[Key] | None = None, *, where: Mapping[str, Any] | None = None) -> int:
         """Remove entries, all at once; on a full disk as many at once as there is space for.
 
         Args:
             keys: of the entries; those without an entry are ignored.
+            where: in place of keys, what the metadata of an entry must meet, as for `search`. ``{}`` is met by all.
 
         Returns:
             How many entries were removed.
+
+        Raises:
+            InputTypeError, InputValueError: an argument is wrong, or there are both or none; nothing was removed.
         """
-        return self._writing.writer().remove(list(dict.fromkeys(self._store.about.key_kind.checked(keys))))
+        which: list[Key] | Condition
+        if keys is not None and where is None:
+            which = list(dict.fromkeys(self._store.about.key_kind.checked(keys)))
+        elif where is not None and keys is None:
+            which = compile_where(where)
+        else:
+            raise InputTypeError(
+                Wording("remove takes keys or where, one of them", "give keys or --where, one of them")
+            )
+        return self._writing.writer().remove(which)
 
     @naming_limits
     def checkpoint(self) -> None:

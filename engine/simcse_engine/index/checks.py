@@ -32,15 +32,17 @@ def checked_folder(folder: object) -> Path:
     return Path(name).expanduser().absolute()
 
 
-def checked_metadata(metadata: Sequence[Mapping[str, Any] | None] | None, count: int) -> list[str | None]:
+def checked_metadata(
+    metadata: Sequence[Mapping[str, Any] | None] | None, count: int, *, of: str = "text"
+) -> list[str | None]:
     """Metadata of ``count`` texts as JSON text, None where there is none; refused is what JSON would not give back."""
     if metadata is None:
         return [None] * count
     if isinstance(metadata, str | bytes | Mapping) or not isinstance(metadata, Sequence):
         raise InputTypeError(
-            f"metadata is {type(metadata).__name__}; expected a list with a dict or None for each text"
+            f"metadata is {type(metadata).__name__}; expected a list with a dict or None for each {of}"
         )
-    _check_count("metadata", len(metadata), count)
+    _check_count("metadata", len(metadata), count, of)
     return [
         None if document is None else _as_json(document, item("metadata", i, called="metadata"))
         for i, document in enumerate(metadata)
@@ -87,6 +89,11 @@ def _check_json(value: object, name: Wording, depth: int) -> None:
         )
 
 
+def merged(former: Mapping[str, Any] | None, latter: str) -> str:
+    """Metadata as JSON text, with the fields of others, which are JSON text too, in place of its own."""
+    return json.dumps({**(former or {}), **json.loads(latter)}, ensure_ascii=False)
+
+
 def checked_vectors(vectors: object, dimension: int, *, count: int | None = None) -> NDArray[np.float32]:
     """Vectors, [n, dimension] of any length but zero, which has no direction, as float32 unit vectors."""
     try:
@@ -117,6 +124,6 @@ def checked_vectors(vectors: object, dimension: int, *, count: int | None = None
     return unit
 
 
-def _check_count(name: str, count: int, texts: int) -> None:
-    if count != texts:
-        raise InputValueError(f"{name} has {count} for {texts} texts; expected one for each")
+def _check_count(name: str, count: int, expected: int, of: str = "text") -> None:
+    if count != expected:
+        raise InputValueError(f"{name} has {count} for {expected} {of}s; expected one for each")

@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 
 from ..files.refusals import as_output_error
 from .batches import Batch, VanishedError
+from .checks import merged
+from .limits import blocks
 from .search.views import Views
-from .storage.keys import Key
+from .storage.keys import Key, no_entry
 from .storage.records import Record, State
 from .storage.reserve import Reserve
 from .storage.transactions import Change
 from .storage.vectors import VectorWriter, vector_file_name
+from .storage.where import Condition
+
+# Entries whose texts and vectors an update has in memory at once.
+_BLOCK_ROWS = 4096
 
 
 class Rows:
@@ -51,11 +57,41 @@ class Rows:
             self._append(change, replace(state, next_key=next_key), replaced, records, batch.vectors[new])
         return keys
 
-    def remove(self, change: Change, keys: Sequence[Key]) -> int:
-        """Remove the entries under these keys, and return how many there were."""
-        rows = [record.row for record in change.records_of(keys)]
-        change.bury(rows)
-        return len(rows)
+    def update(self, change: Change, keys: Sequence[Key], metadata: Sequence[str | None], *, merge: bool) -> int:
+        """Give the entries under distinct keys other metadata, and return how many had others before.
+
+        InputValueError for a key without an entry.
+        """
+        state = change.state()
+        # One view of what is committed: of rows that are not yet, none may be remembered.
+        view = self._views.view(change, state, ann=False)
+        changed = 0
+        for first, last in blocks(0, len(keys), _BLOCK_ROWS):
+            stored = {record.key: record for record in change.records_of(keys[first:last])}
+            replaced: list[int] = []
+            records: list[Record] = []
+            for position in range(first, last):
+                record = stored.get(keys[position])
+                if record is None:
+                    self._views.check_keys(change)
+                    raise no_entry(position, keys[position])
+                content = metadata[position]
+                if merge:
+                    content = record.metadata if content is None else merged(record.entry().metadata, content)
+                if content != record.metadata:
+                    records.append(Record(state.rows + len(records), record.key, record.text, content))
+                    replaced.append(record.row)
+            if records:
+                state = self._append(change, state, replaced, records, view.vectors.take(np.array(replaced)))
+                changed += len(records)
+        return changed
+
+    def chosen(self, change: Change, which: Sequence[Key] | Condition) -> list[int]:
+        """The rows of the entries under these keys, or of those that pass a filter."""
+        if isinstance(which, Condition):
+            rows: list[int] = change.matching(which, 0, change.state().rows).tolist()
+            return rows
+        return [record.row for record in change.records_of(which)]
 
     def _append(
         self,

@@ -3,8 +3,9 @@
 import contextlib
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,11 @@ from .search.views import Views
 from .storage.keys import Key
 from .storage.lock import LOCK, WriterLock
 from .storage.reserve import Reserve
+from .storage.transactions import Change
+from .storage.where import Condition
 from .upkeep import Upkeep
+
+_T = TypeVar("_T")
 
 
 class IndexWriter:
@@ -106,54 +111,75 @@ class IndexWriter:
             VanishedError: known entries are gone. Nothing was added; add the batch again with their vectors.
         """
         with self._taking_turn():
-            try:
-                with self._store.writing() as change:
-                    keys = self._rows.add(change, batch)
-            except DiskFullError:
-                self._upkeep.undo_addition()
-                self._keep_reserve()
-                raise
+            keys = self._appended(lambda change: self._rows.add(change, batch))
             if progress is not None:
                 progress(len(keys))
-            try:
-                self._upkeep.extend_graph()
-                self._upkeep.save_graph()
-            except Exception as error:
-                limit = limit_error(error)
-                if limit is None and not isinstance(error, LimitError | OutputError):
-                    raise
-                _warn_of_lag(limit or error)
+            self._keep_graph_up()
         return keys
 
-    def remove(self, keys: Sequence[Key]) -> int:
-        """Remove the entries under these keys, and return how many there were.
+    def update(self, keys: Sequence[Key], metadata: Sequence[str | None], *, merge: bool) -> int:
+        """Give the entries under distinct keys other metadata in one commit; how many had others before.
+
+        Raises:
+            InputValueError: a key has no entry. Nothing was changed.
+        """
+        with self._taking_turn():
+            changed = self._appended(lambda change: self._rows.update(change, keys, metadata, merge=merge))
+            self._keep_graph_up()
+        return changed
+
+    def _appended(self, append: Callable[[Change], _T]) -> _T:
+        """Commit what ``append`` does."""
+        try:
+            with self._store.writing() as change:
+                return append(change)
+        except DiskFullError:
+            self._upkeep.undo_addition()
+            self._keep_reserve()
+            raise
+
+    def _keep_graph_up(self) -> None:
+        """Keep the ANN graph up with what is committed, or warn that there is no room for it."""
+        try:
+            self._upkeep.extend_graph()
+            self._upkeep.save_graph()
+        except Exception as error:
+            limit = limit_error(error)
+            if limit is None and not isinstance(error, LimitError | OutputError):
+                raise
+            _warn_of_lag(limit or error)
+
+    def remove(self, which: Sequence[Key] | Condition) -> int:
+        """Remove the entries under these keys, or those that pass a filter, and return how many there were.
 
         All at once; on a full disk as many at once as there is room for, and those that were removed stay so.
         """
         with self._taking_turn():
             try:
-                return self._remove(keys)
+                with self._store.writing() as change:
+                    rows = self._rows.chosen(change, which)
+                    change.bury(rows)
+                return len(rows)
             except DiskFullError:
                 with self._giving_up_reserve():
-                    return self._remove_in_parts(keys)
+                    return self._remove_in_parts(which)
 
-    def _remove(self, keys: Sequence[Key]) -> int:
+    def _remove_in_parts(self, which: Sequence[Key] | Condition) -> int:
+        self._store.settle()
         with self._store.writing() as change:
-            return self._rows.remove(change, keys)
-
-    def _remove_in_parts(self, keys: Sequence[Key]) -> int:
-        removed, first, size = 0, 0, len(keys)
-        while first < len(keys):
-            self._store.settle()
+            rows = self._rows.chosen(change, which)
+        first, size = 0, len(rows)
+        while first < len(rows):
             try:
-                removed += self._remove(keys[first : first + size])
+                with self._store.writing() as change:
+                    change.bury(rows[first : first + size])
                 first += size
             except DiskFullError:
                 if size == 1:
                     raise
                 size = -(-size // 2)
-        self._store.settle()
-        return removed
+            self._store.settle()
+        return len(rows)
 
     def checkpoint(self, *, least: int = 1) -> None:
         """Extend the ANN graph if it lacks ``least`` vectors, and save it if the saved one lacks as many."""

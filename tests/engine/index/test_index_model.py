@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from simcse_engine import Hit, Index
-from simcse_engine.errors import SearchIndexError
+from simcse_engine.errors import InputValueError, SearchIndexError
 from simcse_engine.index.limits import SearchLimits
 from simcse_engine.index.storage.records import Entry
 from support.indexes import DIMENSION, unit_vectors
@@ -98,7 +98,9 @@ class IndexMachine(RuleBasedStateMachine):
         else:
             assert added == sorted(set(added) - set(self.model))
         for i, key in enumerate(added):
-            self.model[key] = (texts[i], metadata[i] if metadata else None, vectors[i])
+            entry = (texts[i], metadata[i] if metadata else None, vectors[i])
+            self.model.pop(key, None)  # what replaces an entry goes to the end
+            self.model[key] = entry
         if self.keys == "int":
             self.next_key = max([self.next_key, *(key + 1 for key in added)])
 
@@ -108,6 +110,46 @@ class IndexMachine(RuleBasedStateMachine):
         assert self.index.remove(keys) == len(set(keys) & set(self.model))
         for key in keys:
             self.model.pop(key, None)
+
+    @rule(which=st.sampled_from(FILTERS[1:]))
+    def remove_by_a_filter(self, which: tuple[dict, Callable[[dict], bool]]) -> None:
+        where, passes = which
+        left = {key: entry for key, entry in self.model.items() if not passes(entry[1] or {})}
+        assert self.index.remove(where=where) == len(self.model) - len(left)
+        self.model = left
+
+    @rule(data=st.data(), merge=st.booleans())
+    def update(self, data: st.DataObject, merge: bool) -> None:
+        absent = KEYS[self.keys](99)
+        keys = data.draw(st.lists(st.sampled_from([*self.model, absent]), unique=True, max_size=8))
+        documents = data.draw(st.lists(METADATA, min_size=len(keys), max_size=len(keys)))
+        if absent in keys and absent not in self.model:
+            with pytest.raises(InputValueError, match="there is no entry"):
+                self.index.update(keys, documents, merge=merge)
+            return
+        changed = 0
+        for key, document in zip(keys, documents, strict=True):
+            text, former, vector = self.model[key]
+            new = document
+            if merge:
+                new = former if document is None else {**(former or {}), **document}
+            if new != former:
+                changed += 1
+                del self.model[key]  # it goes to the end
+                self.model[key] = (text, new, vector)
+        assert self.index.update(keys, documents, merge=merge) == changed
+
+    @rule(which=st.sampled_from(FILTERS))
+    def walk(self, which: tuple[dict | None, Callable[[dict], bool]]) -> None:
+        where, passes = which
+        expected = [(Entry(key, *entry[:2]), entry[2]) for key, entry in self.model.items() if passes(entry[1] or {})]
+        for index in (self.index, self.reader):
+            assert index.count(where) == len(expected)
+            pairs = list(index.entries(where, vectors=True))
+            assert [entry for entry, _ in pairs] == [entry for entry, _ in expected]
+            assert all(np.array_equal(found, vector) for (_, found), (_, vector) in zip(pairs, expected, strict=True))
+            keys = [entry.key for entry, _ in expected]
+            assert np.array_equal(index.vectors(keys), np.reshape([vector for _, vector in expected], (-1, DIMENSION)))
 
     @rule()
     def compact(self) -> None:

@@ -96,6 +96,10 @@ class Searcher:
         holding = keyword_matches(reader, restricted, queries.texts, deep.k, most)
         return fused([self.nearest(view, mask, queries.vectors, deep), holding])
 
+    def passing(self, condition: Condition, view: View, reader: Reader) -> View:
+        """The part of a view that passes a filter."""
+        return view.restricted_to(self._masks.mask_of(condition, view, reader))
+
     def nearest(
         self, view: View, mask: NDArray[np.bool_] | None, queries: NDArray[np.float32], options: SearchOptions
     ) -> Matches:

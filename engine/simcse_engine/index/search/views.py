@@ -15,6 +15,7 @@ from ...wording import Wording
 from ..ann.graph import AnnGraph
 from ..ann.saved import SavedGraph
 from ..ann.scheme import Scheme
+from ..storage.hold import Hold
 from ..storage.records import State
 from ..storage.store import Store
 from ..storage.transactions import Reader
@@ -86,15 +87,17 @@ class Views:
         self._opened: tuple[int, str | None] | None = None
 
     @contextlib.contextmanager
-    def reading(self, *, ann: bool = True, more_than: int = 0, counted: bool = True) -> Iterator[tuple[Reader, View]]:
+    def reading(
+        self, *, ann: bool = True, more_than: int = 0, counted: bool = True, hold: Hold | None = None
+    ) -> Iterator[tuple[Reader, View]]:
         """Yield one state of the database and its view.
 
         Without ``ann``, and where there are no ``more_than`` so many entries, an ANN graph not open yet stays closed;
-        without ``counted``, `check_counts` is left for later.
+        without ``counted``, `check_counts` is left for later. A ``hold`` keeps the state.
         """
         missed: State | None = None
         while True:
-            with self.store.reading() as reader:
+            with self.store.reading(hold) as reader:
                 state = reader.state()
                 if counted:
                     self.check_counts(reader)
@@ -105,6 +108,7 @@ class Views:
                     if state == missed:
                         raise IndexDamagedError(f"{error.filename}: missing; restore it from a backup") from error
                     missed = state
+                    reader.end()
                     continue
                 yield reader, view
                 return

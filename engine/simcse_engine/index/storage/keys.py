@@ -285,3 +285,8 @@ def _check_distinct(keys: Sequence[Any]) -> None:
 
 def _item(position: int) -> Wording:
     return item("keys", position, called="key")
+
+
+def no_entry(position: int, key: Key) -> InputValueError:
+    """What is wrong with a key that has no entry."""
+    return InputValueError(_item(position), f" is {key!s:.40}, under which there is no entry")

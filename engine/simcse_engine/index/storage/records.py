@@ -97,11 +97,21 @@ class State:
 
 
 class Entry(NamedTuple):
-    """What an index holds under a key, which is an int, a str or a UUID, as all keys of the index."""
+    """What an index holds under a key.
+
+    Attributes:
+        key: the entry's: an int, a str or a UUID, as all keys of the index.
+        text: the entry's.
+        metadata: the entry's; None if it has none.
+    """
 
     key: Any
     text: str
     metadata: dict[str, Any] | None
+
+
+# Its public address: pickles and `repr` do not depend on which file it stands in.
+Entry.__module__ = "simcse_engine.index"
 
 
 class Record(NamedTuple):

@@ -14,6 +14,7 @@ from ...machine.forks import ForkAware, never_destroy, register
 from ...wording import Wording
 from .connections import BUSY_SECONDS, ImmutableConnection, connect
 from .faults import translating_faults
+from .hold import Hold
 from .keys import KEY_KINDS
 from .records import About, State
 from .regular import check_regular
@@ -56,6 +57,7 @@ class Store(ForkAware):
         self._lock = threading.Condition()
         self._idle: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
+        self._holds: set[Hold] = set()
         # How many connections are in use.
         self._busy = 0
         self._closed = False
@@ -80,19 +82,23 @@ class Store(ForkAware):
             raise
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Reader]:
-        """Yield one state of the database, whatever writers do meanwhile."""
+    def reading(self, hold: Hold | None = None) -> Iterator[Reader]:
+        """Yield one state of the database, whatever writers do meanwhile; that of a ``hold``, and keep it there."""
         with translating_faults(self._path), self._in_use():
             with self._lock:
-                connection = self._idle.pop() if self._idle else None
+                connection = None if hold is None else hold.take()
+                if connection is None and self._idle:
+                    connection = self._idle.pop()
             connection = connection or connect(self._path)
             try:
-                connection.execute("BEGIN")
+                if not connection.in_transaction:
+                    connection.execute("BEGIN")
                 yield Reader(connection, self._path, self._keys)
+                if hold is not None:
+                    self._keep(hold, connection)
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                self._give_back(connection)
+                if hold is None or hold.connection is not connection:
+                    self._end(connection)
 
     def state(self) -> State:
         """The state of the database as of now."""
@@ -167,7 +173,24 @@ class Store(ForkAware):
                     self._busy -= 1
                     lock.notify_all()
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
+    def _keep(self, hold: Hold, connection: sqlite3.Connection) -> None:
+        """Leave a transaction open, unless it has ended, or writers would be held off or not noticed meanwhile."""
+        with self._lock:
+            if connection.in_transaction and not self._closed and not isinstance(connection, ImmutableConnection):
+                hold.connection = connection
+                self._holds.add(hold)
+
+    def release(self, hold: Hold) -> None:
+        """End what a hold keeps."""
+        with self._lock:
+            self._holds.discard(hold)
+            connection = hold.take()
+        if connection is not None:
+            self._end(connection)
+
+    def _end(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         with self._lock:
             if not self._closed and not isinstance(connection, ImmutableConnection):
                 self._idle.append(connection)
@@ -183,6 +206,10 @@ class Store(ForkAware):
     def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
+        while self._holds:
+            connection = self._holds.pop().take()
+            if connection is not None:
+                connection.close()
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
@@ -204,12 +231,13 @@ class Store(ForkAware):
 
     def _after_fork_in_child(self) -> None:
         """Begin anew; if a connection was in use all the same, never open this database again."""
-        inherited = [*self._idle, self._writer]
+        inherited = [*self._idle, *(hold.take() for hold in self._holds), self._writer]
         if self._busy or any(inherited):
             _unusable_after_fork.add(self._path)
             for connection in inherited:
                 never_destroy(connection)
         self._lock, self._idle, self._writer, self._busy = threading.Condition(), [], None, 0
+        self._holds = set()
 
 
 # Databases that were in use when this process was forked from another.

@@ -45,6 +45,10 @@ class Reader:
         self.path = path
         self.keys = keys
 
+    def end(self) -> None:
+        """End the transaction, after which nothing is read from it."""
+        self._connection.execute("ROLLBACK")
+
     def about(self) -> About:
         """What the index is."""
         version = check_tables(self._connection, self.path)
