@@ -25,9 +25,10 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 demo: $(VENV)/.kernels
 	$(BIN)/python examples/demo.py
 
-# Two processes, a file's tests in one: they keep two cores busy, and each needs about 2 GB with torch.
+# Two processes, a file's tests in one: they keep two cores busy, and each needs about 2 GB with torch. Files run in the
+# order of tests/conftest.py; xdist's own runs those of few tests last, among them the longest.
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.kernels
 	$(BIN)/ruff check .

@@ -26,12 +26,32 @@ settings.load_profile("patient")
 if not variants():
     os.environ.setdefault(VARIABLE, NONE)
 
+# The longest files, longest first: they begin the suite, so that neither of its processes is left alone with one.
+LONGEST = (
+    "engine/kernels/test_sanitizers.py",
+    "engine/kernels/test_emulated.py",
+    "parity/test_sts.py",
+    "export/test_transformers_4.py",
+    "engine/integrations/test_ray.py",
+    "engine/shards/test_cluster.py",
+    "parity/test_simcse_original.py",
+    "parity/test_int8_real.py",
+    "test_slim.py",
+    "engine/kernels/test_build.py",
+    "engine/serve/clients/test_schemathesis.py",
+    "export/checkpoint/test_sentence_transformers_releases.py",
+    "engine/index/test_index_processes.py",
+    "benchmarks/test_environment.py",
+)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests of what optimum writes, and of transformers 4, to `tests/export/test_transformers_4.py`."""
+    """Put the longest files first, and leave what is for transformers 4 to `tests/export/test_transformers_4.py`."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))  # others keep their order
     left = [] if HAS_OPTIMUM else [item for item in items if item.get_closest_marker("transformers_4")]
     if left:
         items[:] = [item for item in items if item not in left]
