@@ -39,6 +39,12 @@ def add_parser(commands: Commands) -> None:
         metavar="JSON",
         help="""what a hit's metadata must meet: '{"year": {"$gte": 2020}}'""",
     )
+    search.add_argument(
+        "--mode",
+        choices=("vector", "keywords", "hybrid"),
+        default="vector",
+        help="rank by meaning, by the words in common, or by both (default: %(default)s)",
+    )
     search.add_argument("--exact", action="store_true", help="compare every vector, however many there are")
     add_artifact_options(search)
 
@@ -112,7 +118,8 @@ def _queries(args: argparse.Namespace) -> Iterator[Iterator[str]]:
 
 
 def _search(index: "Index", args: argparse.Namespace, queries: list[str]) -> "list[list[Hit]]":
-    return index.search(queries, args.k, threshold=args.threshold, where=args.where, exact=True if args.exact else None)
+    exact = True if args.exact else None
+    return index.search(queries, args.k, threshold=args.threshold, where=args.where, exact=exact, mode=args.mode)
 
 
 def _prompt(index: "Index", args: argparse.Namespace) -> None:

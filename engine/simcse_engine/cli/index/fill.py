@@ -49,6 +49,9 @@ def add_parsers(commands: Commands) -> None:
         default="int",
         help="what its keys are: whole numbers, strings, which the file has to bring, or UUIDs (default: %(default)s)",
     )
+    create.add_argument(
+        "--keywords", action="store_true", help="index the texts' words too, for search --mode hybrid and keywords"
+    )
 
     add = add_command(
         commands,
@@ -98,7 +101,7 @@ def _create(args: argparse.Namespace) -> None:
         source = replace(source, first_key=0 if KEY_KINDS[args.key_type].counted else None)
     if Path(args.index, DATABASE).exists():
         raise OutputError(f"{args.index}: is an index already; {_adding(args.index, source)}")
-    with Index.create(args.index, args.artifact, dtype=args.dtype, keys=args.key_type) as index:
+    with Index.create(args.index, args.artifact, dtype=args.dtype, keys=args.key_type, keywords=args.keywords) as index:
         if source is not None:
             try:
                 filled = _fill(index, source, args)

@@ -1,4 +1,4 @@
-"""The commands `index remove`, `info`, `compact` and `export`."""
+"""The commands `index remove`, `info`, `compact`, `keywords` and `export`."""
 
 import argparse
 import contextlib
@@ -22,6 +22,8 @@ def add_parsers(commands: Commands) -> None:
     add_index(add_command(commands, "info", "say what an index is and holds", _info))
     text = "give back the space of what was removed or replaced, and build the search graph anew"
     add_index(add_command(commands, "compact", text, _compact))
+    text = "index the texts' words, for search --mode hybrid and keywords, or build that index again"
+    add_index(add_command(commands, "keywords", text, _keywords))
     export = add_command(commands, "export", "write all entries, with their vectors, into a file", _export)
     add_index(export)
     export.add_argument("output", metavar="FILE", help=".parquet, .arrow or .jsonl; is replaced")
@@ -81,6 +83,15 @@ def _compact(args: argparse.Namespace) -> None:
         {"index": args.index, "entries": info.entries, "size_bytes_before": before, "size_bytes": info.size_bytes},
         f"{args.index}: {before / 1e6:,.1f} MB before, {info.size_bytes / 1e6:,.1f} MB now",
     )
+
+
+def _keywords(args: argparse.Namespace) -> None:
+    from ...index import Index
+
+    with Index.open(args.index, read_only=False) as index:
+        index.build_keywords()
+        entries = len(index)
+    print_report(args, {"index": args.index, "entries": entries}, f"{args.index}: the words of {entries:,} texts")
 
 
 def _export(args: argparse.Namespace) -> None:

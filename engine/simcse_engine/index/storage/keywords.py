@@ -46,8 +46,8 @@ def check_keywords(connection: sqlite3.Connection, path: Path, *, expected: bool
 def count_keywords(connection: sqlite3.Connection) -> int:
     """How many texts it is of; -1 where FTS5's own counts do not agree.
 
-    FTS5 has no checksums, so a damaged page that still parses can hide words. All are counted, which takes a third of a
-    microsecond for each text, and compared with the count that it keeps beside them.
+    FTS5 has no checksums, so a damaged page that still parses can hide words. All are counted, and compared
+    with the count that it keeps beside them.
     """
     (texts,) = connection.execute("SELECT count(*) FROM keywords_docsize").fetchone()
     connection.execute("CREATE VIRTUAL TABLE temp.keywords_words USING fts5vocab(main, keywords, row)")

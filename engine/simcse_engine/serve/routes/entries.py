@@ -1,7 +1,7 @@
 """The routes of an index: search, add, remove, read."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -33,7 +33,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     """What to search for.
 
     ``where`` is a filter on metadata, as in {"year": {"$gte": 2020}}; ``exact``: true compares every vector, false uses
-    the ANN graph, null decides by size.
+    the ANN graph, null decides by size. ``mode``: "keywords" ranks by the words in common, "hybrid" by these and the
+    vectors together; both need an index of words.
     """
 
     queries: Texts
@@ -41,11 +42,12 @@ class SearchRequest(msgspec.Struct, frozen=True):
     threshold: float | None = None
     where: dict[str, Any] | None = None
     exact: bool | None = None
+    mode: Literal["vector", "keywords", "hybrid"] = "vector"
     truncate: bool | None = None
 
 
 class HitAnswer(msgspec.Struct, frozen=True):
-    """An entry that was found, and the cosine of its vector and the query's."""
+    """An entry that was found, and its score, by default the cosine of its vector and the query's."""
 
     key: Key
     score: float
@@ -111,7 +113,15 @@ async def search(service: Service, request: Request, body: SearchRequest) -> Res
     encoded = await service.encode(request, queries, body.truncate, param="queries", kind=QUERY)
 
     def found(index: Index) -> bytes:
-        hits = index.search(encoded.vectors, body.k, threshold=body.threshold, where=body.where, exact=body.exact)
+        hits = index.search(
+            encoded.vectors,
+            body.k,
+            threshold=body.threshold,
+            where=body.where,
+            exact=body.exact,
+            mode=body.mode,
+            keywords=None if body.mode == "vector" else queries,
+        )
         written = _Written("k")
         return listed([listed([written.json(hit._asdict()) for hit in of_query]) for of_query in hits])
 
