@@ -43,6 +43,16 @@ def test_search_what_metadata_say(index: Path, tmp_path: Path, capsys: pytest.Ca
     assert "$near" in failure(capsys, "search", index, "a", "--where", '{"year": {"$near": 3}}')
 
 
+def test_search_by_words(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "simcse-engine index keywords makes one" in failure(capsys, "search", index, "a", "--mode", "hybrid")
+    assert answer(capsys, "index", "keywords", index) == {"index": str(index), "entries": len(TEXTS)}
+    for mode in ("keywords", "hybrid"):
+        (result,) = answer(capsys, "search", index, TEXTS[1], "-k", "1", "--mode", mode)["results"]
+        assert [hit["key"] for hit in result["hits"]] == [1]
+    says = failure(capsys, "search", index, "a", "--mode", "hybrid", "--threshold", "0.5")
+    assert "--threshold 0.5 is of cosines, by which --mode hybrid does not rank" in says
+
+
 def test_search_many(
     index: Path, lines: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
