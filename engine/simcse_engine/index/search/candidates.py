@@ -41,7 +41,8 @@ def ann_matches(view: View, queries: NDArray[np.float32], k: int, *, max_candida
     if parts:
         strays = ann.strays[ann.strays < covered]
         strays = strays[view.alive[strays]]
-        parts.append(scan_rows(view.vectors, queries, k, strays))
+        if len(strays):
+            parts.append(scan_rows(view.vectors, queries, k, strays))
         if covered < view.rows:
             parts.append(exact_matches(view, queries, k, team=team, start=covered))
     if len(asked):
@@ -59,7 +60,7 @@ def score_candidates(
     scores = np.empty(candidates.shape, np.float32)
     for first, last in blocks(0, len(candidates), PICK_BYTES // (4 * count * queries.shape[1])):
         rows = vectors.take(np.maximum(candidates[first:last], 0))
-        np.matmul(rows, queries[first:last, :, None], out=scores[first:last, :, None])
+        np.einsum("ijk,ik->ij", rows, queries[first:last], out=scores[first:last])
     scores[candidates < 0] = -np.inf
     kth = np.partition(scores, -k, axis=1)[:, -k] if count > k else np.full(len(candidates), -np.inf, np.float32)
     floor = np.maximum(kth - ROUNDING, np.float32(-2))

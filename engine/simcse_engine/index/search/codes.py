@@ -152,5 +152,5 @@ class Estimates:
         self.coded = coded
         self.packed = PackedQueries(codes.astype(np.int8))
         self.units = coded.scales[:, None] * scales
-        self.offsets = coded.means @ queries.T
+        self.offsets = PackedQueries(queries).products(coded.means).astype(np.float32)
         self.errors = coded.lengths[:, None] * rests + coded.rests[:, None] + ROUNDING

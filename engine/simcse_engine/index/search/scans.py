@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..limits import blocks
 from ..storage.vectors import VectorMap
 from .matches import ROUNDING, Matches
+from .products import PackedQueries
 
 # Computed at once, so that they are still in the processor's cache when they are used: scores, and copies of rows.
 _SCORES_BYTES = 1 << 20
@@ -29,9 +30,9 @@ def scan(
     rows = np.flatnonzero(eligible) + start
     if 2 * len(rows) < end - start:
         return scan_rows(vectors, queries, k, rows)
-    best = _Best(len(queries), k)
-    for first, last in blocks(start, end, _SCORES_BYTES // (4 * len(queries))):
-        scores = vectors.block(first, last) @ queries.T
+    best, packed = _Best(len(queries), k), PackedQueries(queries)
+    for first, last in blocks(start, end, _SCORES_BYTES // (8 * len(queries))):
+        scores = packed.products(vectors.block(first, last)).astype(np.float32)
         excluded = ~eligible[first - start : last - start]
         if excluded.any():
             scores[excluded] = -np.inf
@@ -41,9 +42,9 @@ def scan(
 
 def scan_rows(vectors: VectorMap, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Matches:
     """Compare each query with these rows, int64 [n]; else as `scan`."""
-    best = _Best(len(queries), k)
+    best, packed = _Best(len(queries), k), PackedQueries(queries)
     for first, last in blocks(0, len(rows), _COPY_BYTES // (4 * queries.shape[1])):
-        best.add(vectors.take(rows[first:last]) @ queries.T, rows[first:last])
+        best.add(packed.products(vectors.take(rows[first:last])).astype(np.float32), rows[first:last])
     return best.matches()
 
 
