@@ -1,9 +1,10 @@
 """What several commands take: the options they share, the types of arguments, and the encoder that the options open."""
 
 import argparse
+import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .parser import Parser
 
@@ -47,6 +48,11 @@ def add_artifact_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--same-model", action="store_true", help="accept an artifact of the same model in another precision"
     )
+
+
+def add_where(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the option of a filter on metadata."""
+    parser.add_argument("--where", type=_object, metavar="JSON", help=text)
 
 
 def add_text_column(parser: argparse.ArgumentParser) -> None:
@@ -143,3 +149,13 @@ def key(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise argparse.ArgumentTypeError(f"""{text!r} is no JSON object; expected one such as '{{"lang": "en"}}'""")
+    return content

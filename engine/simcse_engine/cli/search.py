@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SearchIndexError, SimCSEError
-from .arguments import PROGRAM, Commands, add_artifact_options, add_command, add_index, add_text_column, count, number
+from .arguments import (
+    PROGRAM,
+    Commands,
+    add_artifact_options,
+    add_command,
+    add_index,
+    add_text_column,
+    add_where,
+    count,
+    number,
+)
 from .output import counted_cuts, one_line, print_json
 from .streams import message_of, print_message, print_out
 
@@ -33,12 +43,7 @@ def add_parser(commands: Commands) -> None:
     add_text_column(search)
     search.add_argument("-k", type=count, metavar="N", default=5, help="most hits per query (default: %(default)s)")
     search.add_argument("--threshold", type=_cosine, metavar="COSINE", help="least score of a hit, from -1 to 1")
-    search.add_argument(
-        "--where",
-        type=_object,
-        metavar="JSON",
-        help="""what a hit's metadata must meet: '{"year": {"$gte": 2020}}'""",
-    )
+    add_where(search, """what a hit's metadata must meet: '{"year": {"$gte": 2020}}'""")
     search.add_argument(
         "--mode",
         choices=("vector", "keywords", "hybrid"),
@@ -53,16 +58,6 @@ def _cosine(text: str) -> float:
     if not -1 <= number(text) <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from -1 to 1")
     return number(text)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise argparse.ArgumentTypeError(f"""{text!r} is no JSON object; expected one such as '{{"lang": "en"}}'""")
-    return content
 
 
 def run(args: argparse.Namespace) -> None:

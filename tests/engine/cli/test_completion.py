@@ -64,7 +64,7 @@ def completions(script: Path, folder: Path, line: str) -> set[str]:
     [
         ("simcse-engine enc", {"encode"}),
         ("simcse-engine se", {"search", "serve"}),
-        ("simcse-engine index c", {"create", "compact"}),
+        ("simcse-engine index c", {"create", "compact", "count"}),
         ("simcse-engine encode --dt", {"--dtype"}),
         ("simcse-engine encode --truncate s", {"silent"}),
         ("simcse-engine encode m", {"minilm"}),

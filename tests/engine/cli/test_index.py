@@ -381,3 +381,11 @@ def test_vectors_with_keys_that_are_strings(
     assert run(*create, "--keys", tmp_path / "keys.txt") == 0
     with Index.open(tmp_path / "index", read_only=True) as opened:
         assert [entry.text for entry in opened.get(["0017", "17", " 17 ", "ä"]) if entry] == TEXTS
+
+
+def test_count_and_remove_by_a_filter(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "index", "count", index)["entries"] == 4
+    assert answer(capsys, "index", "count", index, "--where", '{"n": 1}')["entries"] == 0
+    assert "--where" in failure(capsys, "index", "remove", index)
+    assert "--where" in failure(capsys, "index", "remove", index, "1", "--where", "{}")
+    assert answer(capsys, "index", "remove", index, "--where", '{"n": {"$exists": false}}')["removed"] == 4

@@ -1,11 +1,11 @@
-"""The commands `index remove`, `info`, `compact`, `keywords` and `export`."""
+"""The commands `index remove`, `count`, `info`, `compact`, `keywords` and `export`."""
 
 import argparse
 import contextlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ..arguments import PROGRAM, Commands, add_command, add_index
+from ..arguments import PROGRAM, Commands, add_command, add_index, add_where
 from ..bars import Bar
 from ..output import one_line, print_report, print_result
 from ..signals import telling_what_is_safe
@@ -18,7 +18,11 @@ def add_parsers(commands: Commands) -> None:
     """Declare the commands."""
     remove = add_command(commands, "remove", "remove entries", _remove)
     add_index(remove)
-    remove.add_argument("keys", metavar="KEY", nargs="+", help="of an entry; a key without one is ignored")
+    remove.add_argument("keys", metavar="KEY", nargs="*", help="of an entry; a key without one is ignored")
+    add_where(remove, "in place of keys, what an entry's metadata must meet; {} removes all")
+    count = add_command(commands, "count", "say how many entries there are", _count)
+    add_index(count)
+    add_where(count, "what an entry's metadata must meet to be counted")
     add_index(add_command(commands, "info", "say what an index is and holds", _info))
     text = "give back the space of what was removed or replaced, and build the search graph anew"
     add_index(add_command(commands, "compact", text, _compact))
@@ -34,10 +38,19 @@ def _remove(args: argparse.Namespace) -> None:
 
     with Index.open(args.index, read_only=False) as index:
         kind = index.about.key_kind
-        removed = index.remove(kind.of_text(key, args.index) for key in args.keys)
+        keys = [kind.of_text(key, args.index) for key in args.keys] or None
+        removed = index.remove(keys, where=args.where)
         left = len(index)
     report = {"index": args.index, "removed": removed, "entries": left}
     print_report(args, report, f"{removed:,} removed; {left:,} are left")
+
+
+def _count(args: argparse.Namespace) -> None:
+    from ...index import Index
+
+    with Index.open(args.index, read_only=True) as index:
+        entries = index.count(args.where)
+    print_result(args, {"index": args.index, "entries": entries}, lambda: str(entries))
 
 
 def _info(args: argparse.Namespace) -> None:
