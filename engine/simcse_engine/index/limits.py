@@ -28,7 +28,7 @@ class SearchLimits:
     exact_rows: int = 100_000
     extend_rows: int = 4096
     extend_share: float = 1 / 256
-    save_share: float = 1 / 8
+    save_share: float = 1 / 16
     max_candidates: int = 1024
     window_texts: int = 4096
     group_queries: int = 256
