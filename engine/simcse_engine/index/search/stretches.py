@@ -1,5 +1,6 @@
 """Stretches: blocks of coded rows that queries are compared with at once, and the scores that this gives."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,8 +13,8 @@ from .matches import Matches
 
 # Products that are made at once, so that they are still in the processor's cache when they are looked at.
 _PRODUCTS = 1 << 18
-# At most so many blocks at once, so that each thread gets some.
-_MOST_BLOCKS = 24
+# About so many blocks at once at most, so that each thread gets some.
+_MOST_BLOCKS = 32
 # Rows whose best score stands for all of them, where a first floor is looked for.
 _GROUP_ROWS = 32
 # Numbers that NumPy's inner loops get at least.
@@ -41,13 +42,15 @@ class Stretch:
 
 def stretches(eligible: NDArray[np.bool_], queries: int) -> Iterator[Stretch]:
     """Cut the rows, bool [blocks * BLOCK_ROWS], into stretches; blocks without an eligible row are left out."""
-    most = min(_PRODUCTS // queries, _MOST_BLOCKS * BLOCK_ROWS)
+    most = max(1, min(_PRODUCTS // queries, _MOST_BLOCKS * BLOCK_ROWS))
     counts = eligible.reshape(-1, BLOCK_ROWS).sum(axis=1).tolist()
-    first, taken = 0, 0
-    for last, count in enumerate([*counts, most]):
-        if taken and taken + count > most:
+    # Of one size, so that no thread is left alone with the last.
+    size = sum(counts) / max(1, math.ceil(sum(counts) / most))
+    first, taken, end = 0, 0, size
+    for last, count in enumerate([*counts, math.inf]):
+        if taken and taken + count / 2 > end:
             yield _stretch(eligible, first, last, taken)
-            taken = 0
+            taken, end = 0, end + size - taken
         if not taken:
             first = last
         taken += count
