@@ -17,7 +17,7 @@ from support.layers import Layer
 FED = {"ids": TensorProto.INT64, "lengths": TensorProto.INT64, "states": TensorProto.FLOAT, "other": TensorProto.FLOAT}
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """A node: its inputs in their order, constants as arrays (uint16 is bfloat16), fed ones and absent ones as None."""
 

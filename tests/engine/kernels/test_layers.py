@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import lanes
-from support.kernels import Kernels
+from support.kernels import Kernels, by_turns
 from support.lanes import BYTES, PAIRS, SINGLES
 from support.layers import Layer, random_layer
 
@@ -86,7 +86,7 @@ def test_company_and_threads_change_no_bit(kernels: Kernels, kind: int, first_on
     lengths = [*range(1, 40), 90, 64, 1, 63, 65, *range(30, 1, -1)]
     given = states(layer, lengths)
     together = layer.run(kernels, given, lengths)
-    for threads in (2, 3, 8):
+    for threads in by_turns((2, 3, 8), kind + first_only):
         np.testing.assert_array_equal(layer.run(kernels, given, lengths, threads), together)
     ends = np.cumsum(lengths)
     for s in (0, 5, 39, 40, len(lengths) - 1):
