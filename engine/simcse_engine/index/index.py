@@ -210,7 +210,7 @@ class Index(Contents, Changes, ForkAware):
             exact: True compares every vector; False uses the ANN graph however small the index is; None uses it above
                 100,000 entries, or as many that meet ``where``.
             mode: "vector" ranks by cosines, "keywords" by the words that a query and an entry share (BM25), and
-                "hybrid" joins both rankings: a hit's score is the sum of 1 / (60 + its rank) over these. The last two
+                "hybrid" joins both rankings: a hit's score is the sum of 1 / (2 + its rank) over these. The last two
                 need an index of words (`create`, `build_keywords`), and take no ``threshold``.
             keywords: texts whose words are searched for, one for each query; None for the queries, if they are texts.
 

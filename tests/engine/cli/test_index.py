@@ -274,6 +274,7 @@ def test_remove_info_compact(index: Path, artifact: Path, capsys: pytest.Capture
     }
     info = answer(capsys, "index", "info", index)
     assert (info["entries"], info["dead"], info["artifact"]) == (2, 2, str(artifact))
+    assert info["keywords"] is False
     assert run("index", "info", index) == 0
     assert "  entries       2\n  removed       2 (index compact" in capsys.readouterr().out
     assert answer(capsys, "index", "compact", index)["entries"] == 2

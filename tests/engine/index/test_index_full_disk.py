@@ -29,9 +29,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
 
 
-def fill_index(disk: Path, artifact: Path, limits: SearchLimits = SMALL) -> int:
+def fill_index(disk: Path, artifact: Path, limits: SearchLimits = SMALL, *, keywords: bool = False) -> int:
     """Add to an index, and then to the rest of its disk, until there is no room; how many entries were acknowledged."""
-    Index.create(disk / "index", artifact).close()
+    Index.create(disk / "index", artifact, keywords=keywords).close()
     with Index(disk / "index", limits=limits, read_only=False) as index, contextlib.suppress(DiskFullError):
         for count in itertools.count(0, 100):
             part = range(count, count + 100)
@@ -77,6 +77,33 @@ def test_the_way_out(disk: Path, artifact: Path, again: bool) -> None:
             index.add_vectors(unit_vectors(100), [f"{i} {TEXT}" for i in more], keys=more)
             assert len(reader) == len(kept) + 100
     check(folder, kept | set(more))
+
+
+def test_words_are_in_step_all_the_way(disk: Path, artifact: Path) -> None:
+    def check_words(index: Index, left: set[int]) -> None:
+        (hits,) = index.search(unit_vectors(1), 10_000, mode="keywords", keywords=[TEXT])
+        assert {hit.key for hit in hits} == left
+        (hits,) = index.search(unit_vectors(1), 1, mode="keywords", keywords=[str(max(left))])
+        assert hits[0].key == max(left)
+
+    fill_index(disk, artifact, keywords=True)
+    folder = disk / "index"
+    with Index(folder, limits=SMALL, read_only=False) as index:
+        left = set(range(len(index)))
+        check_words(index, left)
+        with pytest.raises(DiskFullError):
+            index.add_vectors(unit_vectors(2000), ["zebra"] * 2000)
+        assert index.search(unit_vectors(1), mode="keywords", keywords=["zebra"]) == [[]]
+        check_words(index, left)
+        assert index.remove(range(0, len(left), 2)) == (len(left) + 1) // 2
+        left -= set(range(0, len(left), 2))
+        check_words(index, left)
+        index.compact()
+        check_words(index, left)
+        more = range(10_000, 10_100)
+        index.add_vectors(unit_vectors(100), [f"{i} {TEXT}" for i in more], keys=more)
+    with Index(folder, limits=SMALL, read_only=True) as index:
+        check_words(index, left | set(more))
 
 
 def test_a_compaction_without_room_says_how_much_it_needs(disk: Path, artifact: Path) -> None:

@@ -51,7 +51,7 @@ def joined(*rankings: list[Hit]) -> list[Hit]:
     for ranking in rankings:
         for hit in ranking:
             rank = 1 + sum(other.score > hit.score for other in ranking)
-            scores[hit.key] = scores.get(hit.key, 0) + 1 / (60 + rank)
+            scores[hit.key] = scores.get(hit.key, 0) + 1 / (2 + rank)
     hits = {hit.key: hit for ranking in rankings for hit in ranking}
     joined = [hits[key]._replace(score=float(np.float32(score))) for key, score in scores.items()]
     return sorted(joined, key=lambda hit: (-hit.score, hit.key))

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import sqlite3
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_hybrid_finds_what_either_does(worded: Path) -> None:
         hits = index.search([query], mode="hybrid")[0]
         assert {hit.key for hit in hits} == set(range(len(TEXTS)))
         assert hits[0].key == 2
-        assert hits[0].score == pytest.approx(1 / 61 + 1 / (61 + near.index(2)))
+        assert hits[0].score == pytest.approx(1 / 3 + 1 / (3 + near.index(2)))
         assert [hit.text for hit in hits] == [TEXTS[hit.key] for hit in hits]
         # Without a word in common, the order is that of the cosines.
         assert keys(index, "\0", mode="hybrid") == keys(index, "\0")
@@ -65,6 +66,20 @@ def test_vectors_are_joined_with_words_that_are_given(worded: Path) -> None:
         hits = index.search(vectors, 1, mode="hybrid", keywords=["dog", "pump"])
         assert [[hit.key for hit in each] for each in hits] == [[1], [2]]
         assert [each[0].key for each in index.search(["x", "y"], mode="keywords", keywords=["dog", "pump"])] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["str", "uuid"])
+def test_keys_of_every_kind(tmp_path: Path, artifact: Path, kind: str) -> None:
+    given = [f"page {i}" if kind == "str" else UUID(int=9 - i) for i in range(len(TEXTS))]
+    with Index.create(tmp_path / "index", artifact, keys=kind, keywords=True) as index:
+        index.add(TEXTS, keys=given)
+        # Equal scores are in the order of keys, and those of these UUIDs fall.
+        assert keys(index, "cat dog", mode="keywords") == sorted(given[:2])
+        assert keys(index, "ERR-4711", 1, mode="hybrid") == [given[2]]
+        index.remove([given[0]])
+        index.add(["a cat and a pump"], keys=[given[2]])
+        assert keys(index, "cat", mode="keywords") == keys(index, "cat", 1, mode="hybrid") == [given[2]]
+        assert keys(index, "4711", mode="keywords") == []
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def _info_lines(index: str, info: "IndexInfo") -> str:
         "removed": f"{info.dead:,} (index compact gives their room back)" if info.dead else "0",
         "keys": info.about.key_kind.plural,
         "in the graph": f"{info.in_graph:,}",
+        "keywords": "yes" if info.about.keywords else "no (index keywords makes them)",
         "artifact": info.about.artifact,
         "vectors": f"{info.about.dimension} floats; {info.about.dtype} in the graph",
         "max tokens": str(info.about.max_tokens),

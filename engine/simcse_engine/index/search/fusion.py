@@ -11,20 +11,23 @@ from numpy.typing import NDArray
 
 from .matches import Matches
 
-# What is added to each rank, by that paper.
-_OFFSET = 60
+# What is added to each rank. That paper's 60 was chosen by queries with many answers each; where one item is sought,
+# less finds more (docs/decisions/038-hybrid-search.md).
+_OFFSET = 2
+# Of each ranking at least. Among items that only one of them has high, the rank in the other decides, low as it may be.
+_LEAST_DEPTH = 100
 
 
 def fusion_depth(k: int) -> int:
-    """How many of each of two rankings must be known for the k best of both.
+    """How many of each of two rankings count for the k best of both.
 
-    What either ranks k-th scores at least 1 / (60 + k), and what both rank behind the 60 + 2 k-th, less.
+    What either ranks k-th scores at least 1 / (2 + k), and what both rank behind the 2 + 2 k-th, less.
     """
-    return _OFFSET + 2 * k
+    return max(_LEAST_DEPTH, _OFFSET + 2 * k)
 
 
 def fused(rankings: Sequence[Matches]) -> Matches:
-    """Every row of every query in any of the rankings, scored by the sum of 1 / (60 + its rank) over these.
+    """Every row of every query in any of the rankings, scored by the sum of 1 / (2 + its rank) over these.
 
     The first rank is 1, and equal scores have equal ranks.
     """

@@ -15,7 +15,9 @@ class Hit(NamedTuple):
 
     Attributes:
         key: the entry's: an int, a str or a UUID, as all keys of the index.
-        score: cosine of the two vectors, from -1 to 1.
+        score: higher is better. By ``mode`` of the search: the cosine of the two vectors, from -1 to 1 ("vector", the
+            default); BM25 of the query's words, above 0 ("keywords"); the sum over both rankings of a fraction that
+            falls with the rank, as `search.fusion.fused` has it ("hybrid"). Scores of two modes do not compare.
         text: the entry's.
         metadata: the entry's; None if it has none.
     """

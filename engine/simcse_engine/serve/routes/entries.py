@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ...errors import SearchIndexError
 from ...index import Index
 from ...prompts import DOCUMENT, QUERY
 from ..http.arrays import listed
@@ -113,15 +114,21 @@ async def search(service: Service, request: Request, body: SearchRequest) -> Res
     encoded = await service.encode(request, queries, body.truncate, param="queries", kind=QUERY)
 
     def found(index: Index) -> bytes:
-        hits = index.search(
-            encoded.vectors,
-            body.k,
-            threshold=body.threshold,
-            where=body.where,
-            exact=body.exact,
-            mode=body.mode,
-            keywords=None if body.mode == "vector" else queries,
-        )
+        try:
+            hits = index.search(
+                encoded.vectors,
+                body.k,
+                threshold=body.threshold,
+                where=body.where,
+                exact=body.exact,
+                mode=body.mode,
+                keywords=None if body.mode == "vector" else queries,
+            )
+        except SearchIndexError as error:
+            if body.mode == "vector" or index.about.keywords:
+                raise
+            lacking = f'mode "{body.mode}" needs an index of words, which "simcse-engine index keywords" makes'
+            raise Problem(422, lacking, param="mode") from error
         written = _Written("k")
         return listed([listed([written.json(hit._asdict()) for hit in of_query]) for of_query in hits])
 

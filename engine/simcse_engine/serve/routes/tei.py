@@ -107,7 +107,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     """The model and the service's limits.
 
     ``identity`` changes when vectors do. ``kernels``: the variant of the engine's own, null where there is none.
-    ``prompts``: what is put before texts, by the names that ``prompt_name`` may have.
+    ``prompts``: what is put before texts, by the names that ``prompt_name`` may have. ``entries``: whether there is an
+    index; ``keywords``: whether it has one of its words, for the modes "keywords" and "hybrid" of a search.
     """
 
     model_id: str
@@ -132,6 +133,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     kernels: str | None
     payload_limit: int
     entries: bool
+    keywords: bool
     prompts: dict[str, str]
     default_prompt_name: str | None
 
@@ -207,7 +209,8 @@ async def info(service: Service, request: Request, body: None) -> Response:  # n
             device=service.encoder.device,
             kernels=service.encoder.kernels,
             payload_limit=options.payload_limit,
-            entries=service.shared_index is not None,
+            entries=service.index is not None,
+            keywords=service.index is not None and service.index.about.keywords,
             prompts=dict(service.encoder.prompts.by_name),
             default_prompt_name=service.encoder.prompts.default,
         )

@@ -60,6 +60,21 @@ def test_hits_are_the_indexes(service: Asgi, index: Index, more: dict[str, Any])
     assert float(answer.headers["x-search-time"]) > 0
 
 
+def test_words_are_searched_where_the_index_has_them(service: Asgi, index: Index) -> None:
+    body = {"queries": ["onion girl", "zebra"], "k": 4}
+    refused = service.post("/search", {**body, "mode": "hybrid"})
+    assert refused.status == 422
+    assert 'mode "hybrid" needs an index of words' in refused.document["error"]
+    assert not service.get("/info").document["keywords"]
+    index.build_keywords()
+    assert service.get("/info").document["keywords"]
+    for mode in ("keywords", "hybrid", "vector"):
+        answer = service.post("/search", {**body, "mode": mode}).document
+        found = [[tuple(hit.values()) for hit in hits] for hits in answer]
+        assert found == [[tuple(hit) for hit in hits] for hits in index.search(body["queries"], k=4, mode=mode)]
+        assert len(found[1]) == (0 if mode == "keywords" else 4)
+
+
 def test_queries_and_documents_have_prompts_of_their_own(with_prompts: Encoder, tmp_path: Path) -> None:
     with (
         Index.create(tmp_path / "index", with_prompts) as index,
@@ -96,6 +111,8 @@ def test_one_query(service: Asgi) -> None:
         ({"queries": "a", "where": {"n": {"$near": 3}}}, "$near"),
         ({"queries": "a", "where": {"n": {}}}, "n"),
         ({"queries": "a", "exact": 1}, "bool"),
+        ({"queries": "a", "mode": "words"}, "mode"),
+        ({"queries": "a", "mode": "keywords", "threshold": 0.5}, "threshold"),
         ({"queries": ["a"] * (MOST_TEXTS + 1)}, "--max-client-batch-size"),
     ],
 )

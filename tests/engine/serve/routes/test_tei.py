@@ -220,7 +220,9 @@ def test_info_says_what_is_served(service: Asgi, other: Asgi, encoder: Encoder, 
     assert info["max_input_length"] == encoder.max_tokens
     assert info["max_client_batch_size"] == MOST_TEXTS
     assert info["max_batch_tokens"] == 1024
-    assert (info["normalized"], info["kernels"], info["entries"]) == (True, encoder.kernels, False)
+    assert (info["normalized"], info["kernels"]) == (True, encoder.kernels)
+    assert not info["entries"]
+    assert not info["keywords"]
     assert other.get("/info").document["model_id"] == unnormalized.manifest.source.id
     assert not other.get("/info").document["normalized"]
 
