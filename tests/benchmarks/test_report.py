@@ -104,6 +104,12 @@ def made_up(names: list[str]) -> dict[str, Any]:
         },
         "int8": {"one range": {"stsb": 79.5, "average": 79.5}},
     }
+    finding = {"recall_at_1": 0.5, "recall_at_10": 0.75, "mrr_at_10": 0.625}
+    results["hybrid"] = {
+        **{"items": "100,322 of MiniLM", "queries": {"its first half": 1_000}},
+        "modes": {"its first half": {"vector": {**finding, "cpu_ms": 0.94}}},
+        "joined": {"its first half": {"offset 2": finding}},
+    }
     results |= serving(ratio)
     return {name: {"measured": "2026-01-01", "machine": machine, **each} for name, each in results.items()}
 
@@ -258,6 +264,8 @@ def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> N
     assert "| 10 minutes of mixed load, INT8: wrong vectors | 0 of 1,000,000 | 0 |" in once
     assert "| 64 | 80.00, 256 B | 80.00, 128 B | 80.00, 64 B | 80.00, 64 B | 80.00, 8 B |" in once
     assert "| one range | 79.50 | 79.50 |" in once
+    assert "| its first half, 1,000 queries: vector | 0.500 | 0.750 | 0.625 | 0.9 |" in once
+    assert "| offset 2 | 0.625, 0.750 |" in once
     assert "Spearman x 100 of a-model, pooler cls: stsb (1,500 pairs). 2026-01-01." in once
     assert once.startswith("before\n")
     assert once.endswith("after\n")
