@@ -508,14 +508,14 @@ def test_an_encoder_of_the_caller_s_stays_open(tmp_path: Path, artifact: Path) -
 
 def test_threads(tmp_path: Path, artifact: Path) -> None:
     filled(tmp_path / "index", artifact, 100)
-    vectors = unit_vectors(400, 7)
+    vectors = unit_vectors(200, 7)
     errors: list[BaseException] = []
     with Index(tmp_path / "index", limits=SMALL) as index:
         done = threading.Event()
 
         def write(part: int) -> None:
             try:
-                for i in range(part, 400, 2):
+                for i in range(part, 200, 2):
                     index.add_vectors(vectors[[i]], [f"new {i}"], keys=[1000 + i])
                     assert index.search(vectors[[i]], k=1)[0][0].key == 1000 + i
                     if i % 50 == part:
@@ -543,7 +543,7 @@ def test_threads(tmp_path: Path, artifact: Path) -> None:
         for thread in readers:
             thread.join()
         assert not errors
-        assert len(index) == 100 + 400 - 16
+        assert len(index) == 100 + 200 - 8
 
 
 def test_full_disk(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
