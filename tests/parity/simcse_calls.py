@@ -56,13 +56,12 @@ def install(folder: Path) -> Path:
     return python
 
 
-def ask(python: Path, checkpoint: Path, pooler: str) -> dict[str, Any]:
-    """What the original returns for each call of `original.py`.
+def ask(python: Path, checkpoint: Path) -> dict[str, dict[str, Any]]:
+    """What the original returns for each call of `original.py`, by each of `POOLERS`.
 
     Args:
         python: has `simcse` installed.
         checkpoint: the argument of its class.
-        pooler: one of `POOLERS`.
 
     Raises:
         RuntimeError: it failed; the text is its stderr.
@@ -70,11 +69,11 @@ def ask(python: Path, checkpoint: Path, pooler: str) -> dict[str, Any]:
     request = json.dumps({"queries": QUERIES, "keys": KEYS, "threshold": THRESHOLD, "file": FILE})
     # Without what this process adds to the path: the original's environment has packages of its own.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [python, Path(__file__).with_name("original.py"), checkpoint, pooler]
+    command = [python, Path(__file__).with_name("original.py"), checkpoint, *POOLERS]
     done = subprocess.run(command, input=request, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
-    answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    answers: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers
 
 
@@ -100,7 +99,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     with tempfile.TemporaryDirectory() as folder:
         checkpoint, python = small_checkpoint(Path(folder, "checkpoint")), install(Path(folder, "environment"))
-        answers_by_pooler = {pooler: ask(python, checkpoint, pooler) for pooler in POOLERS}
+        answers_by_pooler = ask(python, checkpoint)
     lines = [
         f"  {json.dumps(pooler)}: {{\n"
         + ",\n".join(f"    {json.dumps(name)}: {json.dumps(_short(value))}" for name, value in answers.items())

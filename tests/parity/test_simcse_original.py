@@ -4,11 +4,12 @@ The original gets an environment of its own, which pytest's cache keeps. Where t
 `simcse_goldens.json` has what it answered.
 """
 
+import functools
 import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -64,6 +65,12 @@ def original(request: pytest.FixtureRequest) -> Path:
         pytest.skip(f"the original simcse cannot be installed: {error.stderr.strip().splitlines()[-1]}")
 
 
+@pytest.fixture(scope="module")
+def live(original: Path) -> Callable[[Path], dict[str, Any]]:
+    """The original's answers for a checkpoint by each pooler, asked once."""
+    return functools.cache(functools.partial(calls.ask, original))
+
+
 @pytest.fixture(
     scope="module", params=[(w, p) for w in ("goldens", "small", "real") for p in calls.POOLERS], ids="-".join
 )
@@ -73,8 +80,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         checkpoint, theirs = request.getfixturevalue("small"), json.loads(calls.GOLDENS.read_text("utf-8"))[pooler]
     else:
         checkpoint = request.getfixturevalue("small" if which == "small" else "real_checkpoint")
-        python = request.getfixturevalue("original")
-        theirs = calls.ask(python, checkpoint, pooler)
+        theirs = request.getfixturevalue("live")(checkpoint)[pooler]
     folder = tmp_path_factory.mktemp("original")
     export(checkpoint, folder / "unit", ExportOptions(pooler=pooler))
     export(checkpoint, folder / "plain", ExportOptions(pooler=pooler, normalize=False))

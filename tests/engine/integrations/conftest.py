@@ -1,5 +1,6 @@
 """What the tests of adapters share: an artifact with prompts, its encoder, and texts."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,3 +35,9 @@ def encoder(prompted: Path) -> Iterator[Encoder]:
     """The artifact's encoder."""
     with Encoder(prompted) as encoder:
         yield encoder
+
+
+@pytest.fixture(scope="module")
+def moved(prompted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the artifact, where a database finds it and another may be put."""
+    return Path(shutil.copytree(prompted, tmp_path_factory.mktemp("moved") / "artifact"))

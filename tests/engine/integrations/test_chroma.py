@@ -1,7 +1,6 @@
 """Chroma's collections with our embedding function, in memory and opened again in another process."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,8 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder
+from support.databases import QUERY, TEXTS, check_found
 from support.frameworks import run_with_frameworks
-
-TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "一个男人在弹吉他。"]
-QUERY = "the dog is walking"
 
 ASK = """
     import json, os, sys
@@ -85,12 +82,6 @@ REOPEN = """
 
 
 @pytest.fixture(scope="module")
-def moved(prompted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the artifact, where a collection finds it and another may be put."""
-    return Path(shutil.copytree(prompted, tmp_path_factory.mktemp("chroma") / "artifact"))
-
-
-@pytest.fixture(scope="module")
 def said(moved: Path) -> dict[str, Any]:
     """What Chroma got."""
     collections = moved.with_name("collections")
@@ -108,7 +99,7 @@ def test_documents_and_queries_have_the_encoders_vectors(said: dict[str, Any], e
 
 def test_a_collection_finds_by_cosines(said: dict[str, Any], encoder: Encoder) -> None:
     assert said["space"] == "cosine"
-    _check_found(said["found"], encoder)
+    check_found(said["found"], encoder)
 
 
 def test_a_collection_opens_its_artifact_again_and_no_other(
@@ -120,7 +111,7 @@ def test_a_collection_opens_its_artifact_again_and_no_other(
     found, error, message = json.loads(
         run_with_frameworks(REOPEN, moved.with_name("collections"), QUERY, moved, artifact)
     )
-    _check_found(found, encoder)
+    check_found(found, encoder)
     assert error == "IndexMismatchError"
     assert str(moved) in message
 
@@ -139,11 +130,3 @@ def test_refusals(said: dict[str, Any]) -> None:
     assert said["another place"] is None
     assert said["no text"] == ["InputTypeError", "texts[1] is NoneType, not str"]
     assert said["none"][0] == "ValueError"
-
-
-def _check_found(found: tuple[list[str], list[float]], encoder: Encoder) -> None:
-    cosines = encoder.encode_document(TEXTS) @ encoder.encode_query([QUERY])[0]
-    order = np.argsort(-cosines)[:3]
-    texts, distances = found
-    assert texts == [TEXTS[row] for row in order]
-    np.testing.assert_allclose(distances, 1 - cosines[order], atol=1e-6)

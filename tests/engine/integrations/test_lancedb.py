@@ -1,7 +1,6 @@
 """LanceDB's tables with our embedding function, made and opened again in another process."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,8 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder
+from support.databases import QUERY, TEXTS, check_found
 from support.frameworks import run_with_frameworks
-
-TEXTS = ["A man plays a guitar.", "the cat is on the mat", "", "一个男人在弹吉他。"]
-QUERY = "the dog is walking"
 
 ASK = """
     import asyncio, json, sys
@@ -83,12 +80,6 @@ REOPEN = """
 
 
 @pytest.fixture(scope="module")
-def moved(prompted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the artifact, where a table finds it and another may be put."""
-    return Path(shutil.copytree(prompted, tmp_path_factory.mktemp("lancedb") / "artifact"))
-
-
-@pytest.fixture(scope="module")
 def said(moved: Path) -> dict[str, Any]:
     """What LanceDB got."""
     answer: dict[str, Any] = json.loads(
@@ -105,7 +96,7 @@ def test_texts_and_queries_have_the_encoders_vectors(said: dict[str, Any], encod
 
 def test_a_table_finds_by_cosines(said: dict[str, Any], encoder: Encoder) -> None:
     for found in (said["found"], said["asynchronous"]):
-        _check_found(found, encoder)
+        check_found(found, encoder)
 
 
 def test_a_table_opens_its_artifact_again_and_no_other(
@@ -114,7 +105,7 @@ def test_a_table_opens_its_artifact_again_and_no_other(
     identity = encoder.manifest.identity
     assert said["remembered"] == {"artifact": str(moved), "dimensions": None, "identity": identity, "threads": 1}
     found, error, message = json.loads(run_with_frameworks(REOPEN, moved.with_name("tables"), QUERY, moved, artifact))
-    _check_found(found, encoder)
+    check_found(found, encoder)
     assert error == "IndexMismatchError"
     assert str(moved) in message
 
@@ -130,11 +121,3 @@ def test_refusals_come_at_once(said: dict[str, Any]) -> None:
     # Arrow hands on no class.
     assert "texts[0] is NoneType, not str" in said["no text"][1]
     assert said["no artifact"][0] == "ArtifactNotFoundError"
-
-
-def _check_found(found: tuple[list[str], list[float]], encoder: Encoder) -> None:
-    cosines = encoder.encode_document(TEXTS) @ encoder.encode_query([QUERY])[0]
-    order = np.argsort(-cosines)[:3]
-    texts, distances = found
-    assert texts == [TEXTS[row] for row in order]
-    np.testing.assert_allclose(distances, 1 - cosines[order], atol=1e-6)
