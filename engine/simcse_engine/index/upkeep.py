@@ -32,12 +32,17 @@ class Upkeep:
         self._limits = limits
 
     def extend_graph(self, least: int | None = None) -> None:
-        """Add to the ANN graph what it lacks, if that is ``least`` vectors or, with None, what the limits ask for."""
+        """Add to the ANN graph what it lacks, if that is ``least`` vectors or, with None, what the limits ask for.
+
+        Where all searches are exact, it stays as it is: an earlier engine, or a time with more entries, has left it.
+        """
         state = self._store.state()
+        if state.entries <= self._limits.exact_rows:
+            return
         covered = self._views.covered(state)
         if least is None:
             least = max(self._limits.extend_rows, int(covered * self._limits.extend_share))
-        if state.rows - covered < least or (covered == 0 and state.entries <= self._limits.exact_rows):
+        if state.rows - covered < least:
             return
         with self._views.reading() as (_, view):
             ann = view.ann
@@ -49,8 +54,8 @@ class Upkeep:
                 rows = np.flatnonzero(view.alive[first:last]) + first
                 ann.add(rows, view.vectors.take(rows), covered=last, threads=self._views.threads)
         except BaseException:
-            # Which rows are in it is no longer known.
-            self._views.adopt(None, view.state)
+            # Which rows are in it is no longer known; what was saved is whole.
+            self._views.forget_ann()
             raise
         self._views.adopt(ann, view.state)
 

@@ -258,6 +258,11 @@ class Views:
                 self.ann = self._opened = None
             self._writes = True
 
+    def forget_ann(self) -> None:
+        """Open the saved ANN graph again when one is needed."""
+        with self._lock:
+            self.ann = self._opened = self._last = None
+
     def adopt(self, ann: AnnGraph | None, state: State) -> None:
         """Take ``ann`` as the ANN graph of ``state`` and of the states after it."""
         with self._lock:
