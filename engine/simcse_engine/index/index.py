@@ -87,6 +87,7 @@ class Index(Contents, Changes, ForkAware):
             opened.callback(self._binding.close)
             self._views = Views(self._store, threads=usable_cpus())
             self._searcher = Searcher(self._views, self._limits)
+            opened.callback(self._searcher.close)
             # Reports a missing or damaged vector file now.
             with self._views.reading(ann=False, counted=False):
                 pass

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..limits import blocks
 from ..storage.vectors import VectorMap
 from .exact import exact_matches
-from .matches import PICK_BYTES, ROUNDING, Matches
+from .matches import PICK_BYTES, Matches, rounding
 from .scans import scan_rows
 from .team import Team
 from .views import View
@@ -21,7 +21,7 @@ def ann_matches(view: View, queries: NDArray[np.float32], k: int, *, max_candida
     ``max_candidates`` is searched for exactly, as all are where there is no ANN graph.
     """
     ann = view.ann
-    if ann is None:
+    if ann is None or not view.live:
         return exact_matches(view, queries, k, team=team)
     needed = ann.scheme.candidates(k)
     # More, so that enough are left without those that are not alive.
@@ -63,6 +63,6 @@ def score_candidates(
         np.einsum("ijk,ik->ij", rows, queries[first:last], out=scores[first:last])
     scores[candidates < 0] = -np.inf
     kth = np.partition(scores, -k, axis=1)[:, -k] if count > k else np.full(len(candidates), -np.inf, np.float32)
-    floor = np.maximum(kth - ROUNDING, np.float32(-2))
+    floor = np.maximum(kth - rounding(queries.shape[1]), np.float32(-2))
     of_query, columns = np.divmod(np.flatnonzero(scores >= floor[:, None]), count)
     return Matches(of_query, candidates[of_query, columns], scores[of_query, columns])

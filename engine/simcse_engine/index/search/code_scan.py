@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 from ..limits import blocks
 from ..storage.vectors import VectorMap
 from .codes import Coded, Estimates
-from .matches import PICK_BYTES, ROUNDING, Matches
+from .matches import PICK_BYTES, Matches, rounding
 from .stretches import Scores, Stretch, stretches
 from .team import Team
 
 # What was found is compacted once there is this many times k of each query.
 _COMPACT_FACTOR = 4
+# A row that codes leave takes as long as so many that a scan compares, of many queries together, and of one alone.
+_SHARE_OF_MANY, _SHARE_OF_ONE = 1 / 64, 1 / 5
+# Found at the beginning, before the floor is high: this many times k of each query.
+_ALWAYS_FACTOR = 8
 # Where more than this many times k of each query would be found at once, a floor is looked for first.
 _MANY_FACTOR = 2
 
@@ -26,18 +30,28 @@ def scan_codes(
     *,
     eligible: NDArray[np.bool_],
     team: Team,
-) -> Matches:
-    """The k nearest of the coded rows that are ``eligible``, bool [rows]; else as `scans.scan`."""
+) -> Matches | None:
+    """The k nearest of the coded rows that are ``eligible``, bool [rows]; else as `scans.scan`.
+
+    None where codes cannot tell the vectors apart, so that it is quicker to compare these.
+    """
     found = _Found(Estimates(coded, queries), k)
-    team.each(found.compare, stretches(eligible, len(queries)))
+    try:
+        team.each(found.compare, stretches(eligible, len(queries)))
+    except _TooManyError:
+        return None
     candidates = found.matches()
     scores = np.empty(len(candidates.rows), np.float32)
     for first, last in blocks(0, len(scores), PICK_BYTES // (4 * queries.shape[1])):
         rows, of_query = candidates.rows[first:last], candidates.queries[first:last]
         np.einsum("ij,ij->i", vectors.take(rows), queries[of_query], out=scores[first:last])
     matches = Matches(candidates.queries, candidates.rows, scores).ordered()
-    floor = matches.kth(len(queries), k) - ROUNDING
+    floor = matches.kth(len(queries), k) - rounding(queries.shape[1])
     return matches.at(matches.scores >= floor[matches.queries])
+
+
+class _TooManyError(Exception):
+    """So many rows may be among the best that their vectors take longer than all rows' in a scan."""
 
 
 class _Found:
@@ -54,6 +68,9 @@ class _Found:
         self._parts: list[tuple[Matches, NDArray[np.float32]]] = []
         self._count = 0
         self._compact_at = _COMPACT_FACTOR * k * self._queries
+        # Pairs that were compared, and those of them that were found.
+        self._compared = self._passed = 0
+        self._most_share = _SHARE_OF_MANY + _SHARE_OF_ONE / self._queries
 
     def compare(self, stretch: Stretch) -> None:
         """Compare the queries with the rows of a stretch."""
@@ -66,7 +83,13 @@ class _Found:
                     self._raise_floor(kth)
                 reaching = scores.reaching(self._floor)
         # Flat: NumPy's nonzero of two dimensions is much slower.
-        part = scores.at(np.flatnonzero(reaching))
+        flat = np.flatnonzero(reaching)
+        with self._lock:
+            self._compared += reaching.size
+            self._passed += len(flat)
+            if self._passed > self._most_share * self._compared + _ALWAYS_FACTOR * self._k * self._queries:
+                raise _TooManyError
+        part = scores.at(flat)
         with self._lock:
             self._parts.append(part)
             self._count += len(part[1])

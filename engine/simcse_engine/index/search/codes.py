@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..storage.vectors import VectorMap
-from .matches import ROUNDING
+from .matches import rounding
 from .products import PackedQueries
 from .team import Team
 
 BLOCK_ROWS = 1024
 # Room for rows to come, as a share of those that are there; untouched, it takes no memory.
 _ROOM = 1 / 4
-# What float32 may have made of a length too little.
-_LENGTH = np.float32(1 + 1e-5)
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,8 @@ class Coded:
         coded *= scale
         left -= coded
         self.means[block], self.scales[block] = mean, scale
-        self.rests[block] = _longest(left) * _LENGTH
-        self.lengths[block] = _longest(coded) * _LENGTH
+        self.rests[block] = _longest(left)
+        self.lengths[block] = _longest(coded)
 
     def copy(self, block: int, other: "Coded") -> None:
         """Take over a block of ``other``."""
@@ -82,7 +80,8 @@ class Coded:
 
 
 def _longest(vectors: NDArray[np.float32]) -> np.float32:
-    return np.float32(np.sqrt(np.einsum("ij,ij->i", vectors, vectors).max()))
+    # Rounded up by what float32 may have made too little of it.
+    return np.float32(np.sqrt(np.einsum("ij,ij->i", vectors, vectors).max())) * (1 + rounding(vectors.shape[1]))
 
 
 class Codes:
@@ -92,9 +91,8 @@ class Codes:
     """
 
     def __init__(self, dimension: int) -> None:
-        self._coded = Coded.empty(dimension)
-        # Which blocks are coded.
-        self._ready = np.zeros(0, np.bool_)
+        # The arrays, and which of their blocks are coded: together, as whoever does not hold the lock looks at both.
+        self._made = (Coded.empty(dimension), np.zeros(0, np.bool_))
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -104,31 +102,34 @@ class Codes:
     def of(self, vectors: VectorMap, needed: NDArray[np.bool_], team: Team) -> Coded:
         """The codes of ``vectors``, which must be of this generation.
 
-        Only of blocks that are ``needed``, bool [blocks]; the others hold anything.
+        Only of blocks that are ``needed``, bool [blocks]; the others hold anything, and may be written meanwhile.
         """
+        coded, ready = self._made
+        if len(needed) > len(ready) or (needed & ~ready[: len(needed)]).any():
+            coded = self._coded(vectors, needed, team)
+        return coded.first(len(needed))
+
+    def _coded(self, vectors: VectorMap, needed: NDArray[np.bool_], team: Team) -> Coded:
         with self._lock:
-            blocks = len(needed)
-            if blocks > len(self._ready):
-                self._grow(math.ceil(blocks * (1 + _ROOM)))
-            coded, ready = self._coded, self._ready
+            coded, ready = self._made
+            if len(needed) > len(ready):
+                coded, ready = self._made = _grown(coded, ready, math.ceil(len(needed) * (1 + _ROOM)))
 
             def code(block: int) -> None:
                 coded.put(block, vectors.block(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS))
                 ready[block] = True
 
-            missing = np.flatnonzero(needed & ~ready[:blocks])
-            if len(missing):
-                team.each(code, missing.tolist())
-        return coded.first(blocks)
+            team.each(code, np.flatnonzero(needed & ~ready[: len(needed)]).tolist())
+        return coded
 
-    def _grow(self, blocks: int) -> None:
-        """Make room for so many blocks; searches go on in the former arrays."""
-        known, grown = self._coded, Coded.empty(self._coded.codes.shape[1], blocks)
-        ready = np.zeros(blocks, np.bool_)
-        ready[: len(self._ready)] = self._ready
-        for block in np.flatnonzero(ready).tolist():
-            grown.copy(block, known)
-        self._coded, self._ready = grown, ready
+
+def _grown(known: Coded, ready: NDArray[np.bool_], blocks: int) -> tuple[Coded, NDArray[np.bool_]]:
+    """Copies with room for so many blocks; searches go on in the former ones."""
+    grown, copied = Coded.empty(known.codes.shape[1], blocks), np.zeros(blocks, np.bool_)
+    for block in np.flatnonzero(ready).tolist():
+        grown.copy(block, known)
+        copied[block] = True
+    return grown, copied
 
 
 class Estimates:
@@ -148,9 +149,10 @@ class Estimates:
     def __init__(self, coded: Coded, queries: NDArray[np.float32]) -> None:
         scales = np.maximum(np.abs(queries).max(axis=1) / np.float32(127), np.float32(1e-12))
         codes = np.rint(queries / scales[:, None])
-        rests = np.sqrt(((queries - codes * scales[:, None]) ** 2).sum(axis=1)) * _LENGTH
+        most = rounding(queries.shape[1])
+        rests = np.sqrt(((queries - codes * scales[:, None]) ** 2).sum(axis=1)) * (1 + most)
         self.coded = coded
         self.packed = PackedQueries(codes.astype(np.int8))
         self.units = coded.scales[:, None] * scales
         self.offsets = PackedQueries(queries).products(coded.means).astype(np.float32)
-        self.errors = coded.lengths[:, None] * rests + coded.rests[:, None] + ROUNDING
+        self.errors = coded.lengths[:, None] * rests + coded.rests[:, None] + most

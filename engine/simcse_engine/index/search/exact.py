@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..limits import blocks
 from .code_scan import scan_codes
 from .codes import BLOCK_ROWS
 from .matches import Matches
@@ -20,11 +21,19 @@ def exact_matches(view: View, queries: NDArray[np.float32], k: int, *, team: Tea
     if start:
         alive = alive.copy()
         alive[:start] = False
-    if np.count_nonzero(alive) < _LEAST_ROWS:
-        return scan(view.vectors, queries, k, start=start, end=view.rows, eligible=alive[start:])
-    needed: NDArray[np.bool_] = np.logical_or.reduce(alive[:whole].reshape(-1, BLOCK_ROWS), axis=1)
-    coded = view.codes.of(view.vectors, needed, team)
-    matches = scan_codes(coded, view.vectors, queries, k, eligible=alive[:whole], team=team)
-    start = max(start, whole)
-    rest = scan(view.vectors, queries, k, start=start, end=view.rows, eligible=alive[start:])
-    return Matches.concatenated([matches, rest])
+    if np.count_nonzero(alive) >= _LEAST_ROWS:
+        needed: NDArray[np.bool_] = np.logical_or.reduce(alive[:whole].reshape(-1, BLOCK_ROWS), axis=1)
+        coded = view.codes.of(view.vectors, needed, team)
+        matches = scan_codes(coded, view.vectors, queries, k, eligible=alive[:whole], team=team)
+        if matches is not None:
+            start = max(start, whole)
+            rest = scan(view.vectors, queries, k, start=start, end=view.rows, eligible=alive[start:])
+            return Matches.concatenated([matches, rest])
+    parts: list[Matches] = []
+    team.each(
+        lambda span: parts.append(
+            scan(view.vectors, queries, k, start=span[0], end=span[1], eligible=alive[span[0] : span[1]])
+        ),
+        blocks(start, view.rows, max(_LEAST_ROWS, -(-(view.rows - start) // team.threads))),
+    )
+    return Matches.concatenated(parts)

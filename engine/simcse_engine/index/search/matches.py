@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from ..limits import blocks
 from ..storage.vectors import VectorMap
 
-# What a float32 product of two unit vectors can be off by, with room to spare.
-ROUNDING = np.float32(1e-5)
 # Rows are copied in blocks of this size, which stay in the processor's cache until they have been compared.
 PICK_BYTES = 384 << 10
+
+
+def rounding(dimension: int) -> np.float32:
+    """What a float32 product of two unit vectors can be off by, whatever the order of its sum, with room to spare."""
+    return np.float32(max(1e-5, dimension * 2**-24))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Exact scans: each query is compared with every eligible row.
 
-Products in float32 are fast, and right to about `ROUNDING`. So a scan returns all that may be among the k best, and
+Products in float32 are fast, and right to about `rounding`. So a scan returns all that may be among the k best, and
 `rescore` decides.
 """
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..limits import blocks
 from ..storage.vectors import VectorMap
-from .matches import ROUNDING, Matches
+from .matches import Matches, rounding
 from .products import PackedQueries
 
 # Computed at once, so that they are still in the processor's cache when they are used: scores, and copies of rows.
@@ -30,7 +30,7 @@ def scan(
     rows = np.flatnonzero(eligible) + start
     if 2 * len(rows) < end - start:
         return scan_rows(vectors, queries, k, rows)
-    best, packed = _Best(len(queries), k), PackedQueries(queries)
+    best, packed = _Best(queries, k), PackedQueries(queries)
     for first, last in blocks(start, end, _SCORES_BYTES // (8 * len(queries))):
         scores = packed.products(vectors.block(first, last)).astype(np.float32)
         excluded = ~eligible[first - start : last - start]
@@ -42,7 +42,7 @@ def scan(
 
 def scan_rows(vectors: VectorMap, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Matches:
     """Compare each query with these rows, int64 [n]; else as `scan`."""
-    best, packed = _Best(len(queries), k), PackedQueries(queries)
+    best, packed = _Best(queries, k), PackedQueries(queries)
     for first, last in blocks(0, len(rows), _COPY_BYTES // (4 * queries.shape[1])):
         best.add(packed.products(vectors.take(rows[first:last])).astype(np.float32), rows[first:last])
     return best.matches()
@@ -51,14 +51,15 @@ def scan_rows(vectors: VectorMap, queries: NDArray[np.float32], k: int, rows: ND
 class _Best:
     """The k best matches of each query so far, and those within rounding of the k-th."""
 
-    def __init__(self, queries: int, k: int) -> None:
+    def __init__(self, queries: NDArray[np.float32], k: int) -> None:
         self._k = k
-        self._queries = queries
+        self._queries, dimension = queries.shape
+        self._rounding = rounding(dimension)
         # Finite, so that -inf is below it.
-        self._floor = np.full(queries, -2, np.float32)
+        self._floor = np.full(self._queries, -2, np.float32)
         self._parts: list[Matches] = []
         self._count = 0
-        self._compact_least = self._compact_at = _COMPACT_FACTOR * k * queries
+        self._compact_least = self._compact_at = _COMPACT_FACTOR * k * self._queries
 
     def add(self, scores: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
         """Add scores float32 [rows, queries]; -inf is left out."""
@@ -87,4 +88,4 @@ class _Best:
         return matches
 
     def _raise_floor(self, kth: NDArray[np.float32]) -> None:
-        self._floor = np.maximum(self._floor, kth - ROUNDING)
+        self._floor = np.maximum(self._floor, kth - self._rounding)

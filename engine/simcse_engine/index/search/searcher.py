@@ -70,6 +70,10 @@ class Searcher:
         self._masks = Masks(self._limits.masks)
         self._team.after_fork()
 
+    def close(self) -> None:
+        """End the threads."""
+        self._team.close()
+
     def search(self, queries: Queries, options: SearchOptions) -> list[list[Hit]]:
         """The hits of each query."""
         hits: list[list[Hit]] = []

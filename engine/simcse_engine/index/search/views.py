@@ -70,18 +70,20 @@ class Views:
         self.threads = threads
         # What was found intact.
         self._counted = self._keyed = self._worded = False
+        # Of the newest generation that was searched.
+        self._codes: tuple[int, Codes] | None = None
         self._reset()
 
     def after_fork(self) -> None:
         """In a forked child, begin anew: another thread may have held a lock, or been extending the ANN graph."""
+        if self._codes is not None:
+            self._codes[1].after_fork()
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._writes = False
         self._last: View | None = None
-        # Of the newest generation that was searched.
-        self._codes: tuple[int, Codes] | None = None
         self.ann: AnnGraph | None = None
         # Generation and record of the saved graph that `ann` was opened from, or that is damaged.
         self._opened: tuple[int, str | None] | None = None

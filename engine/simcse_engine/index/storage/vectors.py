@@ -139,10 +139,19 @@ class VectorMap:
         """The vectors of rows ``start`` to ``end`` (without): float32 [end - start, dimension], not a copy."""
         records = self._records[start:end]
         unchecked = np.flatnonzero(~self._checked[start:end])
+        if len(unchecked):
+            self._expect(start, end)
         for first in range(0, len(unchecked), _CHECK_ROWS):
             part = unchecked[first : first + _CHECK_ROWS]
             self._check(records[part], part + start)
         return records[:, :-1]
+
+    def _expect(self, start: int, end: int) -> None:
+        """Have the system read these rows at once: page by page, as it does otherwise, takes twenty times as long."""
+        if hasattr(mmap, "MADV_WILLNEED"):
+            first = (_HEADER_BYTES + start * self._records.strides[0]) // mmap.PAGESIZE * mmap.PAGESIZE
+            length = _HEADER_BYTES + end * self._records.strides[0] - first
+            self._map.madvise(mmap.MADV_WILLNEED, first, length)
 
     def _check(self, records: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
         stated = records[:, -1:].view("<u4")[:, 0].tolist()

@@ -8,12 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from simcse_engine.index.search import exact, stretches
+from simcse_engine.index.search.code_scan import scan_codes
 from simcse_engine.index.search.codes import BLOCK_ROWS, Codes
 from simcse_engine.index.search.exact import exact_matches
 from simcse_engine.index.search.matches import rescore
 from simcse_engine.index.search.team import Team
 from simcse_engine.index.search.views import View
 from simcse_engine.index.storage.records import State
+from simcse_engine.index.storage.vectors import VectorMap
 from support.indexes import nearest_keys, rows_by_query, stored, unit_vectors
 
 ROWS = 3 * BLOCK_ROWS + 100
@@ -31,8 +33,8 @@ def view_of(folder: Path, vectors: NDArray[np.float32]) -> View:
 
 
 def best_of(view: View, queries: NDArray[np.float32], k: int, threads: int = 2, start: int = 0) -> list[list[int]]:
-    matches = exact_matches(view, queries, k, team=Team(threads), start=start)
-    return rows_by_query(rescore(matches, view.vectors, queries, k, None), len(queries))
+    matches = rescore(exact_matches(view, queries, k, team=Team(threads), start=start), view.vectors, queries, k, None)
+    return rows_by_query(matches.at(np.argsort(matches.rows)).ordered(), len(queries))
 
 
 @pytest.mark.parametrize("products", [1, 1 << 14, 1 << 18])
@@ -70,14 +72,46 @@ def test_rising_and_falling_scores(tmp_path: Path, order: int) -> None:
     assert best_of(view_of(tmp_path, vectors), asked, 7) == nearest_keys(vectors, asked, 7)
 
 
-def test_scores_that_codes_cannot_tell_apart(tmp_path: Path) -> None:
-    # Nearer to each other than a code's step, beside a row that makes the step large.
+def close_together() -> NDArray[np.float32]:
+    """Nearer to each other than a code's step, beside a row that makes the step large."""
     centre = unit_vectors(1)
-    vectors = centre + 1e-4 * unit_vectors(ROWS, 1)
+    vectors = centre + 1e-2 * unit_vectors(ROWS, 1)
     vectors[::BLOCK_ROWS] = -centre
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    asked = unit_vectors(5, 2)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_scores_that_codes_cannot_tell_apart(tmp_path: Path) -> None:
+    vectors, asked = close_together(), unit_vectors(5, 2)
     assert best_of(view_of(tmp_path, vectors), asked, 10) == nearest_keys(vectors, asked, 10)
+
+
+def test_what_codes_cannot_tell_apart_is_scanned(tmp_path: Path) -> None:
+    view, everything = view_of(tmp_path, close_together()), np.ones(3 * BLOCK_ROWS, np.bool_)
+
+    class Counting(VectorMap):
+        taken = 0
+
+        def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            self.taken += rows.size
+            return super().take(rows)
+
+    view.vectors.__class__ = Counting
+    coded = view.codes.of(view.vectors, np.ones(3, np.bool_), Team(1))
+    asked = unit_vectors(5, 2)
+    assert scan_codes(coded, view.vectors, asked, 10, eligible=everything, team=Team(1)) is None
+    assert not view.vectors.taken
+
+
+def test_a_vector_of_many_dimensions_finds_itself(tmp_path: Path) -> None:
+    # Added up in float32, half of the small numbers of the first are lost beside the large one, and none of the second.
+    dimension = 4096
+    same = np.full(dimension, 1.7e-4)
+    same[0] = 1
+    other = same.copy()
+    other[np.flatnonzero(np.arange(dimension) % 4 == 0)[1:600]] = 0
+    vectors = unit_vectors(BLOCK_ROWS, 0, dimension)
+    vectors[7], vectors[900] = same / np.linalg.norm(same), other / np.linalg.norm(other)
+    assert best_of(view_of(tmp_path, vectors), vectors[7:8], 1) == [[7]]
 
 
 def test_few_rows_need_no_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
