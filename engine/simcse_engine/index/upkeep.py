@@ -73,10 +73,15 @@ class Upkeep:
             return
         ann.tried_covered = ann.covered
         state = self._store.state()
-        saved = ann.save(self._store.folder, _graph_file_name(state.generation), threads=self._views.threads)
-        with self._store.writing() as change:
-            change.set_state(replace(state, graph=saved.to_json()))
-        self.delete_stale_files()
+        folder = self._store.folder
+        try:
+            saved = ann.save(folder, _graph_file_name(state.generation), threads=self._views.threads)
+            with self._store.writing() as change:
+                change.set_state(replace(state, graph=saved.to_json()))
+            ann.saved_as(folder, saved)
+        finally:
+            # The former file, or a new one that does not count.
+            self.delete_stale_files()
 
     def compact(self, progress: Progress | None = None, *, with_graph: bool = True) -> None:
         """Write the living vectors into a new file, build an ANN graph over it, and make both count at once."""
@@ -132,15 +137,17 @@ class Upkeep:
                         ann.add(new_rows, vectors, covered=int(new_rows[-1]) + 1, threads=threads)
                     if progress is not None:
                         progress(len(new_rows))
-            record = None
+            saved = None
             if ann is not None:
                 saving = ann.saving(folder, _graph_file_name(generation), threads=threads)
-                record = files.enter_context(saving).to_json()
+                saved = files.enter_context(saving)
             with self._store.writing() as change:
-                change.renumber(view.state, generation, record)
+                change.renumber(view.state, generation, None if saved is None else saved.to_json())
                 state = change.state()
                 # No sooner: unfinished names tell the next writer what a killed compaction has left.
                 files.close()
+        if ann is not None and saved is not None:
+            ann.saved_as(folder, saved)
         self._views.adopt(ann, state)
 
     def _copy(

@@ -11,6 +11,8 @@ import pytest
 from simcse_engine import Index, IndexWarning
 from simcse_engine.errors import DiskFullError, LimitError, OutputError
 from simcse_engine.index.ann.graph import AnnGraph
+from simcse_engine.index.storage.records import State
+from simcse_engine.index.storage.transactions import Change
 from support.indexes import ROWS, SMALL, names, unit_vectors
 
 
@@ -57,6 +59,25 @@ def test_a_graph_without_room_is_not_saved_with_every_addition(index: Index, mon
     index.checkpoint()
     with Index(index.folder, limits=SMALL, read_only=True) as reader:
         assert reader.search(unit_vectors(60, 1)[7:8], k=1, exact=False)[0][0].text == f"text {ROWS + 7}"
+
+
+def test_a_graph_is_saved_once_the_database_says_so(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded, set_state = index._store.state().graph, Change.set_state
+
+    def set_state_without_room(self: Change, state: State) -> None:
+        if state.graph != recorded:
+            raise DiskFullError("no room")
+        set_state(self, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Change, "set_state", set_state_without_room)
+        with pytest.warns(IndexWarning, match="no room"):
+            index.add_vectors(unit_vectors(60, 1), names(60, ROWS))
+    # What does not count takes no room.
+    assert len([*index.folder.glob("graph-*")]) == 1
+    assert index.info().in_graph == ROWS
+    index.checkpoint()
+    assert index.info().in_graph == ROWS + 60
 
 
 @pytest.mark.parametrize("error", [LimitError("no room"), KeyboardInterrupt()])

@@ -54,7 +54,7 @@ class AnnGraph:
     Attributes:
         scheme: how it is built and searched.
         covered: it covers the rows below this; those that were dead when it was built are not in it.
-        saved_covered: what `covered` was when it was saved or opened.
+        saved_covered: what `covered` was in the saved graph that the database records; see `saved_as`.
         tried_covered: what `covered` was when its owner last tried to save it.
         strays: the few rows in it that its links do not lead to; a search scans them. They come from threads that add
             neighbours of each other at the same moment.
@@ -163,19 +163,18 @@ class AnnGraph:
     @contextlib.contextmanager
     def _lent(self) -> Iterator[tuple[LibraryGraph, int]]:
         """Lend a graph to a search, and say which rows it covers."""
-        grown, saved = self._grown, self._saved
-        if saved is not None and (grown is None or not self._turn.acquire(blocking=False)):
-            if grown is None or self._growing or self.covered - saved.covered <= _TAIL_ROWS:
-                with saved.lent() as graph:
-                    yield graph, saved.covered
-                return
-            self._turn.acquire()
-        elif saved is None:
-            self._turn.acquire()
-        try:
+        saved = self._saved
+        if saved is not None and (self._grown is None or (self._turn.locked() and self._looks_into(saved))):
+            with saved.lent() as graph:
+                yield graph, saved.covered
+            return
+        # By `with` alone: Ctrl-C between a call that takes the turn and what gives it back would keep it for ever.
+        with self._turn:
             yield self._in_memory(), self.covered
-        finally:
-            self._turn.release()
+
+    def _looks_into(self, saved: LentGraphs) -> bool:
+        """Whether a search looks into what was saved rather than wait for its turn."""
+        return self._growing or self.covered - saved.covered <= _TAIL_ROWS
 
     @contextlib.contextmanager
     def _taking_turn(self) -> Iterator[None]:
@@ -188,13 +187,13 @@ class AnnGraph:
                 self._growing = False
 
     def save(self, folder: Path, name: str, *, threads: int) -> SavedGraph:
-        """Write the graph into ``folder``; the file is there whole or not at all."""
+        """Write the graph into ``folder``; the file is there whole or not at all. Once it counts, call `saved_as`."""
         with self.saving(folder, name, threads=threads) as saved:
             return saved
 
     @contextlib.contextmanager
     def saving(self, folder: Path, name: str, *, threads: int) -> Iterator[SavedGraph]:
-        """Write the graph into ``folder`` and yield its record; the file is there when the block ends."""
+        """As `save`, but yield the record; the file is there when the block ends."""
         with whole_file(folder / name) as path:
             with self._taking_turn():
                 try:
@@ -204,7 +203,6 @@ class AnnGraph:
                     refusal = write_refusal(path) or OSError(errno.EIO, os.strerror(errno.EIO))
                     raise unwritable(folder / name, refusal) from error
                 covered, members, strays = self.covered, self._members, tuple(self.strays.tolist())
-                self.saved_covered = covered
             yield SavedGraph(
                 file=name,
                 size_bytes=path.stat().st_size,
@@ -215,9 +213,13 @@ class AnnGraph:
                 strays=strays,
                 scale=self._scale,
             )
+
+    def saved_as(self, folder: Path, saved: SavedGraph) -> None:
+        """Take note that ``saved``, of this graph, is what the database records now; searches may look into it."""
+        self.saved_covered = saved.covered
         # Searches go on without it.
         with contextlib.suppress(OSError, IndexDamagedError):
-            self._saved = LentGraphs(_mapped(folder / name), self.scheme, covered, most=usable_cpus())
+            self._saved = LentGraphs(_mapped(folder / saved.file), self.scheme, saved.covered, most=usable_cpus())
 
 
 def _mapped(path: Path) -> memoryview:

@@ -24,18 +24,21 @@ class LentGraphs:
         self._scheme = scheme
         self._most = most
         self._idle: list[LibraryGraph] = []
-        self._made = 0
+        # One for each that is lent, so that an interruption anywhere neither counts one twice nor loses it.
+        self._lent: set[object] = set()
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def lent(self, what: str = "the ANN graph") -> Iterator[LibraryGraph]:
         """Lend a graph for the time of the block, once one is free; errors speak of ``what``."""
-        with self._changed:
-            while not self._idle and self._made >= self._most:
-                self._changed.wait()
-            graph = self._idle.pop() if self._idle else None
-            self._made += graph is None
+        ticket, graph = object(), None
         try:
+            with self._changed:
+                while len(self._lent) >= self._most:
+                    self._changed.wait()
+                self._lent.add(ticket)
+                if self._idle:
+                    graph = self._idle.pop()
             if graph is None:
                 new = LibraryGraph(self._scheme)
                 new.view(self._content, what)
@@ -43,9 +46,8 @@ class LentGraphs:
             yield graph
         finally:
             with self._changed:
-                if graph is None:
-                    self._made -= 1
-                else:
+                self._lent.discard(ticket)
+                if graph is not None:
                     self._idle.append(graph)
                 self._changed.notify()
 
