@@ -57,7 +57,7 @@ def test_nothing_but_the_runtime_and_what_it_brings(
     assert set(packages) == reached, "something is here that none of ours asked for"
 
     sizes = {name: facts["size"] for name, facts in packages.items()}
-    assert sizes["simcse-engine"] < 4_300_000  # with the native library
+    assert sizes["simcse-engine"] < 4_500_000  # with the native library
     assert sum(sizes.values()) < 270_000_000
     with capsys.disabled():
         listed = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sorted(sizes.items(), key=lambda s: -s[1]))

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from simcse_engine import Encoder, Index
+from simcse_engine.index.limits import SearchLimits
 from support.commands import TEXTS, answer, failure, run, start, wrong_use
 
 
@@ -317,13 +318,15 @@ def test_interrupted_and_resumed(artifact: Path, tmp_path: Path, exists: bool, n
     assert f"interrupted; {safe:,} texts are safe" in message
     command = message.splitlines()[-1].split()
     assert command == ["simcse-engine", "index", "add", str(index), str(file), "--first-key", "0"]
-    # A file that ends sooner, so that the test does: what is safe, and some more.
-    file.write_text("".join(text + "\n" for text in texts[: safe + 10]))
+    # A file that ends sooner, so that the test does: with the batch whose texts are safe in the order of their lengths.
+    batch = SearchLimits().window_texts
+    few = texts[: (safe // batch + 1) * batch + 10]
+    file.write_text("".join(text + "\n" for text in few))
     assert run(*command[1:]) == 0
     with Index.open(index, read_only=True) as opened:
-        assert len(opened) == safe + 10
+        assert len(opened) == len(few)
         assert opened.info().dead == 0
-        assert [entry.text for entry in opened.get(range(safe + 10)) if entry] == texts[: safe + 10]
+        assert [entry.text for entry in opened.get(range(len(few))) if entry] == few
 
 
 def count(index: Path) -> int:

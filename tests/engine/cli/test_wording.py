@@ -47,4 +47,4 @@ def test_keys_of_a_file(index: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     file.write_text("".join(f"{json.dumps({**row, 'key': -1} if row['key'] == 4500 else row)}\n" for row in vectors))
     # The line before says how many are safe.
     assert run("index", "add", index, file) == 1
-    assert f"error: {file}, entries 4,097 to 5,000: key 405 is -1" in capsys.readouterr().err
+    assert f"{file}, line 4501: the key is -1; expected a whole number" in capsys.readouterr().err

@@ -177,7 +177,7 @@ def change(folder: Path, *statements: str) -> None:
     ("statement", "error", "message"),
     [
         ("PRAGMA user_version = 2", IndexDamagedError, "does not say what it is"),
-        ("PRAGMA user_version = 3", IndexVersionError, "format 3, this engine reads up to 2; upgrade"),
+        ("PRAGMA user_version = 3", IndexVersionError, "format 3, this engine reads formats 1 to 2; upgrade"),
         ("PRAGMA user_version = 0", IndexVersionError, "build the index again"),
         ("PRAGMA application_id = 5", IndexDamagedError, "not an index's"),
         ("DROP TABLE dead", IndexDamagedError, "table 'dead' is missing"),

@@ -60,7 +60,7 @@ def check_tables(connection: sqlite3.Connection, path: Path) -> int:
         raise IndexDamagedError(f"{path}: is a database, but not an index's")
     if version not in FORMATS:
         advice = "upgrade simcse-engine" if version > max(FORMATS) else "build the index again"
-        raise IndexVersionError(f"{path}: format {version}, this engine reads up to {max(FORMATS)}; {advice}")
+        raise IndexVersionError(f"{path}: format {version}, this engine reads formats 1 to {max(FORMATS)}; {advice}")
     found = {}
     for kind, name, statement in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind in ("view", "trigger"):
