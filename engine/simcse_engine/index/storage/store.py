@@ -23,6 +23,9 @@ from .transactions import Change, Reader
 from .vectors import create_vector_file, vector_file_name
 
 DATABASE = "index.db"
+# Of the connections that are not in use, so many stay open; each may keep 32 MB of the database in memory. To open one
+# takes a quarter of a millisecond.
+_MOST_IDLE = 4
 # How long a fork waits for other threads to finish what they do with a database.
 _FORK_SECONDS = 5.0
 
@@ -192,10 +195,12 @@ class Store(ForkAware):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         with self._lock:
-            if not self._closed and not isinstance(connection, ImmutableConnection):
+            kept = not self._closed and len(self._idle) < _MOST_IDLE
+            if kept and not isinstance(connection, ImmutableConnection):
                 self._idle.append(connection)
-                return
-        connection.close()
+            else:
+                # Here, where a fork waits for it.
+                connection.close()
 
     def close(self) -> None:
         """Close the database. Closing twice is fine."""

@@ -1,5 +1,6 @@
 """Reading where the disk has no room for the file that readers share with a writer."""
 
+import contextlib
 import shutil
 import subprocess
 import threading
@@ -10,10 +11,20 @@ import pytest
 from simcse_engine import Index
 from simcse_engine.errors import DiskFullError, IndexLockedError
 from simcse_engine.index.storage import lock
+from simcse_engine.index.storage.store import _MOST_IDLE
 from support.disks import fill, small_disk
-from support.indexes import filled, unit_vectors
+from support.indexes import ROWS, filled, unit_vectors
 
 SHARED = ("index.db-shm", "index.db-wal")
+
+
+def test_few_stay_open_that_are_not_in_use(folder: Path) -> None:
+    with Index.open(folder, read_only=True) as index:
+        with contextlib.ExitStack() as readers:
+            for _ in range(20):
+                assert readers.enter_context(index._store.reading()).state().entries == ROWS
+        assert len(index._store._idle) == _MOST_IDLE < 20
+        assert index._store.state().entries == ROWS
 
 
 def test_a_full_disk_is_read(tmp_path: Path, artifact: Path) -> None:
