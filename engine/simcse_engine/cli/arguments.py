@@ -50,7 +50,7 @@ def add_artifact_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_where(parser: argparse.ArgumentParser, text: str) -> None:
+def add_where(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup, text: str) -> None:
     """Add the option of a filter on metadata."""
     parser.add_argument("--where", type=_object, metavar="JSON", help=text)
 

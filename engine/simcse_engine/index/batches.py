@@ -77,6 +77,9 @@ class Additions:
         # A list, so that positions count from here on: pandas reads its series by label.
         texts = list(checked_sequence(texts))
         check_texts(texts)
+        if keys is None and texts:
+            # Raises where keys cannot be made, before anything is encoded.
+            kind.automatic(0, 1)
         return cls(
             texts=texts,
             keys=None if keys is None else kind.checked(keys, len(texts)),

@@ -18,6 +18,7 @@ from ..errors import (
     OutputError,
     SearchIndexError,
 )
+from ..files.refusals import as_output_error
 from ..machine.limits import limit_error
 from .batches import Batch
 from .limits import Progress, SearchLimits, blocks
@@ -158,7 +159,7 @@ class IndexWriter:
             try:
                 with self._store.writing() as change:
                     rows = self._rows.chosen(change, which)
-                    change.bury(rows)
+                    self._bury(change, rows)
                 return len(rows)
             except DiskFullError:
                 with self._giving_up_reserve():
@@ -172,14 +173,21 @@ class IndexWriter:
         while first < len(rows):
             try:
                 with self._store.writing() as change:
-                    change.bury(rows[first : first + size])
+                    self._bury(change, rows[first : first + size])
                 first += size
             except DiskFullError:
                 if size == 1:
                     raise
                 size = -(-size // 2)
+            self._reserve.give_up()
             self._store.settle()
         return len(rows)
+
+    def _bury(self, change: Change, rows: Sequence[int]) -> None:
+        """Delete entries, if there is room left for the database to take them in: the log must not fill the disk."""
+        change.bury(rows)
+        with as_output_error(change.path):
+            self._reserve.take(change.unsettled())
 
     def checkpoint(self, *, least: int = 1) -> None:
         """Extend the ANN graph if it lacks ``least`` vectors, and save it if the saved one lacks as many."""
@@ -200,10 +208,16 @@ class IndexWriter:
         """Make an index of the entries' words, in place of one that is there."""
         with self._taking_turn():
             about = replace(self._store.about, keywords=True)
-            with self._store.writing() as change:
-                change.build_keywords(about)
-            self._store.about = about
-            self._store.settle()
+            try:
+                with self._store.writing() as change:
+                    change.build_keywords(about)
+                    with as_output_error(change.path):
+                        self._reserve.take(change.unsettled())
+                self._store.about = about
+            finally:
+                # The log of what was undone, too, gives its room back.
+                self._store.settle()
+                self._keep_reserve()
 
     def close(self) -> None:
         """Save the ANN graph if it lacks much, and let others write, once other threads have finished their turns."""

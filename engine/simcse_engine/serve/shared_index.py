@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,9 @@ class NewEntries:
     keys: Sequence[Key] | None
     metadata: Sequence[Mapping[str, Any] | None] | None
 
-    def check(self, kind: KeyKind) -> None:
-        """Raise InputTypeError or InputValueError, as `Index.add_vectors` would."""
-        Additions.checked(self.texts, self.keys, self.metadata, kind)
+    def checked(self, kind: KeyKind) -> Self:
+        """The same, with keys as an index of a kind has them; errors as of `Index.add_vectors`."""
+        return replace(self, keys=Additions.checked(self.texts, self.keys, self.metadata, kind).keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,9 @@ class SharedIndex:
         """What ``call`` makes of the index, on a thread of the readers'."""
         return await asyncio.get_running_loop().run_in_executor(self._reads, call, self.index)
 
-    async def check(self, entries: NewEntries) -> None:
-        """Raise for entries that cannot be added, before they are encoded."""
-        await asyncio.get_running_loop().run_in_executor(self._reads, entries.check, self.index.about.key_kind)
+    async def checked(self, entries: NewEntries) -> NewEntries:
+        """The entries as `add` takes them; raises for those that cannot be added, before they are encoded."""
+        return await asyncio.get_running_loop().run_in_executor(self._reads, entries.checked, self.index.about.key_kind)
 
     async def add(self, entries: NewEntries, vectors: NDArray[np.float32]) -> list[Any]:
         """Add checked entries with their vectors, and return their keys once they are on the disk.

@@ -390,6 +390,6 @@ def test_vectors_with_keys_that_are_strings(
 def test_count_and_remove_by_a_filter(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "index", "count", index)["entries"] == 4
     assert answer(capsys, "index", "count", index, "--where", '{"n": 1}')["entries"] == 0
-    assert "--where" in failure(capsys, "index", "remove", index)
-    assert "--where" in failure(capsys, "index", "remove", index, "1", "--where", "{}")
+    assert "--where" in wrong_use(capsys, "index", "remove", index)
+    assert "--where" in wrong_use(capsys, "index", "remove", index, "1", "--where", "{}")
     assert answer(capsys, "index", "remove", index, "--where", '{"n": {"$exists": false}}')["removed"] == 4

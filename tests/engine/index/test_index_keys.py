@@ -364,3 +364,16 @@ def test_the_first_format_is_what_it_was(tmp_path: Path, artifact: Path) -> None
         "metadata TEXT, checksum INTEGER NOT NULL\n)"
     )
     assert [*found] == ["entries", "dead", "about", "state"]
+
+
+def test_texts_without_keys_are_refused_before_they_are_encoded(
+    tmp_path: Path, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(*_: object) -> None:
+        raise AssertionError("encoded")
+
+    with Index.create(tmp_path / "named", artifact, keys="str") as index:
+        monkeypatch.setattr(index._adding, "_encoded", encode)
+        with pytest.raises(InputValueError, match="none is automatic"):
+            index.add(["a", "b"])
+        assert index.add([]) == []

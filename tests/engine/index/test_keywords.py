@@ -169,8 +169,10 @@ def test_compaction_mends_it_too(folder: Path) -> None:
 
 def test_a_row_that_never_was(folder: Path) -> None:
     connection = sqlite3.connect(folder / "index.db", isolation_level=None)
-    connection.execute("INSERT INTO keywords (rowid, text) VALUES (99, 'dog')")
-    connection.execute("INSERT INTO keywords (keywords, rowid, text) VALUES ('delete', 4, 'nothing')")
+    # With the sums of the rows that they replace.
+    connection.execute("INSERT INTO keywords (rowid, text) VALUES (1000003, 'dog'), (-999999, 'dog')")
+    connection.execute(f"INSERT INTO keywords (keywords, rowid, text) VALUES ('delete', 0, '{TEXTS[0]}')")
+    connection.execute(f"INSERT INTO keywords (keywords, rowid, text) VALUES ('delete', 4, '{TEXTS[4]}')")
     connection.close()
     with Index.open(folder) as index, pytest.raises(IndexDamagedError, match="rows that never were"):
         index.search(["dog"], mode="keywords")
@@ -207,3 +209,19 @@ def test_words_stay_in_step_through_everything(folder: Path) -> None:
         assert set(keys(index, "字", 99, mode="keywords")) == living
         with index._store.writing() as change:
             change._connection.execute("INSERT INTO keywords (keywords) VALUES ('integrity-check')")
+
+
+def test_a_capital_that_sqlite_does_not_know_is_found(folder: Path) -> None:
+    with Index.open(folder) as index:
+        (key,) = index.add_vectors(unit_vectors(1, 9), ["ᎠᎡ"])
+        (hits,) = index.search(unit_vectors(1), 3, mode="keywords", keywords=["ᎠᎡ"])
+        assert [hit.key for hit in hits] == [key]
+
+
+def test_words_that_another_engine_did_not_keep_are_told(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "index.db")) as database, database:
+        # As an engine would that knows nothing of words: a text replaced, the counts as before.
+        (row,) = database.execute("SELECT max(row) FROM entries").fetchone()
+        database.execute("UPDATE keywords_docsize SET id = ? WHERE id = ?", (row + 1000, row))
+    with Index.open(folder) as index, pytest.raises(IndexDamagedError, match="the index of its words"):
+        index.search(unit_vectors(1), mode="keywords", keywords=["text"])

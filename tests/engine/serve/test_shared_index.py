@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def run(index: Index, work: Any) -> Any:
     return asyncio.run(main())
 
 
-def new(*texts: str, keys: list[int] | None = None, metadata: Any = None) -> NewEntries:
+def new(*texts: str, keys: list[Any] | None = None, metadata: Any = None) -> NewEntries:
     return NewEntries(texts=texts, keys=keys, metadata=metadata)
 
 
@@ -94,6 +95,17 @@ def test_keys_that_clash_wait_for_the_next_commit(index: Index, monkeypatch: pyt
     assert found == [[7], [8], [8], [9], [9, 7]]
     assert [keys for _, keys in held.calls] == [None, [7, 8], [8], None, [9, 7]]
     assert [entry and entry.text for entry in index.get([7, 8, 9])] == ["f", "c", "e"]
+
+
+def test_a_key_is_the_same_however_it_is_spelled(artifact: Path, tmp_path: Path) -> None:
+    key = UUID("0190a5e0-1b2c-7d3e-8f40-abcdefabcdef")
+
+    async def checked(shared: SharedIndex) -> list[NewEntries]:
+        return [await shared.checked(new(text, keys=[text_of(key)])) for text, text_of in spelled]
+
+    spelled = [("a", str), ("b", lambda key: str(key).upper())]
+    with Index.create(tmp_path / "uuids", artifact, keys="uuid") as index:
+        assert [entries.keys for entries in run(index, checked)] == [[key], [key]]
 
 
 def test_whoever_has_left_is_not_added(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,11 +163,11 @@ def test_wrong_vectors_are_their_callers_alone(index: Index, bad: Any, error: ty
 
 def test_entries_are_checked_before_they_are_encoded(index: Index) -> None:
     async def work(shared: SharedIndex) -> None:
-        await shared.check(new("a", keys=[1], metadata=[{}]))
+        await shared.checked(new("a", keys=[1], metadata=[{}]))
         with pytest.raises(InputValueError, match="keys has 2"):
-            await shared.check(new("a", keys=[1, 2]))
+            await shared.checked(new("a", keys=[1, 2]))
         with pytest.raises(InputTypeError, match="metadata"):
-            await shared.check(new("a", metadata=[{"b": b"bytes"}]))
+            await shared.checked(new("a", metadata=[{"b": b"bytes"}]))
 
     run(index, work)
 

@@ -18,8 +18,10 @@ def add_parsers(commands: Commands) -> None:
     """Declare the commands."""
     remove = add_command(commands, "remove", "remove entries", _remove)
     add_index(remove)
-    remove.add_argument("keys", metavar="KEY", nargs="*", help="of an entry; a key without one is ignored")
-    add_where(remove, "in place of keys, what an entry's metadata must meet; {} removes all")
+    which = remove.add_mutually_exclusive_group(required=True)
+    # The default tells argparse that none were given.
+    which.add_argument("keys", metavar="KEY", nargs="*", default=[], help="of an entry; a key without one is ignored")
+    add_where(which, "in place of keys, what an entry's metadata must meet; {} removes all")
     count = add_command(commands, "count", "say how many entries there are", _count)
     add_index(count)
     add_where(count, "what an entry's metadata must meet to be counted")

@@ -44,7 +44,9 @@ def check_keywords(connection: sqlite3.Connection, path: Path, *, expected: bool
 
 
 def count_keywords(connection: sqlite3.Connection) -> int:
-    """How many texts it is of; -1 where FTS5's own counts do not agree.
+    """How many texts it is of; -1 where FTS5's own counts do not agree, or the rows are not those of the entries.
+
+    An engine that does not know of words, and had opened the index before it had any, does not keep them in step.
 
     FTS5 has no checksums, so a damaged page that still parses can hide words. All are counted, and compared
     with the count that it keeps beside them.
@@ -53,9 +55,13 @@ def count_keywords(connection: sqlite3.Connection) -> int:
     connection.execute("CREATE VIRTUAL TABLE temp.keywords_words USING fts5vocab(main, keywords, row)")
     (words,) = connection.execute("SELECT coalesce(sum(cnt), 0) FROM temp.keywords_words").fetchone()
     connection.execute("DROP TABLE temp.keywords_words")
+    sums = "SELECT sum({0}), sum({0} * {0} % 1000003) FROM {1}"
+    same = len(
+        {connection.execute(sums.format(*of)).fetchone() for of in (("id", "keywords_docsize"), ("row", "entries"))}
+    )
     kept = connection.execute("SELECT block FROM keywords_data WHERE id = 1").fetchone()
     # Nothing, until there is a first text.
-    return int(texts) if kept is not None and (_numbers(kept[0]) or [0, 0]) == [texts, words] else -1
+    return int(texts) if same == 1 and kept is not None and (_numbers(kept[0]) or [0, 0]) == [texts, words] else -1
 
 
 def _numbers(block: object) -> list[int]:

@@ -218,8 +218,10 @@ class Change(Reader):
     def bury(self, rows: Sequence[int]) -> None:
         """Delete entries, and list their rows among the dead."""
         if has_keywords(self._connection):
-            found = self.columns(rows)
-            remove_keywords(self._connection, zip(found.rows, found.texts, strict=True))
+            # A few thousand at a time, which are all in memory.
+            for first in range(0, len(rows), _PAGE_ROWS):
+                found = self.columns(rows[first : first + _PAGE_ROWS])
+                remove_keywords(self._connection, zip(found.rows, found.texts, strict=True))
         parameters = [(row,) for row in rows]
         self._connection.executemany("INSERT INTO dead (row) VALUES (?)", parameters)
         self._connection.executemany("DELETE FROM entries WHERE row = ?", parameters)

@@ -6,6 +6,7 @@ clause, so their characters go in pairs, as search engines have them.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 # Thai, Lao, Burmese, Khmer, kana, bopomofo, hangul, Chinese characters. An index keeps pairs of these: to change them,
 # `About.format` must rise.
@@ -35,23 +36,30 @@ def expressions(query: str) -> list[str]:
     """The words of a query, each once, as expressions of FTS5; they can be joined by OR.
 
     >>> expressions("Don't drop: 日本語, NEAR/2")
-    ['"don"', '"t"', '"drop"', '"日本"', '"本語"', '"near"', '"2"']
+    ['"Don"', '"t"', '"drop"', '"日本"', '"本語"', '"NEAR"', '"2"']
     """
-    found: dict[str, None] = {}
+    # By the word in lower case. FTS5 itself is given it as it stands: it knows fewer capitals than Python, and leaves
+    # the others in the texts as they are.
+    found: dict[str, str] = {}
     for word in _spaced(query).split():
-        last = 0
-        for run in _UNSPACED.finditer(word):
-            found |= dict.fromkeys([*_quoted(word[last : run.start()]), *_pairs(run[0])])
-            last = run.end()
-        found |= dict.fromkeys(_quoted(word[last:]))
+        for expression in _of_word(word):
+            found.setdefault(expression.lower(), expression)
         if len(found) >= _MOST_WORDS:
             break
-    return list(found)[:_MOST_WORDS]
+    return list(found.values())[:_MOST_WORDS]
+
+
+def _of_word(word: str) -> Iterator[str]:
+    last = 0
+    for run in _UNSPACED.finditer(word):
+        yield from _quoted(word[last : run.start()])
+        yield from _pairs(run[0])
+        last = run.end()
+    yield from _quoted(word[last:])
 
 
 def _spaced(query: str) -> str:
-    """A query in lower case, with a space for all but letters, marks and digits: quotes and NULs, too."""
-    query = query.lower()
+    """A query with a space for all but letters, marks and digits: quotes and NULs, too."""
     kept = {c: c if unicodedata.category(c)[0] in "LMN" or unicodedata.category(c) == "Co" else " " for c in set(query)}
     return query.translate({ord(c): by for c, by in kept.items()})
 

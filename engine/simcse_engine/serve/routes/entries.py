@@ -141,8 +141,7 @@ async def search(service: Service, request: Request, body: SearchRequest) -> Res
 async def add(service: Service, request: Request, body: AddRequest) -> Response:
     """Add texts; they are on the disk when this answers."""
     shared = _writable(service)
-    entries = NewEntries(texts=texts_of(body.texts), keys=body.keys, metadata=body.metadata)
-    await shared.check(entries)
+    entries = await shared.checked(NewEntries(texts=texts_of(body.texts), keys=body.keys, metadata=body.metadata))
     encoded = await service.encode(request, entries.texts, body.truncate, param="texts", kind=DOCUMENT)
     return Response.json(AddAnswer(await shared.add(entries, encoded.vectors)))
 
