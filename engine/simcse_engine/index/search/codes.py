@@ -99,13 +99,18 @@ class Codes:
         """In a forked child: another thread may have held the lock."""
         self._lock = threading.Lock()
 
+    def missing(self, needed: NDArray[np.bool_]) -> int:
+        """How many of the blocks that are ``needed``, bool [blocks], are not coded."""
+        _, ready = self._made
+        return int(np.count_nonzero(needed)) - int(np.count_nonzero(needed[: len(ready)] & ready[: len(needed)]))
+
     def of(self, vectors: VectorMap, needed: NDArray[np.bool_], team: Team) -> Coded:
         """The codes of ``vectors``, which must be of this generation.
 
         Only of blocks that are ``needed``, bool [blocks]; the others hold anything, and may be written meanwhile.
         """
-        coded, ready = self._made
-        if len(needed) > len(ready) or (needed & ~ready[: len(needed)]).any():
+        coded, _ = self._made
+        if len(needed) * BLOCK_ROWS > len(coded.codes) or self.missing(needed):
             coded = self._coded(vectors, needed, team)
         return coded.first(len(needed))
 

@@ -13,6 +13,9 @@ from .views import View
 
 # With fewer, all vectors are compared in the time in which codes are made and looked at.
 _LEAST_ROWS = 4096
+# To make a row's code takes as long as to compare its vector with so many queries. Rows of a filter that lie far apart
+# are not worth the codes of all that lie between.
+_ROWS_CODED_FOR_ONE = 16
 
 
 def exact_matches(view: View, queries: NDArray[np.float32], k: int, *, team: Team, start: int = 0) -> Matches:
@@ -21,8 +24,9 @@ def exact_matches(view: View, queries: NDArray[np.float32], k: int, *, team: Tea
     if start:
         alive = alive.copy()
         alive[:start] = False
-    if np.count_nonzero(alive) >= _LEAST_ROWS:
-        needed: NDArray[np.bool_] = np.logical_or.reduce(alive[:whole].reshape(-1, BLOCK_ROWS), axis=1)
+    count = np.count_nonzero(alive)
+    needed: NDArray[np.bool_] = np.logical_or.reduce(alive[:whole].reshape(-1, BLOCK_ROWS), axis=1)
+    if count >= _LEAST_ROWS and view.codes.missing(needed) * BLOCK_ROWS <= _ROWS_CODED_FOR_ONE * count:
         coded = view.codes.of(view.vectors, needed, team)
         matches = scan_codes(coded, view.vectors, queries, k, eligible=alive[:whole], team=team)
         if matches is not None:

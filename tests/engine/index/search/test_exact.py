@@ -127,3 +127,17 @@ def test_few_rows_need_no_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert best_of(few, asked, 5) == nearest_keys(vectors[:150], asked, 5)
     with pytest.raises(AssertionError, match="codes are made"):
         best_of(view, asked, 5)
+
+
+def test_rows_far_apart_are_compared_without_the_codes_of_those_between(tmp_path: Path) -> None:
+    vectors, asked = unit_vectors(ROWS), unit_vectors(3, 1)
+    view, every = view_of(tmp_path, vectors), np.ones(3, np.bool_)
+    rows = np.arange(0, ROWS, 20)
+    apart = view.restricted_to(np.isin(np.arange(ROWS), rows))
+    expected = [rows[keys].tolist() for keys in nearest_keys(vectors[rows], asked, 5)]
+    assert best_of(apart, asked, 5) == expected
+    assert view.codes.missing(every) == 3
+    # Where they are there already, they are used.
+    assert best_of(view, asked, 5) == nearest_keys(vectors, asked, 5)
+    assert view.codes.missing(every) == 0
+    assert best_of(apart, asked, 5) == expected
