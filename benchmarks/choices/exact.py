@@ -1,7 +1,8 @@
 """From how many vectors on is the ANN graph faster than comparing them all? For one query, and for several at once.
 
 Exact search by int8 codes, which the engine does, beside its ANN graph and beside a plain float32 product in blocks.
-`SearchLimits.exact_rows` follows.
+`SearchLimits.exact_rows` follows. "coding" is what codes cost: CPU seconds to make them from vectors that are not
+checked yet, bytes of memory, and how many rows they leave to be compared by vectors.
 
     python -m benchmarks.choices.exact                  real sentences' vectors, the first so many of `search.data`
     python -m benchmarks.choices.exact --build          the indexes alone, which are kept
@@ -10,6 +11,7 @@ Exact search by int8 codes, which the engine does, beside its ANN graph and besi
 
 import argparse
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import cycle, islice
@@ -20,6 +22,11 @@ import numpy as np
 
 from simcse_engine import Index
 from simcse_engine.index.limits import SearchLimits
+from simcse_engine.index.search.code_scan import _Found
+from simcse_engine.index.search.codes import BLOCK_ROWS, Estimates
+from simcse_engine.index.search.stretches import stretches
+from simcse_engine.index.search.team import Team
+from simcse_engine.machine.cpu import usable_cpus
 
 from ..record import RESULTS_VARIABLE, TRIAL, write_result
 from ..search.built import built
@@ -43,7 +50,7 @@ def main() -> None:
         os.environ[RESULTS_VARIABLE] = str(TRIAL)
     vectors, texts, about = docs()
     sizes, rounds = (SIZES[:1], 2) if arguments.trial else (SIZES, ROUNDS)
-    measured = {}
+    measured, coding = {}, {}
     for size in sizes:
         data = Data(
             folder=KEPT / f"docs-first-{size}",
@@ -58,15 +65,33 @@ def main() -> None:
         if not arguments.build:
             print(f"{size:,} vectors", flush=True)
             measured[size] = _measure(folder, data, rounds)
+            coding[size] = _coding(folder, data)
     if measured:
         question = f"seconds to search {K} of so many vectors, for so many queries at once: by codes, graph and floats"
         facts = {"question": question, "vectors": about["source"], "default": SearchLimits().exact_rows}
-        write_result("exact", facts, {"sizes": measured})
+        write_result("exact", facts, {"sizes": measured, "coding": coding})
 
 
 def _measure(folder: Path, data: Data, rounds: int) -> dict[str, Any]:
     with Index(folder, read_only=True) as index:
         return {count: _compare(index, data, count, rounds) for count in COUNTS}
+
+
+def _coding(folder: Path, data: Data) -> dict[str, float]:
+    with Index(folder, read_only=True) as index, index._views.reading(ann=False) as (_, view):
+        whole = view.rows // BLOCK_ROWS
+        start = time.process_time()
+        coded = view.codes.of(view.vectors, np.ones(whole, np.bool_), Team(usable_cpus()))
+        seconds = time.process_time() - start
+        found = _Found(Estimates(coded, data.queries[:BATCH]), K)
+        for stretch in stretches(np.ones(whole * BLOCK_ROWS, np.bool_), BATCH):
+            found.compare(stretch)
+        arrays = (coded.codes, coded.means, coded.scales, coded.rests, coded.lengths)
+        return {
+            "cpu_seconds": seconds,
+            "bytes_a_vector": sum(array.nbytes for array in arrays) / (whole * BLOCK_ROWS),
+            "left_a_query": len(found.matches().rows) / BATCH,
+        }
 
 
 def _compare(index: Index, data: Data, count: int, rounds: int) -> dict[str, Any]:

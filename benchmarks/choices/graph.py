@@ -43,6 +43,7 @@ SCHEMES = {
     "16 neighbours": replace(_OURS, connectivity=16),
     "96 to add": replace(_OURS, expansion_add=96),
     "64 to add": replace(_OURS, expansion_add=64),
+    "24 neighbours, 96 to add": replace(_OURS, connectivity=24, expansion_add=96),
 }
 
 

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import choice_tables, form_tables, hybrid_tables, lead, search_goals, search_tables, serve_tables, tables
+from . import (
+    choice_tables,
+    form_tables,
+    hybrid_tables,
+    index_tables,
+    lead,
+    search_goals,
+    search_tables,
+    serve_tables,
+    tables,
+)
 from .charts import CHARTS
 
 TABLES = {
@@ -19,6 +29,7 @@ TABLES = {
     **choice_tables.TABLES,
     **form_tables.TABLES,
     **hybrid_tables.TABLES,
+    **index_tables.TABLES,
 }
 _BLOCK = re.compile(r"<!-- benchmark:([\w-]+) -->\n(.*?)<!-- /benchmark -->", re.DOTALL)
 

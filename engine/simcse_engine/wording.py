@@ -37,10 +37,22 @@ class Wording:
         return Wording(f"{self.python:.60}", f"{self.command_line:.60}")
 
 
+def shown(value: object) -> str:
+    """A caller's value in a message: how Python writes it, cut; it writes no whole number of some thousand digits.
+
+    >>> shown(10**5000)
+    'an int of 16,610 bits'
+    """
+    try:
+        return f"{value!r:.40}"
+    except ValueError:
+        return f"an int of {value.bit_length():,} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+
+
 def argument(name: str, value: object) -> Wording:
     """An argument with its value, such as ``same_model=True``, which is the option ``--same-model``."""
-    option = f"--{name.replace('_', '-')}"
-    return Wording(f"{name}={value!r:.40}", option if value is True else f"{option} {value!s:.40}")
+    option, text = f"--{name.replace('_', '-')}", value if isinstance(value, str) else shown(value)
+    return Wording(f"{name}={shown(value)}", option if value is True else f"{option} {text:.40}")
 
 
 def item(name: str, position: int, *, called: str) -> Wording:

@@ -91,7 +91,32 @@ def made_up(names: list[str]) -> dict[str, Any]:
             "interrupted": {"add": 900, "nothing": 100},
             "acknowledged": {"add": 9_000},
         },
-        "exact": {"sizes": {"5000": {"1": {"over_codes": {"graph": ratio, "floats": {**ratio, "median": 4.0}}}}}},
+        "exact": {
+            "sizes": {"5000": {"1": {"over_codes": {"graph": ratio, "floats": {**ratio, "median": 4.0}}}}},
+            "coding": {"5000": {"cpu_seconds": 0.02, "bytes_a_vector": 385.5, "left_a_query": 25.75}},
+        },
+        "graph": {
+            "variants": {
+                "f16": {
+                    "over_ours": {**ratio, "median": 2.25},
+                    "cpu_seconds": spread(43.25),
+                    "bytes_a_vector": 1_044.0,
+                    "by_width": {
+                        width: {"recall_at_10": 0.9988, "search_cpu_us_a_query": 544.9}
+                        for width in ("128", "192", "256")
+                    },
+                }
+            },
+            "rounding": {"real": {"ours": {"20": 0.9975}}},
+        },
+        "filters": {
+            "first_use_ms": {
+                f"{share}{indexed}": spread(12.2)
+                for share in ("4 %, equal", "20 %, a range", "60 %, a range")
+                for indexed in ("", ", indexed")
+            },
+            "add_ms": {"plain": spread(218.4), "indexed": spread(290.1)},
+        },
     }
     results["forms"] = {
         **{"checkpoint": "a-model", "pooler": "cls", "pairs": {"stsb": 1_500}},
@@ -265,6 +290,10 @@ def test_filling_again_changes_nothing(results: dict[str, Any], page: Path) -> N
     assert "| 64 | 80.00, 256 B | 80.00, 128 B | 80.00, 64 B | 80.00, 64 B | 80.00, 8 B |" in once
     assert "| one range | 79.50 | 79.50 |" in once
     assert "| its first half, 1,000 queries: vector | 0.500 | 0.750 | 0.625 | 0.9 |" in once
+    assert "| `f16` | 2.25 (43.2 s) | 1,044 | 0.9988, 545 | 0.9988, 545 | 0.9988, 545 |" in once
+    assert "| real | 0.998 |" in once
+    assert "| 5,000 | 0.02 | 386 | 26 |" in once
+    assert "| SQLite's part of adding them | 218 | 290 |" in once
     assert "| offset 2 | 0.625, 0.750 |" in once
     assert "Spearman x 100 of a-model, pooler cls: stsb (1,500 pairs). 2026-01-01." in once
     assert once.startswith("before\n")

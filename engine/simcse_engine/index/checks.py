@@ -89,11 +89,6 @@ def _check_json(value: object, name: Wording, depth: int) -> None:
         )
 
 
-def merged(former: Mapping[str, Any] | None, latter: str) -> str:
-    """Metadata as JSON text, with the fields of others, which are JSON text too, in place of its own."""
-    return json.dumps({**(former or {}), **json.loads(latter)}, ensure_ascii=False)
-
-
 def checked_vectors(vectors: object, dimension: int, *, count: int | None = None) -> NDArray[np.float32]:
     """Vectors, [n, dimension] of any length but zero, which has no direction, as float32 unit vectors."""
     try:

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..encoder import Encoder
-from ..errors import IndexDamagedError, IndexLockedError, InputTypeError, InputValueError
+from ..errors import IndexDamagedError, IndexLockedError, InputTypeError
 from ..files.atomic import whole_folder
+from ..inputs import checked_choice
 from ..machine.cpu import usable_cpus
 from ..machine.forks import ForkAware, register
 from ..machine.limits import naming_limits
 from .adding import Adding
-from .ann.scheme import CANDIDATES_PER_HIT
+from .ann.scheme import CANDIDATES_PER_HIT, GraphDType
 from .asking import asked
 from .binding import Artifact, Binding, about_of
 from .changes import Changes
@@ -34,7 +35,7 @@ from .search.hits import Hit
 from .search.queries import Mode
 from .search.searcher import Searcher, SearchOptions
 from .search.views import Views
-from .storage.keys import KEY_KINDS
+from .storage.keys import KeyKindName
 from .storage.store import Store, create_store
 from .writing import Writing
 
@@ -130,10 +131,8 @@ class Index(Contents, Changes, ForkAware):
                 artifact's.
         """
         target = checked_folder(folder)
-        if dtype not in CANDIDATES_PER_HIT:
-            raise InputValueError(f"dtype={dtype!r}: choose {', '.join(map(repr, CANDIDATES_PER_HIT))}")
-        if keys not in KEY_KINDS:
-            raise InputValueError(f"keys={keys!r}: choose {', '.join(map(repr, KEY_KINDS))}")
+        checked_choice("dtype", dtype, GraphDType)
+        checked_choice("keys", keys, KeyKindName)
         if not isinstance(keywords, bool):
             raise InputTypeError(f"keywords={keywords!r:.40}: expected True or False")
         about = replace(about_of(artifact, dtype, keys), keywords=keywords)

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,10 +11,9 @@ from numpy.typing import NDArray
 
 from ..files.refusals import as_output_error
 from .batches import Batch, VanishedError
-from .checks import merged
 from .limits import blocks
 from .search.views import Views
-from .storage.keys import Key, no_entry
+from .storage.keys import Key, KeyKind, no_entry
 from .storage.records import Record, State
 from .storage.reserve import Reserve
 from .storage.transactions import Change
@@ -31,12 +31,14 @@ class Rows:
         self._views = views
         self._store = views.store
         self._reserve = reserve
+        # One for all additions, as later UUIDs of a millisecond count up from those before.
+        self._uncounted = self._store.about.key_kind.series(0)
 
     def add(self, change: Change, batch: Batch) -> list[Key]:
         """Add a batch, and return its keys; VanishedError if known entries are gone."""
         state = change.state()
         kind = self._store.about.key_kind
-        keys = kind.automatic(state.next_key, len(batch.texts)) if batch.keys is None else list(batch.keys)
+        keys = self._automatic(kind, state, len(batch.texts)) if batch.keys is None else list(batch.keys)
         stored = {record.key: record for record in change.records_of(keys)}
         known = np.flatnonzero(batch.known).tolist()
         vanished = [i for i in known if keys[i] not in stored or stored[keys[i]].text != batch.texts[i]]
@@ -56,6 +58,12 @@ class Rows:
             next_key = kind.after(state.next_key, keys)
             self._append(change, replace(state, next_key=next_key), replaced, records, batch.vectors[new])
         return keys
+
+    def _automatic(self, kind: KeyKind, state: State, count: int) -> list[Key]:
+        """So many automatic keys; `Additions` has refused those whose kind has none."""
+        if kind.counted:
+            return kind.automatic(state.next_key, count)
+        return list(itertools.islice(self._uncounted, count))
 
     def update(self, change: Change, keys: Sequence[Key], metadata: Sequence[str | None], *, merge: bool) -> int:
         """Give the entries under distinct keys other metadata, and return how many had others before.
@@ -77,7 +85,7 @@ class Rows:
                     raise no_entry(position, keys[position])
                 content = metadata[position]
                 if merge:
-                    content = record.metadata if content is None else merged(record.entry().metadata, content)
+                    content = _merged(record, content)
                 if content != record.metadata:
                     records.append(Record(state.rows + len(records), record.key, record.text, content))
                     replaced.append(record.row)
@@ -110,5 +118,12 @@ class Rows:
         state = replace(state, rows=state.rows + len(records))
         change.set_state(state)
         with as_output_error(change.path):
-            self._reserve.take(change.unsettled())
+            self._reserve.take(change.reserved())
         return state
+
+
+def _merged(record: Record, fields: str | None) -> str | None:
+    """A record's metadata with these fields, JSON too, in place of its own; None and no fields change nothing."""
+    if fields in (None, "{}"):
+        return record.metadata
+    return json.dumps({**(record.entry().metadata or {}), **json.loads(fields)}, ensure_ascii=False)

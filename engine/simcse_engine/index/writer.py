@@ -90,7 +90,7 @@ class IndexWriter:
     def _keep_reserve(self) -> None:
         """Take the reserve, or as much of it as there is room for."""
         with contextlib.suppress(OSError, DiskFullError), self._store.reading() as reader:
-            self._reserve.take(reader.unsettled())
+            self._reserve.take(reader.reserved())
 
     def known(self, texts: Sequence[str], keys: Sequence[Key] | None) -> NDArray[np.bool_]:
         """Which texts stand under their keys already: bool [texts]."""
@@ -159,7 +159,9 @@ class IndexWriter:
             try:
                 with self._store.writing() as change:
                     rows = self._rows.chosen(change, which)
-                    self._bury(change, rows)
+                    change.bury(rows)
+                    with as_output_error(change.path):
+                        self._reserve.take(change.reserved())
                 return len(rows)
             except DiskFullError:
                 with self._giving_up_reserve():
@@ -173,7 +175,10 @@ class IndexWriter:
         while first < len(rows):
             try:
                 with self._store.writing() as change:
-                    self._bury(change, rows[first : first + size])
+                    change.bury(rows[first : first + size], tidy=False)
+                    # What the database cannot take in would stay in the log, and nothing could ever be removed again.
+                    with as_output_error(change.path):
+                        self._reserve.take(change.unsettled(), more=0)
                 first += size
             except DiskFullError:
                 if size == 1:
@@ -182,12 +187,6 @@ class IndexWriter:
             self._reserve.give_up()
             self._store.settle()
         return len(rows)
-
-    def _bury(self, change: Change, rows: Sequence[int]) -> None:
-        """Delete entries, if there is room left for the database to take them in: the log must not fill the disk."""
-        change.bury(rows)
-        with as_output_error(change.path):
-            self._reserve.take(change.unsettled())
 
     def checkpoint(self, *, least: int = 1) -> None:
         """Extend the ANN graph if it lacks ``least`` vectors, and save it if the saved one lacks as many."""
@@ -212,7 +211,7 @@ class IndexWriter:
                 with self._store.writing() as change:
                     change.build_keywords(about)
                     with as_output_error(change.path):
-                        self._reserve.take(change.unsettled())
+                        self._reserve.take(change.reserved())
                 self._store.about = about
             finally:
                 # The log of what was undone, too, gives its room back.
@@ -244,5 +243,5 @@ class IndexWriter:
 
 
 def _warn_of_lag(error: Exception) -> None:
-    message = f"{error}; until there is room, searches compare what the saved graph lacks one by one"
+    message = f"{error}; until there is room, searches compare all of what the saved graph lacks"
     warnings.warn(IndexWarning(message), stacklevel=3)

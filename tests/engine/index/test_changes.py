@@ -1,7 +1,5 @@
 """Entries that are removed by a filter, and metadata that change without their texts."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,6 @@ from simcse_engine.index import Entry, rows
 from support.indexes import ROWS, SMALL, unit_vectors
 
 VECTORS = unit_vectors(ROWS)
-
-
-@pytest.fixture
-def index(folder: Path) -> Iterator[Index]:
-    """Row i has key i, "text i" and {"n": i}."""
-    with Index(folder, limits=SMALL) as opened:
-        yield opened
 
 
 def test_remove_by_a_filter(index: Index) -> None:
@@ -129,3 +120,10 @@ def test_a_reader_changes_nothing(index: Index) -> None:
             with pytest.raises(SearchIndexError, match="read_only"):
                 call()
     assert len(index) == ROWS
+
+
+def test_a_merge_of_no_fields_changes_nothing(index: Index) -> None:
+    index.add_vectors(VECTORS[:1], ["bare"], keys=[500])
+    assert index.update([500, 3], [{}, {}], merge=True) == 0
+    assert [entry and entry.metadata for entry in index.get([500, 3])] == [None, {"n": 3}]
+    assert index.update([500], [{}]) == 1

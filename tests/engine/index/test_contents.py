@@ -1,7 +1,6 @@
 """What an index holds, read by keys, counted and iterated over."""
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,6 @@ from simcse_engine.index import Entry
 from support.indexes import DIMENSION, ROWS, SMALL, unit_vectors
 
 VECTORS = unit_vectors(ROWS)
-
-
-@pytest.fixture
-def index(folder: Path) -> Iterator[Index]:
-    """Row i has key i, "text i" and {"n": i}."""
-    with Index(folder, limits=SMALL) as opened:
-        yield opened
 
 
 def test_count(index: Index) -> None:

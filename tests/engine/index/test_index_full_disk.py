@@ -106,6 +106,25 @@ def test_words_are_in_step_all_the_way(disk: Path, artifact: Path) -> None:
         check_words(index, left | set(more))
 
 
+@pytest.mark.parametrize(("keywords", "megabytes"), [(False, 48), (True, 20)])
+def test_removals_leave_room_for_more(tmp_path: Path, artifact: Path, keywords: bool, megabytes: int) -> None:
+    """The log of one must not fill the disk, which the database then could not take in, and so nothing ever again."""
+    chance = random.Random(0)
+    with small_disk(tmp_path / "large", megabytes << 20) as disk:
+        Index.create(disk / "index", artifact, keywords=keywords).close()
+        with Index.open(disk / "index", read_only=False) as index, contextlib.suppress(DiskFullError):
+            for first in itertools.count(0, 100):
+                # Most words are in few texts, so that the index of words is as large as the texts.
+                texts = [" ".join(f"w{int(chance.random() ** 3 * 200_000)}" for _ in range(60)) for _ in range(100)]
+                index.add_vectors(unit_vectors(100, first), texts, keys=range(first, first + 100))
+        fill(disk / "filler")
+        with Index.open(disk / "index", read_only=False) as index:
+            written = len(index)
+            assert index.remove(range(1, written, 2)) == written // 2
+            assert index.remove(range(written)) == (written + 1) // 2
+            assert len(index) == 0
+
+
 def test_a_compaction_without_room_says_how_much_it_needs(disk: Path, artifact: Path) -> None:
     # Without a graph, which could be done without for the time.
     fill_index(disk, artifact, SearchLimits())
@@ -135,13 +154,13 @@ def test_a_graph_without_room_is_told(disk: Path, artifact: Path) -> None:
     Index.create(disk / "index", artifact, dtype="f16").close()
     index = Index(disk / "index", limits=replace(SMALL, window_texts=4096), read_only=False)
     fill(disk / "filler", leave=512 << 10)
-    with pytest.warns(IndexWarning, match=r"\.usearch: the disk is full.*one by one"):
+    with pytest.warns(IndexWarning, match=r"\.usearch: the disk is full.*the saved graph lacks"):
         # What is committed is acknowledged: whoever was refused would add it again.
         keys = [index.add_vectors(unit_vectors(100, first), names(100, first)) for first in range(0, 600, 100)]
     assert [key for added in keys for key in added] == list(range(600))
     assert len(index) == 600
     fill(disk / "filler")
-    with pytest.warns(IndexWarning, match=r"\.usearch: the disk is full.*one by one"):
+    with pytest.warns(IndexWarning, match=r"\.usearch: the disk is full.*the saved graph lacks"):
         index.close()
 
 

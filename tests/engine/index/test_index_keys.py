@@ -143,21 +143,15 @@ def test_keys_of_another_kind(tmp_path: Path, artifact: Path, kind: str, good: A
 
 
 def test_an_unknown_kind(tmp_path: Path, artifact: Path) -> None:
-    with pytest.raises(InputValueError, match="keys='bytes': choose 'int', 'str', 'uuid'"):
+    with pytest.raises(InputValueError, match="keys='bytes': choose 'int', 'str' or 'uuid'"):
         Index.create(tmp_path / "index", artifact, keys="bytes")
     assert not (tmp_path / "index").exists()
 
 
-def test_what_is_known_is_not_encoded_again(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_known_is_not_encoded_again(index: Index, streamed: list[str]) -> None:
     keys = keys_of(index, *range(30))
     index.add(names(20), keys=keys[:20])
-    streamed: list[str] = []
-    stream = Encoder.stream_or_rescue
-    monkeypatch.setattr(
-        Encoder,
-        "stream_or_rescue",
-        lambda self, texts, *others: stream(self, (streamed.append(t) or t for t in texts), *others),  # type: ignore[func-returns-value]
-    )
+    streamed.clear()
     assert index.add(names(30), keys=keys) == keys
     assert streamed == names(30)[20:]
 
@@ -377,3 +371,26 @@ def test_texts_without_keys_are_refused_before_they_are_encoded(
         with pytest.raises(InputValueError, match="none is automatic"):
             index.add(["a", "b"])
         assert index.add([]) == []
+
+
+def test_automatic_uuids_rise_from_one_addition_to_the_next(tmp_path: Path, artifact: Path) -> None:
+    # Several of them in a millisecond.
+    Index.create(tmp_path / "uuids", artifact, keys="uuid").close()
+    with Index(tmp_path / "uuids", limits=SMALL) as index:
+        keys = [key for i in range(40) for key in index.add_vectors(unit_vectors(20, i), names(20))]
+    assert keys == sorted(set(keys))
+
+
+@pytest.mark.parametrize("kind", KEY_KINDS)
+def test_a_number_that_python_does_not_write_is_refused_in_words(tmp_path: Path, artifact: Path, kind: str) -> None:
+    huge = 10**5000
+    with Index.create(tmp_path / "index", artifact, keys=kind) as index:
+        for ask in (lambda: index.get([huge]), lambda: index.count({"a": huge}), lambda: index.count({huge: 1})):
+            with pytest.raises((InputTypeError, InputValueError), match="an int of 16,610 bits"):
+                ask()
+
+
+@pytest.mark.parametrize("options", [{"keys": ["x"]}, {"dtype": ["i8"]}, {"dtype": None}])
+def test_what_is_no_kind(tmp_path: Path, artifact: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(InputValueError, match="choose '"):
+        Index.create(tmp_path / "index", artifact, **options)

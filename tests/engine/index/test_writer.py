@@ -40,7 +40,7 @@ class Failing:
 def test_a_graph_without_room(index: Index, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(AnnGraph, method, Failing(error))
-        with pytest.warns(IndexWarning, match="no room.*one by one"):
+        with pytest.warns(IndexWarning, match="no room.*the saved graph lacks"):
             assert len(index.add_vectors(unit_vectors(60, 1), names(60, ROWS))) == 60
     assert len(index) == ROWS + 60
     assert index.search(unit_vectors(60, 1)[7:8], k=1)[0][0].text == f"text {ROWS + 7}"

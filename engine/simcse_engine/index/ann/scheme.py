@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 # How an ANN graph can store vectors, and how many candidates a hit needs then. They are rescored with the full vectors,
 # which makes up for what such a form rounds away (docs/decisions/019-ann-graph.md).
+GraphDType = Literal["i8", "f32", "f16", "bf16", "b1"]
 CANDIDATES_PER_HIT: Mapping[str, int] = {"f32": 2, "f16": 2, "bf16": 3, "i8": 3, "b1": 20}
 # How much larger than the largest number of a graph's first vectors a later one may be, before i8 clips it.
 _HEADROOM = 1.25

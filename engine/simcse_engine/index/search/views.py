@@ -226,7 +226,7 @@ class Views:
                 raise
             if isinstance(error, FileNotFoundError) and self.store.state().graph != state.graph:
                 raise
-            message = f"{error}; vectors are compared one by one until the graph is built again: "
+            message = f"{error}; searches compare all vectors until the graph is built again: "
             warnings.warn(IndexWarning(message, self._advice()), stacklevel=2)
             return None
 

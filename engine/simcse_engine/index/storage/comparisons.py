@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ...errors import InputTypeError, InputValueError
 from ...inputs import python_value
-from ...wording import Wording, kind_of
+from ...wording import Wording, kind_of, shown
 
 _MAX_VALUES = 10_000
 _FEW = 3
@@ -164,7 +164,7 @@ def _as_json(operator: str, value: object) -> str:
     except UnicodeEncodeError as error:
         raise InputValueError(f"{operator} is given a str with a lone surrogate, which no JSON can hold") from error
     except ValueError as error:
-        raise InputValueError(f"{operator} is given {value!r:.40}, which no JSON can hold") from error
+        raise InputValueError(f"{operator} is given {shown(value)}, which no JSON can hold") from error
     return text
 
 

@@ -7,7 +7,7 @@ import time
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 import numpy as np
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from ...errors import InputTypeError, InputValueError
 from ...inputs import checked_whole, python_value
-from ...wording import Wording, item
+from ...wording import Wording, item, shown
 
 # What callers hand in.
 Key: TypeAlias = int | str | UUID
+KeyKindName = Literal["int", "str", "uuid"]
 # The number after it is the next automatic key when none is left.
 MAX_KEY = (1 << 64) - 2
 MAX_CHARACTERS = 1000
@@ -120,7 +121,7 @@ class WholeNumbers(KeyKind):
     def one(self, value: object) -> int:
         number = value if type(value) is int else _whole(value)
         if not 0 <= number <= MAX_KEY:
-            raise InputValueError(f" is {number}; expected a whole number from 0 to 2**64 - 2")
+            raise InputValueError(f" is {shown(number)}; expected a whole number from 0 to 2**64 - 2")
         return number
 
     def of_text(self, text: str, place: str) -> int:
@@ -157,7 +158,7 @@ class Strings(KeyKind):
     def one(self, value: object) -> str:
         value = python_value(value)
         if not isinstance(value, str):
-            raise InputTypeError(f" is {value!r:.40}; expected a string")
+            raise InputTypeError(f" is {shown(value)}; expected a string")
         if not 0 < len(value) <= MAX_CHARACTERS:
             raise InputValueError(f" has {len(value):,} characters; expected 1 to {MAX_CHARACTERS:,}")
         if "\0" in value:
@@ -204,9 +205,9 @@ class Uuids(KeyKind):
         if isinstance(value, UUID):
             return value
         if not isinstance(value, str):
-            raise InputTypeError(f" is {value!r:.40}; expected a UUID")
+            raise InputTypeError(f" is {shown(value)}; expected a UUID")
         if not _UUID.fullmatch(value):
-            raise InputValueError(f" is {value!r:.40}; expected a UUID such as '{UUID(int=0)}'")
+            raise InputValueError(f" is {shown(value)}; expected a UUID such as '{UUID(int=0)}'")
         return UUID(value)
 
     def of_text(self, text: str, place: str) -> UUID:
@@ -271,7 +272,7 @@ def _whole(value: object) -> int:
     try:
         return checked_whole("key", value)
     except InputTypeError:
-        raise InputTypeError(f" is {python_value(value)!r:.40}; expected a whole number") from None
+        raise InputTypeError(f" is {shown(python_value(value))}; expected a whole number") from None
 
 
 def _check_distinct(keys: Sequence[Any]) -> None:

@@ -5,7 +5,7 @@ FTS5 keeps no copy of the texts. To take one out of its index, it must be given 
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,11 @@ from .words import expressions, paired
 _TABLE = """CREATE VIRTUAL TABLE keywords USING fts5(
     text, content = '', tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
 )"""
+# FTS5's own numbers: of how many parts it makes one, bit by bit, and at once. And such that it does neither.
+_MERGE = {"automerge": 4, "crisismerge": 16}
+_MERGE_NEVER = {"automerge": 0, "crisismerge": 1999}
+# Of a word in a text, and of what takes it out again; rare words take more than common ones.
+_WORD_BYTES = 10
 _INSERT = "INSERT INTO keywords (rowid, text) VALUES (?, ?)"
 _DELETE = "INSERT INTO keywords (keywords, rowid, text) VALUES ('delete', ?, ?)"
 
@@ -59,9 +64,20 @@ def count_keywords(connection: sqlite3.Connection) -> int:
     same = len(
         {connection.execute(sums.format(*of)).fetchone() for of in (("id", "keywords_docsize"), ("row", "entries"))}
     )
+    kept = _counts(connection)
+    return int(texts) if same == 1 and kept == [texts, words] else -1
+
+
+def words_bytes(connection: sqlite3.Connection) -> int:
+    """About how many bytes the index of words takes; FTS5 writes down what goes before it gives the room back."""
+    return _WORD_BYTES * sum((_counts(connection) or [0])[1:])
+
+
+def _counts(connection: sqlite3.Connection) -> list[int] | None:
+    """How many texts and words FTS5 says that there are; None where it says nothing."""
     kept = connection.execute("SELECT block FROM keywords_data WHERE id = 1").fetchone()
-    # Nothing, until there is a first text.
-    return int(texts) if same == 1 and kept is not None and (_numbers(kept[0]) or [0, 0]) == [texts, words] else -1
+    # Empty until there is a first text.
+    return None if kept is None else _numbers(kept[0]) or [0, 0]
 
 
 def _numbers(block: object) -> list[int]:
@@ -80,9 +96,24 @@ def add_keywords(connection: sqlite3.Connection, texts: Iterable[tuple[int, str]
     connection.executemany(_INSERT, ((row, paired(text)) for row, text in texts))
 
 
-def remove_keywords(connection: sqlite3.Connection, texts: Iterable[tuple[int, str]]) -> None:
-    """Take out the texts of rows."""
+def remove_keywords(connection: sqlite3.Connection, texts: Iterable[tuple[int, str]], *, tidy: bool = True) -> None:
+    """Take out the texts of rows.
+
+    Unless it is to leave the index ``tidy``, FTS5 merges none of its parts meanwhile, which might write all of it anew,
+    and writes now what it else gathers until the transaction's end, so that the log has it.
+    """
+    if not tidy:
+        _set_merging(connection, _MERGE_NEVER)
     connection.executemany(_DELETE, ((row, paired(text)) for row, text in texts))
+    if not tidy:
+        # FTS5 writes before a savepoint.
+        connection.execute("SAVEPOINT words")
+        connection.execute("RELEASE words")
+        _set_merging(connection, _MERGE)
+
+
+def _set_merging(connection: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
+    connection.executemany("INSERT INTO keywords (keywords, rank) VALUES (?, ?)", sizes.items())
 
 
 def find_keywords(

@@ -25,9 +25,9 @@ class Reserve:
     def __init__(self, folder: Path) -> None:
         self._path = folder / RESERVE
 
-    def take(self, unsettled: int) -> None:
-        """Take the room, and as much for what the log holds and the database does not; OSError if there is less."""
-        wanted = _BYTES + -(-unsettled // _BLOCK_BYTES) * _BLOCK_BYTES
+    def take(self, needed: int, *, more: int = _BYTES) -> None:
+        """Take the room that is needed, and more for the log of a removal; OSError if there is less."""
+        wanted = more + -(-needed // _BLOCK_BYTES) * _BLOCK_BYTES
         with self._open(os.O_CREAT) as handle:
             facts = os.fstat(handle)
             # A copy of it may be a file of holes; Windows does not tell.

@@ -23,6 +23,7 @@ from .keywords import (
     find_keywords,
     has_keywords,
     remove_keywords,
+    words_bytes,
 )
 from .records import About, Columns, Record, State, record_checksum, state_checksum
 from .schema import check_entries, check_tables, replace_about, replace_entries
@@ -153,6 +154,10 @@ class Reader:
         page, pages = (self._one(f"PRAGMA {fact}")[0] for fact in ("page_size", "page_count"))
         return max(0, int(page * pages) - self.path.stat().st_size)
 
+    def reserved(self) -> int:
+        """How many bytes of the disk removals may need: `unsettled`, and what it takes to take all words out."""
+        return self.unsettled() + (words_bytes(self._connection) if has_keywords(self._connection) else 0)
+
     def copy_database(self, path: Path, place: Path) -> None:
         """Write what this transaction sees into a database at ``path``; errors speak of ``place``.
 
@@ -215,13 +220,13 @@ class Change(Reader):
         if has_keywords(self._connection):
             add_keywords(self._connection, ((record.row, record.text) for record in records))
 
-    def bury(self, rows: Sequence[int]) -> None:
-        """Delete entries, and list their rows among the dead."""
+    def bury(self, rows: Sequence[int], *, tidy: bool = True) -> None:
+        """Delete entries, and list their rows among the dead; see `remove_keywords` for ``tidy``."""
         if has_keywords(self._connection):
             # A few thousand at a time, which are all in memory.
             for first in range(0, len(rows), _PAGE_ROWS):
                 found = self.columns(rows[first : first + _PAGE_ROWS])
-                remove_keywords(self._connection, zip(found.rows, found.texts, strict=True))
+                remove_keywords(self._connection, zip(found.rows, found.texts, strict=True), tidy=tidy)
         parameters = [(row,) for row in rows]
         self._connection.executemany("INSERT INTO dead (row) VALUES (?)", parameters)
         self._connection.executemany("DELETE FROM entries WHERE row = ?", parameters)

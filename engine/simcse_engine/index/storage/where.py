@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InputTypeError, InputValueError
-from ...wording import Wording, kind_of
+from ...wording import Wording, kind_of, shown
 from .comparisons import Comparisons, checked_list
 
 # SQLite's parser has a stack of 100, of which a level of a filter takes up to four.
@@ -72,7 +72,7 @@ class _Compiler:
 
     def _entry(self, name: object, operand: object, depth: int) -> str:
         if not isinstance(name, str):
-            raise InputTypeError(f"a filter names the field {name!r:.40}; expected a str")
+            raise InputTypeError(f"a filter names the field {shown(name)}; expected a str")
         if name in ("$and", "$or"):
             parts = [self.filter(part, depth + 1) for part in checked_list(name, operand)]
             return self._joined(parts, " AND " if name == "$and" else " OR ", empty=name == "$and")
