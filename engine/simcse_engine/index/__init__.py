@@ -3,9 +3,9 @@
 `Index`, `IndexInfo`, `Entry` and `Hit` are public, everything else is private. `index` is the class itself, with its
 `contents` and `changes`. `adding` and `writing` lead to the `writer`, with `batches` that are committed as `rows` and
 the `upkeep` of the files, which are `stale` at last; `made` takes a new index back, and `binding` ties one to its
-artifact. `asking` takes queries. `storage` holds what is on disk, `ann` the approximate nearest neighbours, and `search`
-leads from a query to its hits. `walk` goes over all entries. `filling` adds what a file holds, for the command line, `copying` makes a copy,
-`info` counts, and `checks` and `limits` say what may be asked.
+artifact. `asking` takes queries. `storage` holds what is on disk, `ann` the approximate nearest neighbours, and
+`search` leads from a query to its hits. `walk` goes over all entries. `filling` adds what a file holds, for the command
+line, `copying` makes a copy, `info` counts, and `checks` and `limits` say what may be asked.
 """
 
 from importlib import import_module
