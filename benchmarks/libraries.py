@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcse_engine.artifact.manifest import GRAPH
+from simcse_engine.machine.kernels import KernelLibrary, chosen_variant
 from simcse_engine.session.graph import open_graph, settings
-from simcse_engine.session.kernels import KernelLibrary, chosen_variant
 from simcse_engine.session.library import CPU
 
 from .record import BENCH, ROOT

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from simcse_engine.machine import cpu
-from simcse_engine.session.kernels import chosen_variant, load_library
+from simcse_engine.machine.kernels import chosen_variant, load_library
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / ".bench"

@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from simcse_engine import Manifest
-from simcse_engine.session.kernels import NONE, VARIABLE
+from simcse_engine.machine.kernels import NONE, VARIABLE
 from simcse_export import ExportOptions, export
 from support.checkpoints import make_checkpoint
 from support.releases import HAS_OPTIMUM

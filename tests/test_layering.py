@@ -124,7 +124,7 @@ ORDER = {
     ENGINE / "session/tensorrt": "libraries plans < rtx < session",
     ENGINE
     / "artifact": "checkpoints kinds protobuf < fields operators references < manifest < hub opening output < upload",
-    ENGINE / "machine": "cgroups device forks nvidia < cpu limits",
+    ENGINE / "machine": "cgroups device forks kernels nvidia < cpu limits",
     ENGINE / "index": (
         "checks limits < storage < ann made < search < batches binding info stale < rows upkeep < writer < "
         "writing < adding asking < changes walk < contents < index < copying filling"
@@ -140,8 +140,8 @@ ORDER = {
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch < lent < graph",
     ENGINE / "index/search": (
-        "matches products queries team < codes < stretches views < code_scan fusion hits keyword_matches masks scans < "
-        "exact < candidates < searcher"
+        "pairs products queries team < codes matches < kernels views < "
+        "code_scan cosines fusion hits keyword_matches masks scans < exact < candidates < searcher"
     ),
     ENGINE / "serve": (
         "extra http logs metrics options shared_index warm < service < openapi < routes < account < application < "

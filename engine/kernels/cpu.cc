@@ -119,6 +119,12 @@ Variants variants;
 // Sessions may be opened by one thread while another selects.
 const Variant* selected_variant() { return __atomic_load_n(&variants.selected, __ATOMIC_ACQUIRE); }
 
+const Variant* variant_named(const char* name) {
+  for (int i = 0; i < variants.count; i++)
+    if (!strcmp(variants.list[i]->name, name)) return variants.list[i];
+  return nullptr;
+}
+
 extern "C" {
 
 #define SIMCSE_EXPORT __attribute__((visibility("default")))
@@ -131,12 +137,10 @@ SIMCSE_EXPORT const char* simcse_kernels_selected() {
 }
 
 SIMCSE_EXPORT int simcse_kernels_select(const char* name) {
-  for (int i = 0; i < variants.count; i++)
-    if (!strcmp(variants.list[i]->name, name)) {
-      __atomic_store_n(&variants.selected, variants.list[i], __ATOMIC_RELEASE);
-      return 0;
-    }
-  return -1;
+  const Variant* variant = variant_named(name);
+  if (!variant) return -1;
+  __atomic_store_n(&variants.selected, variant, __ATOMIC_RELEASE);
+  return 0;
 }
 }
 

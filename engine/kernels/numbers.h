@@ -103,20 +103,20 @@ struct Bytes {
   static constexpr int kSize = 1;
   static constexpr bool kInteger = true;
 
-  SIMCSE_INLINE static Ints step(Ints sum, uint32_t four, Ints columns) {
+  // Adds the products of four bytes of `a`, which are not negative on x86, with those of `b`, in each lane.
+  SIMCSE_INLINE static Ints multiply(Ints sum, Ints a, Ints b) {
 #if defined(__AVX512VNNI__)
-    return (Ints)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(four), (__m512i)columns);
+    return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
-    const __m256i a = _mm256_set1_epi32(four);
     __m256i s[2];
 #pragma clang loop unroll(full)
     for (int h = 0; h < 2; h++) {
-      __m256i b = half_of<__m256i>(columns, h);
+      const __m256i x = half_of<__m256i>(a, h), y = half_of<__m256i>(b, h);
 #if defined(__AVXVNNI__)
-      s[h] = _mm256_dpbusd_avx_epi32(half_of<__m256i>(sum, h), a, b);
+      s[h] = _mm256_dpbusd_avx_epi32(half_of<__m256i>(sum, h), x, y);
 #else
       // Exact as long as 255 times two neighbours of one sign fits 16 bits, which packing checks.
-      __m256i pairs = _mm256_maddubs_epi16(a, b);
+      const __m256i pairs = _mm256_maddubs_epi16(x, y);
       s[h] = _mm256_add_epi32(half_of<__m256i>(sum, h), _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 #endif
     }
@@ -124,15 +124,16 @@ struct Bytes {
     return sum;
 #elif defined(__aarch64__)
     int32x4_t s[4];
-    const int8x16_t a = vreinterpretq_s8_u32(vdupq_n_u32(four));
 #pragma clang loop unroll(full)
-    for (int q = 0; q < 4; q++) {
-      int8x16_t b = half_of<int8x16_t>(columns, q);
-      s[q] = vdotq_s32(half_of<int32x4_t>(sum, q), a, b);
-    }
+    for (int q = 0; q < 4; q++)
+      s[q] = vdotq_s32(half_of<int32x4_t>(sum, q), half_of<int8x16_t>(a, q), half_of<int8x16_t>(b, q));
     memcpy(&sum, s, sizeof sum);
     return sum;
 #endif
+  }
+
+  SIMCSE_INLINE static Ints step(Ints sum, uint32_t four, Ints columns) {
+    return multiply(sum, all((int32_t)four), columns);
   }
 
   template <int count>
@@ -148,19 +149,23 @@ struct Bytes {
 // keep.
 #if defined(__AVX2__) && !defined(__AVXVNNI__) && !defined(__AVX512VNNI__)
 struct AnyBytes : Bytes {
-  SIMCSE_INLINE static Ints step(Ints sum, uint32_t four, Ints columns) {
-    const __m256i a = _mm256_set1_epi32(four), low = _mm256_set1_epi16(0xff);
-    const __m256i a_even = _mm256_and_si256(a, low), a_odd = _mm256_srli_epi16(a, 8);
+  SIMCSE_INLINE static Ints multiply(Ints sum, Ints a, Ints b) {
+    const __m256i low = _mm256_set1_epi16(0xff);
     __m256i s[2];
 #pragma clang loop unroll(full)
     for (int h = 0; h < 2; h++) {
-      const __m256i b = half_of<__m256i>(columns, h);
-      const __m256i b_even = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8), b_odd = _mm256_srai_epi16(b, 8);
-      const __m256i pairs = _mm256_add_epi32(_mm256_madd_epi16(a_even, b_even), _mm256_madd_epi16(a_odd, b_odd));
+      const __m256i x = half_of<__m256i>(a, h), y = half_of<__m256i>(b, h);
+      const __m256i x_even = _mm256_and_si256(x, low), x_odd = _mm256_srli_epi16(x, 8);
+      const __m256i y_even = _mm256_srai_epi16(_mm256_slli_epi16(y, 8), 8), y_odd = _mm256_srai_epi16(y, 8);
+      const __m256i pairs = _mm256_add_epi32(_mm256_madd_epi16(x_even, y_even), _mm256_madd_epi16(x_odd, y_odd));
       s[h] = _mm256_add_epi32(half_of<__m256i>(sum, h), pairs);
     }
     memcpy(&sum, s, sizeof sum);
     return sum;
+  }
+
+  SIMCSE_INLINE static Ints step(Ints sum, uint32_t four, Ints columns) {
+    return multiply(sum, all((int32_t)four), columns);
   }
 };
 #else

@@ -4,6 +4,7 @@
 #include "embeddings.h"
 #include "pass.h"
 #include "pooling.h"
+#include "scan.h"
 #ifdef SIMCSE_TESTING
 #include "trials.h"
 #endif
@@ -29,7 +30,7 @@ bool run(const Layer& layer, const Sentences& run, const float* states, float* o
 }  // namespace
 
 extern const Variant variant;
-const Variant variant = {SIMCSE_NAME(SIMCSE_VARIANT), run, run_embeddings, run_pooling
+const Variant variant = {SIMCSE_NAME(SIMCSE_VARIANT), run, run_embeddings, run_pooling, scan_blocks, cosines
 #ifdef SIMCSE_TESTING
                          , &trials
 #endif

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 import simcse_engine
 from simcse_engine import Encoder
+from simcse_engine.machine.kernels import VARIABLE
 from simcse_engine.measure.parity import LIMITS, compare
 from simcse_engine.session import maker
-from simcse_engine.session.kernels import VARIABLE
 from simcse_export import ExportOptions
 from support.child import run_script
 from support.environments import overlay

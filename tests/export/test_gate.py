@@ -15,10 +15,10 @@ from simcse_engine.artifact.manifest import ARTIFACT_FILES
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.cli.main import main
 from simcse_engine.errors import InputValueError, ParityError, QualityError, UnsupportedModelError
+from simcse_engine.machine.kernels import VARIABLE
 from simcse_engine.measure import parity
 from simcse_engine.measure.quality import measure
 from simcse_engine.measure.sts import read_tasks
-from simcse_engine.session.kernels import VARIABLE
 from simcse_export import ExportOptions, export
 from simcse_export.gate import LEAST_MEAN_COSINE, MAX_QUALITY_DROP, Gate
 from simcse_export.int8.quantize import quantize

@@ -1,6 +1,6 @@
 """The ways in which an artifact can run on this CPU: in each variant of our kernels, and in the runtime's operators."""
 
-from simcse_engine.session.kernels import NONE, KernelLibrary, load_library
+from simcse_engine.machine.kernels import NONE, KernelLibrary, load_library
 
 
 def variants() -> tuple[str, ...]:

@@ -8,8 +8,8 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from ..machine import nvidia
-from ..session import kernels, library
+from ..machine import kernels, nvidia
+from ..session import library
 from ..session.tensorrt.libraries import TENSORRT, load_tensorrt
 
 _TIMEOUT_S = 120

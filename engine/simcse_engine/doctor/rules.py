@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..machine.cpu import THREADS_VARIABLE
-from ..session.kernels import LEAST_FEATURES, REINSTALL, UNTRIED, VARIABLE
+from ..machine.kernels import LEAST_FEATURES, REINSTALL, UNTRIED, VARIABLE
 from ..session.tensorrt.libraries import INSTALL_RTX, INSTALL_TENSORRT, TENSORRT
 from ..session.tensorrt.plans import runs_rtx
 from .facts import OPTIONAL, Facts

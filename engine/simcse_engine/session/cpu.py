@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..artifact.manifest import GRAPH
 from ..errors import IntegrityError
+from ..machine.kernels import VARIABLE, KernelLibrary, load_library
 from .feeds import FEEDS, SKIPPED
 from .graph import check_interface, open_graph, settings
-from .kernels import VARIABLE, KernelLibrary, load_library
 from .library import CPU, first_line
 from .session import Session
 

@@ -16,18 +16,9 @@ from onnx import helper
 from simcse_engine import Encoder, KernelsWarning, Manifest
 from simcse_engine.artifact.manifest import GRAPH
 from simcse_engine.errors import InputValueError, IntegrityError, ProviderError
+from simcse_engine.machine.kernels import UNTRIED, VARIABLE, VARIANTS, KernelLibrary, load_library
 from simcse_engine.session import kernels
-from simcse_engine.session.kernels import (
-    NO_KERNELS,
-    UNTRIED,
-    VARIABLE,
-    VARIANTS,
-    KernelLibrary,
-    Kernels,
-    kernels_for,
-    load_library,
-    without_kernels,
-)
+from simcse_engine.session.kernels import NO_KERNELS, Kernels, kernels_for, without_kernels
 from support.ways import variants
 
 

@@ -12,7 +12,8 @@ from transformers import AutoTokenizer
 from simcse_engine.artifact.kinds import POOLERS
 from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
 from simcse_engine.errors import CheckpointError, UnsupportedModelError
-from simcse_engine.session.kernels import chosen_variant, kernels_for, load_library, without_kernels
+from simcse_engine.machine.kernels import chosen_variant, load_library
+from simcse_engine.session.kernels import kernels_for, without_kernels
 from simcse_export import ExportOptions, export
 from simcse_export.checkpoint.architecture import ACTIVATIONS
 from support.checkpoints import edit_json, edit_weights, make_checkpoint

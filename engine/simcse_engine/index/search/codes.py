@@ -1,8 +1,8 @@
 """Codes: rows as int8, in a quarter of their bytes, and how far a score by them can be off.
 
-Rows are coded in blocks. A block has a mean m and a scale s, so that a row is v = m + s·c + e with whole numbers c
-within ±127 and a rest e. Its longest rest and its longest s·c bound the error of every score by its codes
-(`Estimates`).
+Rows are coded in blocks. With one mean m of all and a block's scale s, a row is v = m + s·c + e with whole numbers c
+within ±127 and a rest e. A block's longest rest and its longest s·c bound the error of every score by its codes
+(`CodedQueries`).
 """
 
 import math
@@ -14,69 +14,74 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..storage.vectors import VectorMap
-from .matches import rounding
-from .products import PackedQueries
+from .pairs import rounding
 from .team import Team
 
-BLOCK_ROWS = 1024
+BLOCK_ROWS = 192
 # Room for rows to come, as a share of those that are there; untouched, it takes no memory.
 _ROOM = 1 / 4
+# Codes of a row are padded with zeros to whole lines of the processor's cache.
+_LINE = 64
+# The mean is one of so many rows at most, spread over all.
+_MEAN_ROWS = 4096
 
 
 @dataclass(frozen=True)
 class Coded:
-    """The codes of the first rows, which never change.
+    """The codes of some rows one after the other, which never change.
 
     Attributes:
-        codes: int8 [rows, dimension]; rows are a multiple of `BLOCK_ROWS`.
-        means: float32 [blocks, dimension].
+        codes: int8 [blocks * BLOCK_ROWS, dimension in whole lines].
+        mean: float32 [dimension].
         scales: float32 [blocks].
-        rests: float32 [blocks], the length of each block's longest rest.
         lengths: float32 [blocks], the length of each block's longest s·c.
+        rests: float32 [blocks], that of its longest rest, and what rounding adds to any score.
+        start: the first of the rows.
     """
 
     codes: NDArray[np.int8]
-    means: NDArray[np.float32]
+    mean: NDArray[np.float32]
     scales: NDArray[np.float32]
-    rests: NDArray[np.float32]
     lengths: NDArray[np.float32]
+    rests: NDArray[np.float32]
+    start: int = 0
 
     @classmethod
-    def empty(cls, dimension: int, capacity: int = 0) -> Self:
+    def empty(cls, mean: NDArray[np.float32], capacity: int, start: int = 0) -> Self:
         """Room for ``capacity`` blocks."""
-        codes = np.empty((capacity * BLOCK_ROWS, dimension), np.int8)
-        # Scales of one, so that what is not coded yet is no division by zero.
-        facts = (np.ones(capacity, np.float32) for _ in range(3))
-        return cls(codes, np.zeros((capacity, dimension), np.float32), *facts)
+        codes = np.zeros((capacity * BLOCK_ROWS, math.ceil(len(mean) / _LINE) * _LINE), np.int8)
+        scales, lengths, rests = np.ones((3, capacity), np.float32)
+        return cls(codes, mean, scales, lengths, rests, start)
 
     def first(self, blocks: int) -> "Coded":
         """The first so many blocks, not a copy."""
-        rows = blocks * BLOCK_ROWS
-        return Coded(
-            self.codes[:rows], self.means[:blocks], self.scales[:blocks], self.rests[:blocks], self.lengths[:blocks]
-        )
+        facts = (self.scales[:blocks], self.lengths[:blocks], self.rests[:blocks])
+        return Coded(self.codes[: blocks * BLOCK_ROWS], self.mean, *facts, self.start)
 
     def put(self, block: int, vectors: NDArray[np.float32]) -> None:
-        """Code a block, float32 [BLOCK_ROWS, dimension]."""
-        mean = vectors.mean(axis=0, dtype=np.float32)
-        left = vectors - mean
+        """Code a block, float32 [at most BLOCK_ROWS, dimension]."""
+        rows, dimension = vectors.shape
+        left = vectors - self.mean
         scale = max(np.abs(left).max() / np.float32(127), np.float32(1e-12))
         # In place: each of these arrays is as large as the processor's cache.
         coded = left / scale
         np.rint(coded, out=coded)
-        self.codes[block * BLOCK_ROWS : (block + 1) * BLOCK_ROWS] = coded
+        start = block * BLOCK_ROWS
+        with np.errstate(invalid="ignore"):
+            # What is no number gets any code: as its scale is none either, such a block's rows are all compared.
+            self.codes[start : start + rows, :dimension] = coded
         coded *= scale
         left -= coded
-        self.means[block], self.scales[block] = mean, scale
-        self.rests[block] = _longest(left)
+        self.scales[block] = scale
         self.lengths[block] = _longest(coded)
+        self.rests[block] = _longest(left) + rounding(dimension)
 
     def copy(self, block: int, other: "Coded") -> None:
         """Take over a block of ``other``."""
         rows = slice(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
         self.codes[rows] = other.codes[rows]
-        self.means[block], self.scales[block] = other.means[block], other.scales[block]
-        self.rests[block], self.lengths[block] = other.rests[block], other.lengths[block]
+        self.scales[block], self.lengths[block] = other.scales[block], other.lengths[block]
+        self.rests[block] = other.rests[block]
 
 
 def _longest(vectors: NDArray[np.float32]) -> np.float32:
@@ -92,7 +97,9 @@ class Codes:
 
     def __init__(self, dimension: int) -> None:
         # The arrays, and which of their blocks are coded: together, as whoever does not hold the lock looks at both.
-        self._made = (Coded.empty(dimension), np.zeros(0, np.bool_))
+        self._made = (Coded.empty(np.zeros(dimension, np.float32), 0), np.zeros(0, np.bool_))
+        # The rows behind the last whole block, and how many there are.
+        self._tail: tuple[Coded, int] | None = None
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -105,7 +112,7 @@ class Codes:
         return int(np.count_nonzero(needed)) - int(np.count_nonzero(needed[: len(ready)] & ready[: len(needed)]))
 
     def of(self, vectors: VectorMap, needed: NDArray[np.bool_], team: Team) -> Coded:
-        """The codes of ``vectors``, which must be of this generation.
+        """The codes of whole blocks of ``vectors``, which must be of this generation.
 
         Only of blocks that are ``needed``, bool [blocks]; the others hold anything, and may be written meanwhile.
         """
@@ -114,11 +121,26 @@ class Codes:
             coded = self._coded(vectors, needed, team)
         return coded.first(len(needed))
 
+    def tail(self, vectors: VectorMap) -> Coded:
+        """The codes of the rows of ``vectors`` behind their last whole block: one block, with anything behind them."""
+        start = vectors.rows // BLOCK_ROWS * BLOCK_ROWS
+        with self._lock:
+            whole, last = self._made[0], self._tail
+            if last is None or last[1] != vectors.rows or (len(whole.codes) and last[0].mean is not whole.mean):
+                rows = np.arange(start, vectors.rows)
+                coded = Coded.empty(whole.mean if len(whole.codes) else _mean(vectors, rows), 1, start)
+                coded.put(0, vectors.block(start, vectors.rows))
+                last = self._tail = (coded, vectors.rows)
+            return last[0]
+
     def _coded(self, vectors: VectorMap, needed: NDArray[np.bool_], team: Team) -> Coded:
         with self._lock:
             coded, ready = self._made
             if len(needed) > len(ready):
-                coded, ready = self._made = _grown(coded, ready, math.ceil(len(needed) * (1 + _ROOM)))
+                rows = np.flatnonzero(np.repeat(needed, BLOCK_ROWS))
+                mean = coded.mean if len(ready) else _mean(vectors, rows)
+                grown = Coded.empty(mean, math.ceil(len(needed) * (1 + _ROOM)))
+                coded, ready = self._made = _copied(coded, ready, grown)
 
             def code(block: int) -> None:
                 coded.put(block, vectors.block(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS))
@@ -128,36 +150,42 @@ class Codes:
         return coded
 
 
-def _grown(known: Coded, ready: NDArray[np.bool_], blocks: int) -> tuple[Coded, NDArray[np.bool_]]:
-    """Copies with room for so many blocks; searches go on in the former ones."""
-    grown, copied = Coded.empty(known.codes.shape[1], blocks), np.zeros(blocks, np.bool_)
+def _mean(vectors: VectorMap, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The mean of some of these rows, from which codes start: any serves, and a near one is exacter."""
+    picked = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MEAN_ROWS)).astype(np.int64)]
+    mean: NDArray[np.float32] = vectors.take(picked).mean(axis=0, dtype=np.float32)
+    mean[~np.isfinite(mean)] = 0
+    return mean
+
+
+def _copied(known: Coded, ready: NDArray[np.bool_], grown: Coded) -> tuple[Coded, NDArray[np.bool_]]:
+    """Take over what is coded into room for more; searches go on in the former."""
+    copied = np.zeros(len(grown.scales), np.bool_)
     for block in np.flatnonzero(ready).tolist():
         grown.copy(block, known)
         copied[block] = True
     return grown, copied
 
 
-class Estimates:
-    """Scores of queries by codes, and how far each can be from the score of the vectors.
+class CodedQueries:
+    """Queries in codes of their own.
 
-    With q = t·c' + e' for a query, q·v = q·m + t·s·(c'·c) + e'·(s·c) + q·e. The first two are the estimate; the others
-    are at most |e'|·|s·c| + |q|·|e|, by Cauchy and Schwarz. The means of blocks are as exact as float32 is.
+    With q = t·c' + e' for a query, q·v = q·m + t·s·(c'·c) + e'·(s·c) + q·e. The first two estimate the score; the
+    others are at most |e'|·|s·c| + |q|·|e|, by Cauchy and Schwarz.
 
     Attributes:
-        coded: the rows.
-        packed: the codes of the queries.
-        units: float32 [blocks, queries], what a whole number counts for.
-        offsets: float32 [blocks, queries], what is added.
-        errors: float32 [blocks, queries], how far an estimate can be off.
+        codes: int8 [n, dimension in whole lines].
+        scales: float32 [n].
+        rests: float32 [n], the length of each one's rest.
+        offsets: float32 [n], the products with the mean.
     """
 
     def __init__(self, coded: Coded, queries: NDArray[np.float32]) -> None:
-        scales = np.maximum(np.abs(queries).max(axis=1) / np.float32(127), np.float32(1e-12))
-        codes = np.rint(queries / scales[:, None])
-        most = rounding(queries.shape[1])
-        rests = np.sqrt(((queries - codes * scales[:, None]) ** 2).sum(axis=1)) * (1 + most)
-        self.coded = coded
-        self.packed = PackedQueries(codes.astype(np.int8))
-        self.units = coded.scales[:, None] * scales
-        self.offsets = PackedQueries(queries).products(coded.means).astype(np.float32)
-        self.errors = coded.lengths[:, None] * rests + coded.rests[:, None] + most
+        count, dimension = queries.shape
+        self.scales = np.maximum(np.abs(queries).max(axis=1) / np.float32(127), np.float32(1e-12))
+        codes = np.rint(queries / self.scales[:, None])
+        self.codes = np.zeros((count, coded.codes.shape[1]), np.int8)
+        self.codes[:, :dimension] = codes
+        left = queries - codes * self.scales[:, None]
+        self.rests = np.sqrt(np.einsum("ij,ij->i", left, left)) * (1 + rounding(dimension))
+        self.offsets = np.einsum("ij,j->i", queries, coded.mean, dtype=np.float64).astype(np.float32)

@@ -6,33 +6,24 @@ product, where the index's own threads and other searches need it.
 
 import functools
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class PackedQueries:
-    """Queries, float32 [n, dimension], or their codes, int8, in the order in which the processor multiplies them.
+    """Queries, float32 [n, dimension], in the order in which the processor multiplies them.
 
-    >>> PackedQueries(np.array([[1, -2]], np.int8)).products(np.array([[3, 4], [5, 6]], np.int8))
-    array([[-5],
-           [-7]], dtype=int32)
+    >>> PackedQueries(np.array([[1, -2]], np.float32)).products(np.array([[3, 4], [5, 6]], np.float32))
+    array([[-5.],
+           [-7.]])
     """
 
-    def __init__(self, queries: NDArray[np.float32] | NDArray[np.int8]) -> None:
-        self._queries = np.ascontiguousarray(queries)
-        self._packed = _numkong().dots_pack(self._queries)
+    def __init__(self, queries: NDArray[np.float32]) -> None:
+        self._packed = _numkong().dots_pack(np.ascontiguousarray(queries))
 
-    def products(self, rows: NDArray[np.float32] | NDArray[np.int8]) -> NDArray[Any]:
-        """The inner products of rows, [rows, dimension], with each query: [rows, n].
-
-        Those of codes are exact, int32. Those of floats are float64, and right to what float32 is.
-        """
-        if len(self._queries) == 1 and self._queries.dtype == np.int8:
-            # Packed for one query alone, a product takes twice as long. The type asked of NumKong itself takes longer.
-            products = np.asarray(_numkong().cdist(self._queries, rows, metric="dot"))
-            return products.reshape(-1, 1).astype(np.int32)
+    def products(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The inner products of rows, [rows, dimension], with each query: [rows, n], right to what float32 is."""
         return np.asarray(_numkong().dots_packed(rows, self._packed))
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..limits import blocks
 from ..storage.vectors import VectorMap
-from .matches import Matches, rounding
+from .matches import Matches
+from .pairs import rounding
 from .products import PackedQueries
 
 # Computed at once, so that they are still in the processor's cache when they are used: scores, and copies of rows.

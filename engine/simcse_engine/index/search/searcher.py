@@ -13,13 +13,14 @@ from ...wording import argument
 from ..limits import SearchLimits, blocks
 from ..storage.transactions import Reader
 from ..storage.where import Condition, compile_where
-from .candidates import ann_matches
-from .exact import exact_matches
+from .candidates import ann_pairs
+from .cosines import rescore
+from .exact import exact_pairs
 from .fusion import fused, fusion_depth
 from .hits import Hit, read_hits
 from .keyword_matches import keyword_matches
 from .masks import Masks
-from .matches import Matches, rescore
+from .matches import Matches
 from .queries import Mode, Queries
 from .team import Team
 from .views import View, Views
@@ -115,7 +116,7 @@ class Searcher:
         if mask is not None:
             view = view.restricted_to(mask)
         if options.exact or (options.exact is None and view.live <= self._limits.exact_rows):
-            matches = exact_matches(view, queries, k, team=self._team)
+            pairs = exact_pairs(view, queries, k, team=self._team)
         else:
-            matches = ann_matches(view, queries, k, max_candidates=self._limits.max_candidates, team=self._team)
-        return rescore(matches, view.vectors, queries, k, options.threshold)
+            pairs = ann_pairs(view, queries, k, max_candidates=self._limits.max_candidates, team=self._team)
+        return rescore(pairs, view.vectors, queries, k, options.threshold, threads=self._team.threads)

@@ -135,6 +135,13 @@ class VectorMap:
             self._check(records[unchecked], rows[unchecked])
         return records[..., :-1]
 
+    def verified(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """All vectors, float32 [rows, dimension], not a copy, of which these rows, int64 [n], are checked."""
+        unchecked = rows[~self._checked[rows]]
+        if len(unchecked):
+            self._check(self._records[unchecked], unchecked)
+        return self._records[:, :-1]
+
     def block(self, start: int, end: int) -> NDArray[np.float32]:
         """The vectors of rows ``start`` to ``end`` (without): float32 [end - start, dimension], not a copy."""
         records = self._records[start:end]

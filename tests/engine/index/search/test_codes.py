@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simcse_engine.errors import IndexDamagedError
-from simcse_engine.index.search.codes import BLOCK_ROWS, Codes, Estimates
+from simcse_engine.index.search.codes import BLOCK_ROWS, CodedQueries, Codes
 from simcse_engine.index.search.team import Team
 from support.indexes import stored, unit_vectors
 
@@ -45,15 +45,16 @@ def test_no_score_is_further_off_than_its_bound(tmp_path: Path, vectors_of) -> N
     vectors = vectors_of(2 * BLOCK_ROWS)
     queries = np.concatenate([vectors_of(40), unit(np.random.default_rng(6).standard_normal((40, 96)))])
     coded = Codes(96).of(stored(tmp_path, vectors), np.ones(2, np.bool_), Team(2))
-    estimates = Estimates(coded, queries)
-    products = estimates.packed.products(coded.codes)
+    asked = CodedQueries(coded, queries)
     of_row = np.arange(len(vectors)) // BLOCK_ROWS
-    scores = products * estimates.units[of_row] + estimates.offsets[of_row]
+    products = coded.codes.astype(np.int64) @ asked.codes.T.astype(np.int64)
+    scores = products * (coded.scales[of_row][:, None] * asked.scales) + asked.offsets
     off = np.abs(scores - vectors.astype(np.float64) @ queries.T.astype(np.float64))
-    assert (off <= estimates.errors[of_row]).all()
+    errors = coded.lengths[of_row][:, None] * asked.rests + coded.rests[of_row][:, None]
+    assert (off <= errors).all()
     # The bound is worth something: the codes of what is like all else are near.
-    assert estimates.errors.max() < 0.3
-    assert np.abs(coded.codes).max() == 127
+    assert errors.max() < 0.3
+    assert np.abs(coded.codes).max() == np.abs(asked.codes).max() == 127
 
 
 def test_only_needed_blocks_are_coded_and_earlier_ones_stay(tmp_path: Path) -> None:
@@ -85,3 +86,15 @@ def test_an_altered_vector_is_not_coded(tmp_path: Path) -> None:
         with pytest.raises(IndexDamagedError, match="was altered"):
             codes.of(vector_map, np.ones(2, np.bool_), Team(2))
     codes.of(vector_map, np.array([True, False]), Team(2))
+
+
+def test_the_tail_is_coded_again_once_it_has_grown(tmp_path: Path) -> None:
+    vectors = unit_vectors(2 * BLOCK_ROWS)
+    codes = Codes(vectors.shape[1])
+    stored(tmp_path, vectors)
+    for rows in (20, 21, BLOCK_ROWS + 3, 20):
+        tail, start = codes.tail(stored(tmp_path, vectors[:rows])), rows // BLOCK_ROWS * BLOCK_ROWS
+        assert tail.start == start
+        coded = tail.codes[: rows - start, : vectors.shape[1]] * tail.scales[0] + tail.mean
+        np.testing.assert_allclose(coded, vectors[start:rows], rtol=0, atol=tail.scales[0])
+        assert codes.tail(stored(tmp_path, vectors[:rows])) is tail

@@ -7,23 +7,28 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simcse_engine.index.search import exact, stretches
+from simcse_engine.index.search import exact
 from simcse_engine.index.search.code_scan import scan_codes
 from simcse_engine.index.search.codes import BLOCK_ROWS, Codes
-from simcse_engine.index.search.exact import exact_matches
-from simcse_engine.index.search.matches import rescore
+from simcse_engine.index.search.cosines import rescore
+from simcse_engine.index.search.exact import exact_pairs
+from simcse_engine.index.search.kernels import search_kernels
 from simcse_engine.index.search.team import Team
 from simcse_engine.index.search.views import View
 from simcse_engine.index.storage.records import State
-from simcse_engine.index.storage.vectors import VectorMap
+from simcse_engine.machine.kernels import NONE, VARIABLE
 from support.indexes import nearest_keys, rows_by_query, stored, unit_vectors
+from support.ways import WAYS
 
 ROWS = 3 * BLOCK_ROWS + 100
 
 
-@pytest.fixture(autouse=True)
-def _always_by_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """By codes, in each variant of our kernels; and without these, by vectors."""
+    monkeypatch.setenv(VARIABLE, request.param)
     monkeypatch.setattr(exact, "_LEAST_ROWS", 1)
+    return request.param
 
 
 def view_of(folder: Path, vectors: NDArray[np.float32]) -> View:
@@ -33,14 +38,13 @@ def view_of(folder: Path, vectors: NDArray[np.float32]) -> View:
 
 
 def best_of(view: View, queries: NDArray[np.float32], k: int, threads: int = 2, start: int = 0) -> list[list[int]]:
-    matches = rescore(exact_matches(view, queries, k, team=Team(threads), start=start), view.vectors, queries, k, None)
+    pairs = exact_pairs(view, queries, k, team=Team(threads), start=start)
+    matches = rescore(pairs, view.vectors, queries, k, None, threads=threads)
     return rows_by_query(matches.at(np.argsort(matches.rows)).ordered(), len(queries))
 
 
-@pytest.mark.parametrize("products", [1, 1 << 14, 1 << 18])
-@pytest.mark.parametrize(("queries", "k"), [(1, 1), (1, 10), (3, 5), (70, 10), (9, 40), (2, ROWS)])
-def test_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, products: int, queries: int, k: int) -> None:
-    monkeypatch.setattr(stretches, "_PRODUCTS", products)
+@pytest.mark.parametrize(("queries", "k"), [(1, 1), (1, 10), (3, 5), (6, 3), (7, 3), (70, 10), (9, 40), (2, ROWS)])
+def test_the_nearest(tmp_path: Path, queries: int, k: int) -> None:
     vectors, asked = unit_vectors(ROWS), unit_vectors(queries, 1)
     for threads in (1, 2):
         assert best_of(view_of(tmp_path, vectors), asked, k, threads) == nearest_keys(vectors, asked, k)
@@ -85,21 +89,29 @@ def test_scores_that_codes_cannot_tell_apart(tmp_path: Path) -> None:
     assert best_of(view_of(tmp_path, vectors), asked, 10) == nearest_keys(vectors, asked, 10)
 
 
-def test_what_codes_cannot_tell_apart_is_scanned(tmp_path: Path) -> None:
-    view, everything = view_of(tmp_path, close_together()), np.ones(3 * BLOCK_ROWS, np.bool_)
+def test_what_codes_cannot_tell_apart_is_given_up(tmp_path: Path, way: str) -> None:
+    if way == NONE:
+        pytest.skip("no codes without kernels")
+    view, blocks = view_of(tmp_path, np.tile(close_together(), (8, 1))), 8 * ROWS // BLOCK_ROWS
+    kernels, coded = search_kernels(), view.codes.of(view.vectors, np.ones(blocks, np.bool_), Team(1))
+    assert kernels is not None
+    everything = np.ones(blocks * BLOCK_ROWS, np.bool_)
+    assert scan_codes(kernels, [coded], unit_vectors(5, 2), 10, eligible=everything, threads=1) is None
 
-    class Counting(VectorMap):
-        taken = 0
 
-        def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            self.taken += rows.size
-            return super().take(rows)
-
-    view.vectors.__class__ = Counting
-    coded = view.codes.of(view.vectors, np.ones(3, np.bool_), Team(1))
-    asked = unit_vectors(5, 2)
-    assert scan_codes(coded, view.vectors, asked, 10, eligible=everything, team=Team(1)) is None
-    assert not view.vectors.taken
+def test_a_vector_that_is_no_number_hides_no_other(tmp_path: Path) -> None:
+    vectors, asked = unit_vectors(ROWS), unit_vectors(3, 1)
+    vectors[BLOCK_ROWS + 5] = np.nan
+    vectors[ROWS - 3] = np.inf
+    alive = np.isfinite(vectors).all(axis=1)
+    view = view_of(tmp_path, vectors)
+    with np.errstate(invalid="ignore"):
+        best = best_of(view, asked, 10)
+        restricted = best_of(view.restricted_to(alive), asked, 10)
+    rows = np.flatnonzero(alive)
+    expected = [rows[keys].tolist() for keys in nearest_keys(vectors[rows], asked, 10)]
+    assert restricted == expected
+    assert [[row for row in found if alive[row]] for found in best] == expected
 
 
 def test_a_vector_of_many_dimensions_finds_itself(tmp_path: Path) -> None:
@@ -110,12 +122,12 @@ def test_a_vector_of_many_dimensions_finds_itself(tmp_path: Path) -> None:
     other = same.copy()
     other[np.flatnonzero(np.arange(dimension) % 4 == 0)[1:600]] = 0
     vectors = unit_vectors(BLOCK_ROWS, 0, dimension)
-    vectors[7], vectors[900] = same / np.linalg.norm(same), other / np.linalg.norm(other)
+    vectors[7], vectors[150] = same / np.linalg.norm(same), other / np.linalg.norm(other)
     assert best_of(view_of(tmp_path, vectors), vectors[7:8], 1) == [[7]]
 
 
-def test_few_rows_need_no_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact, "_LEAST_ROWS", 200)
+def test_few_rows_need_no_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(exact, "_LEAST_ROWS", 160)
     vectors, asked = unit_vectors(ROWS), unit_vectors(3, 1)
 
     class NoCodes(Codes):
@@ -125,8 +137,9 @@ def test_few_rows_need_no_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     view = dataclasses.replace(view_of(tmp_path, vectors), codes=NoCodes(vectors.shape[1]))
     few = view.restricted_to(np.arange(ROWS) < 150)
     assert best_of(few, asked, 5) == nearest_keys(vectors[:150], asked, 5)
-    with pytest.raises(AssertionError, match="codes are made"):
-        best_of(view, asked, 5)
+    if way != NONE:
+        with pytest.raises(AssertionError, match="codes are made"):
+            best_of(view, asked, 5)
 
 
 def test_rows_far_apart_are_compared_without_the_codes_of_those_between(tmp_path: Path) -> None:
@@ -138,6 +151,16 @@ def test_rows_far_apart_are_compared_without_the_codes_of_those_between(tmp_path
     assert best_of(apart, asked, 5) == expected
     assert view.codes.missing(every) == 3
     # Where they are there already, they are used.
-    assert best_of(view, asked, 5) == nearest_keys(vectors, asked, 5)
-    assert view.codes.missing(every) == 0
+    view.codes.of(view.vectors, every, Team(1))
     assert best_of(apart, asked, 5) == expected
+
+
+def test_rows_that_are_added_are_found_beside_those_that_are_coded(tmp_path: Path) -> None:
+    vectors, asked = unit_vectors(ROWS), unit_vectors(8, 1)
+    codes = Codes(vectors.shape[1])
+    stored(tmp_path, vectors)
+    for rows in (100, 150, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 90, 2 * BLOCK_ROWS + 20, ROWS, 120):
+        state = State(generation=1, rows=rows, deaths=0, next_key=0, graph=None)
+        alive, first = np.ones(rows, np.bool_), stored(tmp_path, vectors[:rows])
+        view = View(state=state, alive=alive, live=rows, vectors=first, codes=codes, ann=None)
+        assert best_of(view, asked, 10) == nearest_keys(vectors[:rows], asked, 10)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simcse_engine.index.search import matches, scans
-from simcse_engine.index.search.matches import rescore
+from simcse_engine.index.search import scans
+from simcse_engine.index.search.cosines import rescore
 from simcse_engine.index.search.scans import scan
 from support.indexes import nearest_keys, rows_by_query, stored, unit_vectors
 
@@ -15,8 +15,8 @@ from support.indexes import nearest_keys, rows_by_query, stored, unit_vectors
 @pytest.mark.parametrize("k", [1, 3, 40, 500])
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.9, 1.0])
 def test_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: int, share: float, at_once: int) -> None:
-    for module, limit in ((scans, "_SCORES_BYTES"), (scans, "_COPY_BYTES"), (matches, "PICK_BYTES")):
-        monkeypatch.setattr(module, limit, at_once)
+    for limit in ("_SCORES_BYTES", "_COPY_BYTES"):
+        monkeypatch.setattr(scans, limit, at_once)
     vectors, queries = unit_vectors(200), unit_vectors(9, 1)
     eligible_rows = np.random.default_rng(2).random(200) < share
     for start, end in ((0, 200), (30, 150), (200, 200)):
