@@ -44,7 +44,8 @@ READERS = {
         f"serve/{name}.py"
         for name in (
             *("application", "openapi", "http/messages", "http/problems"),
-            *("routes/checks", "routes/entries", "routes/openai", "routes/tei"),
+            *("routes/checks", "routes/openai", "routes/tei"),
+            *(f"routes/index/{family}" for family in ("answers", "changes", "entries", "members", "search")),
         )
     },
     "sqlite3": {
@@ -149,7 +150,8 @@ ORDER = {
     ),
     ENGINE / "serve/http": "accept arrays problems < messages < watch",
     ENGINE / "serve/server": "address hosts protocol < server",
-    ENGINE / "serve/routes": "route < checks < entries openai operations page tei < table",
+    ENGINE / "serve/routes": "route < checks < index openai operations page tei < table",
+    ENGINE / "serve/routes/index": "access members < answers < changes entries search",
     ENGINE / "batching": "backlog cache forming job < intake queue < runs < batcher < async_encoder",
     ENGINE / "integrations": "encoders frameworks ray < chroma haystack lancedb langchain llama_index mteb",
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",

@@ -49,8 +49,10 @@ def test_commands_are_answered(server: Server, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     answers = done.stdout.splitlines()
     assert len(answers) == script.count("curl --json")
-    assert "A man plays a guitar." in answers[-2]  # what /search found
-    assert answers[-1] == '{"removed":1}'
+    found, updated, got, counted, listed, removed = answers[-6:]
+    assert all("A man plays a guitar." in answer for answer in (found, got, listed))
+    assert (updated, counted, removed) == ('{"updated":1}', '{"count":1}', '{"removed":1}')
+    assert ('"seen":true' in got, listed.endswith('"after":null}')) == (True, True)
 
 
 def test_clients_get_vectors(server: Server) -> None:

@@ -8,7 +8,9 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputTypeError
 from ..files.entries import create_entries
+from ..inputs import checked_count
 from ..machine.limits import naming_limits
 from .info import IndexInfo, info_of
 from .limits import Progress
@@ -147,6 +149,51 @@ class Contents:
         """
         pages = walk(self._views, self._searcher, None if where is None else compile_where(where))
         return _with_vectors(pages) if vectors else (record.entry() for page, _, _ in pages for record in page)
+
+    @overload
+    def page(
+        self,
+        count: int,
+        *,
+        after: Key | None = None,
+        where: Mapping[str, Any] | None = None,
+        vectors: Literal[False] = False,
+    ) -> list[Entry]: ...
+    @overload
+    def page(
+        self, count: int, *, after: Key | None = None, where: Mapping[str, Any] | None = None, vectors: Literal[True]
+    ) -> list[EntryAndVector]: ...
+    @naming_limits
+    def page(
+        self, count: int, *, after: Key | None = None, where: Mapping[str, Any] | None = None, vectors: bool = False
+    ) -> list[Entry] | list[EntryAndVector]:
+        """Up to ``count`` entries in the order of their keys, all of this moment.
+
+        Unlike `entries`, nothing is held between one page and the next, whose ``after`` is the key of the last entry.
+        What is there all the while is on one page, whatever else is added, changed, removed or compacted in between.
+
+        Args:
+            count: how many at most. Fewer are the last ones.
+            after: a key, which need not have an entry; None for the first page.
+            where: as for `search`. Every page looks at the entries that it skips.
+            vectors: give each entry as a pair with its vector, float32 [dimension] of unit length.
+
+        Raises:
+            InputTypeError, InputValueError: an argument is wrong.
+        """
+        if count is None:
+            raise InputTypeError("count=None: expected a whole number")
+        count = checked_count("count", count, 0)
+        begin = None if after is None else self.about.key_kind.checked_one("after", after)
+        condition = None if where is None else compile_where(where)
+        with self._views.reading(ann=False) as (reader, view):
+            self._views.check_keys(reader)
+            records = reader.page(begin, count, condition)
+            entries = [record.entry() for record in records]
+            if not vectors:
+                return entries
+            taken = view.vectors.take(np.array([record.row for record in records], np.int64))
+        return list(zip(entries, taken, strict=True))
 
     @naming_limits
     def export(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -87,9 +87,9 @@ class SharedIndex:
             self._committer = asyncio.create_task(self._commit())
         return await addition.future
 
-    async def remove(self, keys: Iterable[Key]) -> int:
-        """Remove entries, and return how many there were, once that is on the disk."""
-        return await asyncio.get_running_loop().run_in_executor(self._writes, self.index.remove, keys)
+    async def write(self, call: Callable[[Index], _T]) -> _T:
+        """What ``call`` returns of a change of the index, such as `Index.remove`, once that is on the disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._writes, call, self.index)
 
     def close(self) -> None:
         """Wait for the write that is under way."""

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,49 @@ def test_entries_with_vectors(index: Index) -> None:
         np.testing.assert_array_equal([vector for _, vector in pairs], VECTORS[[*keys]])
 
 
+def test_pages_come_in_the_order_of_keys(index: Index) -> None:
+    large = [2**63 - 1, 2**63, 2**64 - 2]
+    index.add_vectors(VECTORS[:3], ["c", "b", "a"], keys=large[::-1])
+    index.remove([50])
+    index.update([3], [{"n": -3}])
+    keys = [*(key for key in range(ROWS) if key != 50), *large]
+    for count in (1, 7, 500):
+        found: list[Entry] = []
+        while page := index.page(count, after=found[-1].key if found else None):
+            assert len(page) == min(count, len(keys) - len(found))
+            found += page
+        assert found == index.get(keys)
+    # A key need not have an entry.
+    assert [entry.key for entry in index.page(2, after=50)] == [51, 52]
+    for position, after in enumerate(large, 1):
+        assert [entry.key for entry in index.page(9, after=after)] == large[position:]
+    assert [entry.key for entry in index.page(3, where={"n": {"$gte": 48}})] == [48, 49, 51]
+    assert [entry.key for entry in index.page(3, after=48, where={"n": None})] == large
+    assert index.page(3, after=49, where={"n": {"$lt": 49}}) == []
+
+
+def test_pages_with_vectors(index: Index) -> None:
+    pairs = index.page(5, after=np.int64(9), where={"n": {"$gt": 11}}, vectors=True)
+    assert [entry for entry, _ in pairs] == index.get(range(12, 17))
+    np.testing.assert_array_equal([vector for _, vector in pairs], VECTORS[12:17])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"count": 0}, InputValueError, "count=0: expected at least 1"),
+        ({"count": None}, InputTypeError, "count=None: expected a whole number"),
+        ({"count": "5"}, InputTypeError, "expected a whole number"),
+        ({"after": "5"}, InputTypeError, "after is '5'; expected a whole number; the keys of this index are"),
+        ({"after": -1}, InputValueError, "after is -1; expected a whole number from 0"),
+        ({"where": {"n": {}}}, InputValueError, 'the filter on "n" is empty'),
+    ],
+)
+def test_a_wrong_page_is_refused(index: Index, arguments: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        index.page(**{"count": 3, **arguments})
+
+
 def test_a_wrong_filter_is_told_at_once(index: Index) -> None:
     with pytest.raises(InputValueError, match=r"\$near"):
         index.entries({"n": {"$near": 3}})
@@ -108,12 +152,13 @@ def test_of_an_empty_index(tmp_path: Path, artifact: Path) -> None:
         assert (list(index), index.count(), index.count({"a": 1})) == ([], 0, 0)
         assert index.vectors([]).shape == (0, DIMENSION)
         assert 0 not in index
+        assert index.page(3) == index.page(3, after=5) == []
 
 
 def test_of_a_closed_index(index: Index) -> None:
     iterating = index.entries()
     index.close()
-    for call in (index.count, lambda: index.count({}), lambda: index.vectors([]), lambda: next(iterating)):
+    for call in (index.count, lambda: index.count({}), lambda: index.page(1), lambda: next(iterating)):
         with pytest.raises(ClosedError):
             call()
 

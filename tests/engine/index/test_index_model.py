@@ -151,6 +151,17 @@ class IndexMachine(RuleBasedStateMachine):
             keys = [entry.key for entry, _ in expected]
             assert np.array_equal(index.vectors(keys), np.reshape([vector for _, vector in expected], (-1, DIMENSION)))
 
+    @rule(which=st.sampled_from(FILTERS), count=st.integers(1, 9), after=st.none() | NUMBERS)
+    def page(self, which: tuple[dict | None, Callable[[dict], bool]], count: int, after: int | None) -> None:
+        where, passes = which
+        begin = None if after is None else KEYS[self.keys](after)
+        keys = sorted(key for key, entry in self.model.items() if passes(entry[1] or {}))
+        expected = [key for key in keys if begin is None or key > begin][:count]
+        for index in (self.index, self.reader):
+            pairs = index.page(count, after=begin, where=where, vectors=True)
+            assert [entry for entry, _ in pairs] == index.get(expected) == index.page(count, after=begin, where=where)
+            assert all(np.array_equal(vector, self.model[entry.key][2]) for entry, vector in pairs)
+
     @rule()
     def compact(self) -> None:
         self.index.compact()

@@ -172,10 +172,10 @@ def test_entries_are_checked_before_they_are_encoded(index: Index) -> None:
     run(index, work)
 
 
-def test_reads_and_removals(index: Index) -> None:
+def test_reads_and_other_changes(index: Index) -> None:
     async def work(shared: SharedIndex) -> None:
         await shared.add(new("a", "b"), unit_vectors(2))
-        assert await shared.remove([0, 5]) == 1
+        assert await shared.write(lambda index: index.remove([0, 5])) == 1
         assert await shared.read(len) == 1
         assert [entry and entry.text for entry in await shared.read(lambda index: index.get([0, 1]))] == [None, "b"]
 

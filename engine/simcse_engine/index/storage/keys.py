@@ -81,6 +81,13 @@ class KeyKind(ABC):
         """The next automatic key once these were added, if automatic keys count."""
         return next_key
 
+    def behind(self, key: Any | None) -> Sequence[tuple[str, int | str]]:
+        """SQL of which keys come behind one, None for all, and its parameter, which stands at ``{}``.
+
+        Several are of keys that follow one another, while SQLite's own order is that of the keys within each.
+        """
+        return [("key > {}", "" if key is None else self.stored(key))]
+
     def automatic(self, first: int, count: int) -> list[Any]:
         """So many automatic keys; those that count begin with ``first``."""
         return list(itertools.islice(self.series(first), count))
@@ -94,13 +101,23 @@ class KeyKind(ABC):
             try:
                 checked.append(self.one(key))
             except (InputTypeError, InputValueError) as error:
-                whose = f"; the keys of this index are {self.plural}" if isinstance(error, InputTypeError) else ""
-                raise type(error)(_item(position), *error.args, whose) from None
+                raise self._refusal(_item(position), error) from None
         if count is not None:
             if len(checked) != count:
                 raise InputValueError(f"keys has {len(checked)} for {count} texts; expected one for each")
             _check_distinct(checked)
         return checked
+
+    def checked_one(self, name: str, key: object) -> Any:
+        """A caller's key, which is the argument of this name."""
+        try:
+            return self.one(key)
+        except (InputTypeError, InputValueError) as error:
+            raise self._refusal(name, error) from None
+
+    def _refusal(self, name: str | Wording, error: InputTypeError | InputValueError) -> Exception:
+        whose = f"; the keys of this index are {self.plural}" if isinstance(error, InputTypeError) else ""
+        return type(error)(name, *error.args, whose)
 
     def of_json(self, value: object, place: str) -> Any:
         """The key that a JSON document or a table has in a row; errors begin with ``place``."""
@@ -146,6 +163,11 @@ class WholeNumbers(KeyKind):
 
     def after(self, next_key: int, keys: Sequence[int]) -> int:
         return max(next_key, max(keys) + 1)
+
+    def behind(self, key: int | None) -> Sequence[tuple[str, int | str]]:
+        stored = -1 if key is None else self.stored(key)
+        # Numbers from 2**63 on are stored as negative ones.
+        return [("key > {}", stored), ("key < {}", 0)] if stored >= -1 else [("key < 0 AND key > {}", stored)]
 
 
 class Strings(KeyKind):

@@ -135,6 +135,18 @@ class Reader:
         sql = f"SELECT {_COLUMNS} FROM json_each(?) j JOIN entries e ON e.key = j.value"
         return self._records(sql, (json.dumps(list(map(self.keys.stored, keys)), ensure_ascii=False),))
 
+    def page(self, after: Key | None, count: int, condition: Condition | None) -> list[Record]:
+        """Up to ``count`` records by rising key that meet a condition, of those behind a key."""
+        sql, parameters = ("1", ()) if condition is None else (condition.sql, condition.parameters)
+        # The condition numbers its own parameters from 1 on.
+        first = len(parameters) + 1
+        records: list[Record] = []
+        for behind, bound in self.keys.behind(after):
+            where = f"{behind.format(f'?{first}')} AND {sql} ORDER BY e.key LIMIT ?{first + 1}"
+            left = (*parameters, bound, count - len(records))
+            records += self._records(f"SELECT {_COLUMNS} FROM entries e WHERE {where}", left)
+        return records
+
     def pages(self) -> Iterator[list[Record]]:
         """All records by rising row, a few thousand at a time."""
         sql = f"SELECT {_COLUMNS} FROM entries e WHERE e.row > ? ORDER BY e.row LIMIT ?"

@@ -1,1 +1,1 @@
-"""The routes: a file for each family of them, and `table.py` with all."""
+"""The routes: a file or folder for each family of them, and `table.py` with all."""

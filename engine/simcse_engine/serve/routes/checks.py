@@ -61,8 +61,8 @@ def checked_form(
     if form.limit is not None:
         raise Problem(
             422,
-            f"dtype is {dtype}, whose range export measured of vectors as the graph gives them; leave out normalize",
-            param="normalize",
+            f"dtype is {dtype}, whose range export measured of vectors as the graph gives them, not at unit length",
+            param="dtype",
         )
     of_units = VectorForm(
         dimensions=form.dimensions, dtype=form.dtype, normalized=True, full=form.full, limit=form.limit

@@ -1,6 +1,15 @@
 """All routes."""
 
-from . import entries, openai, operations, page, tei
+from . import openai, operations, page, tei
+from .index import changes, entries, search
 from .route import Route
 
-ROUTES: tuple[Route, ...] = (*page.ROUTES, *openai.ROUTES, *tei.ROUTES, *entries.ROUTES, *operations.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *page.ROUTES,
+    *openai.ROUTES,
+    *tei.ROUTES,
+    *search.ROUTES,
+    *changes.ROUTES,
+    *entries.ROUTES,
+    *operations.ROUTES,
+)
