@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PROGRAM = "simcse-engine"
 
+_OPERATORS = "its operators are $eq $ne $gt $gte $lt $lte $in $nin $contains $exists $not $and $or"
+
 # What `ArgumentParser.add_subparsers` returns.
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
@@ -52,7 +54,7 @@ def add_artifact_options(parser: argparse.ArgumentParser) -> None:
 
 def add_where(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup, text: str) -> None:
     """Add the option of a filter on metadata."""
-    parser.add_argument("--where", type=_object, metavar="JSON", help=text)
+    parser.add_argument("--where", type=_object, metavar="JSON", help=f"{text}; {_OPERATORS}")
 
 
 def add_text_column(parser: argparse.ArgumentParser) -> None:

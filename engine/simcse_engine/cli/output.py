@@ -24,8 +24,13 @@ def counted_cuts(truncate: str = "warn") -> AbstractContextManager[list[int]]:
 
 def print_json(content: Any) -> None:
     """Print one document to stdout."""
-    # ASCII, json's default, passes through every terminal's and pipe's encoding.
-    print_out(json.dumps(content, indent=2))
+    print_out(as_json(content, indent=2))
+
+
+def as_json(content: Any, indent: int | None = None) -> str:
+    """JSON in printable ASCII, which passes through every terminal and pipe."""
+    # Of ASCII's characters that are not printable, json leaves this one.
+    return json.dumps(content, indent=indent).replace("\x7f", r"\u007f")
 
 
 def print_result(args: argparse.Namespace, content: Any, text: Callable[[], str]) -> None:

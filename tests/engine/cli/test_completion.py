@@ -65,6 +65,8 @@ def completions(script: Path, folder: Path, line: str) -> set[str]:
         ("simcse-engine enc", {"encode"}),
         ("simcse-engine se", {"search", "serve"}),
         ("simcse-engine index c", {"create", "compact", "count"}),
+        ("simcse-engine index l", {"list"}),
+        ("simcse-engine index update --m", {"--metadata", "--merge"}),
         ("simcse-engine encode --dt", {"--dtype"}),
         ("simcse-engine encode --truncate s", {"silent"}),
         ("simcse-engine encode m", {"minilm"}),

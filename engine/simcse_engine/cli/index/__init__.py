@@ -1,7 +1,10 @@
-"""The commands `index …`, private: `fill` makes an index and adds to it, `manage` looks after it."""
+"""The commands `index …`, private: `fill` makes an index and adds to it, `entries` shows and changes what it holds.
+
+`manage` looks after it.
+"""
 
 from ..arguments import Commands
-from . import fill, manage
+from . import entries, fill, manage
 
 
 def add_parser(commands: Commands) -> None:
@@ -11,4 +14,5 @@ def add_parser(commands: Commands) -> None:
     )
     index_commands = index.add_subparsers(metavar="COMMAND", required=True)
     fill.add_parsers(index_commands)
+    entries.add_parsers(index_commands)
     manage.add_parsers(index_commands)
