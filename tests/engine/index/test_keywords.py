@@ -11,6 +11,7 @@ import pytest
 
 from simcse_engine import Index
 from simcse_engine.errors import IndexDamagedError, InputTypeError, InputValueError, SearchIndexError
+from simcse_engine.index.search.queries import Mode
 from simcse_engine.index.storage.records import Record
 from support.indexes import SMALL, unit_vectors
 
@@ -97,6 +98,19 @@ def test_keys_of_every_kind(tmp_path: Path, artifact: Path, kind: str) -> None:
 def test_what_cannot_be_asked(worded: Path, options: dict, error: type[Exception], message: str) -> None:
     with Index.open(worded, read_only=True) as index, pytest.raises(error, match=message):
         index.search(unit_vectors(1), **options)
+
+
+@pytest.mark.parametrize("mode", ["keywords", "hybrid"])
+def test_lists_of_floats_are_no_texts(worded: Path, mode: Mode) -> None:
+    with Index.open(worded, read_only=True) as index:
+        for queries, options, name in (
+            (unit_vectors(1).tolist(), {}, "queries"),
+            (unit_vectors(1), {"keywords": [5]}, "keywords"),
+        ):
+            with pytest.raises(
+                InputTypeError, match=rf"{name}\[0\] is \w+; expected a text, since mode='{mode}' searches"
+            ):
+                index.search(queries, mode=mode, **options)
 
 
 @pytest.mark.parametrize("flag", [1, None, "words"])

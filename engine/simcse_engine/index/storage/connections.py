@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from .exact import add_functions
-from .keys import text_digest
 from .lock import LOCK, WritersHeldOff
 from .regular import check_regular
 
@@ -98,7 +97,7 @@ def _opened(path: Path, mode: str, kind: type[AnyConnection]) -> AnyConnection:
     )
     connection.execute("PRAGMA cell_size_check = ON")
     add_functions(connection)
-    connection.create_function("text_digest", 1, text_digest, deterministic=True)
+    connection.create_function("text_hash", 1, hash, deterministic=True)
     return connection
 
 
