@@ -238,6 +238,11 @@ def test_an_entry_that_its_key_does_not_find(folder: Path) -> None:
         for _ in range(2):
             with pytest.raises(IndexDamagedError, match="index of its keys was altered"):
                 index.get([8, 7])
+    with (
+        Index.open(folder, read_only=True) as index,
+        pytest.raises(IndexDamagedError, match="index of its keys was altered"),
+    ):
+        index.page(3)
     with pytest.raises(IndexDamagedError, match="index of its keys was altered"):
         Index.open(folder, read_only=False)
 

@@ -211,3 +211,13 @@ def test_a_full_disk_is_said_and_the_next_addition_works(
         answers = service.together("/add", [{"texts": ["a"]}, {"texts": ["b"]}])
     assert [(answer.status, answer.document["error"]) for answer in answers] == [(507, "there is no room")] * 2
     assert service.post("/add", {"texts": ["a"]}).status == 200
+
+
+def test_updates_at_once_are_all_made(service: Asgi, index: Index) -> None:
+    bodies = [{"keys": [key, 9], "metadata": [{"new": key}, {f"from {key}": key}], "merge": True} for key in range(9)]
+    answers = service.together("/update", bodies)
+    assert {answer.content for answer in answers} == {b'{"updated":2}'}
+    assert [entry and entry.metadata for entry in index.get(range(9))] == [
+        {"new": 5} if key == 5 else {"n": key, "even": key % 2 == 0, "new": key} for key in range(9)
+    ]
+    assert index.get([9])[0].metadata == {"n": 9, "even": False} | {f"from {key}": key for key in range(9)}  # type: ignore[union-attr]
