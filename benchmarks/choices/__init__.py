@@ -2,6 +2,7 @@
 
 - `limits`: the scheduler's sizes
 - `spellings`: ways to write the int8 graph, or any two artifacts
+- `cuda_spellings`: those of the graph for CUDA that a GPU has to choose between
 - `batching`: how concurrent calls are joined
 - `byte_attention`: what attention in bytes would cost in cosines
 - `padded`: what the padded layout costs beside the usual one

@@ -142,14 +142,12 @@ class _Author:
         keys and values are not.
         """
         graph = layout.graph
-        key, value = (self.linear(graph, x, f"{name}.attention.self.{part}") for part in ("key", "value"))
-        firsts = layout.first_tokens(x) if first_only else x
-        query = self.linear(graph, firsts if layout.takes_first_queries else x, f"{name}.attention.self.query")
         numbers = self.architecture
         heads = Heads(count=numbers.heads, hidden=numbers.hidden, first_only=first_only, bias=self.bias)
-        y = self.dialect.attention(layout, query, key, value, heads)
+        linears = {part: self.weights_of(f"{name}.attention.self.{part}") for part in ("query", "key", "value")}
+        y, rows = self.dialect.self_attention(layout, x, heads, **linears)
         after = f"{name}.attention.output.dense"
-        x = self.add_norm(graph, y, firsts, f"{name}.attention.output.LayerNorm", after=after)
+        x = self.add_norm(graph, y, rows, f"{name}.attention.output.LayerNorm", after=after)
         up = self.weights_of(f"{name}.intermediate.dense")
         y = self.dialect.activated(graph, x, up, self.activation)
         return self.add_norm(graph, y, x, f"{name}.output.LayerNorm", after=f"{name}.output.dense")
@@ -168,9 +166,6 @@ class _Author:
         else:
             vectors = self.dialect.vectors(graph, *states)
         return finished(graph, vectors, (), truncate_dim, normalize=normalize)
-
-    def linear(self, graph: Graph, x: str, name: str) -> str:
-        return self.dialect.linear(graph, x, self.weights_of(name))
 
     def add_norm(self, graph: Graph, x: str, skip: str, name: str, *, after: str | None = None) -> str:
         gamma, beta = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]

@@ -1,7 +1,7 @@
 """The dialect of ONNX Runtime's CUDA provider: fused attention without padding, fused sums and norms."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,20 +21,63 @@ POOLERS = (*FIRST_TOKEN, *AVERAGED, "mean_sqrt_len", "lasttoken")
 _HEAD_SIZES = (64, 32)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CudaOptions:
+    """Which of several spellings of one model is written. The defaults are those that have run on a GPU.
+
+    What each costs is predicted by ``benchmarks/choices/cuda_layer.py``, and measured by
+    ``benchmarks/choices/spellings.py``.
+
+    Attributes:
+        packed: whether queries, keys and values are one product, which attention takes apart and adds the biases to.
+            Without, they are three, and queries get their bias from an Add.
+        tanh_gelu: whether "gelu" is written with its tanh approximation, as ``gelu_tanh`` always is.
+    """
+
+    packed: bool = False
+    tanh_gelu: bool = False
+
+
 class Cuda(Gpu):
     """One kernel for attention (flash attention in float16), one for a bias and GELU, one for bias, sum and norm.
 
     Queries, keys and values are three products: packed into one tensor they would miss flash attention for texts of
     less than 513 tokens, and with a bias of the attention's own they would be copied first. So `folded` leaves only
-    queries a bias.
+    queries a bias. `CudaOptions` has what else could be written.
     """
 
     layout = Packed
+
+    def __init__(self, precision: str, wide: Collection[str] = (), options: CudaOptions | None = None) -> None:
+        """As `Gpu`, in the spelling that ``options`` name."""
+        super().__init__(precision, wide)
+        self._options = options or CudaOptions()
+
+    def self_attention(
+        self, layout: Layout, x: str, heads: Heads, *, query: Linear, key: Linear, value: Linear
+    ) -> tuple[str, str]:
+        """See `Dialect`: with one product for all three if the options say so."""
+        linears = query, key, value
+        if not self._options.packed or any(layer.name in self._wide for layer in linears):
+            return super().self_attention(layout, x, heads, query=query, key=key, value=value)
+        rows = layout.first_tokens(x) if heads.first_only else x
+        y = self.attend_packed(layout, self.product(layout.graph, x, side_by_side(linears, heads)), linears, heads)
+        return layout.first_tokens(y) if heads.first_only else y, rows
 
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """See `Dialect`: every token has a query, and the first tokens' results are taken out."""
         y = self.attend(layout, query, key, value, replace(heads, first_only=False))
         return layout.first_tokens(y) if heads.first_only else y
+
+    def attend_packed(self, layout: Layout, products: str, linears: Sequence[Linear], heads: Heads) -> str:
+        """`attend` to what one product with `side_by_side` gave, still without the ``linears``' biases."""
+        graph = layout.graph
+        by_head = graph.ints(-1, heads.count, len(linears), heads.hidden // heads.count)
+        bias = self.constant(graph, f"{linears[0].name}.biases", np.concatenate([layer.bias for layer in linears]))
+        inputs = [graph.op("Reshape", products, by_head), "", "", bias, TOKEN_OFFSET, CUMULATIVE_LENGTHS]
+        if heads.bias is not None:
+            inputs.append(self.attention_bias(graph, heads.bias, replace(heads, first_only=False), layout.longest))
+        return graph.op("PackedMultiHeadAttention", *inputs, domain=MICROSOFT, num_heads=heads.count)
 
     def attend(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """Attention of each sentence's tokens to each other, [tokens, hidden]."""
@@ -48,7 +91,8 @@ class Cuda(Gpu):
     def activated(self, graph: Graph, x: str, layer: Linear, function: str) -> str:
         if function != "gelu":
             return super().activated(graph, x, layer, function)
-        y = graph.op("BiasGelu", self.product(graph, x, layer), self.bias(graph, layer), domain=MICROSOFT)
+        operator = "FastGelu" if self._options.tanh_gelu else "BiasGelu"
+        y = graph.op(operator, self.product(graph, x, layer), self.bias(graph, layer), domain=MICROSOFT)
         return self._as_wide(layer, y)
 
     def add_norm(self, graph: Graph, x: str, skip: str, norm: Norm, *, after: Linear | None = None) -> str:
@@ -119,6 +163,24 @@ class CudaOnCpu(Cuda):
         scores = graph.op("Where", together, scores, self.number(graph, HIDDEN_SCORE))
         y = graph.op("MatMul", graph.op("Softmax", scores, axis=-1), v)
         return graph.op("Reshape", graph.op("Transpose", y, perm=[1, 0, 2]), graph.ints(-1, heads.hidden))
+
+    def attend_packed(self, layout: Layout, products: str, linears: Sequence[Linear], heads: Heads) -> str:
+        """See `Cuda`: the parts are taken out of the product, and attended to as three."""
+        graph = layout.graph
+        by_head = graph.op("Reshape", products, graph.ints(-1, heads.count, 3, heads.hidden // heads.count))
+        parts = []
+        for i, layer in enumerate(linears):
+            part = graph.op("Gather", by_head, graph.scalar(i), axis=2)
+            part = graph.op("Reshape", part, graph.ints(-1, heads.hidden))
+            parts.append(graph.op("Add", part, self.bias(graph, layer)))
+        return self.attend(layout, *parts, replace(heads, first_only=False))
+
+
+def side_by_side(linears: Sequence[Linear], heads: Heads) -> Linear:
+    """One linear layer without bias for several that read the same: [heads, layers, size of a head] results."""
+    rows = [layer.weight.reshape(heads.count, 1, -1, layer.weight.shape[1]) for layer in linears]
+    weight = np.concatenate(rows, axis=1).reshape(-1, linears[0].weight.shape[1])
+    return Linear(name=f"{linears[0].name}.packed", weight=weight, bias=np.zeros(len(weight), np.float32))
 
 
 def folded(architecture: Architecture, weights: Weights) -> dict[str, Array]:

@@ -100,6 +100,15 @@ class Dialect:
             x = self.linear(graph, x, after)
         return self.layer_norm(graph, graph.op("Add", x, skip), norm)
 
+    def self_attention(
+        self, layout: Layout, x: str, heads: Heads, *, query: Linear, key: Linear, value: Linear
+    ) -> tuple[str, str]:
+        """`attention` of the tokens of ``x`` to each other, and those rows of ``x`` that the result is of."""
+        keys, values = (self.linear(layout.graph, x, layer) for layer in (key, value))
+        rows = layout.first_tokens(x) if heads.first_only else x
+        queries = self.linear(layout.graph, rows if layout.takes_first_queries else x, query)
+        return self.attention(layout, queries, keys, values, heads), rows
+
     def attention(self, layout: Layout, query: str, key: str, value: str, heads: Heads) -> str:
         """Softmax(Q Kᵀ / √d + bias) V per sentence and head; with ``heads.first_only``, of the first tokens' queries.
 

@@ -29,30 +29,10 @@ from simcse_export.checkpoint.weights import load_weights
 from simcse_export.graph.bert import author
 from simcse_export.graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from support.checkpoints import edit_weights, make_checkpoint
+from support.cuda_kernels import ON_CUDA, types
 from support.forward import TEXTS, forward
 from support.maker import Maker
 
-# The CUDA provider's kernels, of those that graphs may need: (domain, operator) → the types of its first input. From
-# docs/OperatorKernels.md of ONNX Runtime 1.31. An operator without a kernel for its type would go to the CPU.
-FLOATS, INTS = {TensorProto.FLOAT, TensorProto.FLOAT16}, {TensorProto.INT32, TensorProto.INT64}
-ON_CUDA = {
-    **dict.fromkeys([("", name) for name in ("MatMul", "Add", "Mul", "Div", "Max", "Sqrt", "Tanh", "Relu")], FLOATS),
-    **dict.fromkeys(
-        [("", name) for name in ("Cast", "Gather", "Slice", "Sub", "Identity", "Unsqueeze")], FLOATS | INTS
-    ),
-    ("", "ReduceSum"): FLOATS,
-    ("", "Shape"): FLOATS | INTS,  # its result lies in the CPU's memory, where Slice wants its ends
-    **dict.fromkeys(
-        [
-            ("com.microsoft", name)
-            for name in (
-                *("PackedMultiHeadAttention", "SkipLayerNormalization"),
-                *("BiasGelu", "FastGelu", "QuickGelu"),
-            )
-        ],
-        FLOATS,
-    ),
-}
 POOLERS = [pooler for pooler in KNOWN if pooler not in ("max", "weightedmean")]
 KINDS = [(family, pooler) for family in ("bert", "roberta") for pooler in POOLERS]
 KINDS += [("mpnet", "cls"), ("mpnet", "avg"), ("distilbert", "avg")]
@@ -87,16 +67,6 @@ def on_cpu(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
         return CpuSession(folder, layout="packed", padding_id=padding_id)
 
     return open_twin
-
-
-def types(model: onnx.ModelProto) -> dict[str, int]:
-    """The type of every tensor; of the runtime's own operators, all outputs have their first input's."""
-    dtypes = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    dtypes |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
-    for node in model.graph.node:
-        to = next((attribute.i for attribute in node.attribute if attribute.name == "to"), None)
-        dtypes[node.output[0]] = to or dtypes[node.input[0]]
-    return dtypes
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
