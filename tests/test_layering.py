@@ -142,7 +142,7 @@ ORDER = {
     ENGINE / "index/ann": "layout saved scheme < usearch < lent < graph",
     ENGINE / "index/search": (
         "pairs products queries team < codes matches < kernels views < "
-        "code_scan cosines fusion hits keyword_matches masks scans < exact < candidates < searcher"
+        "code_scan cosines fusion keyword_matches known masks scans < exact hits < candidates < searcher"
     ),
     ENGINE / "serve": (
         "extra http logs metrics options shared_index warm < service < openapi < routes < account < application < "

@@ -22,9 +22,9 @@ import numpy as np
 
 from simcse_engine import Index
 from simcse_engine.index.limits import SearchLimits
-from simcse_engine.index.search.code_scan import _Found
-from simcse_engine.index.search.codes import BLOCK_ROWS, Estimates
-from simcse_engine.index.search.stretches import stretches
+from simcse_engine.index.search.code_scan import scan_codes
+from simcse_engine.index.search.codes import BLOCK_ROWS
+from simcse_engine.index.search.kernels import search_kernels
 from simcse_engine.index.search.team import Team
 from simcse_engine.machine.cpu import usable_cpus
 
@@ -78,19 +78,21 @@ def _measure(folder: Path, data: Data, rounds: int) -> dict[str, Any]:
 
 
 def _coding(folder: Path, data: Data) -> dict[str, float]:
+    kernels = search_kernels()
+    assert kernels is not None, "this CPU has no kernels of ours, and no codes"
     with Index(folder, read_only=True) as index, index._views.reading(ann=False) as (_, view):
         whole = view.rows // BLOCK_ROWS
         start = time.process_time()
         coded = view.codes.of(view.vectors, np.ones(whole, np.bool_), Team(usable_cpus()))
         seconds = time.process_time() - start
-        found = _Found(Estimates(coded, data.queries[:BATCH]), K)
-        for stretch in stretches(np.ones(whole * BLOCK_ROWS, np.bool_), BATCH):
-            found.compare(stretch)
-        arrays = (coded.codes, coded.means, coded.scales, coded.rests, coded.lengths)
+        every = np.ones(whole * BLOCK_ROWS, np.bool_)
+        found = scan_codes(kernels, [coded], data.queries[:BATCH], K, eligible=every, threads=usable_cpus())
+        assert found is not None, "codes cannot tell these vectors apart"
+        arrays = (coded.codes, coded.scales, coded.rests, coded.lengths)
         return {
             "cpu_seconds": seconds,
             "bytes_a_vector": sum(array.nbytes for array in arrays) / (whole * BLOCK_ROWS),
-            "left_a_query": len(found.matches().rows) / BATCH,
+            "left_a_query": len(found.rows) / BATCH,
         }
 
 

@@ -145,17 +145,37 @@ class BlockScan {
     for (int q = 0; q < scan_.queries.outputs; q += kLanes)
       store(least_ + q, least(load(scan_.floors + q), load(scan_.query_offsets + q), load(scan_.query_scales + q),
                               load(scan_.query_rests + q)));
+    // No product of the padding reaches this, whatever the block's scale.
+    for (size_t q = scan_.queries.outputs; q % kLanes; q++) least_[q] = INT32_MAX;
   }
 
   __attribute__((noinline)) void pass(int i, int q, int32_t product) {
     finder_.passed++;
+    if (finder_.count == finder_.room && !finder_.make_room(scan_.floors)) {
+      __atomic_store_n(&scan_.no_memory, 1, __ATOMIC_RELAXED);
+      return;
+    }
     const float estimate = (float)product * (scan_.query_scales[q] * scale_) + scan_.query_offsets[q];
     const float error = scan_.query_rests[q] * length_ + rest_;
-    float floor = finder_.add(q, rows_[i], estimate, error, scan_.floors);
+    const float most = estimate + error, score = estimate - error;
+    // What is no number may be among the best, and is none of them.
+    finder_.candidates[finder_.count++] = {q, most == most ? most : __builtin_inff(), rows_[i]};
+    float floor = score == score ? push(q, score) : finder_.kth(q);
     if (!(floor > scan_.floors[q])) return;
     // Another thread may raise it at the same time: whichever stays, it is one that the k-th best score reaches.
     __atomic_store(&scan_.floors[q], &floor, __ATOMIC_RELAXED);
     least_[q] = least(all(floor), all(scan_.query_offsets[q]), all(scan_.query_scales[q]), all(scan_.query_rests[q]))[0];
+  }
+
+  // Adds a score to the query's best, and returns the k-th.
+  SIMCSE_INLINE float push(int q, float score) {
+    if (finder_.k > kLanes) return finder_.push_into_heap(q, score);
+    float* best = finder_.best + q * kLanes;
+    const Floats sorted = load(best);
+    const Floats next = __builtin_shufflevector(sorted, all(__builtin_inff()), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+                                                14, 15, 16);
+    store(best, smaller(larger(all(score), sorted), next));
+    return finder_.kth(q);
   }
 
   CodeScan& scan_;
@@ -167,23 +187,23 @@ class BlockScan {
   float scale_ = 0, length_ = 0, rest_ = 0;
 };
 
-// Scan blocks first … last - 1. False if there is no memory.
-bool scan_blocks(CodeScan& scan, Finder& finder, int64_t first, int64_t last) {
+// Scan blocks first … last - 1, unless the scan has ended.
+void scan_blocks(CodeScan& scan, Finder& finder, int64_t first, int64_t last) {
   Pieces sizes(nullptr);
   BlockScan(scan, finder, sizes);
   Space space(sizes.used());
-  if (!space.memory()) return false;
+  if (!space.memory()) {
+    __atomic_store_n(&scan.no_memory, 1, __ATOMIC_RELAXED);
+    return;
+  }
   Pieces pieces(space.memory());
   BlockScan of_block(scan, finder, pieces);
   const float always = (float)kAlwaysPass * scan.k * scan.queries.outputs;
-  for (int64_t b = first; b < last; b++) {
+  for (int64_t b = first; b < last && !scan.ended(); b++) {
     of_block.run(b);
-    if (finder.failed) return false;
     if (finder.passed > scan.most_share * finder.compared + always)
       __atomic_store_n(&scan.given_up, 1, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&scan.given_up, __ATOMIC_RELAXED)) break;
   }
-  return true;
 }
 
 typedef double Doubles __attribute__((ext_vector_type(8)));

@@ -1,7 +1,6 @@
 // Searches as Python calls them, on plain arrays.
 #include "search.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "cpu.h"
@@ -10,71 +9,64 @@
 
 namespace simcse {
 
-bool Finder::open(int queries, int64_t k) {
-  queries_ = queries;
-  k_ = k;
-  heaps_ = (float*)malloc(queries * k * sizeof(float));
-  sizes_ = (int64_t*)calloc(queries, sizeof(int64_t));
-  return heaps_ && sizes_;
+bool Finder::open(int count_of_queries, int64_t count_of_best) {
+  queries = count_of_queries;
+  k = count_of_best;
+  width = k <= kLanes ? kLanes : k;
+  best = (float*)allocate(queries * width * sizeof(float));
+  if (!best) return false;
+  for (int64_t i = 0; i < queries * width; i++) best[i] = -__builtin_inff();
+  return true;
 }
 
 Finder::~Finder() {
-  free(heaps_);
-  free(sizes_);
-  free(candidates);
+  release((void*)best);
+  release((void*)candidates);
 }
 
-float Finder::floor(int query) const { return sizes_[query] == k_ ? heaps_[query * k_] : -__builtin_inff(); }
-
-float Finder::add(int query, int64_t row, float estimate, float error, const float* floors) {
-  if (count == room_ && !make_room(floors)) {
-    failed = true;
-    return floor(query);
+float Finder::push_into_heap(int query, float score) {
+  float* heap = best + query * width;
+  if (score > heap[0]) {
+    int64_t at = 0;
+    for (int64_t child; (child = 2 * at + 1) < k; at = child) {
+      if (child + 1 < k && heap[child + 1] < heap[child]) child++;
+      if (heap[child] >= score) break;
+      heap[at] = heap[child];
+    }
+    heap[at] = score;
   }
-  const float most = estimate + error, least = estimate - error;
-  candidates[count++] = {query, most == most ? most : __builtin_inff(), row};
-  if (least == least) push(query, least);
-  return floor(query);
+  return heap[0];
 }
 
 void Finder::join(const Finder& other) {
-  for (int q = 0; q < queries_; q++)
-    for (int64_t i = 0; i < other.sizes_[q]; i++) push(q, other.heaps_[q * k_ + i]);
-}
-
-void Finder::push(int query, float score) {
-  float* heap = heaps_ + query * k_;
-  int64_t& size = sizes_[query];
-  int64_t at;
-  if (size < k_) {
-    for (at = size++; at && heap[(at - 1) / 2] > score; at = (at - 1) / 2) heap[at] = heap[(at - 1) / 2];
-  } else {
-    if (score <= heap[0]) return;
-    at = 0;
-    for (;;) {
-      int64_t child = 2 * at + 1;
-      if (child >= k_) break;
-      if (child + 1 < k_ && heap[child + 1] < heap[child]) child++;
-      if (heap[child] >= score) break;
-      heap[at] = heap[child];
-      at = child;
+  for (int q = 0; q < queries; q++)
+    for (int64_t i = 0; i < width; i++) {
+      const float score = other.best[q * width + i];
+      if (k > kLanes) {
+        push_into_heap(q, score);
+        continue;
+      }
+      float* sorted = best + q * width;
+      if (!(score > sorted[0])) continue;
+      int at = 0;
+      for (; at + 1 < kLanes && sorted[at + 1] < score; at++) sorted[at] = sorted[at + 1];
+      sorted[at] = score;
     }
-  }
-  heap[at] = score;
 }
 
-// Forgets what cannot be among the best any more; takes more memory if that is most of it.
 bool Finder::make_room(const float* floors) {
   size_t kept = 0;
   for (size_t i = 0; i < count; i++)
     if (candidates[i].most >= floors[candidates[i].query]) candidates[kept++] = candidates[i];
   count = kept;
-  if (2 * count < room_) return true;
-  const size_t room = room_ ? 2 * room_ : 1024;
-  auto* larger = (Candidate*)realloc((void*)candidates, room * sizeof(Candidate));
+  if (2 * count < room) return true;
+  const size_t more = room ? 2 * room : 1024;
+  auto* larger = (Candidate*)allocate(more * sizeof(Candidate));
   if (!larger) return false;
+  if (count) memcpy((void*)larger, (const void*)candidates, count * sizeof(Candidate));
+  release((void*)candidates);
   candidates = larger;
-  room_ = room;
+  room = more;
   return true;
 }
 
@@ -140,12 +132,13 @@ struct Queries {
   }
 };
 
-// Writes the candidates that still reach their floors, those of a query side by side; -1 if there are too many.
-int64_t collect(const CodeScan& scan, Finder* finders, int threads, int64_t room, int64_t* of_query, int64_t* rows) {
+// Writes the candidates that still reach their floors, those of a query side by side, and their number into `count`.
+Outcome collect(const CodeScan& scan, Finder* finders, int threads, int64_t room, int64_t* of_query, int64_t* rows,
+                int64_t* count) {
   int64_t total = 0;
   const int queries = scan.queries.outputs;
-  auto* next = (int64_t*)calloc(queries + 1, sizeof(int64_t));
-  if (!next) return -1;
+  auto* next = (int64_t*)allocate((queries + 1) * sizeof(int64_t));
+  if (!next) return kNoMemory;
   auto each = [&](auto&& work) {
     for (int t = 0; t < threads; t++)
       for (size_t i = 0; i < finders[t].count; i++) {
@@ -162,8 +155,9 @@ int64_t collect(const CodeScan& scan, Finder* finders, int threads, int64_t room
       rows[at] = candidate.row;
     });
   }
-  free(next);
-  return total <= room ? total : -1;
+  release((void*)next);
+  *count = total;
+  return total <= room ? kFound : kGivenUp;
 }
 
 }  // namespace
@@ -204,18 +198,16 @@ SIMCSE_EXPORT int simcse_search_codes(const char* variant, int64_t threads, cons
   if (blocks > per_part * kMostParts) per_part = (blocks + kMostParts - 1) / kMostParts;
   team.each((int)((blocks + per_part - 1) / per_part), [&](int part, int thread) {
     const int64_t first = part * per_part, last = first + per_part < blocks ? first + per_part : blocks;
-    if (!__atomic_load_n(&scan.given_up, __ATOMIC_RELAXED) && !chosen->scan_blocks(scan, finders[thread], first, last))
-      finders[thread].failed = true;
+    chosen->scan_blocks(scan, finders[thread], first, last);
   });
-  for (int t = 0; t < team.threads(); t++) {
-    if (finders[t].failed) return kNoMemory;
-    if (t) finders[0].join(finders[t]);
-  }
+  if (scan.no_memory) return kNoMemory;
   if (scan.given_up) return kGivenUp;
-  for (int q = 0; q < queries; q++)
-    floors[q] = scan.floors[q] = finders[0].floor(q) > scan.floors[q] ? finders[0].floor(q) : scan.floors[q];
-  *count = collect(scan, finders, team.threads(), room, of_query, rows);
-  return *count < 0 ? kGivenUp : kFound;
+  for (int t = 1; t < team.threads(); t++) finders[0].join(finders[t]);
+  for (int q = 0; q < queries; q++) {
+    const float kth = finders[0].kth(q);
+    floors[q] = scan.floors[q] = kth > scan.floors[q] ? kth : scan.floors[q];
+  }
+  return collect(scan, finders, team.threads(), room, of_query, rows, count);
 }
 
 // The cosine of each pair of a row and a query, in double precision, rounded once. Rows are `stride` floats apart.

@@ -15,33 +15,26 @@ struct Candidate {
 // Up to so many queries, a row is multiplied by each alone.
 constexpr int kFewQueries = 6;
 
-// What one thread has found.
-class Finder {
- public:
+// What one thread has found: rows, and the k best of each query's scores. Up to kLanes of these lie sorted in a vector,
+// the k-th best k from its end; more lie in a heap, the k-th best first.
+struct Finder {
   ~Finder();
   bool open(int queries, int64_t k);  // false if there is no memory
 
-  // Add a row whose score lies within `error` of `estimate`. Returns the least that the query's k-th best score can be;
-  // what cannot reach its `floors` may be forgotten.
-  float add(int query, int64_t row, float estimate, float error, const float* floors);
+  // Room for more candidates: what does not reach its floor any more is forgotten. False if there is no memory.
+  bool make_room(const float* floors);
+  // Adds a score to many, and returns the k-th best.
+  float push_into_heap(int query, float score);
   // Take over the best scores of another.
   void join(const Finder& other);
-  float floor(int query) const;
+  float kth(int query) const { return best[query * width + (k <= kLanes ? kLanes - k : 0)]; }
 
+  int queries = 0;
+  int64_t k = 0, width = 0;
+  float* best = nullptr;  // [queries][width], -infinity where there are fewer
   Candidate* candidates = nullptr;
-  size_t count = 0;
+  size_t count = 0, room = 0;
   int64_t compared = 0, passed = 0;  // pairs of a row and a query
-  bool failed = false;               // there was no memory
-
- private:
-  void push(int query, float score);
-  bool make_room(const float* floors);
-
-  int queries_ = 0;
-  int64_t k_ = 0;
-  size_t room_ = 0;
-  float* heaps_ = nullptr;    // [queries][k], of each the least first
-  int64_t* sizes_ = nullptr;  // [queries]
 };
 
 // A scan of blocks of rows. A row is mean + scale · codes + a rest, a query scale · codes + a rest. So a score is the
@@ -61,7 +54,10 @@ struct CodeScan {
   float* floors;  // the same, padded with infinity: what each k-th best score is at least; rises
   int64_t k;
   float most_share;  // more of all pairs may not pass
-  int given_up;      // set where more do, or where there is no memory
+
+  int given_up, no_memory;  // set where more do, and where there is none
+
+  bool ended() const { return __atomic_load_n(&given_up, __ATOMIC_RELAXED) | __atomic_load_n(&no_memory, __ATOMIC_RELAXED); }
 };
 
 }  // namespace simcse

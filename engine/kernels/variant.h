@@ -17,8 +17,8 @@ struct Variant {
   // False if there is no memory.
   bool (*run_pooling)(const Pooling& pooling, const Sentences& run, const float* states, const float* other,
                       size_t width, int hidden, float* vectors, int dimension);
-  // Blocks first … last - 1 of a scan; any thread may do any of them. False if there is no memory.
-  bool (*scan_blocks)(CodeScan& scan, Finder& finder, int64_t first, int64_t last);
+  // Blocks first … last - 1 of a scan; any thread may do any of them.
+  void (*scan_blocks)(CodeScan& scan, Finder& finder, int64_t first, int64_t last);
   // Of each pair of a row and a query, [pairs]; rows are `stride` floats apart, queries `size`.
   void (*cosines)(const float* vectors, size_t stride, const float* queries, size_t size, const int64_t* rows,
                   const int64_t* of_query, int64_t pairs, float* to);

@@ -24,6 +24,7 @@ class SearchLimits:
         group_queries: queries that are searched for at once.
         keyword_rows: of a query's words, the rarest are searched for, up to so many entries that hold one.
         masks: filters whose result is remembered.
+        known_bytes: entries that were hits stay in memory, about so many bytes of them.
     """
 
     exact_rows: int = 100_000
@@ -35,6 +36,7 @@ class SearchLimits:
     group_queries: int = 256
     keyword_rows: int = 5_000
     masks: int = 8
+    known_bytes: int = 16 << 20
 
 
 def blocks(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:

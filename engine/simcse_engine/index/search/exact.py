@@ -13,7 +13,7 @@ from .team import Team
 from .views import View
 
 # With fewer, all vectors are compared in the time in which codes are looked at.
-_LEAST_ROWS = 256
+_LEAST_ROWS = 1024
 # To make a row's code takes as long as to compare its vector with so many queries. Rows of a filter that lie far apart
 # are not worth the codes of all that lie between.
 _ROWS_CODED_FOR_ONE = 16

@@ -43,6 +43,12 @@ class Matches(Pairs):
         falling = ~(bits ^ ((bits >> 31) & np.int32(0x7FFF_FFFF)))
         return self.at(np.argsort((self.queries << 32) + falling, kind="stable"))
 
+    def strictly_ordered(self) -> bool:
+        """Whether they are `ordered`, and no two of a query have the same score."""
+        same = self.queries[1:] == self.queries[:-1]
+        later, better = self.queries[1:] > self.queries[:-1], self.scores[1:] < self.scores[:-1]
+        return bool((later | (same & better)).all())
+
     def kth(self, queries: int, k: int) -> NDArray[np.float32]:
         """The k-th best score of each query, -inf where it has fewer matches; these must be `ordered`."""
         lasts = np.searchsorted(self.queries, np.arange(queries)) + k - 1

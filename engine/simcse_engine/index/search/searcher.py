@@ -19,6 +19,7 @@ from .exact import exact_pairs
 from .fusion import fused, fusion_depth
 from .hits import Hit, read_hits
 from .keyword_matches import keyword_matches
+from .known import Known
 from .masks import Masks
 from .matches import Matches
 from .queries import Mode, Queries
@@ -69,6 +70,7 @@ class Searcher:
     def after_fork(self) -> None:
         """In a forked child: another thread may have held a lock."""
         self._masks = Masks(self._limits.masks)
+        self._known = Known(self._limits.known_bytes)
         self._team.after_fork()
 
     def close(self) -> None:
@@ -84,7 +86,9 @@ class Searcher:
             group = queries.part(first, last)
             with self._team.searching(), self._views.reading(ann=ann, more_than=more_than) as (reader, view):
                 mask = None if options.condition is None else self._masks.mask_of(options.condition, view, reader)
-                hits += read_hits(reader, self._best(reader, view, mask, group, options), len(group), options.k)
+                best = self._best(reader, view, mask, group, options)
+                entries = self._known.entries(reader, view.state.generation, best.rows.tolist())
+                hits += read_hits(entries, best, reader.keys, len(group), options.k)
         return hits
 
     def _best(

@@ -124,7 +124,7 @@ class Record(NamedTuple):
 
     def entry(self) -> Entry:
         """As callers see it."""
-        return Entry(self.key, self.text, _decoded(self.key, self.metadata))
+        return Entry(self.key, self.text, decoded(self.key, self.metadata))
 
 
 class Columns(NamedTuple):
@@ -154,10 +154,11 @@ class Columns(NamedTuple):
         except (ValueError, RecursionError):
             documents = []
         # One by one where they are no JSON, or not one document each: to say which.
-        return documents if len(documents) == len(texts) else list(map(_decoded, self.keys, self.metadata))
+        return documents if len(documents) == len(texts) else list(map(decoded, self.keys, self.metadata))
 
 
-def _decoded(key: Any, metadata: str | None) -> dict[str, Any] | None:
+def decoded(key: Any, metadata: str | None) -> dict[str, Any] | None:
+    """The metadata of the entry with this key, as callers see them."""
     try:
         return None if metadata is None else _DECODER.raw_decode(metadata)[0]
     except (ValueError, RecursionError) as error:
