@@ -157,7 +157,7 @@ ORDER = {
     ENGINE / "measure": "cosines pairs parity results samples ways < senteval < sts < bench quality < plot",
     ENGINE / "doctor": "child < facts < rules < report",
     ENGINE / "cli": (
-        "bars streams widths < completion parser signals < arguments < output program < info sharding < "
+        "bars streams widths < completion parser signals < arguments < output program shard_options < info sharding < "
         "bench compile doctor encode evaluate index search serve similarity verify < main < __main__"
     ),
     EXPORT: (

@@ -1,9 +1,13 @@
 """Bars on stderr, where that is a terminal: how much of a command's work is done, how fast, and for how long still."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..files.reading import Reading
+    from ..shards.plan import Part
+    from ..shards.worker import Progress
 
 
 class Bar:
@@ -33,3 +37,26 @@ class Bar:
     def close(self) -> None:
         """End the bar's line."""
         self._bar.close()
+
+
+@contextlib.contextmanager
+def bar_of_parts(parts: "Sequence[Part]") -> "Iterator[Progress]":
+    """A bar of all parts' texts.
+
+    How many they are is known once all files are counted; until then, by the share of their bytes that is done.
+    """
+    from ..files.reading import Reading
+
+    known = all(part.ranges is not None for part in parts)
+    bar = Bar("texts", sum(part.rows for part in parts) if known else None)
+    read, read_bytes = 0, 0
+    share: Reading[None] = Reading(iter(()), sum(part.bytes for part in parts), lambda: read_bytes)
+
+    def advance(texts: int, part: "Part | None" = None) -> None:
+        nonlocal read, read_bytes
+        read += texts
+        read_bytes += 0 if part is None else part.bytes
+        bar.advance_texts(texts, None if known or part is None else share, read)
+
+    with contextlib.closing(bar):
+        yield advance

@@ -24,7 +24,8 @@ from .arguments import (
 )
 from .bars import Bar
 from .output import counted_cuts, print_report
-from .sharding import add_shard_options, check_no_shard_options, encode_into_shards
+from .shard_options import add_shard_options, check_no_shard_options
+from .sharding import encode_into_shards
 from .signals import telling_what_is_safe
 from .streams import write_out
 

@@ -4,81 +4,36 @@ import argparse
 import contextlib
 import csv
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputValueError, SimCSEError, TruncationWarning
-from ..wording import Wording, argument
-from .arguments import PROGRAM, count
-from .bars import Bar
+from ..wording import Wording
+from .arguments import PROGRAM
+from .bars import bar_of_parts
 from .output import counted_cuts, print_report
-from .parser import Parser
+from .shard_options import SHARD_ROWS
 from .signals import telling_what_is_safe
 from .streams import print_message
 
 if TYPE_CHECKING:
     from ..artifact.manifest import Manifest
-    from ..shards.cluster import Actors
     from ..shards.folder import Finished
     from ..shards.plan import Part
-    from ..shards.worker import Done, Job
-
-_SHARD_ROWS = 100_000
-# The options that a folder alone takes, by their place in the arguments, with what they are if they are not given.
-_DEFAULTS = {
-    **{"keep_columns": None, "shard_rows": None, "resume": False},
-    **{"ray": False, "num_actors": None, "cpus_per_actor": None},
-}
-
-
-def add_shard_options(parser: Parser) -> None:
-    """Add the options of an output that is a folder."""
-    group = parser.add_argument_group("a folder as output")
-    group.add_argument(
-        "--keep-columns",
-        metavar="A,B",
-        action="append",
-        help="columns of tables that stand beside text and vector; * for all (default: none)",
-    )
-    group.add_argument(
-        "--shard-rows", type=count, metavar="N", help=f"rows of a shard, at most (default: {_SHARD_ROWS:,})"
-    )
-    group.add_argument(
-        "--resume", action="store_true", help="go on with what an interrupted run has begun there, by the same options"
-    )
-    group.add_argument(
-        "--ray",
-        action="store_true",
-        help="encode on Ray, by paths that every machine has: on RAY_ADDRESS, this machine's cluster, or a new one",
-    )
-    group.add_argument("--num-actors", type=count, metavar="N", help="workers on Ray, at most (default: all that fit)")
-    group.add_argument(
-        "--cpus-per-actor",
-        type=count,
-        metavar="N",
-        help="CPUs, and so threads, of each (default: all of a machine, or as many as --num-actors leaves each)",
-    )
-
-
-def check_no_shard_options(args: argparse.Namespace) -> None:
-    """Raise InputValueError for an option that only a folder takes."""
-    for name, default in _DEFAULTS.items():
-        if (value := getattr(args, name)) != default:
-            given = ",".join(value) if isinstance(value, list) else value
-            raise InputValueError(argument(name, given), " is for a folder of shards; let the output's name end with /")
+    from ..shards.worker import Done
 
 
 def encode_into_shards(args: argparse.Namespace, folder: Path) -> None:
     """Run the command."""
     from ..files.arrow import import_pyarrow
-    from ..shards.cluster import Actors
+    from ..shards.cluster import Actors, connected
     from ..shards.folder import finished_shards, writing_into
     from ..shards.plan import parts_left
     from ..shards.rows import check_columns
     from ..shards.settings import Settings
     from ..shards.sources import find_sources
-    from ..shards.worker import Job
+    from ..shards.worker import Job, Worker
 
     if not args.ray and (args.num_actors is not None or args.cpus_per_actor is not None):
         raise InputValueError("--num-actors and --cpus-per-actor are for --ray")
@@ -93,7 +48,7 @@ def encode_into_shards(args: argparse.Namespace, folder: Path) -> None:
         dtype=args.dtype,
         text_column=args.text_column,
         keep_columns=tuple(name for names in args.keep_columns or () for name in next(csv.reader([names]))),
-        shard_rows=args.shard_rows or _SHARD_ROWS,
+        shard_rows=args.shard_rows or SHARD_ROWS,
     )
     found = find_sources(args.inputs, folder, settings.text_column)
     for link in found.links:
@@ -104,9 +59,7 @@ def encode_into_shards(args: argparse.Namespace, folder: Path) -> None:
         "truncate": "error" if args.truncate == "error" else "warn",
         "max_tokens": args.max_tokens,
     }
-    # Ray shows a worker only those GPUs that it asks for.
-    gpus = 0 if manifest.target == "cpu" or args.device == "cpu" else 1
-    actors = Actors(number=args.num_actors, cpus=args.cpus_per_actor, gpus=gpus)
+    actors = Actors.of(manifest, args.device, number=args.num_actors, cpus=args.cpus_per_actor)
     job = Job(artifact=artifact, options=options, settings=settings, folder=folder.absolute())
     with writing_into(folder, resume=args.resume), counted_cuts(args.truncate) as cuts:
         before = finished_shards(folder, settings, found.sources)
@@ -114,9 +67,15 @@ def encode_into_shards(args: argparse.Namespace, folder: Path) -> None:
         parts = parts_left(sources, settings.shard_rows, before.ranges)
         check_columns(dict.fromkeys(part.source for part in parts), settings.text_column, settings.keep_columns)
         tally = _Tally(folder, before)
-        with tally.saying_how_to_go_on():
-            for part, done in _done_on_ray(job, parts, actors) if args.ray else _done_here(job, parts):
-                tally.add(part, done)
+        # Nothing is opened where nothing is left to do.
+        if parts:
+            with (
+                tally.saying_how_to_go_on(),
+                connected(job, actors) if args.ray else Worker(job) as workers,
+                bar_of_parts(parts) as progress,
+            ):
+                for part, done in workers.run_all(parts, progress):
+                    tally.add(part, done)
         tally.warn_of_unseen()
         if tally.cut:
             # One for all shards.
@@ -187,49 +146,3 @@ def _artifact(name: str) -> "tuple[str, Manifest]":
     with as_artifact_error(folder):
         manifest = Manifest.read(folder)
     return name if hub_id is not None else str(folder), manifest
-
-
-def _done_here(job: "Job", parts: "list[Part]") -> "Iterator[tuple[Part, Done]]":
-    from ..shards.worker import Worker
-
-    if not parts:
-        return
-    with Worker(job) as worker, _bar(parts) as advance:
-        for part in parts:
-            done = worker.run(part, advance)
-            advance(0, part)
-            yield part, done
-
-
-def _done_on_ray(job: "Job", parts: "list[Part]", actors: "Actors") -> "Iterator[tuple[Part, Done]]":
-    from ..shards.cluster import connected, run_parts
-
-    if not parts:
-        return
-    with connected() as ray, _bar(parts) as advance:
-        for part, done in run_parts(ray, job, parts, actors):
-            advance(done.rows, part)
-            yield part, done
-
-
-@contextlib.contextmanager
-def _bar(parts: "list[Part]") -> "Iterator[Callable[..., None]]":
-    """A bar of all parts' texts; what it yields takes how many more are done, and a part that is done with them.
-
-    How many they are is known once all files are counted; until then, by the share of their bytes that is done.
-    """
-    from ..files.reading import Reading
-
-    known = all(part.ranges is not None for part in parts)
-    bar = Bar("texts", sum(part.rows for part in parts) if known else None)
-    read, read_bytes = 0, 0
-    share: Reading[None] = Reading(iter(()), sum(part.bytes for part in parts), lambda: read_bytes)
-
-    def advance(texts: int, part: "Part | None" = None) -> None:
-        nonlocal read, read_bytes
-        read += texts
-        read_bytes += 0 if part is None else part.bytes
-        bar.advance_texts(texts, None if known or part is None else share, read)
-
-    with contextlib.closing(bar):
-        yield advance

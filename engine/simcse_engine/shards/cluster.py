@@ -14,12 +14,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
+from ..artifact.manifest import Manifest
 from ..errors import ProviderError, RuntimeMissingError, SimCSEError
 from .folder import written
 from .plan import Part
-from .worker import Done, Job, Worker
+from .worker import Done, Job, Progress, Worker
 
 # A part that ends so many workers before any of them has written a shard, by memory perhaps, will end the next too.
 _ATTEMPTS = 4
@@ -41,9 +42,29 @@ class Actors:
     cpus: int | None = None
     gpus: int = 0
 
+    @classmethod
+    def of(cls, manifest: Manifest, device: str | None, *, number: int | None, cpus: int | None) -> Self:
+        """Those that run an artifact on a device: Ray shows a worker only those GPUs that it asks for."""
+        return cls(number=number, cpus=cpus, gpus=0 if manifest.target == "cpu" or device == "cpu" else 1)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Workers of a job on a Ray that is connected."""
+
+    ray: ModuleType
+    job: Job
+    actors: Actors
+
+    def run_all(self, parts: Sequence[Part], progress: Progress) -> Iterator[tuple[Part, Done]]:
+        """Have all parts done; each is yielded when it is, in no order. Errors as those of `run_parts`."""
+        for part, done in run_parts(self.ray, self.job, parts, self.actors):
+            progress(done.rows, part)
+            yield part, done
+
 
 @contextlib.contextmanager
-def connected() -> Iterator[ModuleType]:
+def connected(job: Job, actors: Actors) -> Iterator[Cluster]:
     """Connect to the Ray of this machine or of RAY_ADDRESS, or start one for the length of the block.
 
     Raises:
@@ -73,7 +94,7 @@ def connected() -> Iterator[ModuleType]:
     # Ray prints what happens to workers on stdout, where the command's report goes; some of it at the end.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            yield ray
+            yield Cluster(ray, job, actors)
         finally:
             ray.shutdown()
 

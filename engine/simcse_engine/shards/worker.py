@@ -1,10 +1,10 @@
 """A worker: encodes one part after the other, shard by shard. It needs nothing but the plan and files to do so."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from ..cuts import counting_cuts
 from ..encoder import Encoder
@@ -53,6 +53,13 @@ class Done(NamedTuple):
     unseen: tuple[str, ...] = ()
 
 
+class Progress(Protocol):
+    """What is called whenever more is done."""
+
+    def __call__(self, rows: int, part: Part | None = None, /) -> Any:
+        """So many more rows are done, and a part is with them."""
+
+
 class Worker:
     """Does the parts of a job with one encoder, which is to be closed."""
 
@@ -67,7 +74,7 @@ class Worker:
             raise IntegrityError(f"{job.artifact}: is another artifact here than where the work was begun")
         self._form = VectorForm.of(manifest, settings.dimensions, settings.dtype)
 
-    def run(self, part: Part, progress: Callable[[int], Any] | None = None) -> Done:
+    def run(self, part: Part, progress: Progress | None = None) -> Done:
         """Write a part's shards; ``progress`` is called with a number of rows whenever so many more are done.
 
         A shard that is there, from an attempt that was ended, stays.
@@ -97,9 +104,14 @@ class Worker:
                 position = each.stop
         return Done(len(ranges), sum(each.stop - each.start for each in ranges), sum(cuts), unseen)
 
-    def _write(
-        self, source: Source, shard: Shard, target: Path, reader: Rows, progress: Callable[[int], Any] | None
-    ) -> None:
+    def run_all(self, parts: Sequence[Part], progress: Progress) -> Iterator[tuple[Part, Done]]:
+        """Do one part after the other, each as `run` does; it is yielded when it is done."""
+        for part in parts:
+            done = self.run(part, progress)
+            progress(0, part)
+            yield part, done
+
+    def _write(self, source: Source, shard: Shard, target: Path, reader: Rows, progress: Progress | None) -> None:
         arrow, _ = import_pyarrow()
         settings, count = self._job.settings, shard.stop - shard.start
         # What the encoder has read ahead of its vectors.
