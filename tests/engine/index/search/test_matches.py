@@ -22,3 +22,14 @@ def test_the_order_is_that_of_queries_and_falling_scores(pairs: list[tuple[int, 
     np.testing.assert_array_equal(ordered.scores, np.array([score for _, score in best], np.float32))
     # The rows go with them.
     np.testing.assert_array_equal(scores[ordered.rows], ordered.scores)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([-1.0, 0.0, 0.5, 1.0])), max_size=6))
+def test_a_strict_order_has_no_equal_scores(pairs: list[tuple[int, float]]) -> None:
+    matches = Matches(
+        np.array([query for query, _ in pairs], np.int64),
+        np.arange(len(pairs)),
+        np.array([score for _, score in pairs], np.float32),
+    )
+    best = sorted(set(pairs), key=lambda pair: (pair[0], -pair[1]))
+    assert matches.strictly_ordered() == (pairs == best)
