@@ -26,7 +26,7 @@ READERS = {
     "ray": {"shards/cluster.py"},
     "matplotlib": {"measure/plot.py"},
     "shtab": {"cli/completion.py"},
-    "tqdm": {"encoder.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
+    "tqdm": {"progress.py", "simcse.py", "cli/bars.py", "cli/bench.py"},
     "usearch": {"index/ann/usearch.py"},
     "numkong": {"index/search/products.py"},
     "uvicorn": {"serve/server/protocol.py", "serve/server/server.py"},
@@ -117,8 +117,8 @@ def test_one_file_makes_sessions_of_the_runtime() -> None:
 ORDER = {
     ENGINE: (
         "_version pieces wording < errors < cuts machine < files < artifact < inputs session tokenizer < distinct "
-        "forms prompts schedule < options runner < pipeline < encoder < batching index measure shards < compiling "
-        "doctor integrations serve simcse < cli"
+        "forms progress prompts schedule selection < options replica < runner < model pipeline < encoder < batching "
+        "index measure shards < compiling doctor integrations serve simcse < cli"
     ),
     ENGINE / "session": "feeds kernels maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",

@@ -40,7 +40,7 @@ def main() -> None:
     dimension = Manifest.read(artifact).dimension
 
     def runner(kernels: Kernels) -> Callable[[Limits, Ids], None]:
-        made = Runner(artifact, Manifest.read(artifact), device="cpu", threads=usable_cpus(), kernels=kernels)
+        made = Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=usable_cpus(), kernels=kernels)
 
         def run(limits: Limits, batch: Ids) -> None:
             made.limits = limits  # one runner for all, so that they share memory and caches

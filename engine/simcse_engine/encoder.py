@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import os
-import sys
-import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,35 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifact.hub import locate
-from .artifact.manifest import TOKENIZER, Manifest
-from .artifact.opening import loading_artifact
+from .artifact.manifest import Manifest
 from .distinct import Distinct
-from .errors import ClosedError, InputValueError, IntegrityError, KernelsWarning, UnverifiedWarning
+from .errors import ClosedError, KernelsWarning, UnverifiedWarning
 from .forms import DType, VectorForm
-from .inputs import (
-    OptimizeFor,
-    Truncate,
-    check_texts,
-    checked_choice,
-    checked_count,
-    checked_device,
-    checked_max_tokens,
-    checked_sequence,
-    not_texts,
-)
+from .inputs import OptimizeFor, Truncate, check_texts, checked_choice, checked_count, checked_sequence, not_texts
 from .machine.cpu import usable_cpus
-from .machine.forks import ForkAware, register
 from .machine.limits import naming_limits
+from .model import Model, releasing_frames
 from .options import EncodeOptions, OpenOptions
 from .pipeline import Rescued, submit_windows
+from .progress import progress_bar
 from .prompts import DOCUMENT, QUERY, Prompts
 from .runner import Runner
 from .schedule import windows
-from .session.kernels import kernels_for
-from .tokenizer import Token, Tokenizer, Tokens
+from .selection import Devices
+from .tokenizer import Token, Tokens
 
 
-class Encoder(ForkAware):
+class Encoder:
     """Turns sentences into vectors with an exported artifact.
 
     >>> with Encoder(artifact) as encoder:
@@ -68,6 +56,7 @@ class Encoder(ForkAware):
         artifact: str | os.PathLike[str],
         *,
         device: str | None = None,
+        devices: Devices = None,
         threads: int | None = None,
         truncate: Truncate = "warn",
         max_tokens: int | None = None,
@@ -78,6 +67,8 @@ class Encoder(ForkAware):
         Args:
             artifact: its folder, or a hub id ``user/name[@revision]`` (see `simcse_engine.artifact.hub.locate`).
             device: "cpu", "cuda" or "cuda:N"; None for the artifact's target. A device that cannot run it raises.
+            devices: several that share all work, such as ["cuda:0", "cuda:1"], or "all" for every GPU that this process
+                sees. One that is named twice gets a second session.
             threads: threads to keep busy; None for as many as affinity, the cgroup quota and OMP_NUM_THREADS allow.
             truncate: what to do with texts longer than ``max_tokens``: "warn" (cut, and count them in a
                 `TruncationWarning`), "error" (raise `TruncationError`) or "silent" (cut).
@@ -94,44 +85,43 @@ class Encoder(ForkAware):
             InputValueError: an option, or the environment's SIMCSE_KERNELS, has a value that cannot be used.
             LimitError: this process may have no more open files, memory or threads.
         """
-        self._closed = False
         # As the caller passed them: the process that unpickles may have other CPUs.
         self._options: OpenOptions = {
             "device": device,
+            "devices": devices,
             "threads": threads,
             "truncate": truncate,
             "max_tokens": max_tokens,
             "optimize_for": optimize_for,
         }
         self._truncate = checked_choice("truncate", truncate, Truncate)
-        self._optimize_for = checked_choice("optimize_for", optimize_for, OptimizeFor)
-        self._threads = checked_count("threads", threads, usable_cpus())
-        self._folder = locate(artifact).absolute()
         with contextlib.ExitStack() as on_failure:
-            on_failure.push(_releasing_frames(until=sys.exception()))
-            with naming_limits, loading_artifact(self._folder) as self.manifest:
-                self._device = checked_device(device, self.manifest)
-                self.max_tokens = checked_max_tokens(max_tokens, self.manifest)
-                self.prompts = Prompts(self.manifest.prompts, self.manifest.default_prompt_name)
-                self._kernels = kernels_for(self._folder, self._device)
-                self._tokenizer = self._new_tokenizer()
-                self._runner = self._new_runner()
-                on_failure.callback(self.close)
-                register("encoder", self)
-                self._warm_up()
-            if self.manifest.verified is None and self._device != "cpu":
+            on_failure.push(releasing_frames())
+            self._model = Model(
+                locate(artifact).absolute(),
+                device=device,
+                devices=devices,
+                threads=checked_count("threads", threads, usable_cpus()),
+                max_tokens=max_tokens,
+                optimize_for=checked_choice("optimize_for", optimize_for, OptimizeFor),
+            )
+            on_failure.callback(self.close)
+            self.manifest, self.max_tokens = self._model.manifest, self._model.max_tokens
+            self.prompts = Prompts(self.manifest.prompts, self.manifest.default_prompt_name)
+            self._tokenizer = self._model.tokenizer
+            if self.manifest.verified is None and self.device != "cpu":
                 warnings.warn(
                     UnverifiedWarning(
-                        f"{self._folder}: its vectors were compared with the reference model's only on a CPU; "
+                        f"{self.artifact}: its vectors were compared with the reference model's only on a CPU; "
                         "simcse-engine verify compares them here, and records it in the manifest"
                     ),
                     stacklevel=2,
                 )
-            if self._kernels.avoidable:
+            if self._model.kernels.avoidable:
                 warnings.warn(
                     KernelsWarning(
-                        f"{self._folder}: runs without our kernels, more slowly than this CPU could: "
-                        f"{self._kernels.reason}"
+                        f"{self.artifact}: runs without our kernels, more slowly than this CPU could: "
+                        f"{self._model.kernels.reason}"
                     ),
                     stacklevel=2,
                 )
@@ -140,7 +130,7 @@ class Encoder(ForkAware):
     @property
     def artifact(self) -> Path:
         """The artifact's folder."""
-        return self._folder
+        return self._model.folder
 
     @property
     def options(self) -> OpenOptions:
@@ -149,18 +139,23 @@ class Encoder(ForkAware):
 
     @property
     def device(self) -> str:
-        """The device that it runs on: "cpu", "cuda" or "cuda:N"."""
-        return self._device
+        """The device that it runs on: "cpu", "cuda" or "cuda:N"; the first of several."""
+        return self._model.devices[0]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All devices that it runs on, as often as each was named."""
+        return self._model.devices
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._closed
+        return self._model.closed
 
     @property
     def kernels(self) -> str | None:
         """The variant of our kernels that run it, such as "avx2"; None where the runtime's own operators do."""
-        return self._kernels.variant
+        return self._model.kernels.variant
 
     @property
     def dimension(self) -> int:
@@ -243,7 +238,7 @@ class Encoder(ForkAware):
             vectors = np.empty((len(texts), form.columns), form.numpy)
             done = 0
             submitted = submit_windows([distinct], self._tokenizer, self._runner, policy, chosen)
-            with _progress_bar(len(texts), progress) as advance, contextlib.closing(submitted):
+            with progress_bar(len(texts), progress) as advance, contextlib.closing(submitted):
                 written = None if advance is None else lambda rows: advance(len(rows))
                 for window in submitted:
                     rows = vectors[done : done + window.count]
@@ -394,42 +389,13 @@ class Encoder(ForkAware):
             yield Distinct.of(window)
             start += len(window)
 
-    def _after_fork_in_child(self) -> None:
-        """Take a fresh runner: the parent's threads, and whichever of them held its locks, are not here."""
-        self._runner.abandon()
-        self._runner = self._new_runner()
-
-    def _warm_up(self) -> None:
-        """Run once: for the first allocations, and to see that the graph is the manifest's."""
-        dimension = self._runner.joint().dimension
-        if dimension != self.dimension:
-            raise IntegrityError(
-                f"{self._folder}: the graph gives {dimension} floats per vector, the manifest says "
-                f"{self.dimension}; export again"
-            )
-        self.encode(["Warm up."], prompt="", truncate="silent")
-
-    def _new_tokenizer(self) -> Tokenizer:
-        try:
-            # On a GPU, tokenization is the bottleneck.
-            return Tokenizer(self._folder / TOKENIZER, self.max_tokens, together=self._device != "cpu")
-        except InputValueError as error:
-            if self.max_tokens < self.manifest.max_tokens:
-                raise
-            raise IntegrityError(f"{self._folder}: the manifest says {error}; export again") from error
-
-    def _new_runner(self) -> Runner:
-        return Runner(
-            self._folder,
-            self.manifest,
-            device=self._device,
-            threads=self._threads,
-            optimize_for=self._optimize_for,
-            kernels=self._kernels,
-        )
+    @property
+    def _runner(self) -> Runner:
+        """That of this process: a forked child has its own."""
+        return self._model.runner
 
     def _policy(self, truncate: Truncate | None) -> Truncate:
-        if self._closed:
+        if self.closed:
             raise ClosedError("this encoder is closed; open a new one")
         return self._truncate if truncate is None else checked_choice("truncate", truncate, Truncate)
 
@@ -439,8 +405,7 @@ class Encoder(ForkAware):
         Texts that another thread has under way are finished first. A call or a stream with more than a window of
         texts to go raises ClosedError.
         """
-        self._closed = True
-        self._runner.close()
+        self._model.close()
 
     def __enter__(self) -> Self:
         return self
@@ -449,13 +414,13 @@ class Encoder(ForkAware):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(Encoder, str(self._folder), **self._options), ()
+        return functools.partial(Encoder, str(self.artifact), **self._options), ()
 
     def __repr__(self) -> str:
         m = self.manifest
-        device = f"{self._device} with {self.kernels} kernels" if self.kernels else self._device
+        device = ", ".join(self.devices) + (f" with {self.kernels} kernels" if self.kernels else "")
         return (
-            f"<Encoder {str(self._folder)!r}: {m.source.id}, pooler {m.pooler}, {m.precision} on {device}, "
+            f"<Encoder {str(self.artifact)!r}: {m.source.id}, pooler {m.pooler}, {m.precision} on {device}, "
             f"dimension {m.dimension}, max_tokens {self.max_tokens}>"
         )
 
@@ -464,29 +429,3 @@ def _in_form(blocks: Generator[NDArray[np.float32], None, None], form: VectorFor
     # A stream that is left midway is closed with this one.
     with contextlib.closing(blocks):
         yield from map(form.apply, blocks)
-
-
-def _releasing_frames(until: BaseException | None) -> Callable[[object, BaseException | None, object], None]:
-    """Let go of what an error's frames hold: a caller who keeps the error must not keep a session with its threads.
-
-    ``until`` is what the caller was handling before; its frames are the caller's.
-    """
-
-    def release(_: object, error: BaseException | None, __: object) -> None:
-        while error is not None and error is not until:
-            traceback.clear_frames(error.__traceback__)
-            error = error.__context__
-
-    return release
-
-
-@contextlib.contextmanager
-def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], Any] | None]:
-    if not shown:
-        yield None
-        return
-    # Imported lazily: few calls show a bar.
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit="text", unit_scale=True) as bar:
-        yield bar.update

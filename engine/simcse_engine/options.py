@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from .forms import DType
 from .inputs import OptimizeFor, Truncate
+from .selection import Devices
 
 
 class VectorOptions(TypedDict, total=False):
@@ -32,6 +33,7 @@ class OpenOptions(TypedDict, total=False):
     """What `simcse_engine.Encoder` takes besides an artifact; it explains each."""
 
     device: str | None
+    devices: Devices
     threads: int | None
     truncate: Truncate
     max_tokens: int | None

@@ -1,4 +1,4 @@
-"""Tokenized sentences → vectors on the machine's cores: few sentences on all cores jointly, many one batch per core.
+"""Tokenized sentences → vectors on the machine's cores or GPUs: few on all cores jointly, many one batch per core.
 
 Runs whose work all threads share answer a few sentences soonest. Runs side by side, on one thread each, finish many
 sentences soonest, since nothing is divided or waited for (docs/decisions/008-two-ways-to-run.md). Our kernels run both
@@ -6,12 +6,14 @@ ways in one session. In the runtime's operators each way has a session of its ow
 one when an encoder warms up, the other with its first bulk work. From then on the process holds the weights as each
 session packs them, unless ``optimize_for`` leaves one session for both.
 
-A GPU has one session for all work; its workers lay out the next runs while one computes.
+A GPU has one session for all work; its workers lay out the next runs while one computes. Of several devices, the one
+that is the least busy takes the next run, so that a faster one takes more (docs/decisions/040-several-devices.md).
 """
 
+import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,23 +22,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifact.manifest import Manifest
-from .errors import ArtifactError, ClosedError
+from .errors import ClosedError
 from .inputs import OptimizeFor
 from .machine.limits import naming_limits
+from .replica import Replica
 from .schedule import Limits, limits_for, make_batches, shared
 from .session.kernels import NO_KERNELS, Kernels
-from .session.opening import open_session
 from .session.session import Session
-
-# Batches under way on a GPU: one computes, one is laid out, the vectors of one are copied.
-_GPU_RUNS = 3
 
 
 class Runner:
-    """The sessions and worker threads of one process; `submit` may be called from many threads at once.
+    """The replicas and worker threads of one process; `submit` may be called from many threads at once.
 
     Attributes:
         limits: the sizes of batches, and of the windows that are submitted.
+        replicas: the graph on each device.
+        side_by_side: how many threads, each with runs of its own, keep the devices busy.
         abandoned: whether this process is a forked child, and the sessions and workers its parent's.
     """
 
@@ -45,36 +46,37 @@ class Runner:
         artifact: Path,
         manifest: Manifest,
         *,
-        device: str,
+        devices: Sequence[str],
         threads: int,
         optimize_for: OptimizeFor = "both",
         kernels: Kernels = NO_KERNELS,
         limits: Limits | None = None,
     ) -> None:
-        """Prepare to keep so many threads busy with the graph in ``artifact``; nothing is opened yet.
+        """Prepare to keep devices of one kind busy with the graph in ``artifact``; nothing is opened yet.
 
-        "latency" has only the joint session, which runs batches in turn; "throughput" only the one-thread session. If
-        another manifest than ``manifest`` lies there when a session is opened, that raises. The usual limits of
+        On the CPU that is so many threads, of which each replica has its share, at least one. "latency" has only the
+        joint session, which runs batches in turn; "throughput" only the one-thread session. The usual limits of
         batches are those of the artifact's graph in ``kernels``.
         """
         self.abandoned = False
-        self._artifact = artifact
         self._manifest = manifest
-        self._device = device
-        # The threads of each session, and the number of batches side by side.
-        if device == "cpu":
-            self._joint_threads = 1 if optimize_for == "throughput" else threads
-            self._single_threads = threads if optimize_for == "latency" else 1
-            self._side_by_side = 1 if optimize_for == "latency" else threads
-        else:
-            self._joint_threads = self._single_threads = 1
-            self._side_by_side = _GPU_RUNS
-        self._kernels = kernels
-        self.limits = limits or limits_for(manifest, device, kernels=kernels.variant is not None)
+        count = len(devices)
+        self.replicas = tuple(
+            Replica(
+                artifact,
+                manifest,
+                device,
+                threads=threads // count + (place < threads % count),
+                optimize_for=optimize_for,
+                kernels=kernels,
+            )
+            for place, device in enumerate(devices)
+        )
+        self.side_by_side = sum(replica.side_by_side for replica in self.replicas)
+        self.limits = limits or limits_for(manifest, devices[0], kernels=kernels.variant is not None, replicas=count)
         self._mixed = manifest.layout != "even" or kernels.variant is not None
         self._lock = threading.Lock()
         self._closed = False
-        self._sessions: dict[int, Session] = {}  # by their threads
         self._workers: ThreadPoolExecutor | None = None
 
     def submit(self, ids: Sequence[list[int]], skipped: int = 0) -> "Pending":
@@ -84,28 +86,30 @@ class Runner:
 
         A few of several lengths, in a graph that does not mix lengths, are several small runs: side by side, too.
         """
+        self._refuse_if_closed()
         lengths = [len(sentence) for sentence in ids]
         total = sum(lengths)
         limits = self.limits
         if total <= limits.batch_tokens:
             batches = make_batches(lengths, limits, mixed=self._mixed)
-            if self._mixed or self._side_by_side == 1 or len(batches) <= 1:
-                session = self.joint()
+            if self._mixed or self.side_by_side == 1 or len(batches) <= 1:
                 parts = []
-                # No comprehension: before Python 3.12 a cell of it would keep the session, see `_releasing_frames`.
+                # No comprehension: before Python 3.12 a cell of it would keep the sessions of one that fails.
                 for batch in batches:
-                    parts.append((batch, _done(session.run(*_end_to_end(ids, batch), skipped))))
+                    parts.append((batch, _done(self._run(*_end_to_end(ids, batch), skipped, jointly=True))))
                 return Pending(parts)
-        session = self.single()
-        batches = make_batches(lengths, shared(limits, lengths, self._side_by_side), mixed=self._mixed)
+        # Here, and not on the workers: what cannot be opened is known before anything runs.
+        for replica in self.replicas:
+            replica.single()
+        batches = make_batches(lengths, shared(limits, lengths, self.side_by_side), mixed=self._mixed)
         # Laid end to end here, not on the worker: so the lists of ids, five times the size, need not wait for it.
         inputs = [_end_to_end(ids, batch) for batch in batches]
         # All of them or none: `close` comes before or after.
         with self._lock:
             self._refuse_if_closed()
             if self._workers is None:
-                self._workers = ThreadPoolExecutor(self._side_by_side, thread_name_prefix="simcse-engine")
-            futures = [self._workers.submit(session.run, *arrays, skipped) for arrays in inputs]
+                self._workers = ThreadPoolExecutor(self.side_by_side, thread_name_prefix="simcse-engine")
+            futures = [self._workers.submit(self._run, *arrays, skipped, jointly=False) for arrays in inputs]
         return Pending(list(zip(batches, futures, strict=True)))
 
     def run(self, ids: Sequence[list[int]], skipped: int = 0) -> NDArray[np.float32]:
@@ -113,46 +117,48 @@ class Runner:
 
         Pooling leaves out so many first tokens of each.
         """
-        session = self.single()
+        self._refuse_if_closed()
         batches = make_batches([len(sentence) for sentence in ids], self.limits, mixed=self._mixed)
         vectors = np.empty((len(ids), self._manifest.dimension), np.float32)
         for batch in batches:
-            vectors[batch] = session.run(*_end_to_end(ids, batch), skipped)
+            vectors[batch] = self._run(*_end_to_end(ids, batch), skipped, jointly=False)
         return vectors
+
+    def warm_up(self, ids: Sequence[list[int]]) -> None:
+        """Open the joint session of each replica, one after the other, and run sentences there."""
+        for replica in self.replicas:
+            replica.run(*_end_to_end(ids, range(len(ids))), 0, jointly=True)
 
     @property
     def includes_prompts(self) -> bool:
         """Whether pooling takes a prompt's tokens along."""
         return self._manifest.include_prompt
 
-    @property
-    def side_by_side(self) -> int:
-        """How many threads, each with runs of its own, keep the device busy."""
-        return self._side_by_side
-
     def joint(self) -> Session:
-        """The session for a few sentences: its threads share every run (with "throughput" it has one)."""
-        return self._session(self._joint_threads)
+        """The first replica's session for a few sentences."""
+        return self.replicas[0].joint()
 
     def single(self) -> Session:
-        """The session for bulk work: each run takes only its worker's thread (with "latency" it is the joint one)."""
-        return self._session(self._single_threads)
+        """The first replica's session for bulk work."""
+        return self.replicas[0].single()
 
-    def _session(self, threads: int) -> Session:
+    def _run(
+        self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64], skipped: int, *, jointly: bool
+    ) -> NDArray[np.float32]:
+        with self._least_busy() as replica:
+            return replica.run(input_ids, lengths, skipped, jointly=jointly)
+
+    @contextlib.contextmanager
+    def _least_busy(self) -> Iterator[Replica]:
+        """The replica for the next run: the first of those whose threads have the least to do."""
         with self._lock:
-            self._refuse_if_closed()
-            if threads not in self._sessions:
-                opened = next(iter(self._sessions.values()), None)
-                shared = None if opened is None else opened.shared_by(threads)
-                self._sessions[threads] = self._open(threads) if shared is None else shared
-            return self._sessions[threads]
-
-    def _open(self, threads: int) -> Session:
-        session = open_session(self._artifact, self._manifest, self._device, threads=threads, kernels=self._kernels)
-        # Read after the graph: so a replacement before or while it was read shows.
-        if Manifest.read(self._artifact).identity != self._manifest.identity:
-            raise ArtifactError(f"{self._artifact}: was replaced since it was opened; open a new Encoder")
-        return session
+            replica = min(self.replicas, key=lambda each: each.running / each.side_by_side)
+            replica.running += 1
+        try:
+            yield replica
+        finally:
+            with self._lock:
+                replica.running -= 1
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -163,10 +169,11 @@ class Runner:
         with self._lock:
             workers = self._workers
             self._closed = True
-            self._sessions = {}
             self._workers = None
         if workers is not None:
             workers.shutdown()
+        for replica in self.replicas:
+            replica.close()
 
     def abandon(self) -> None:
         """In a forked child: its sessions and workers have their threads in the parent."""

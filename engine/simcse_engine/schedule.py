@@ -57,8 +57,19 @@ GPU_LIMITS = Limits(
 _GPU_FP32_LIMITS = replace(GPU_LIMITS, mixed_padding=512)
 
 
-def limits_for(manifest: Manifest, device: str, *, kernels: bool = False) -> Limits:
-    """The sizes for an artifact's graph on "cpu", in our kernels or without them, or on a "cuda" device."""
+def limits_for(manifest: Manifest, device: str, *, kernels: bool = False, replicas: int = 1) -> Limits:
+    """The sizes for an artifact's graph on "cpu", in our kernels or without them, or on a "cuda" device.
+
+    So many ``replicas`` on GPUs share each window, which holds as much for each as that of one. Those on a CPU share
+    its threads, and need no more than one does.
+    """
+    limits = _limits_of_one(manifest, device, kernels=kernels)
+    if device == "cpu" or replicas == 1:
+        return limits
+    return replace(limits, window_texts=replicas * limits.window_texts, window_chars=replicas * limits.window_chars)
+
+
+def _limits_of_one(manifest: Manifest, device: str, *, kernels: bool) -> Limits:
     if kernels:
         return KERNEL_LIMITS
     if manifest.layout in ("grid", "padded"):

@@ -104,7 +104,7 @@ def test_thread_counts_agree(artifact: Path, encoder: Encoder) -> None:
 
 
 def test_default_threads_are_the_usable_cpus(encoder: Encoder) -> None:
-    assert encoder._threads == usable_cpus()
+    assert encoder._model._threads == usable_cpus()
 
 
 def test_unit_vectors(encoder: Encoder) -> None:
@@ -375,7 +375,7 @@ def test_stream_reads_a_bounded_number_ahead(small: Encoder) -> None:
 
 
 def test_stream_left_midway(small: Encoder) -> None:
-    threads = threading.active_count() + small._threads
+    threads = threading.active_count() + small._model._threads
     for _ in range(20):
         for _ in small.stream(counted([0])):
             break
@@ -561,10 +561,10 @@ def test_progress_of_texts_that_repeat(encoder: Encoder, capsys: pytest.CaptureF
 def test_optimize_for(artifact: Path, encoder: Encoder, optimize_for: OptimizeFor, sessions: list[int]) -> None:
     with Encoder(artifact, threads=3, optimize_for=optimize_for) as other:
         # Warm before the first call.
-        assert list(other._runner._sessions) == sessions[:1]
+        assert list(other._runner.replicas[0]._sessions) == sessions[:1]
         assert_same(other.encode(MANY[:3]), encoder.encode(MANY[:3]))
         assert_same(np.concatenate(list(other.stream(MANY))), encoder.encode(MANY))
-        assert list(other._runner._sessions) == sessions
+        assert list(other._runner.replicas[0]._sessions) == sessions
 
 
 @pytest.mark.parametrize("aim", ["memory", "", True, None])

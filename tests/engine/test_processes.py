@@ -29,7 +29,7 @@ PARENT = f"""
     TEXTS = {TEXTS!r}
     encoder = Encoder(sys.argv[1], threads=2)
     few, many = encoder.encode(TEXTS[:5]), encoder.encode(TEXTS)
-    assert len(encoder._runner._sessions) == 2 and encoder._runner._workers
+    assert len(encoder._runner.replicas[0]._sessions) == 2 and encoder._runner._workers
 
     def check(encoder=encoder):
         # Both ways again, twice, and as a stream.
@@ -82,7 +82,7 @@ def test_fork_keeps_what_is_optimized_for(artifact: Path, aim: str, sessions: li
     pid = os.fork()
     if pid == 0:
         check(other)
-        sys.exit(7 if list(other._runner._sessions) == {sessions} else 8)
+        sys.exit(7 if list(other._runner.replicas[0]._sessions) == {sessions} else 8)
     assert wait(pid) == 7
     check(other)
     """
@@ -215,7 +215,7 @@ def test_pickle(artifact: Path, protocol: int) -> None:
         encoder.encode(TEXTS)
         with pickle.loads(pickle.dumps(encoder, protocol)) as other:
             assert repr(other) == repr(encoder)
-            assert (other._threads, other._truncate, other._optimize_for) == (1, "silent", "latency")
+            assert (other._model._threads, other._truncate, other._model._optimize_for) == (1, "silent", "latency")
             np.testing.assert_allclose(other.encode(TEXTS), encoder.encode(TEXTS), rtol=0, atol=1e-6)
 
 
@@ -241,7 +241,7 @@ def test_pickle_leaves_the_threads_to_whoever_opens_it(artifact: Path) -> None:
         from simcse_engine import Encoder
         pickled = pickle.dumps(Encoder(sys.argv[1]))
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        assert pickle.loads(pickled)._threads == 1
+        assert pickle.loads(pickled)._model._threads == 1
     """
     run_script(script, artifact)
 

@@ -33,7 +33,7 @@ SENTENCES = st.lists(st.lists(st.integers(5, 150), max_size=30).map(lambda ids: 
 def runner(request: pytest.FixtureRequest, artifact: Path, with_and_without: str) -> Iterator[Runner]:  # noqa: ARG001
     kernels = kernels_for(artifact, "cpu")
     manifest = Manifest.read(artifact)
-    made = Runner(artifact, manifest, device="cpu", threads=request.param, limits=SMALL, kernels=kernels)
+    made = Runner(artifact, manifest, devices=["cpu"], threads=request.param, limits=SMALL, kernels=kernels)
     yield made
     made.close()
 
@@ -59,7 +59,7 @@ def test_on_the_calling_thread(runner: Runner, ids: list[list[int]]) -> None:
 
 @pytest.mark.parametrize(("aim", "threads"), [("both", 3), ("throughput", 3), ("latency", 1)])
 def test_threads_that_keep_the_cpu_busy(artifact: Path, aim: OptimizeFor, threads: int) -> None:
-    made = Runner(artifact, Manifest.read(artifact), device="cpu", threads=3, optimize_for=aim)
+    made = Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=3, optimize_for=aim)
     assert made.side_by_side == threads
     made.close()
     with pytest.raises(ClosedError):
@@ -69,7 +69,7 @@ def test_threads_that_keep_the_cpu_busy(artifact: Path, aim: OptimizeFor, thread
 def test_thread_counts_agree(artifact: Path) -> None:
     ids = [[2, *range(5, 5 + i % 28), 3] for i in range(200)]
     runners = [
-        Runner(artifact, Manifest.read(artifact), device="cpu", threads=n, limits=limits)
+        Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=n, limits=limits)
         for n in (1, 2, 5)
         for limits in (SMALL, None)
     ]
@@ -94,11 +94,11 @@ def test_no_sentences(runner: Runner) -> None:
 
 
 def test_opens_only_what_is_needed(artifact: Path) -> None:
-    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=2)
+    runner = Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=2)
     before = threading.active_count()
     run(runner, [[2, 9, 3]])
     # A few sentences need neither workers nor a session for them.
-    assert (list(runner._sessions), threading.active_count()) == ([2], before)
+    assert (list(runner.replicas[0]._sessions), threading.active_count()) == ([2], before)
     run(runner, [[2, 9, 3]] * 1000)
     assert runner.single() is not runner.joint()
     assert threading.active_count() > before
@@ -107,7 +107,7 @@ def test_opens_only_what_is_needed(artifact: Path) -> None:
 
 
 def test_one_thread_needs_one_session(artifact: Path) -> None:
-    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=1)
+    runner = Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=1)
     assert runner.single() is runner.joint()
     runner.close()
 
@@ -126,13 +126,13 @@ needs_kernels = pytest.mark.skipif(not variants(), reason="no kernels run here")
 @pytest.mark.parametrize(("optimize_for", "ways"), [("both", [3, 1]), ("latency", [3]), ("throughput", [1])])
 def test_kernels_share_one_session(unmixed: Path, optimize_for: OptimizeFor, ways: list[int]) -> None:
     kernels = kernels_for(unmixed, "cpu")
-    options: dict[str, Any] = {"device": "cpu", "threads": 3, "optimize_for": optimize_for}
+    options: dict[str, Any] = {"devices": ["cpu"], "threads": 3, "optimize_for": optimize_for}
     runner = Runner(unmixed, Manifest.read(unmixed), kernels=kernels, **options)
     few, many = of_lengths(5, 9, 4), of_lengths(*(3 + i % 7 for i in range(600)))
     run(runner, few)
     run(runner, many)
-    assert list(runner._sessions) == ways
-    assert len({id(session._session) for session in runner._sessions.values()}) == 1  # type: ignore[attr-defined]
+    assert list(runner.replicas[0]._sessions) == ways
+    assert len({id(session._session) for session in runner.replicas[0]._sessions.values()}) == 1  # type: ignore[attr-defined]
     runner.close()
     with pytest.raises(ClosedError):
         runner.submit(few)
@@ -141,7 +141,7 @@ def test_kernels_share_one_session(unmixed: Path, optimize_for: OptimizeFor, way
 @needs_kernels
 def test_kernels_mix_lengths_whatever_the_layout(unmixed: Path, runs: "Runs") -> None:
     kernels = kernels_for(unmixed, "cpu")
-    runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=2, kernels=kernels)
+    runner = Runner(unmixed, Manifest.read(unmixed), devices=["cpu"], threads=2, kernels=kernels)
     run(runner, of_lengths(9, 5, 4))
     # At once, on all threads.
     assert [(on, by, lengths) for on, by, lengths in runs] == [
@@ -188,8 +188,8 @@ def test_lengths_that_do_not_mix(
     artifact: Path, unmixed: Path, runs: Runs, optimize_for: OptimizeFor, threads: int, count: int
 ) -> None:
     ids = of_lengths(*(3 + i % 7 for i in range(count)))
-    expected = Runner(artifact, Manifest.read(artifact), device="cpu", threads=threads)
-    runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=threads, optimize_for=optimize_for)
+    expected = Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=threads)
+    runner = Runner(unmixed, Manifest.read(unmixed), devices=["cpu"], threads=threads, optimize_for=optimize_for)
     vectors = run(expected, ids)
     runs.clear()
     np.testing.assert_allclose(run(runner, ids), vectors, rtol=0, atol=1e-6)
@@ -200,11 +200,11 @@ def test_lengths_that_do_not_mix(
 
 
 def test_a_few_of_several_lengths_run_side_by_side(unmixed: Path, runs: Runs) -> None:
-    runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=2)
+    runner = Runner(unmixed, Manifest.read(unmixed), devices=["cpu"], threads=2)
     run(runner, of_lengths(9, 9, 9))
     # Of one length: at once, on all threads.
     assert [(on, by) for on, by, _ in runs] == [(runner.joint(), threading.current_thread())]
-    assert list(runner._sessions) == [2]
+    assert list(runner.replicas[0]._sessions) == [2]
     runs.clear()
     run(runner, of_lengths(5, 4, 5, 20, 4, 4, 5, 5))
     assert {on for on, _, _ in runs} == {runner.single()}
@@ -214,7 +214,7 @@ def test_a_few_of_several_lengths_run_side_by_side(unmixed: Path, runs: Runs) ->
 
 
 def test_a_few_of_several_lengths_begin_with_the_largest(unmixed: Path, runs: Runs) -> None:
-    runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=2)
+    runner = Runner(unmixed, Manifest.read(unmixed), devices=["cpu"], threads=2)
     run(runner, of_lengths(9, 8))
     assert runner._workers is not None
     gate = threading.Event()
@@ -229,7 +229,7 @@ def test_a_few_of_several_lengths_begin_with_the_largest(unmixed: Path, runs: Ru
 
 def test_a_few_of_several_lengths_need_no_worker_on_one_thread(unmixed: Path, runs: Runs) -> None:
     for threads, optimize_for in ((1, "both"), (2, "latency")):
-        runner = Runner(unmixed, Manifest.read(unmixed), device="cpu", threads=threads, optimize_for=optimize_for)  # type: ignore[arg-type]
+        runner = Runner(unmixed, Manifest.read(unmixed), devices=["cpu"], threads=threads, optimize_for=optimize_for)  # type: ignore[arg-type]
         run(runner, of_lengths(5, 4, 20))
         assert {by for _, by, _ in runs} == {threading.current_thread()}
         assert runner._workers is None
@@ -238,12 +238,14 @@ def test_a_few_of_several_lengths_need_no_worker_on_one_thread(unmixed: Path, ru
 
 @pytest.mark.parametrize(("optimize_for", "opened"), [("both", [3, 1]), ("latency", [3]), ("throughput", [1])])
 def test_sessions_by_what_is_optimized_for(artifact: Path, optimize_for: OptimizeFor, opened: list[int]) -> None:
-    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=3, optimize_for=optimize_for, limits=SMALL)
+    runner = Runner(
+        artifact, Manifest.read(artifact), devices=["cpu"], threads=3, optimize_for=optimize_for, limits=SMALL
+    )
     few, many = [[2, 9, 3]], [[2, *range(5, 5 + i % 28), 3] for i in range(200)]
     alone = [run(runner, [sentence])[0] for sentence in many]
     np.testing.assert_allclose(run(runner, many), alone, rtol=0, atol=1e-6)
     run(runner, few)
-    assert list(runner._sessions) == opened
+    assert list(runner.replicas[0]._sessions) == opened
     assert runner._workers is not None
     # The joint session has a thread to itself: its batches run in turn.
     assert runner._workers._max_workers == (1 if optimize_for == "latency" else 3)
@@ -259,7 +261,7 @@ def test_what_is_written_is_told_run_by_run(runner: Runner) -> None:
 
 
 def test_cancelled_work_does_not_run(artifact: Path) -> None:
-    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=1, limits=SMALL)
+    runner = Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=1, limits=SMALL)
     gate = threading.Event()
     run(runner, [[2, 9, 3]] * 100)
     assert runner._workers is not None
@@ -273,7 +275,7 @@ def test_cancelled_work_does_not_run(artifact: Path) -> None:
 
 
 def test_close_lets_submitted_work_end(artifact: Path) -> None:
-    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=1, limits=SMALL)
+    runner = Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=1, limits=SMALL)
     gate = threading.Event()
     ids = [[2, *[9] * (i % 20), 3] for i in range(100)]
     expected = run(runner, ids)
@@ -294,7 +296,7 @@ def test_close_lets_submitted_work_end(artifact: Path) -> None:
 
 
 def test_closed(artifact: Path) -> None:
-    runner = Runner(artifact, Manifest.read(artifact), device="cpu", threads=2, limits=SMALL)
+    runner = Runner(artifact, Manifest.read(artifact), devices=["cpu"], threads=2, limits=SMALL)
     runner.close()
     runner.close()
     for ids in ([[2, 9, 3]], [[2, 9, 3]] * 100):
@@ -316,4 +318,4 @@ def test_error_of_a_batch_reaches_the_caller(runner: Runner) -> None:
 
 def test_unknown_device(artifact: Path) -> None:
     with pytest.raises(ProviderError, match="device 'tpu' is unknown"):
-        Runner(artifact, Manifest.read(artifact), device="tpu", threads=1).joint()
+        Runner(artifact, Manifest.read(artifact), devices=["tpu"], threads=1).joint()

@@ -66,9 +66,19 @@ def add_text_column(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_encoder_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of how to run an artifact."""
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the artifact's target)")
+def add_encoder_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the options of how to run an artifact, on ``several`` devices if asked to."""
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--device", help="cpu, cuda or cuda:N (default: the artifact's target)")
+    if several:
+        one.add_argument(
+            "--devices",
+            type=_devices,
+            metavar="NAMES",
+            help="several that share the work, such as cuda:0,cuda:1, or all for every GPU",
+        )
+    else:
+        parser.set_defaults(devices=None)
     parser.add_argument(
         "--threads", type=count, metavar="N", help="threads to keep busy (default: all CPUs allowed here)"
     )
@@ -124,6 +134,7 @@ def open_encoder(
     return Encoder(
         args.artifact if artifact is None else artifact,
         device=args.device,
+        devices=args.devices,
         threads=args.threads,
         truncate=truncate,
         max_tokens=args.max_tokens,
@@ -151,6 +162,10 @@ def key(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)
+
+
+def _devices(text: str) -> list[str] | str:
+    return text if text == "all" else text.split(",")
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def add_parser(commands: Commands) -> None:
     add_text_column(parser)
     add_prompt_options(parser)
     add_form_options(parser)
-    add_encoder_options(parser)
+    add_encoder_options(parser, several=True)
     add_limit_options(parser)
     add_shard_options(parser)
 

@@ -105,7 +105,7 @@ def add_parser(commands: Commands) -> None:
     )
     serve.add_argument("--access-log", action="store_true", help="log every request, not only failures")
     serve.add_argument("--log-texts", action="store_true", help="let the log hold the texts of requests")
-    add_encoder_options(serve)
+    add_encoder_options(serve, several=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -140,7 +140,13 @@ def run(args: argparse.Namespace) -> int:
         # Before anything is loaded: an address that cannot be had is found at once.
         bound = at_end.enter_context(address.taken())
         encoder = at_end.enter_context(
-            Encoder(args.artifact, device=args.device, threads=args.threads, max_tokens=args.max_tokens)
+            Encoder(
+                args.artifact,
+                device=args.device,
+                devices=args.devices,
+                threads=args.threads,
+                max_tokens=args.max_tokens,
+            )
         )
         index = None
         if args.index is not None:

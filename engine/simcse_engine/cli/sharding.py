@@ -37,6 +37,8 @@ def encode_into_shards(args: argparse.Namespace, folder: Path) -> None:
 
     if not args.ray and (args.num_actors is not None or args.cpus_per_actor is not None):
         raise InputValueError("--num-actors and --cpus-per-actor are for --ray")
+    if args.ray and args.devices is not None:
+        raise InputValueError("--devices is for this machine; Ray gives each worker a GPU of its own (--num-actors)")
     import_pyarrow(str(folder))
     artifact, manifest = _artifact(args.artifact)
     settings = Settings.of(
@@ -55,6 +57,7 @@ def encode_into_shards(args: argparse.Namespace, folder: Path) -> None:
         print_message(f"{PROGRAM}: {link}")
     options = {
         "device": args.device,
+        "devices": args.devices,
         "threads": args.threads,
         "truncate": "error" if args.truncate == "error" else "warn",
         "max_tokens": args.max_tokens,

@@ -84,7 +84,7 @@ def bench(artifact: str, options: BenchOptions, say: Callable[[str], object] = l
         (text_rounds,) = _take_turns([_text_work(encoder, texts, tokens.ids, threads)], seconds)
     # The encoder's sessions are closed before the runner opens its own, so that memory holds the weights once.
     kernels = kernels_for(folder, device)
-    with contextlib.closing(Runner(folder, manifest, device=device, threads=threads, kernels=kernels)) as runner:
+    with contextlib.closing(Runner(folder, manifest, devices=[device], threads=threads, kernels=kernels)) as runner:
         stream = list(itertools.chain.from_iterable(tokens.ids))
         portion_tokens = threads * runner.limits.batch_tokens
         works = [

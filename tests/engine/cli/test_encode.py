@@ -15,7 +15,7 @@ from typing import IO, Any, get_args
 import numpy as np
 import pytest
 
-from simcse_engine import Encoder, Manifest, runner
+from simcse_engine import Encoder, Manifest, replica
 from simcse_engine.forms import DType
 from simcse_engine.session.opening import open_session
 from simcse_engine.session.session import Session
@@ -50,11 +50,24 @@ def test_encode_packs_the_weights_once(
         opened.append(threads)
         return open_session(folder, manifest, device, threads=threads, **others)
 
-    monkeypatch.setattr(runner, "open_session", watched)
+    monkeypatch.setattr(replica, "open_session", watched)
     assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", "--threads", "2") == 0
     assert opened == [1]
     assert run("similarity", artifact, "a man", "a cat", "--threads", "2") == 0
     assert opened == [1, 2]
+
+
+def test_encode_on_several_devices(
+    artifact: Path, lines: Path, expected: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--devices", "cpu,cpu", "--threads", "2")
+    assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", *options) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "vectors.npy"), expected, atol=1e-6)
+    capsys.readouterr()
+    assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", "--devices", "cpu,cuda:1") == 1
+    assert "asked for cuda:1, and this artifact's graph is for cpu" in capsys.readouterr().err
+    message = wrong_use(capsys, "encode", artifact, "-o", "v.npy", "--devices", "all", "--device", "cpu")
+    assert "not allowed with" in message
 
 
 def test_encode_to_npy(

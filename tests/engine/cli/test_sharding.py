@@ -60,6 +60,16 @@ def test_files_of_every_kind_into_shards(
     )
 
 
+def test_on_several_devices(
+    artifact: Path, data: Path, expected: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--devices", "cpu,cpu", "--threads", "2")
+    assert run("encode", artifact, data, "-o", f"{tmp_path / 'vectors'}/", *options) == 0
+    check(tmp_path / "vectors", expected)
+    assert run("encode", artifact, data, "-o", f"{tmp_path / 'others'}/", *options, "--ray") != 0
+    assert "--devices is for this machine; Ray gives each worker a GPU of its own" in capsys.readouterr().err
+
+
 def test_columns_that_a_later_file_lacks_are_told_before_anything_is_encoded(
     artifact: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

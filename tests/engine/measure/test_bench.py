@@ -135,7 +135,7 @@ def test_ids_of_one_length_fill_a_batch_for_each_thread(artifact: Path, threads:
             submitted.append(ids)
             return super().submit(ids)
 
-    runner = Watched(artifact, Manifest.read(artifact), device="cpu", threads=threads)
+    runner = Watched(artifact, Manifest.read(artifact), devices=["cpu"], threads=threads)
     done = bench._length_work(runner, [2, 3, 4, 5, 6], 16, threads * 512, runner.joint().dimension)(2)
     runner.close()
     assert {len(ids) for ids in submitted[0]} == {16}
