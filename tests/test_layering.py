@@ -1,6 +1,7 @@
 """Which file may import which: export → engine, one reader of each heavy library, and nothing heavy in the engine."""
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -61,10 +62,20 @@ FORMATS = {"pyarrow", "zstandard", "compression"}
 ENGINE_LIBRARIES = {"numpy"}
 
 
-def imports(path: Path) -> Iterator[tuple[str, ast.AST]]:
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """A file's syntax tree, flat."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
+
+
+@functools.cache
+def imports(path: Path) -> tuple[tuple[str, ast.AST], ...]:
     """Every module that a file imports, wherever in it, by its full name, with the statement."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    for node in ast.walk(tree):
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield name.name, node
@@ -106,8 +117,7 @@ def test_readers_of_a_library(library: str) -> None:
 
 def test_one_file_makes_sessions_of_the_runtime() -> None:
     def makes(path: Path) -> bool:
-        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        return any(isinstance(node, ast.Attribute) and node.attr == "InferenceSession" for node in nodes)
+        return any(isinstance(node, ast.Attribute) and node.attr == "InferenceSession" for node in nodes(path))
 
     makers = [path for path in files(ENGINE) + files(EXPORT) if makes(path)]
     assert [path.relative_to(ENGINE).as_posix() for path in makers] == ["session/maker.py"]
@@ -307,11 +317,11 @@ def _standard_library() -> set[str]:
     return set(sys.stdlib_module_names)
 
 
+@functools.cache
 def _type_checking_blocks(path: Path) -> list[ast.If]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     return [
         node
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     ]
 
