@@ -133,8 +133,10 @@ ORDER = {
     ENGINE / "session": "feeds kernels maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
     ENGINE / "session/tensorrt": "libraries plans < rtx < session",
-    ENGINE
-    / "artifact": "checkpoints kinds protobuf < fields operators references < manifest < hub opening output < upload",
+    ENGINE / "artifact": (
+        "checkpoints kinds parts protobuf < fields operators references written < manifest < hub opening output < "
+        "upload"
+    ),
     ENGINE / "machine": "cgroups device forks kernels nvidia < cpu limits",
     ENGINE / "index": (
         "checks limits < storage < ann made < search < batches binding info stale < rows upkeep < writer < "

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .artifact.manifest import ENGINE_FILES, GRAPH, Manifest, Plan
+from .artifact.manifest import ENGINE_FILES, GRAPH, Manifest
 from .artifact.opening import open_artifact
 from .artifact.output import check_output
+from .artifact.parts import Plan
 from .encoder import Encoder
 from .errors import InputValueError
 from .files.atomic import whole_folder

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS, Manifest, Source
+from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS, Manifest
+from simcse_engine.artifact.parts import Source
 from simcse_engine.errors import CheckpointError
 from simcse_engine.measure import parity
 from simcse_engine.measure.ways import both_ways

@@ -4,9 +4,9 @@ import os
 import shlex
 from pathlib import Path
 
-from simcse_engine.artifact.manifest import MANIFEST
 from simcse_engine.artifact.opening import open_artifact
 from simcse_engine.artifact.upload import upload
+from simcse_engine.artifact.written import MANIFEST
 from simcse_engine.errors import OutputError
 from simcse_engine.wording import Wording
 

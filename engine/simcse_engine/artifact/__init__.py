@@ -1,6 +1,8 @@
 """The artifact: a folder with one graph in one precision for one target, and the manifest that describes it.
 
 manifest     what is known of an artifact, and the names of its files; the contract between export and engine
+parts        what a manifest is made of: files, checkpoint, plans
+written      the manifest's file: its formats, its digest, how it is read
 fields       what each field of a manifest may be
 kinds        which poolers, layouts and targets there are
 references   the files that a graph names, which must be the artifact's own

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..errors import ArtifactNotFoundError, InputTypeError
 from .checkpoints import CHECKPOINT_FILES, export_command, is_checkpoint, not_exported
-from .manifest import ARTIFACT_FILES, ENGINE_FILES, MANIFEST, PADDED_FILES
+from .manifest import ARTIFACT_FILES, ENGINE_FILES, PADDED_FILES
+from .written import MANIFEST
 
 # "user/name" or "user/name@revision", in the characters that the hub allows in names.
 _HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")

@@ -5,21 +5,18 @@ the engine opens the folder with `simcse_engine.artifact.opening`, which checks 
 """
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import ArtifactNotFoundError, FormatVersionError, IntegrityError
-from .checkpoints import is_checkpoint, not_exported
+from ..errors import IntegrityError
 from .fields import WrongFieldError, check_fields
 from .kinds import SIMCSE_POOLERS
+from .parts import FileEntry, Plan, Source
+from .written import FORMATS, MANIFEST, digest, written_content
 
-# The first of these is written where its engines read an artifact rightly; they know fewer kinds, and no prompts.
-FORMATS = (3, 4)
-MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
@@ -43,65 +40,6 @@ _LATER: Mapping[str, Any] = {
     "include_prompt": True,
     "output_range": None,
 }
-
-_PIECE_BYTES = 4 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileEntry:
-    """What a file of the artifact must be."""
-
-    sha256: str
-    size_bytes: int
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Measure the file at ``path``."""
-        hasher = hashlib.sha256()
-        # Large pieces: after each one, this thread has to wait for the GIL, which another may hold to import.
-        size = path.stat().st_size
-        buffer = memoryview(bytearray(min(size, _PIECE_BYTES)))
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                hasher.update(buffer[:count])
-        return cls(sha256=hasher.hexdigest(), size_bytes=size)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """The checkpoint that an artifact was made from.
-
-    Attributes:
-        id: hub id or folder name, for people; nothing depends on it.
-        revision: the hub's commit, None for a local folder.
-        digest: sha256 over the architecture's numbers and the weights in float32, so that the same model stored in
-            another precision, sharding or naming has the same digest.
-    """
-
-    id: str
-    revision: str | None
-    digest: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """The graph as TensorRT or TensorRT for RTX compiled it.
-
-    Attributes:
-        graph: file name of the graph of one node that refers to `file`, or holds the plan itself.
-        file: file name of the plan.
-        compute_capability: of the GPUs that it runs on, such as 89.
-        builder: the compiler and its version, such as "tensorrt-rtx 1.7.1.116"; others cannot load the plan.
-        gpu: the name of the GPU that it was built on; None if it was built ahead of time.
-        profile: the shapes [sentences, tokens of the longest] that it takes, "min" and "max", and is tuned for, "opt".
-    """
-
-    graph: str
-    file: str
-    compute_capability: int
-    builder: str
-    gpu: str | None
-    profile: Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,12 +101,12 @@ class Manifest:
     def identity(self) -> str:
         """Hex digest of all that decides a vector's value; an index accepts only vectors of this identity."""
         graph, weights = self.files[GRAPH].sha256, self.files[WEIGHTS].sha256
-        return _digest({"graph": graph, "weights": weights, "precision": self.precision, **self._model_facts()})
+        return digest({"graph": graph, "weights": weights, "precision": self.precision, **self._model_facts()})
 
     @property
     def model(self) -> str:
         """Hex digest of the model apart from graph and precision: what artifacts of one checkpoint share."""
-        return _digest({"checkpoint": self.source.digest, **self._model_facts()})
+        return digest({"checkpoint": self.source.digest, **self._model_facts()})
 
     def _model_facts(self) -> dict[str, Any]:
         return {
@@ -217,7 +155,7 @@ class Manifest:
             "identity": self.identity,
             "model": self.model,
         }
-        return {**content, "digest": _digest(content)}
+        return {**content, "digest": digest(content)}
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` into ``folder``."""
@@ -236,36 +174,11 @@ class Manifest:
             FormatVersionError: a format that this engine does not read.
             IntegrityError: not JSON, edited after export, or a field is missing or has a value that it cannot have.
         """
-        path = folder / MANIFEST
-        if not folder.is_dir():
-            problem = "is a file, not an artifact's folder" if folder.exists() else "does not exist"
-            raise ArtifactNotFoundError(f"{folder}: {problem}; simcse-export CHECKPOINT -o ARTIFACT makes one")
-        if not path.is_file():
-            if is_checkpoint(folder):
-                raise not_exported(str(folder), folder)
-            raise ArtifactNotFoundError(f"{folder}: no {MANIFEST} in it, so it is no artifact")
-        try:
-            content = json.loads(path.read_bytes())
-        except (ValueError, RecursionError) as error:
-            raise IntegrityError(f"{path}: is not JSON ({error}); export again") from error
-        if not isinstance(content, dict) or type(content.get("format")) is not int:
-            raise IntegrityError(f"{path}: states no format; export again")
-        if content["format"] not in FORMATS:
-            advice = "upgrade simcse-engine" if content["format"] > FORMATS[-1] else "export again"
-            raise FormatVersionError(
-                f"{path}: format {content['format']!r:.20}, this engine reads formats {FORMATS[0]} to {FORMATS[-1]}; "
-                f"{advice}"
-            )
-        try:
-            edited = content.pop("digest", None) != _digest(content)
-        except RecursionError:  # nested as deep as the reader just manages
-            edited = True
-        if edited:
-            raise IntegrityError(f"{path}: was edited after export (its digest does not match); export again")
+        content = written_content(folder)
         try:
             return cls._parse(content)
         except WrongFieldError as error:
-            raise IntegrityError(f"{path}: {error}; export again") from error
+            raise IntegrityError(f"{folder / MANIFEST}: {error}; export again") from error
 
     @classmethod
     def _parse(cls, content: dict[str, Any]) -> Self:
@@ -305,9 +218,3 @@ class Manifest:
         for name in names:
             if FileEntry.of(folder / name).sha256 != self.files[name].sha256:
                 raise IntegrityError(f"{folder / name}: altered since export (sha256 differs); copy it again")
-
-
-def _digest(content: Any) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    # surrogatepass: an edited manifest may hold what is no Unicode; its digest must fail, not this line.
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,7 +6,8 @@ from pathlib import Path
 from ..errors import OutputError
 from ..files.atomic import check_absent
 from ..wording import argument
-from .manifest import ARTIFACT_FILES, ENGINE_FILES, GRAPH, MANIFEST, PADDED_FILES
+from .manifest import ARTIFACT_FILES, ENGINE_FILES, GRAPH, PADDED_FILES
+from .written import MANIFEST
 
 _FORCE = argument("force", True)
 

@@ -22,7 +22,8 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from ..artifact.hub import locate
-    from ..artifact.manifest import GRAPH, MANIFEST, Manifest
+    from ..artifact.manifest import GRAPH, Manifest
+    from ..artifact.written import MANIFEST
     from ..session.kernels import kernels_for
 
     folder = locate(args.artifact, files=[MANIFEST, GRAPH])

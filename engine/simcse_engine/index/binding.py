@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.hub import ARTIFACT, hub_id_of, locate, locate_remembered
-from ..artifact.manifest import MANIFEST, Manifest
+from ..artifact.manifest import Manifest
 from ..artifact.opening import as_artifact_error
+from ..artifact.written import MANIFEST
 from ..encoder import Encoder
 from ..errors import ArtifactNotFoundError, ClosedError, IndexMismatchError, InputTypeError, InputValueError
 from ..inputs import check_texts, checked_sequence

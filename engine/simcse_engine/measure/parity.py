@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.manifest import CHECK, MANIFEST, Manifest
+from ..artifact.manifest import CHECK, Manifest
+from ..artifact.written import MANIFEST
 from ..errors import IntegrityError, ParityError
 from ..files.atomic import whole_file
 

@@ -13,7 +13,8 @@ from typing import Any
 import onnx
 from onnx import helper
 
-from simcse_engine.artifact.manifest import GRAPH, Plan
+from simcse_engine.artifact.manifest import GRAPH
+from simcse_engine.artifact.parts import Plan
 from simcse_engine.errors import CompileError, InputValueError, RuntimeMissingError
 from simcse_engine.machine.cpu import usable_cpus
 from simcse_engine.session.tensorrt.libraries import INSTALL_RTX, RTX, load_rtx

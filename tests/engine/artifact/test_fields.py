@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simcse_engine import Encoder, Manifest
-from simcse_engine.artifact.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS
+from simcse_engine.artifact.manifest import GRAPH, TOKENIZER, WEIGHTS
 from simcse_engine.artifact.opening import open_artifact
+from simcse_engine.artifact.written import MANIFEST
 from simcse_engine.cli.info import manifest_lines
 from simcse_engine.errors import FormatVersionError, IntegrityError
 

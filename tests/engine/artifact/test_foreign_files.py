@@ -10,8 +10,9 @@ from onnx import TensorProto, helper
 
 import simcse_engine
 from simcse_engine import Encoder, Manifest
-from simcse_engine.artifact.manifest import GRAPH, WEIGHTS, Plan
+from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
 from simcse_engine.artifact.opening import open_artifact
+from simcse_engine.artifact.parts import Plan
 from simcse_engine.errors import IntegrityError
 from support.child import run_script
 from support.environments import overlay

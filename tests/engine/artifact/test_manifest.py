@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from simcse_engine import Encoder, Manifest
-from simcse_engine.artifact.manifest import CHECK, FORMATS, GRAPH, MANIFEST, TOKENIZER, WEIGHTS, FileEntry
+from simcse_engine.artifact.manifest import CHECK, GRAPH, TOKENIZER, WEIGHTS
 from simcse_engine.artifact.opening import open_artifact
+from simcse_engine.artifact.parts import FileEntry
+from simcse_engine.artifact.written import FORMATS, MANIFEST
 from simcse_engine.errors import ArtifactError, ArtifactNotFoundError, FormatVersionError, IntegrityError
 from support.checkpoints import make_sentence_transformers
 

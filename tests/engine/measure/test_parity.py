@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simcse_engine import Encoder
-from simcse_engine.artifact.manifest import CHECK, FileEntry, Manifest
+from simcse_engine.artifact.manifest import CHECK, Manifest
+from simcse_engine.artifact.parts import FileEntry
 from simcse_engine.errors import IntegrityError, ParityError
 from simcse_engine.measure import parity
 from simcse_engine.measure.parity import Parity, compare, load_check, save_check, verify

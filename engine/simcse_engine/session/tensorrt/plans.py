@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...artifact.manifest import Manifest, Plan
+from ...artifact.manifest import Manifest
+from ...artifact.parts import Plan
 from ...errors import NotCompiledError
 from ...machine.nvidia import Gpu
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simcse_engine.artifact.manifest import Manifest, Plan
+from simcse_engine.artifact.manifest import Manifest
+from simcse_engine.artifact.parts import Plan
 from simcse_engine.errors import NotCompiledError
 from simcse_engine.machine.nvidia import Gpu
 from simcse_engine.session.tensorrt import plans
