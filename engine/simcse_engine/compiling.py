@@ -32,7 +32,8 @@ class CompileOptions:
 
     Attributes:
         device: "cuda" or "cuda:N", the GPU to compile on and for.
-        timings: a folder where TensorRT keeps its measurements, so that the next compilation takes less time.
+        timings: a folder where TensorRT keeps its measurements, so that the next compilation takes less time; those of
+            each version lie apart in it.
         force: replace an artifact at the output.
 
     Raises:
@@ -84,8 +85,9 @@ def compile_artifact(
     _, index = parse_device(device)
     target_gpu = gpu(index)
     compiler = builder(manifest.target)
-    if options.timings is not None:
-        options.timings.mkdir(parents=True, exist_ok=True)
+    timings = None if options.timings is None else options.timings / compiler.replace(" ", "-")
+    if timings is not None:
+        timings.mkdir(parents=True, exist_ok=True)
     with whole_folder(output, replace=options.force) as staging:
         for name in manifest.files:
             if not fnmatch(name, ENGINE_FILES):
@@ -101,7 +103,7 @@ def compile_artifact(
             profile=profile(manifest.max_batch, manifest.max_tokens),
         )
         graph, output_graph = staging / GRAPH, staging / file
-        compile_graph(graph, output_graph, manifest.target, device, sizes=plan.profile, timings=options.timings)
+        compile_graph(graph, output_graph, manifest.target, device, sizes=plan.profile, timings=timings)
         # Stated beforehand: without verification, this manifest is never published.
         engines = {str(plan.compute_capability): plan}
         manifest = replace(manifest, engines=engines, files=Manifest.files_in(staging), parity=None, verified=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..machine import kernels, nvidia
 from ..session import library
-from ..session.tensorrt.libraries import TENSORRT, load_tensorrt
+from ..session.tensorrt.libraries import TENSORRT, load_tensorrt, tensorrt_major
 
 _TIMEOUT_S = 120
 
@@ -57,6 +57,7 @@ def answer() -> None:
             ort = library.import_runtime()
             reply = {"version": ort.__version__, "providers": ort.get_available_providers()}
             reply["cuda"] = getattr(ort, "cuda_version", None)
+            reply["tensorrt_major"] = tensorrt_major()
         elif question == "kernels":
             library_here = kernels.load_library()
             if isinstance(library_here, str):

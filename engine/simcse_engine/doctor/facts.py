@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ..machine import cpu
 from ..machine.nvidia import Gpu
 from ..session import library
-from ..session.tensorrt.libraries import TENSORRT
+from ..session.tensorrt.libraries import TENSORRT, WHEELS_MAJOR
 from .child import ask_child
 
 _T = TypeVar("_T")
@@ -48,6 +48,7 @@ class Facts:
     providers: Mapping[str, str | None] = field(default_factory=dict)
     other_providers: Sequence[str] = ()  # compiled in as well, of no use to the engine
     runtime_cuda: str | None = None  # the version of CUDA that the onnxruntime is linked to; None without CUDA
+    tensorrt_major: int = WHEELS_MAJOR  # the version of TensorRT that its provider is linked to
     # The newest version of CUDA that NVIDIA's driver runs, or why there is no driver.
     cuda: str | None = None
     driver_error: str = ""
@@ -111,6 +112,7 @@ def collect_facts() -> Facts:
         providers=providers,
         other_providers=tuple(name for name in compiled_in if name not in RUNS_ON),
         runtime_cuda=runtime.get("cuda"),
+        tensorrt_major=runtime.get("tensorrt_major", WHEELS_MAJOR),
         cuda=driver.get("cuda"),
         driver_error=driver.get("error", ""),
         gpus=tuple(Gpu(**each) for each in driver.get("gpus", ())),

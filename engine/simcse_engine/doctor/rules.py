@@ -7,13 +7,12 @@ from typing import Literal
 
 from ..machine.cpu import THREADS_VARIABLE
 from ..machine.kernels import LEAST_FEATURES, REINSTALL, UNTRIED, VARIABLE
-from ..session.tensorrt.libraries import INSTALL_RTX, INSTALL_TENSORRT, TENSORRT
+from ..session.tensorrt.libraries import INSTALL_RTX, TENSORRT, install_tensorrt
 from ..session.tensorrt.plans import runs_rtx
 from .facts import OPTIONAL, Facts
 
 Level = Literal["problem", "advice", "ok"]
 
-_TENSORRT_MAJOR = 10  # the one that onnxruntime's provider is linked to
 _BINDINGS = "tensorrt-rtx-cu13-bindings"
 # What to do where a provider is compiled in and does not load.
 _REMEDIES = {
@@ -22,7 +21,7 @@ _REMEDIES = {
         "see that nvidia-smi answers (driver and GPU), then pip install 'simcse-engine[gpu]', which brings the CUDA "
         "and cuDNN libraries; to stay on the CPU: pip uninstall -y {build}, then pip install 'simcse-engine[cpu]'"
     ),
-    TENSORRT: f"nothing if no artifact for tensorrt is to run; else {INSTALL_TENSORRT}",
+    TENSORRT: "nothing if no artifact for tensorrt is to run; else {tensorrt}",
 }
 
 
@@ -70,7 +69,8 @@ def _runtime(facts: Facts) -> Iterator[Finding]:
             # Every build for GPUs has this provider, and most users do without it.
             level: Level = "advice" if name == TENSORRT else "problem"
             found = f"{name} is compiled into onnxruntime {facts.runtime} and does not load: {error}"
-            yield Finding(level, found, _REMEDIES[name].format(build=builds[0] if builds else "onnxruntime"))
+            build, tensorrt = builds[0] if builds else "onnxruntime", install_tensorrt(facts.tensorrt_major)
+            yield Finding(level, found, _REMEDIES[name].format(build=build, tensorrt=tensorrt))
     loaded = [name for name, error in facts.providers.items() if error is None]
     if loaded:
         yield Finding("ok", f"onnxruntime {facts.runtime} runs on {' and '.join(loaded)}")
@@ -110,13 +110,13 @@ def _tensorrt(facts: Facts) -> Iterator[Finding]:
     installed = {name: version for name, version in facts.nvidia.items() if name in ("tensorrt-cu12", "tensorrt-cu13")}
     for name, version in installed.items():
         cuda = int(name[-2:])
-        if _major(version) != _TENSORRT_MAJOR:
-            found = f"{name} {version} is installed, and onnxruntime's provider loads TensorRT {_TENSORRT_MAJOR} alone"
+        if _major(version) != (linked := facts.tensorrt_major):
+            found = f"{name} {version} is installed, and onnxruntime's provider loads TensorRT {linked} alone"
         elif facts.runtime_cuda and cuda != _major(facts.runtime_cuda):
             found = f"{name} {version} is for CUDA {cuda}, and onnxruntime {facts.runtime} for {facts.runtime_cuda}"
         else:
             continue
-        yield Finding("problem", found, f"pip uninstall -y {name}, then {INSTALL_TENSORRT}")
+        yield Finding("problem", found, f"pip uninstall -y {name}, then {install_tensorrt(facts.tensorrt_major)}")
     if loaded := facts.compilers.get("tensorrt"):
         yield Finding("ok", f"TensorRT {loaded} loads")
 

@@ -32,6 +32,7 @@ def test_this_machine() -> None:
     runtime = library.import_runtime()
     assert facts_here.runtime == runtime.__version__
     assert facts_here.providers[CPU] is None
+    assert facts_here.tensorrt_major == 10
     assert facts_here.nvidia.get("tensorrt-rtx-cu13-bindings") == facts_here.compilers.get("tensorrt-rtx")
     assert (facts_here.cuda is None) == ("libcuda" in facts_here.driver_error)
     assert {*facts_here.providers, *facts_here.other_providers} == set(runtime.get_available_providers())

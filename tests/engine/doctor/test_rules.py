@@ -52,6 +52,13 @@ def not_ok(**differences: Any) -> list[Finding]:
             {**GPU, **H100, "providers": {TENSORRT: None, CUDA: None}, "compilers": {"tensorrt": "10.13.3.9"}},
             id="TensorRT",
         ),
+        pytest.param(
+            {
+                **{**GPU, **H100, "providers": {TENSORRT: None, CUDA: None}, "compilers": {"tensorrt": "11.4.0.106"}},
+                **{"tensorrt_major": 11, "nvidia": {"tensorrt-cu13": "11.4.0.106"}},
+            },
+            id="TensorRT 11 and a runtime for it",
+        ),
         pytest.param({**L4, **RTX_WORKS}, id="TensorRT for RTX"),
         pytest.param({"cuda": "13.0", "gpus": H100["gpus"], "runtime_cuda": None}, id="a GPU that nothing uses"),
         pytest.param(
@@ -134,6 +141,13 @@ def test_what_is_fine_is_said_without_advice(differences: dict[str, Any]) -> Non
             ["tensorrt-cu13 11.0.0.50 is installed, and onnxruntime's provider loads TensorRT 10 alone"],
             ["pip uninstall -y tensorrt-cu13", "'tensorrt-cu13>=10.13,<11'"],
             id="TensorRT 11",
+        ),
+        pytest.param(
+            {**GPU, **H100, "tensorrt_major": 11, "nvidia": {"tensorrt-cu13": "10.13.3.9"}},
+            "problem",
+            ["tensorrt-cu13 10.13.3.9 is installed, and onnxruntime's provider loads TensorRT 11 alone"],
+            ["pip uninstall -y tensorrt-cu13", "'tensorrt-cu13>=11,<12'"],
+            id="TensorRT 10 beside a runtime for 11",
         ),
         pytest.param(
             {**GPU, **H100, "nvidia": {"tensorrt-cu12": "10.13.3.9"}},

@@ -1,13 +1,16 @@
 """NVIDIA's compilers of networks: TensorRT and TensorRT for RTX, found and loaded, with their versions.
 
-The runtime's TensorRT provider is linked to ``libnvinfer.so.10``, which pip packages put where the system's loader does
-not look. So `load_tensorrt` loads it by its path, before that provider is used. TensorRT for RTX comes with its
+The runtime's TensorRT provider is linked to one major version of TensorRT: 10 in the wheels, 11 where somebody has
+built the runtime with that (docs/decisions/023-tensorrt-plans.md). Its ``libnvinfer.so.10`` or ``….11`` lies where pip
+packages put it, and the system's loader does not look. So `load_tensorrt` loads it by its path, before that provider is
+used. TensorRT for RTX comes with its
 provider, in a package that registers with the runtime as a plugin.
 """
 
 import contextlib
 import ctypes
 import importlib.util
+import re
 from pathlib import Path
 
 from ...errors import RuntimeMissingError
@@ -16,28 +19,58 @@ from ..library import CUDA, import_runtime, preload_libraries
 # The runtime's names for the two providers.
 TENSORRT, RTX = "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"
 
-INSTALL_TENSORRT = "pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu13>=10.13,<11'"
 INSTALL_RTX = "pip install 'simcse-engine[tensorrt-rtx]'"
 
 _PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
+_PROVIDER = "libonnxruntime_providers_tensorrt.so"
+# The version of the runtime's wheels, and the first release of it for CUDA 13.
+WHEELS_MAJOR, _LEAST = 10, "10.13"
 # The libraries that onnxruntime's provider is linked to, in the order in which they need each other.
-_LIBRARIES = ("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10")
+_LIBRARIES = ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser")
 _TENSORRT_PACKAGE = "tensorrt_libs"
+
+
+def install_tensorrt(major: int) -> str:
+    """How to install a major version of TensorRT.
+
+    >>> install_tensorrt(11)
+    "pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu13>=11,<12'"
+    """
+    least = _LEAST if major == WHEELS_MAJOR else major
+    return f"pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu13>={least},<{major + 1}'"
+
+
+def linked_major(provider: Path) -> int:
+    """The major version that onnxruntime's TensorRT provider, a library, is linked to; the usual one where it is not.
+
+    Read from the name of what it needs: to load the library, that must be there.
+    """
+    try:
+        needed = re.search(rb"\0libnvinfer\.so\.(\d+)\0", provider.read_bytes())
+    except OSError:
+        needed = None
+    return WHEELS_MAJOR if needed is None else int(needed[1])
+
+
+def tensorrt_major() -> int:
+    """The major version of TensorRT that the installed onnxruntime takes."""
+    return linked_major(Path(str(import_runtime().__file__)).parent / "capi" / _PROVIDER)
 
 
 def load_tensorrt() -> str:
     """Load the libraries that onnxruntime's TensorRT provider needs, and return their version, such as "10.13.3.9"."""
     # They need CUDA's.
     preload_libraries(import_runtime(), CUDA)
+    major = tensorrt_major()
     folder = _package(_TENSORRT_PACKAGE)
     try:
-        loaded = [_load(name, folder) for name in _LIBRARIES]
+        loaded = [_load(f"{name}.so.{major}", folder) for name in _LIBRARIES]
     except OSError as error:
         others = sorted(path.name for path in folder.glob("libnvinfer.so.*")) if folder else []
         beside = f"; {', '.join(others)} lies in {folder}" if others else ""
         raise RuntimeMissingError(
-            f"TensorRT 10 cannot be loaded ({error}){beside}; onnxruntime's TensorRT provider takes no other version: "
-            f"{INSTALL_TENSORRT}"
+            f"TensorRT {major} cannot be loaded ({error}){beside}; onnxruntime's TensorRT provider takes no other "
+            f"version: {install_tensorrt(major)}"
         ) from error
     return _version(loaded[0])
 

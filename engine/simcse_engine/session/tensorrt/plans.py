@@ -92,8 +92,11 @@ def compile_options(
 ) -> dict[str, str]:
     """The options with which onnxruntime's TensorRT provider makes a plan and writes it.
 
-    ``trt_fp16_enable`` and the like are absent: without them the provider builds a strongly typed network, whose types
-    are those that export wrote (microsoft/onnxruntime#18707).
+    ``trt_fp16_enable`` and the like are absent. TensorRT 11 knows only strongly typed networks, whose types are those
+    that export wrote, and has nothing for these options to switch. With TensorRT 10 their absence asks the provider for
+    such a network (microsoft/onnxruntime#18707).
+
+    ``timings`` is a folder for one version of TensorRT: another one's timings are an error.
     """
     return {
         "device_id": str(device_index),

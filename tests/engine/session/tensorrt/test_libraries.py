@@ -3,6 +3,7 @@
 import ctypes
 import importlib.metadata
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,38 @@ def test_tensorrt_of_another_version_is_named(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(RuntimeMissingError, match=rf"; libnvinfer\.so\.11 lies in {package}; .* no other version"):
         tensorrt.builder("tensorrt")
     assert "tensorrt_libs" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("content", "major"),
+    [
+        (b"\x7fELF\0libcublas.so.13\0libnvinfer.so.11\0libnvonnxparser.so.11\0", 11),
+        (b"\x7fELF\0libnvonnxparser.so.10\0libnvinfer.so.10\0", 10),
+        (b"\x7fELF\0cannot load libnvinfer.so.12: \0", 10),
+        (None, 10),
+    ],
+)
+def test_the_version_is_the_one_that_the_provider_is_linked_to(
+    tmp_path: Path, content: bytes | None, major: int
+) -> None:
+    provider = tmp_path / "libonnxruntime_providers_tensorrt.so"
+    if content is not None:
+        provider.write_bytes(content)
+    assert libraries.linked_major(provider) == major
+
+
+def test_a_runtime_for_tensorrt_11_asks_for_11(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if loads("libnvinfer.so.11"):
+        pytest.skip("this machine has TensorRT 11")
+    runtime = types.ModuleType("onnxruntime")
+    runtime.__file__ = str(tmp_path / "onnxruntime/__init__.py")
+    runtime.preload_dlls = lambda: None  # type: ignore[attr-defined]
+    (tmp_path / "onnxruntime/capi").mkdir(parents=True)
+    provider = tmp_path / "onnxruntime/capi/libonnxruntime_providers_tensorrt.so"
+    provider.write_bytes(b"\0libnvinfer.so.11\0")
+    monkeypatch.setattr(libraries, "import_runtime", lambda: runtime)
+    with pytest.raises(RuntimeMissingError, match=r"TensorRT 11 cannot .*\.so\.11: .*'tensorrt-cu13>=11,<12'"):
+        libraries.load_tensorrt()
 
 
 def test_a_damaged_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
