@@ -8,6 +8,13 @@ from .tables import MISSING, ratio, table
 
 Results = Mapping[str, Any]
 
+# How a search is done by each of two threads, by its name in the results.
+_THREADED = {
+    "ours, exact": "exact, where the one has both processors",
+    "ours, exact, on one processor": "exact, where the one has one processor",
+    "ours, graph": "in the ANN graph",
+}
+
 
 def goals(results: Results) -> str:
     """What search reaches, beside what it should."""
@@ -30,11 +37,14 @@ def _reached(measured: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield f"{what}: speed over FAISS HNSW's {at}, batches", ratio(hnsw["batch"]), "≥ 1.1"
         if size == "docs-100k":
             yield f"{what}: one query, p50", f"{each['one_query_ms'][ours]['p50']:.2f} ms", "≤ 1.5 ms"
-            threads = each["queries_of_two_threads_over_one"][ours]
-            yield f"{what}: searches by two threads over one's", ratio(threads), "≥ 1.8"
-            facts = each["built"]["ours"]
-            held = facts["graph"]["anonymous_bytes_a_vector"] + facts["graph_bytes_a_vector"]
-            yield f"{what}: bytes a vector in memory with the ANN graph", f"{held:,.0f}", "≤ 700"
+            threads = each["queries_of_two_threads_over_one"]
+            for name, how in _THREADED.items():
+                if name in threads:
+                    yield f"{what}: searches by two threads over one's, {how}", ratio(threads[name]), "≥ 1.8"
+        if size in ("docs-100k", "1m"):
+            facts, graph = each["built"]["ours"], 0 if exact else each["built"]["ours"]["graph_bytes_a_vector"]
+            held = facts["exact" if exact else "graph"]["anonymous_bytes_a_vector"] + graph
+            yield f"{what}: bytes a vector in memory beside the vectors' file", f"{held:,.0f}", "≤ 700"
 
 
 def _filtered(results: Results) -> Iterator[tuple[str, str, str]]:

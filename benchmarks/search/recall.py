@@ -24,6 +24,7 @@ import numpy as np
 from simcse_engine import Index
 from simcse_engine.index.limits import SearchLimits
 from simcse_engine.index.search.searcher import SearchOptions
+from simcse_engine.index.search.team import Team
 from simcse_engine.machine.cpu import usable_cpus
 
 from ..record import RESULTS_VARIABLE, TRIAL, write_result
@@ -107,7 +108,12 @@ def measure(name: str, data: Data, facts: dict[str, Any], *, trial: bool) -> dic
         single = {each: _one_by_one(way.search) for each, way in ways.items() if "candidates" not in each}
         blocks = alternate(single, groups[: 2 if trial else None], before_turn=pause)
         one = {each: [float(np.median(block)) for block in values] for each, values in blocks.items()}
-        threads = _two_threads({each: ways[each].search for each in _threaded(ways)}, data, trial=trial)
+        with Index(folder, read_only=True) as other:
+            # A search that is alone has all processors; so an exact one is also asked with one for each.
+            other._searcher._team = Team(1)
+            searches = {each: ways[each].search for each in _threaded(ways)}
+            searches["ours, exact, on one processor"] = partial(other.search, k=K, exact=True)
+            threads = _two_threads(searches, data, trial=trial)
     return {
         "absent": facts.pop("absent", {}),
         "built": facts,
