@@ -36,8 +36,12 @@ _DIGITS = 4
 _LOAD_AT_START = os.getloadavg()
 
 
-def write_result(name: str, about: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a result to ``NAME.json`` with the machine and the day, and print its figures.
+def write_result(
+    name: str, about: Mapping[str, Any], figures: Mapping[str, Any], *, shown: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write a result to ``NAME.json`` with the machine and the day, and print its figures, or what is to be ``shown``.
+
+    The file appears whole, also where the process is killed.
 
     Returns:
         The file's content.
@@ -47,8 +51,10 @@ def write_result(name: str, about: Mapping[str, Any], figures: Mapping[str, Any]
     path = folder / f"{name}.json"
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     content: dict[str, Any] = plain({"measured": day, "machine": _machine(), **about, **figures})
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    print("\n".join(lines({name: plain(figures)})))
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+    print("\n".join(lines({name: plain(figures if shown is None else shown)})))
     print(f"→ {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}", flush=True)
     return content
 

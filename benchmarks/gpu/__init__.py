@@ -1,6 +1,10 @@
-"""The engine on an NVIDIA GPU: `python -m benchmarks.gpu`.
+"""The engine on an NVIDIA GPU, beside torch: `python -m benchmarks.gpu`.
 
+- `environment`: what must be there; `preparation`: what is made beforehand, on any machine
+- `plan`: which questions a run's seconds allow; `question_table`: all of them
+- `questions`: how each is answered; `answers`: their JSON
+- `field`: the contestants; `peers`: transformers and sentence-transformers; `attention`: theirs without padding
 - `checks`: right vectors, all nodes on the GPU, level memory
-- `speed`: timings beside torch
-- `torch_peers`: transformers on torch, and sentence-transformers
+- `bulk`, `callers`: timings; `matrix_peak`: what they are held against
+- `sizes`, `spelled`: choices of ours
 """

@@ -1,0 +1,22 @@
+"""How each question is answered."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import bulk, callers, checks, sizes, spelled
+from .field import Field
+
+ASK: Mapping[str, Callable[[Field], dict[str, Any]]] = {
+    "checks": checks.everything,
+    "texts": bulk.texts,
+    "ids": bulk.ids,
+    "lengths": bulk.lengths,
+    "one": callers.one,
+    "memory": checks.level_memory,
+    "compiled": bulk.compiled,
+    "callers": callers.several,
+    "spellings": spelled.spellings,
+    "batches": sizes.batches,
+    "sessions": sizes.sessions,
+    "recorded": sizes.recorded,
+}
