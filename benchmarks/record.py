@@ -27,7 +27,7 @@ RESULTS_VARIABLE = "BENCH_RESULTS"
 
 _PACKAGES = (
     *("simcse-engine", "onnxruntime", "numpy", "tokenizers", "usearch"),
-    *("torch", "transformers", "optimum-onnx", "onnx"),
+    *("torch", "transformers", "optimum-onnx", "onnx", "onnxruntime-gpu"),
 )
 _DIGITS = 4
 

@@ -188,10 +188,14 @@ ORDER = {
     EXPORT / "graph/dialects": "dialect < activations bf16 gpu int8 < cuda padded tensorrt",
     BENCHMARKS: (
         "asking flops peak record statistics tether turns < inputs kept libraries < contest report search < "
-        "choices gpu scale serve < __main__"
+        "choices scale serve < gpu < __main__"
     ),
     BENCHMARKS / "contest": (
         "peers < settings < contestant < field < cold_start latency lengths memory quality size threads versus"
+    ),
+    BENCHMARKS / "gpu": (
+        "answers attention environment matrix_peak plan < peers preparation question_table < field < "
+        "bulk callers checks sizes spelled < questions < __main__"
     ),
     BENCHMARKS / "scale": "driver < actors",
     BENCHMARKS / "serve": (

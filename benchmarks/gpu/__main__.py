@@ -1,7 +1,7 @@
 """Is the engine right on a GPU, and how fast is it beside torch? One command for a machine with an NVIDIA GPU.
 
     python -m benchmarks.gpu --prepare              on any machine: artifacts, checkpoints, texts, to .bench/gpu
-    python -m benchmarks.gpu                        on the GPU's: all questions, to .bench/results/gpu-MODEL.json
+    python -m benchmarks.gpu                        on the GPU's: all questions, to .bench/results
     python -m benchmarks.gpu --budget 300           the most valuable ones that 300 seconds allow
     python -m benchmarks.gpu --budget 300 --resume  those that have no answer yet
     python -m benchmarks.gpu --plan --budget 300    which ones those would be
@@ -50,7 +50,7 @@ def main(words: list[str] | None = None) -> None:
         models = [MODELS[name] for name in arguments.models]
         preparation.prepare(arguments.prepared, models, device=arguments.device, sts=arguments.sts)
         return
-    known = known_seconds(_PUBLISHED.glob("gpu-*.json"))
+    known = known_seconds(_PUBLISHED.glob("gpu-contest-*.json"))
     questions = chosen(arguments)
     if arguments.plan:
         print(described(planned(questions, arguments.budget, known), questions, known))

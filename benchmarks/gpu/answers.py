@@ -25,7 +25,7 @@ class Answers:
         Raises:
             ValueError: what is there was measured under other conditions.
         """
-        self._folder, self._name = folder, f"gpu-{model}"
+        self._folder, self._name = folder, f"gpu-contest-{model}"
         self._about = plain({"model": model, **about})
         self.answered: dict[str, Any] = {}
         self.failed: dict[str, str] = {}

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from ..flops import Flops
 from ..statistics import over, rates, spreads
 from ..turns import alternate, timed
 from .field import OURS, Field
 from .matrix_peak import matrix_peak
-from .peers import COMPILED, PEERS, Load
+from .peers import COMPILED, FURTHER_COMPILED, PEERS, Load
 
 LENGTHS = (8, 16, 32, 64, 128, 256)
 # By length and beside compiled ones, the peers that may be the fastest.
@@ -23,10 +21,17 @@ def texts(field: Field) -> dict[str, Any]:
 
 
 def compiled(field: Field) -> dict[str, Any]:
-    """The same with peers that torch compiles first, from texts and from token ids."""
-    from_texts = _bulk(field, COMPILED)
-    from_ids = _from_ids(field, field.contestants(COMPILED), field.ids())
-    return {**from_texts, "ids": from_ids}
+    """The same beside peers that torch compiles first, from texts and from token ids."""
+    return _compiled(field, COMPILED)
+
+
+def further_compiled(field: Field) -> dict[str, Any]:
+    """The same beside further ones: compiling takes most of the time."""
+    return _compiled(field, FURTHER_COMPILED)
+
+
+def _compiled(field: Field, loads: Mapping[str, Load]) -> dict[str, Any]:
+    return {**_bulk(field, loads), "ids": _from_ids(field, field.contestants(loads), field.ids())}
 
 
 def ids(field: Field) -> dict[str, Any]:
@@ -38,11 +43,10 @@ def ids(field: Field) -> dict[str, Any]:
 def lengths(field: Field) -> dict[str, Any]:
     """Token ids of one length to vectors."""
     contestants = field.contestants(PEERS, only=_FAST)
-    draw = np.random.default_rng(0)
     figures = {}
     for length in LENGTHS:
         count = max(1, field.work.tokens // length)
-        figures[str(length)] = _from_ids(field, contestants, draw.integers(1000, 20_000, (count, length)).tolist())
+        figures[str(length)] = _from_ids(field, contestants, field.ids_of([length] * count))
     return {"lengths": figures, **field.facts(contestants)}
 
 

@@ -49,9 +49,28 @@ def everything(field: Field) -> dict[str, Any]:
     return {**figures, "met": all(each["met"] for each in figures.values() if isinstance(each, dict))}
 
 
-def level_memory(field: Field) -> dict[str, Any]:
-    """See `memory`."""
-    return memory(field.ours.encoder, batches=field.work.batches, device=field.device)
+def memory(field: Field) -> dict[str, Any]:
+    """Whether the GPU's memory grows over many batches of varied sizes and lengths."""
+    ours, batches = field.ours, field.work.batches
+    draw, longest = np.random.default_rng(0), ours.encoder.max_tokens
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            ours.encode_ids(field.ids_of(draw.integers(3, longest + 1, int(draw.integers(1, 200))).tolist()))
+
+    # The runtime allocates in growing blocks, the last of them for the least likely mixture.
+    settled = max(1, batches // 4)
+    run(settled)
+    before = _used(field.device)
+    run(batches - settled)
+    growth = _used(field.device) - before
+    return {
+        "batches": batches,
+        "settled_after": settled,
+        "used_mb": before / 1e6,
+        "growth_mb": growth / 1e6,
+        "met": growth <= GROWTH_BYTES,
+    }
 
 
 def agreement(encoder: Encoder, texts: list[str], exact: NDArray[np.float32]) -> dict[str, Any]:
@@ -110,32 +129,6 @@ def threads(encoder: Encoder, texts: list[str], *, count: int = 8) -> dict[str, 
     alone = [encoder.encode(share[: len(each)]) for share, each in zip(shares, together, strict=True)]
     least = parity.compare(np.concatenate(together), np.concatenate(alone)).min_cosine
     return {"threads": count, "one_minus_min_cosine": 1 - least, "met": least >= LEAST["alone_and_in_company"]}
-
-
-def memory(encoder: Encoder, *, batches: int, device: str) -> dict[str, Any]:
-    """Whether the GPU's memory grows over many batches of varied sizes and lengths."""
-    draw = np.random.default_rng(0)
-    runner = encoder._runner
-
-    def run(count: int) -> None:
-        for _ in range(count):
-            lengths = draw.integers(3, encoder.max_tokens + 1, int(draw.integers(1, 200)))
-            ids = [draw.integers(1000, 20_000, length).tolist() for length in lengths]
-            runner.submit(ids).write(np.empty((len(ids), encoder.dimension), np.float32))
-
-    # The runtime allocates in growing blocks, the last of them for the least likely mixture.
-    settled = max(1, batches // 4)
-    run(settled)
-    before = _used(device)
-    run(batches - settled)
-    growth = _used(device) - before
-    return {
-        "batches": batches,
-        "settled_after": settled,
-        "used_mb": before / 1e6,
-        "growth_mb": growth / 1e6,
-        "met": growth <= GROWTH_BYTES,
-    }
 
 
 def _used(device: str) -> int:

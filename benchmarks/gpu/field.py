@@ -4,6 +4,7 @@ import contextlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ class Field:
         self.cosines: dict[str, float] = {}
         self._open: dict[str, Any] = {}
         self._reference: Reference | None = None
+        self._pool: list[int] = []
+        self._draw = np.random.default_rng(0)
 
     @property
     def texts(self) -> list[str]:
@@ -96,6 +99,15 @@ class Field:
         """The token ids of a round's sentences."""
         tokenizer = Tokenizer(self.prepared.ours / TOKENIZER, self.ours.encoder.max_tokens)
         return tokenizer.encode(self.texts[: self.work.sentences]).ids
+
+    def ids_of(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Token ids of sentences that long, cut out of real ones."""
+        if not self._pool:
+            self._pool = list(chain.from_iterable(self.ids()))
+            self._pool *= 1 + self.ours.encoder.max_tokens // len(self._pool)
+        last = len(self._pool) - self.ours.encoder.max_tokens
+        starts = self._draw.integers(0, last + 1, len(lengths)).tolist()
+        return [self._pool[start : start + length] for start, length in zip(starts, lengths, strict=True)]
 
     @property
     def ours(self) -> Ours:

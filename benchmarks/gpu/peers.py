@@ -175,9 +175,13 @@ PEERS: dict[str, Load] = dict(
 )
 COMPILED: dict[str, Load] = dict(
     [
-        _row(Torch, "torch-unpadded", "bf16", unpadded=True, compiled=True),
         _row(Torch, "torch-unpadded", "fp16", unpadded=True, compiled=True),
-        _row(Torch, "torch", "fp16", compiled=True),
         _row(SentenceTransformers, "sentence-transformers-unpadded", "fp16", unpadded=True, compiled=True),
+    ]
+)
+FURTHER_COMPILED: dict[str, Load] = dict(
+    [
+        _row(Torch, "torch-unpadded", "bf16", unpadded=True, compiled=True),
+        _row(Torch, "torch", "fp16", compiled=True),
     ]
 )

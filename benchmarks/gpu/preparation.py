@@ -35,6 +35,9 @@ from ..inputs import BERT_BASE, MAX_TOKENS, Model, sentences
 
 _ABOUT, _SENTENCES, _STS = "about.json", "sentences.json", "sts"
 _WEIGHTS = "model.safetensors"
+# What is exported: the checkpoint alone, while a folder is made.
+_PLAIN = "plain"
+_CHECKPOINT_FILES = ("config.json", _WEIGHTS, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 # Rows of BERT-base's embedding of words that differ.
 _DISTINCT_WORDS = 1024
 # Encoded in float32 on a CPU.
@@ -128,10 +131,16 @@ def prepare(folder: Path, models: Sequence[Model], *, device: str, sts: Path | N
     for model in models:
         home = folder / model.name
         _write_checkpoint(model, home / "checkpoint")
+        # Without sentence-transformers' modules: their head would follow the checkpoint's own.
+        plain = [path.name for path in model.checkpoint().iterdir() if path.name in _CHECKPOINT_FILES]
+        (home / _PLAIN).mkdir()
+        for name in plain:
+            (home / _PLAIN / name).hardlink_to(home / "checkpoint" / name)
         export(model, home, "ours", "fp16" if kind == "cuda" else "fp32", kind)
         if kind == "cuda":
             _write_spellings(model, home)
         _write_reference(model, home, texts.texts, sts if model is not BERT_BASE else None)
+        shutil.rmtree(home / _PLAIN)
     about: dict[str, Any] = {
         "device": kind,
         "sentences": texts.source,
@@ -146,7 +155,7 @@ def prepare(folder: Path, models: Sequence[Model], *, device: str, sts: Path | N
 def export(model: Model, home: Path, name: str, precision: str, target: str) -> Path:
     """Our artifact of the prepared checkpoint."""
     options = ["--pooler", model.pooler, "--precision", precision, "--target", target]
-    command = [Path(sys.executable).with_name("simcse-export"), home / "checkpoint", "-o", home / name, *options]
+    command = [Path(sys.executable).with_name("simcse-export"), home / _PLAIN, "-o", home / name, *options]
     tether.run([*command, "--max-tokens", str(MAX_TOKENS), "--force"]).check_returncode()
     return home / name
 
@@ -192,7 +201,7 @@ def _write_spellings(model: Model, home: Path) -> None:
 
     spelled = _InPreparation(
         name=model.name,
-        checkpoint=lambda: home / "checkpoint",
+        checkpoint=lambda: home / _PLAIN,
         pooler=model.pooler,
         round_sentences=model.round_sentences,
         home=home,

@@ -4,12 +4,9 @@ import warnings
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-
 from simcse_engine import UnverifiedWarning
 from simcse_engine.measure import parity
 
-from ..choices.cuda_spellings import opened_spelling
 from ..statistics import over, rates
 from ..turns import alternate, timed
 from .field import OURS, Field, Ours
@@ -20,10 +17,13 @@ _LENGTHS = (16, 128)
 
 def spellings(field: Field) -> dict[str, Any]:
     """Bulk work from token ids by each spelling, in turns with the artifact as it is, and how right its vectors are."""
-    work, draw = field.work, np.random.default_rng(0)
+    # It imports what exports graphs, which no other question needs.
+    from ..choices.cuda_spellings import opened_spelling
+
+    work = field.work
     inputs = {"mix": field.ids()}
     for length in _LENGTHS:
-        inputs[str(length)] = draw.integers(1000, 20_000, (max(1, work.tokens // length), length)).tolist()
+        inputs[str(length)] = field.ids_of([length] * max(1, work.tokens // length))
     few = field.texts[: min(work.sentences, len(field.reference.vectors))]
     absent: dict[str, str] = {}
     with ExitStack() as stack:
@@ -37,7 +37,9 @@ def spellings(field: Field) -> dict[str, Any]:
             except Exception as error:  # what this GPU cannot run is reported
                 ways.pop(name, None)
                 absent[name] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        agreed = {name: parity.compare(each.encode(few), field.reference.vectors[: len(few)]) for name, each in ways.items()}
+        agreed = {
+            name: parity.compare(each.encode(few), field.reference.vectors[: len(few)]) for name, each in ways.items()
+        }
         runs = {name: timed(each.encode_ids) for name, each in ways.items()}
         seconds = {name: alternate(runs, [ids] * work.rounds) for name, ids in inputs.items()}
     return {
