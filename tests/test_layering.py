@@ -151,7 +151,7 @@ ORDER = {
         "comparisons exact faults hold keys regular words < keywords lock reserve vectors where < connections "
         "records < schema < transactions < store"
     ),
-    ENGINE / "index/ann": "layout saved scheme < usearch < lent < graph",
+    ENGINE / "index/ann": "layout saved scheme < usearch walk < lent < graph",
     ENGINE / "index/search": (
         "pairs products queries team < codes matches < kernels views < "
         "code_scan cosines fusion keyword_matches known masks scans < exact hits < candidates < searcher"

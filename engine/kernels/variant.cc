@@ -30,7 +30,8 @@ bool run(const Layer& layer, const Sentences& run, const float* states, float* o
 }  // namespace
 
 extern const Variant variant;
-const Variant variant = {SIMCSE_NAME(SIMCSE_VARIANT), run, run_embeddings, run_pooling, scan_blocks, cosines
+const Variant variant = {SIMCSE_NAME(SIMCSE_VARIANT), run, run_embeddings, run_pooling, scan_blocks, cosines,
+                         search_graph
 #ifdef SIMCSE_TESTING
                          , &trials
 #endif

@@ -1,6 +1,7 @@
 // What every variant offers to the operators: functions that are compiled once per kind of CPU.
 #pragma once
 
+#include "graph_walk.h"
 #include "making.h"
 #include "search.h"
 #include "sentences.h"
@@ -22,6 +23,8 @@ struct Variant {
   // Of each pair of a row and a query, [pairs]; rows are `stride` floats apart, queries `size`.
   void (*cosines)(const float* vectors, size_t stride, const float* queries, size_t size, const int64_t* rows,
                   const int64_t* of_query, int64_t pairs, float* to);
+  // Each query on one of so many threads.
+  Walked (*search_graph)(const Graph& graph, const GraphSearch& search, int threads);
 #ifdef SIMCSE_TESTING
   const struct Trials* trials;
 #endif

@@ -22,10 +22,12 @@ from ...files.atomic import whole_file
 from ...files.refusals import unwritable, write_refusal
 from ...machine.cpu import usable_cpus
 from ..storage.regular import open_regular
+from .layout import Layout, LayoutError
 from .lent import LentGraphs
 from .saved import SavedGraph, pieces_of
 from .scheme import Scheme, quantized, scale_for
 from .usearch import LibraryGraph
+from .walk import GraphWalk
 
 # Rows that are added in one turn.
 _ADD_ROWS = 1024
@@ -84,28 +86,18 @@ class AnnGraph:
         USearch itself checks little: it may crash on other content, and takes over whatever dtype and dimension a file
         states. So its digests are compared, and since whoever alters the database can alter them too, its layout.
         """
-        # Imported lazily: an index without an ANN graph need not.
-        from .layout import Layout, LayoutError
-
         path = folder / saved.file
         content = _mapped(path)
         if not saved.is_of(content, threads):
             raise IndexDamagedError(f"{path}: is not the graph that was saved (its digest differs)")
-        *kinds, dimension = LibraryGraph(scheme).head
-        layout = Layout(
-            head=(*kinds, saved.members, 0, dimension, False),
-            vector_bytes=scheme.vector_bytes,
-            connectivity=scheme.connectivity,
-            keys=saved.covered,
-        )
         try:
-            layout.check(content)
+            nodes = _layout_of(saved, scheme).check(content)
         except LayoutError as error:
             raise IndexDamagedError(f"{path}: is no graph of this index ({error})") from error
         opened = cls(scheme)
         opened.covered = opened.saved_covered = saved.covered
         opened.strays, opened._scale, opened._members = np.array(saved.strays, np.int64), saved.scale, saved.members
-        opened._saved = LentGraphs(content, scheme, saved.covered, most=usable_cpus())
+        opened._saved = LentGraphs(content, nodes, scheme, saved.covered, most=usable_cpus())
         with opened._saved.lent(str(path)):  # where USearch refuses it, now
             return opened
 
@@ -161,7 +153,7 @@ class AnnGraph:
             return graph.search(quantized(queries, self.scheme, self._scale), count, threads=threads), covered
 
     @contextlib.contextmanager
-    def _lent(self) -> Iterator[tuple[LibraryGraph, int]]:
+    def _lent(self) -> Iterator[tuple[LibraryGraph | GraphWalk, int]]:
         """Lend a graph to a search, and say which rows it covers."""
         saved = self._saved
         if saved is not None and (self._grown is None or (self._turn.locked() and self._looks_into(saved))):
@@ -218,8 +210,21 @@ class AnnGraph:
         """Take note that ``saved``, of this graph, is what the database records now; searches may look into it."""
         self.saved_covered = saved.covered
         # Searches go on without it.
-        with contextlib.suppress(OSError, IndexDamagedError):
-            self._saved = LentGraphs(_mapped(folder / saved.file), self.scheme, saved.covered, most=usable_cpus())
+        with contextlib.suppress(OSError, IndexDamagedError, LayoutError):
+            content = _mapped(folder / saved.file)
+            nodes = _layout_of(saved, self.scheme).nodes(content)
+            self._saved = LentGraphs(content, nodes, self.scheme, saved.covered, most=usable_cpus())
+
+
+def _layout_of(saved: SavedGraph, scheme: Scheme) -> Layout:
+    """The layout of the file of a saved graph."""
+    *kinds, dimension = LibraryGraph(scheme).head
+    return Layout(
+        head=(*kinds, saved.members, 0, dimension, False),
+        vector_bytes=scheme.vector_bytes,
+        connectivity=scheme.connectivity,
+        keys=saved.covered,
+    )
 
 
 def _mapped(path: Path) -> memoryview:

@@ -4,23 +4,27 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+from .layout import Nodes
 from .scheme import Scheme
 from .usearch import LibraryGraph
+from .walk import GraphWalk, walk_of
 
 
 class LentGraphs:
-    """Graphs over the content of one file, each lent to a search at a time.
+    """Graphs over the content of one file, each lent to a search at a time; one to all where our kernels walk it.
 
-    The content is there once. A further graph is made when all others are lent, and takes 16 bytes a vector.
+    The content is there once. A further graph of USearch's is made when all others are lent, and takes 16 bytes a
+    vector.
 
     Attributes:
         covered: they cover the rows below this.
     """
 
-    def __init__(self, content: memoryview, scheme: Scheme, covered: int, *, most: int) -> None:
-        """Prepare to lend up to ``most`` graphs over ``content``, which must have the layout of this scheme."""
+    def __init__(self, content: memoryview, nodes: Nodes, scheme: Scheme, covered: int, *, most: int) -> None:
+        """Prepare to lend up to ``most`` graphs over ``content``, which has these nodes and this scheme's layout."""
         self.covered = covered
         self._content = content
+        self._walk = walk_of(content, nodes, scheme)
         self._scheme = scheme
         self._most = most
         self._idle: list[LibraryGraph] = []
@@ -29,8 +33,11 @@ class LentGraphs:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def lent(self, what: str = "the ANN graph") -> Iterator[LibraryGraph]:
+    def lent(self, what: str = "the ANN graph") -> Iterator[LibraryGraph | GraphWalk]:
         """Lend a graph for the time of the block, once one is free; errors speak of ``what``."""
+        if self._walk is not None:
+            yield self._walk
+            return
         ticket, graph = object(), None
         try:
             with self._changed:

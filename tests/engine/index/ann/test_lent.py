@@ -19,9 +19,9 @@ from support.indexes import unit_vectors
 
 @pytest.fixture
 def graph(tmp_path: Path) -> AnnGraph:
-    """A graph in memory, of which one is lent at a time from its file."""
+    """A graph in memory, of which one of USearch's is lent at a time from its file."""
     vectors = unit_vectors(100)
-    graph = AnnGraph(Scheme(dimension=32, dtype="i8"))
+    graph = AnnGraph(Scheme(dimension=32, dtype="f16"))
     graph.add(np.arange(100), vectors, covered=100, threads=1)
     graph.saved_as(tmp_path, graph.save(tmp_path, "graph", threads=1))
     assert graph._saved is not None
