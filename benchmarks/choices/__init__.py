@@ -1,8 +1,9 @@
 """Why the engine's constants and graphs are what they are. Each file is a script.
 
 - `limits`: the scheduler's sizes
-- `spellings`: ways to write the int8 graph, or any two artifacts
+- `spellings`: ways to write the int8 graph or that for CUDA, or any two artifacts
 - `cuda_spellings`: those of the graph for CUDA that a GPU has to choose between
+- `cuda_layer`: what bounds a layer of each, predicted
 - `batching`: how concurrent calls are joined
 - `byte_attention`: what attention in bytes would cost in cosines
 - `padded`: what the padded layout costs beside the usual one

@@ -1,10 +1,13 @@
-"""Which of two ways to write the graph is faster? Two artifacts, or the int8 dialect against others of its kind.
+"""Which of two ways to write the graph is faster? Two artifacts, the int8 dialect against others, or CUDA's.
 
     python -m benchmarks.choices.spellings                        every spelling below against the dialect as it is
     python -m benchmarks.choices.spellings --only fast-gelu      one of them
     python -m benchmarks.choices.spellings ARTIFACT ARTIFACT      two artifacts, such as of two commits
+    python -m benchmarks.choices.spellings --prepare              write those of the graph for CUDA, on any machine
+    python -m benchmarks.choices.spellings --device cuda:0        and let a GPU choose
 
-Graphs run as bulk work does: batches of one length, a one-thread session, one worker per core; A and B alternate.
+On CPUs, graphs run as bulk work does: batches of one length, a one-thread session, one worker per core. A and B
+alternate.
 """
 
 import argparse
@@ -32,10 +35,11 @@ from simcse_export.graph.nodes import Graph
 from simcse_export.int8.quantize import QuantizedInput, quantize
 from simcse_export.texts.corpora import built_in
 
-from ..inputs import MINILM
+from ..inputs import MINILM, MODELS
 from ..record import BENCH, lines, plain, write_result
 from ..statistics import Ratio, spreads
 from ..turns import alternate, timed
+from .cuda_spellings import CUDA_SPELLINGS, USUAL, compare_spellings, export_spelling
 
 LENGTHS = (8, 16, 32, 64, 128)
 BATCH_TOKENS = 512
@@ -93,8 +97,16 @@ SPELLINGS: dict[str, Callable[..., Spelling]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("artifacts", nargs="*", type=Path, metavar="ARTIFACT", help="two of them")
-    parser.add_argument("--only", choices=SPELLINGS, help="one spelling")
+    parser.add_argument("--only", choices=[*SPELLINGS, *CUDA_SPELLINGS], help="one spelling")
+    parser.add_argument("--device", default="cpu", help="cuda:N for the spellings of the graph for CUDA")
+    parser.add_argument("--prepare", action="store_true", help="write the graphs for CUDA and run none")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="for CUDA")
     arguments = parser.parse_args()
+    if arguments.prepare or arguments.device != "cpu":
+        if arguments.only in SPELLINGS:
+            parser.error(f"--only {arguments.only} is a spelling for CPUs")
+        on_cuda(arguments)
+        return
     if arguments.artifacts:
         if len(arguments.artifacts) != 2:
             parser.error("expected two artifacts")
@@ -104,6 +116,8 @@ def main() -> None:
             sep="\n",
         )
         return
+    if arguments.only in CUDA_SPELLINGS:
+        parser.error(f"--only {arguments.only} is a spelling for CUDA: name a GPU with --device")
     folders = write_graphs([arguments.only] if arguments.only else list(SPELLINGS))
     write_result(
         "spellings",
@@ -115,6 +129,21 @@ def main() -> None:
         },
         {"spellings": {name: compare(folder, folders[""]) for name, folder in folders.items() if name}},
     )
+
+
+def on_cuda(arguments: argparse.Namespace) -> None:
+    """Write the graphs for CUDA that are missing; unless that is all, let the GPU run them in turns."""
+    names = list(dict.fromkeys([USUAL, arguments.only])) if arguments.only else list(CUDA_SPELLINGS)
+    figures = {}
+    for model in arguments.models:
+        folders = {name: BENCH / "spellings-cuda" / f"{model}-{name}" for name in names}
+        for name, folder in folders.items():
+            if arguments.prepare or not (folder / GRAPH).is_file():
+                print(export_spelling(name, MODELS[model], folder), flush=True)
+        if not arguments.prepare:
+            figures[model] = compare_spellings(folders, arguments.device)
+            # After each model: a GPU may be lent for minutes.
+            write_result("spellings-cuda", {"question": "what each spelling of the graph for CUDA takes"}, figures)
 
 
 def write_graphs(names: list[str]) -> dict[str, Path]:

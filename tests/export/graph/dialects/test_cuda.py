@@ -31,6 +31,7 @@ from simcse_export.graph.dialects.cuda import Cuda, CudaOnCpu, folded
 from support.checkpoints import edit_weights, make_checkpoint
 from support.cuda_kernels import ON_CUDA, types
 from support.forward import TEXTS, forward
+from support.host_runtime import HostRuntime
 from support.maker import Maker
 
 POOLERS = [pooler for pooler in KNOWN if pooler not in ("max", "weightedmean")]
@@ -134,29 +135,6 @@ def test_padding_to_a_bucket_changes_nothing(on_cpu: Callable[..., CpuSession], 
     padded = session._session.run(None, packed(ids, lengths, padding_id, Size(4, 16, 32)))[0]
     assert padded.shape[0] == 4
     np.testing.assert_allclose(padded[:3], plain, atol=2e-7)
-
-
-class HostBuffer:
-    """Memory whose other side is itself."""
-
-    def __init__(self, size: int) -> None:
-        # Noise: a session must read nothing that it has not written.
-        self.bytes = np.full(size, 0xAB, np.uint8)
-        self.address = self.bytes.ctypes.data
-
-    def send(self, size: int) -> None:
-        assert size <= len(self.bytes)
-
-    fetch = send
-
-
-class HostRuntime:
-    """In place of CUDA's library, so that all else of the session runs here: bindings, buckets, slots and threads."""
-
-    device = "cpu", 0
-
-    def buffer(self, size: int) -> HostBuffer:
-        return HostBuffer(size)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "mpnet"])
