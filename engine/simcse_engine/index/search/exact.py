@@ -51,6 +51,6 @@ def _by_codes(view: View, queries: NDArray[np.float32], k: int, alive: NDArray[n
         return None
     parts = [view.codes.of(view.vectors, needed, team)] if needed.any() else []
     if alive[whole:].any():
-        # It is the least, and gives the others a floor.
-        parts.insert(0, view.codes.tail(view.vectors))
+        # The others have given it a floor, so it leaves next to nothing.
+        parts.append(view.codes.tail(view.vectors))
     return scan_codes(kernels, parts, queries, k, eligible=alive, threads=team.threads)
