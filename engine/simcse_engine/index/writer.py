@@ -44,6 +44,7 @@ class IndexWriter:
         self._limits = limits
         self._upkeep = Upkeep(views, limits)
         self._turn = threading.RLock()
+        self._words_checked = False
         self._closed = False
         self._reserve = Reserve(self._store.folder)
         self._rows = Rows(views, self._reserve)
@@ -77,6 +78,15 @@ class IndexWriter:
             reader.check_keys()
         self._upkeep.delete_stale_files()
         self._views.begin_writing()
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Change]:
+        """Begin a change of entries, whose words go with them; `compact` and `build_keywords` mend damaged ones."""
+        with self._store.writing() as change:
+            if not self._words_checked:
+                change.check_words_in_step(change.state())
+                self._words_checked = True
+            yield change
 
     @contextlib.contextmanager
     def _giving_up_reserve(self) -> Iterator[None]:
@@ -132,7 +142,7 @@ class IndexWriter:
     def _appended(self, append: Callable[[Change], _T]) -> _T:
         """Commit what ``append`` does."""
         try:
-            with self._store.writing() as change:
+            with self._changing() as change:
                 return append(change)
         except DiskFullError:
             self._upkeep.undo_addition()
@@ -157,7 +167,7 @@ class IndexWriter:
         """
         with self._taking_turn():
             try:
-                with self._store.writing() as change:
+                with self._changing() as change:
                     rows = self._rows.chosen(change, which)
                     change.bury(rows)
                     with as_output_error(change.path):

@@ -3,18 +3,20 @@
 import contextlib
 import itertools
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
 
 import pytest
 
 from simcse_engine import Index, IndexWarning
-from simcse_engine.errors import DiskFullError
+from simcse_engine.errors import DiskFullError, SearchIndexError
 from simcse_engine.index.limits import SearchLimits
 from support.disks import fill, small_disk
 from support.indexes import SMALL, names, unit_vectors
@@ -104,6 +106,30 @@ def test_words_are_in_step_all_the_way(disk: Path, artifact: Path) -> None:
         index.add_vectors(unit_vectors(100), [f"{i} {TEXT}" for i in more], keys=more)
     with Index(folder, limits=SMALL, read_only=True) as index:
         check_words(index, left | set(more))
+
+
+@pytest.mark.parametrize("kilobytes", [0, 900, 1700])
+def test_words_without_room_leave_the_index_as_it_was(disk: Path, artifact: Path, kilobytes: int) -> None:
+    # Long words, each in two texts: with the last size, the reserve has room, and the log of writing them has none.
+    texts = [" ".join(md5(b"%d" % word).hexdigest() for word in range(row, row + 40)) for row in range(0, 20_000, 20)]
+    with Index.create(disk / "index", artifact) as index:
+        index.add_vectors(unit_vectors(1000), texts)
+    with Index(disk / "index", limits=SMALL, read_only=False) as index:
+        fill(disk / "filler", leave=kilobytes << 10)
+        free = shutil.disk_usage(disk).free
+        with pytest.raises(DiskFullError):
+            index.build_keywords()
+        assert not index.about.keywords
+        # The log of what was undone gives its room back.
+        assert shutil.disk_usage(disk).free >= free - (32 << 10)
+        with pytest.raises(SearchIndexError, match="no index of its words"):
+            index.search(unit_vectors(1), mode="keywords", keywords=["w"])
+        # Removals lead out of it, as before.
+        assert index.remove(range(0, 1000, 2)) == 500
+        (disk / "filler").unlink()
+        index.build_keywords()
+        (hits,) = index.search(unit_vectors(1), 1000, mode="keywords", keywords=[md5(b"1000").hexdigest()])
+        assert {hit.key for hit in hits} == {49}
 
 
 @pytest.mark.parametrize(("keywords", "megabytes"), [(False, 48), (True, 20)])

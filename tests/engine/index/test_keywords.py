@@ -172,6 +172,36 @@ def test_damage_is_told_and_mended(folder: Path, damage: str) -> None:
         assert keys(index, "dog cat", mode="keywords") == [0, 1]
 
 
+@pytest.mark.parametrize("damage", ["DELETE FROM keywords_docsize WHERE id = 1", "DELETE FROM entries WHERE row = 4"])
+def test_no_entry_changes_while_words_are_out_of_step(folder: Path, damage: str) -> None:
+    """FTS5 would take out of its index what is not in it, or keep what is there no more."""
+    with Index.open(folder) as index:
+        index.remove([2])
+    connection = sqlite3.connect(folder / "index.db", isolation_level=None)
+    connection.execute(damage)
+    connection.close()
+    if "entries" in damage:
+        # As an engine would that does not know of words.
+        connection = sqlite3.connect(folder / "index.db", isolation_level=None)
+        connection.execute("INSERT INTO dead (row) VALUES (4)")
+        connection.close()
+    with Index.open(folder) as index:
+        left = len(index)
+        for change in (
+            lambda: index.add(["a new dog"]),
+            lambda: index.remove([0]),
+            lambda: index.remove(where={"kept": None}),
+            lambda: index.update([0], [{"kept": True}]),
+        ):
+            with pytest.raises(IndexDamagedError, match=r"index of its words .*build_keywords\(\) builds it again"):
+                change()
+        assert len(index) == left
+        index.build_keywords()
+        index.remove([0])
+        (key,) = index.add(["a new dog"])
+        assert sorted(keys(index, "dog cat", mode="keywords")) == [1, key]
+
+
 def test_compaction_mends_it_too(folder: Path) -> None:
     connection = sqlite3.connect(folder / "index.db", isolation_level=None)
     connection.execute("DELETE FROM keywords_docsize WHERE id = 1")

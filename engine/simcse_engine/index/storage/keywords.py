@@ -49,9 +49,7 @@ def check_keywords(connection: sqlite3.Connection, path: Path, *, expected: bool
 
 
 def count_keywords(connection: sqlite3.Connection) -> int:
-    """How many texts it is of; -1 where FTS5's own counts do not agree, or the rows are not those of the entries.
-
-    An engine that does not know of words, and had opened the index before it had any, does not keep them in step.
+    """How many texts it is of; -1 where FTS5's own counts do not agree, or it is not `in_step`.
 
     FTS5 has no checksums, so a damaged page that still parses can hide words. All are counted, and compared
     with the count that it keeps beside them.
@@ -60,12 +58,17 @@ def count_keywords(connection: sqlite3.Connection) -> int:
     connection.execute("CREATE VIRTUAL TABLE temp.keywords_words USING fts5vocab(main, keywords, row)")
     (words,) = connection.execute("SELECT coalesce(sum(cnt), 0) FROM temp.keywords_words").fetchone()
     connection.execute("DROP TABLE temp.keywords_words")
-    sums = "SELECT sum({0}), sum({0} * {0} % 1000003) FROM {1}"
-    same = len(
-        {connection.execute(sums.format(*of)).fetchone() for of in (("id", "keywords_docsize"), ("row", "entries"))}
-    )
-    kept = _counts(connection)
-    return int(texts) if same == 1 and kept == [texts, words] else -1
+    return int(texts) if in_step(connection) and _counts(connection) == [texts, words] else -1
+
+
+def in_step(connection: sqlite3.Connection) -> bool:
+    """Whether it is of the entries' rows.
+
+    An engine that does not know of words, and had opened the index before it had any, does not keep them in step.
+    """
+    sums = "SELECT count(*), sum({0}), sum({0} * {0} % 1000003) FROM {1}"
+    of_words, of_entries = (sums.format(*of) for of in (("id", "keywords_docsize"), ("row", "entries")))
+    return bool(connection.execute(of_words).fetchone() == connection.execute(of_entries).fetchone())
 
 
 def words_bytes(connection: sqlite3.Connection) -> int:

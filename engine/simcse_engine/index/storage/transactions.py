@@ -22,6 +22,7 @@ from .keywords import (
     create_keywords,
     find_keywords,
     has_keywords,
+    in_step,
     remove_keywords,
     words_bytes,
 )
@@ -105,7 +106,15 @@ class Reader:
                 Wording("build_keywords() makes one", "simcse-engine index keywords makes one"),
             )
         if count_keywords(self._connection) != state.entries:
-            raise IndexDamagedError(f"{self.path}: the index of its words is not of {state.entries:,} texts; ", REBUILT)
+            raise self._out_of_step(state)
+
+    def check_words_in_step(self, state: State) -> None:
+        """Compare the rows of the index of words, if there is one, with those of the entries; not the words."""
+        if has_keywords(self._connection) and not in_step(self._connection):
+            raise self._out_of_step(state)
+
+    def _out_of_step(self, state: State) -> IndexDamagedError:
+        return IndexDamagedError(f"{self.path}: the index of its words is not of {state.entries:,} texts; ", REBUILT)
 
     def find_keywords(self, query: str, most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The rows that hold words of a query, and their scores (see `simcse_engine.index.storage.keywords`)."""
