@@ -10,7 +10,7 @@ Each answer is written as soon as it is there, so a run that is cut short leaves
 did not ask. To try it where there is no GPU:
 
     python -m benchmarks.gpu --prepare --device cpu --prepared .bench/gpu-trial
-    python -m benchmarks.gpu --device cpu --trial --prepared .bench/gpu-trial --out .bench/trial
+    python -m benchmarks.gpu --device cpu --trial --prepared .bench/gpu-trial
 
 Preparing needs the extra [export]. A run takes the environment that it is started in: simcse-engine[gpu], torch,
 transformers and, to take part, sentence-transformers; it downloads nothing.
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..inputs import MODELS, STS
-from ..record import BENCH, RESULTS, ROOT
+from ..record import BENCH, RESULTS, ROOT, TRIAL
 from . import environment
 from .answers import Answers, known_seconds
 from .plan import Question, described, planned
@@ -79,7 +79,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="QUESTION", help="these questions alone")
     parser.add_argument("--device", default="cuda:0", help="cuda:N, or cpu with --prepare and --trial")
     parser.add_argument("--prepared", type=Path, default=BENCH / "gpu", metavar="FOLDER")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER", help="where answers go")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where answers go; a trial's, to .bench/trial")
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="from the command's start")
     parser.add_argument("--resume", action="store_true", help="keep the answers that --out has, and ask the others")
     parser.add_argument("--trial", action="store_true", help="a little of everything")
@@ -88,6 +88,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--prepare", action="store_true", help="make the folder --prepared")
     what.add_argument("--plan", action="store_true", help="say what would be asked")
     arguments = parser.parse_args(words)
+    arguments.out = arguments.out or (TRIAL if arguments.trial else RESULTS)
     if arguments.device == "cpu" and not (arguments.trial or arguments.prepare):
         parser.error("--device cpu goes with --trial: figures of a CPU say nothing here")
     return arguments

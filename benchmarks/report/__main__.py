@@ -17,7 +17,11 @@ from .pages import check, draw, filled, read_results
 
 PUBLISHED, ASSETS = ROOT / "benchmarks/results", ROOT / "docs/assets"
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
-PAGES = (ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in ("benchmarks", "forms", "search")), *DECISIONS)
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / f"docs/{name}.md" for name in ("benchmarks", "forms", "gpu", "search")),
+    *DECISIONS,
+)
 # Mappings whose names are no contestants, tasks or the like.
 _ABOUT = {"machine", "absent", "not_made"}
 

@@ -10,6 +10,7 @@ from typing import Any
 from . import (
     choice_tables,
     form_tables,
+    gpu_tables,
     hybrid_tables,
     index_tables,
     lead,
@@ -30,6 +31,7 @@ TABLES = {
     **form_tables.TABLES,
     **hybrid_tables.TABLES,
     **index_tables.TABLES,
+    **gpu_tables.TABLES,
 }
 _BLOCK = re.compile(r"<!-- benchmark:([\w-]+) -->\n(.*?)<!-- /benchmark -->", re.DOTALL)
 
@@ -42,7 +44,7 @@ def read_results(folder: Path) -> dict[str, Any]:
 def printed(results: Mapping[str, Any]) -> str:
     """Every table that has results."""
     texts = {name: block(name, results) for name in TABLES}
-    return "\n".join(f"\n{name}\n\n{text}" for name, text in texts.items() if text != tables.MISSING)
+    return "\n".join(f"\n{name}\n\n{text}" for name, text in texts.items() if text != block(name, {}))
 
 
 def block(name: str, results: Mapping[str, Any]) -> str:

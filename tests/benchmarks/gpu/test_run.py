@@ -86,6 +86,8 @@ def test_words_that_make_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.parse(["--device", "cpu"])
     assert "goes with --trial" in capsys.readouterr().err
+    # A trial's figures never lie where measured ones are published from.
+    assert command.parse(["--trial"]).out != command.parse([]).out
 
 
 def test_the_plan_needs_neither_gpu_nor_preparation(capsys: pytest.CaptureFixture[str]) -> None:
