@@ -3,7 +3,7 @@
 - `limits`: the scheduler's sizes
 - `spellings`: ways to write the int8 graph or that for CUDA, or any two artifacts
 - `cuda_spellings`: those of the graph for CUDA that a GPU has to choose between
-- `cuda_layer`: what bounds a layer of each, predicted
+- `cuda_layer`: what bounds a layer of each, predicted; `cuda_parity`: what they cost in cosines, on a CPU
 - `batching`: how concurrent calls are joined
 - `byte_attention`: what attention in bytes would cost in cosines
 - `padded`: what the padded layout costs beside the usual one

@@ -20,7 +20,7 @@ from simcse_engine import Encoder
 from simcse_engine.artifact.manifest import GRAPH, WEIGHTS, Manifest
 from simcse_engine.session.cuda import session as cuda
 from simcse_engine.session.feeds import packed
-from simcse_export.checkpoint.architecture import TOKEN_TYPES, Architecture
+from simcse_export.checkpoint.architecture import TOKEN_TYPES, Architecture, Weights
 from simcse_export.checkpoint.checkpoint import open_checkpoint
 from simcse_export.checkpoint.weights import load_weights, select
 from simcse_export.graph.bert import author
@@ -85,13 +85,19 @@ def export_spelling(name: str, model: Model, folder: Path) -> Path:
     usual = model.artifact("fp16", "cuda")
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(usual, folder, ignore=shutil.ignore_patterns(GRAPH, WEIGHTS))
-    checkpoint = model.checkpoint()
-    numbers = Architecture.of(open_checkpoint(checkpoint, None).config)
-    weights = folded(numbers, select(load_weights(checkpoint), numbers.shapes(model.pooler), optional=[TOKEN_TYPES]))
+    numbers, weights = folded_weights(model)
     dialect = Cuda("fp16", _wide(usual), CUDA_SPELLINGS[name].options)
     save_model(author(numbers, weights, dialect, pooler=model.pooler, normalize=True), folder / GRAPH, WEIGHTS)
     replace(Manifest.read(usual), files=Manifest.files_in(folder), verified=None).write(folder)
     return folder
+
+
+def folded_weights(model: Model) -> tuple[Architecture, Weights]:
+    """A model's numbers, and its weights as graphs for CUDA take them."""
+    checkpoint = model.checkpoint()
+    numbers = Architecture.of(open_checkpoint(checkpoint, None).config)
+    weights = select(load_weights(checkpoint), numbers.shapes(model.pooler), optional=[TOKEN_TYPES])
+    return numbers, folded(numbers, weights)
 
 
 def _wide(artifact: Path) -> set[str]:
