@@ -97,7 +97,7 @@ def fetch(
     # Imported lazily: it takes 0.1 s that a local artifact need not pay.
     from huggingface_hub import snapshot_download
     from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.utils import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     from ..files.refusals import UNWRITABLE, unwritable
 

@@ -90,7 +90,7 @@ def _place(where: str) -> tuple[str, str | None]:
 @contextlib.contextmanager
 def _as_output_error(repo: str) -> Iterator[None]:
     """Turn what huggingface_hub, and below it requests or httpx, raise within the block into OutputError."""
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import HfHubHTTPError
 
     # What a release's library for HTTP raises where there is no connection derives from the first, or from OSError.
     library: type[Exception] = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")

@@ -1,16 +1,19 @@
 """A path stays a path; only what is written as a hub id is fetched, from the cache where it lies there."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import simcse_engine
 from simcse_engine import Encoder
 from simcse_engine.artifact.hub import hub_id_of, locate, locate_remembered
 from simcse_engine.errors import ArtifactNotFoundError, InputTypeError
 from support.child import run_script
 from support.disks import fill, small_disk
+from support.environments import overlay
 from support.hubs import COMMIT, NOWHERE, Hub, fill_cache, hub_of
 
 # Prints what became of Encoder(argv[1]); argv[2] is where it must have been loaded from.
@@ -180,8 +183,19 @@ def hub(artifact: Path) -> Iterator[Hub]:
         yield server
 
 
-def test_from_a_hub(artifact: Path, tmp_path: Path, hub: Hub) -> None:
+# With what it needs, of this environment or of its time.
+OLDEST = (
+    *("huggingface-hub==0.24.0", "requests==2.32.5", "urllib3==2.6.1", "charset-normalizer==3.4.4"),
+    *("certifi==2025.11.12", "idna==3.11"),
+)
+
+
+@pytest.mark.parametrize("release", [None, OLDEST], ids=["installed", "oldest"])
+def test_from_a_hub(artifact: Path, tmp_path: Path, hub: Hub, release: tuple[str, ...] | None) -> None:
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    if release is not None:
+        engine = Path(simcse_engine.__file__).parents[1]
+        settings["PYTHONPATH"] = f"{overlay(*release)}{os.pathsep}{engine}"
     expected = Encoder(artifact).encode(["A man plays a guitar."]).tolist()
     for _ in range(2):
         assert json.loads(run_script(OPEN, "user/name", f"snapshots/{COMMIT}", **settings)) == expected
