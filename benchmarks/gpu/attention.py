@@ -1,22 +1,22 @@
 """Attention of transformers' models over sentences that lie end to end: nothing is padded.
 
-With flash-attn or its kernels of the hub installed, transformers documents ``attn_implementation="flash_attention_2"``.
-Without them the same kernel is torch's own, ``torch.nn.attention.varlen``, registered here under a name of ours. On a
-CPU, which has neither, a mask keeps sentences apart: slow, to try a run.
+With flash-attn installed, transformers documents ``attn_implementation="flash_attention_2"``. Without it the kernel is
+torch's own of FlashAttention, ``torch.nn.attention.varlen``, registered here under a name of ours. On a CPU, which has
+neither, a mask keeps sentences apart: slow, to try a run.
 """
 
-import importlib.util
 from typing import Any
 
 import torch
 from transformers import AttentionInterface
+from transformers.utils import is_flash_attn_2_available
 
 _NAME = "torch_varlen"
 
 
 def implementation(device: str) -> str:
     """The name of the best implementation here, for ``attn_implementation``."""
-    if device != "cpu" and any(importlib.util.find_spec(package) for package in ("flash_attn", "kernels")):
+    if device != "cpu" and is_flash_attn_2_available():
         return "flash_attention_2"
     AttentionInterface.register(_NAME, _attend)
     return _NAME

@@ -16,6 +16,7 @@ from simcse_engine.artifact.manifest import TOKENIZER
 from simcse_engine.measure import parity
 from simcse_engine.tokenizer import Tokenizer
 
+from ..turns import timed
 from . import peers
 from .preparation import Prepared, Reference
 
@@ -29,6 +30,7 @@ class Work:
     """How much is measured."""
 
     sentences: int = 6_000  # in a round of bulk work
+    tuning: int = 6_000  # sentences by which a peer's batches are chosen
     tokens: int = 1 << 18  # in a round of one length
     ones: int = 200  # sentences encoded one by one, per contestant and round
     rounds: int = 5  # of everything
@@ -40,13 +42,13 @@ class Work:
 
 # A larger model does more for each token.
 WORK = {"bert-base": Work(tokens=1 << 16, ones=100)}
-TRIAL = Work(sentences=24, tokens=64, ones=2, rounds=2, batches=4, seconds=0.05, peak_size=128, peak_seconds=0.01)
+TRIAL = Work(
+    sentences=24, tuning=2, tokens=64, ones=2, rounds=2, batches=4, seconds=0.05, peak_size=128, peak_seconds=0.01
+)
 
 
 class Ours:
     """Our encoder, from texts and from token ids."""
-
-    attention = "ours"
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
@@ -137,13 +139,25 @@ class Field:
         self.cosines[name] = parity.compare(vectors, self.reference.vectors[:few]).min_cosine
         if self.cosines[name] < _LEAST_COSINE:
             self.absent[name] = f"other vectors than the reference's, by a cosine of {self.cosines[name]:.4f}"
-        else:
-            self._open[name] = peer
+            return
+        self._tune(peer)
+        self._open[name] = peer
+
+    def _tune(self, peer: Any) -> None:
+        """Let a peer run batches of the size that is the fastest here."""
+        texts, encode = self.texts[: self.work.tuning], timed(peer.encode)
+        seconds = {}
+        for size in peer.sizes:
+            peer.size = size
+            encode(texts)
+            seconds[size] = encode(texts)
+        peer.size = min(seconds, key=seconds.__getitem__)
 
     def facts(self, contestants: Mapping[str, Any]) -> dict[str, Any]:
         """Who took part in a question, and how."""
         return {
             "attention": {name: each.attention for name, each in contestants.items() if name != OURS},
+            "batch_size": {name: each.size for name, each in contestants.items() if name != OURS},
             "one_minus_least_cosine": {name: 1 - self.cosines[name] for name in contestants if name != OURS},
             "absent": self.absent,
         }

@@ -17,8 +17,9 @@ from transformers import AutoModel, AutoTokenizer
 from ..contest.peers.workers.grid import MAX_TOKENS, inputs
 from . import attention
 
-# Tokens of a batch, padding included; and sentences of a batch of sentence-transformers.
-BATCH_TOKENS, BATCH = 16_384, 256
+# Sizes of batches, of which each peer takes the fastest: tokens, padding included, and for sentence-transformers
+# sentences.
+BATCH_TOKENS, BATCH = (16_384, 65_536), (256, 1024)
 
 Ids = Sequence[list[int]]
 
@@ -37,9 +38,16 @@ class Torch:
 
     Padded it takes SDPA attention; unpadded, sentences lie end to end, see `attention`. Compiled it goes through
     `torch.compile`, for any shape.
+
+    Attributes:
+        attention: its implementation, by transformers' name.
+        size: most tokens of a batch, one of `sizes`.
     """
 
+    sizes = BATCH_TOKENS
+
     def __init__(self, checkpoint: Path, pooler: str, device: str, options: Options) -> None:
+        self.size = self.sizes[0]
         self.attention = attention.implementation(device) if options.unpadded else "sdpa"
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
         self._network = AutoModel.from_pretrained(
@@ -72,7 +80,7 @@ class Torch:
         for i in order:
             # The longest come first.
             more = len(ids[i]) if self._unpads or not batch else len(ids[batch[0]])
-            if batch and places + more > BATCH_TOKENS:
+            if batch and places + more > self.size:
                 yield batch
                 batch, places, more = [], 0, len(ids[i])
             batch.append(i)
@@ -119,9 +127,16 @@ class SentenceTransformers:
 
     Unpadded is what its documentation advises for speed: FlashAttention, with which it lays sentences end to end by
     itself.
+
+    Attributes:
+        attention: its implementation, by transformers' name.
+        size: sentences of a batch, one of `sizes`.
     """
 
+    sizes = BATCH
+
     def __init__(self, checkpoint: Path, pooler: str, device: str, options: Options) -> None:  # noqa: ARG002 - the folder says it
+        self.size = self.sizes[0]
         library = importlib.import_module("sentence_transformers")
         self.attention = attention.implementation(device) if options.unpadded else "sdpa"
         settings = {"dtype": options.dtype, "attn_implementation": self.attention}
@@ -135,7 +150,7 @@ class SentenceTransformers:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → vectors."""
-        return self._model.encode(list(texts), batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
+        return self._model.encode(list(texts), batch_size=self.size, show_progress_bar=False, convert_to_numpy=True)
 
 
 def _unpad(transformer: Any, implementation: str) -> None:

@@ -9,8 +9,8 @@ ONLY_ON_GPUS = ("recorded", "spellings")
 QUESTIONS = [
     Question(name=name, model=model, seconds=seconds)
     for name, model, seconds in (
-        ("texts", "minilm", 40),
-        ("texts", "bert-base", 45),
+        ("texts", "minilm", 50),
+        ("texts", "bert-base", 60),
         ("checks", "minilm", 15),
         ("ids", "minilm", 8),
         ("lengths", "bert-base", 25),

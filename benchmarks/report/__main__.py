@@ -23,7 +23,7 @@ PAGES = (
     *DECISIONS,
 )
 # Mappings whose names are no contestants, tasks or the like.
-_ABOUT = {"machine", "absent", "not_made"}
+_ABOUT = {"machine", "absent", "not_made", "packages", "failed", "not_run"}
 
 
 def main() -> None:
