@@ -37,7 +37,9 @@ class KernelLibrary:
         """Load it; OSError or AttributeError where the file is no such library."""
         # Its functions take no time, and releasing Python's lock for them would cost a wait to take it again.
         library = ctypes.PyDLL(str(path))
-        library.RegisterCustomOps  # noqa: B018 - the runtime calls it; here it must only be there
+        # What the runtime and searches call must only be there; a library of another version lacks some.
+        for name in ("RegisterCustomOps", "simcse_search_codes", "simcse_search_cosines", "simcse_graph_search"):
+            getattr(library, name)
         library.simcse_kernels_variants.restype = ctypes.c_char_p
         library.simcse_kernels_select.argtypes = [ctypes.c_char_p]
         library.simcse_kernels_threads.argtypes = [ctypes.c_int]
