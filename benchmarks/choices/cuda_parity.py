@@ -19,7 +19,7 @@ from simcse_export.graph.dialects.cuda import CudaOnCpu, CudaOptions
 from simcse_export.graph.nodes import save_model
 from simcse_export.texts.corpora import built_in
 
-from ..inputs import MAX_TOKENS, MODELS, Model
+from ..inputs import MAX_TOKENS, MINILM, MODELS, Model
 from ..record import write_result
 from ..turns import no_options
 from .cuda_spellings import folded_weights
@@ -36,7 +36,26 @@ def main() -> None:
         "question": "vectors in float16 against those in float32, both of the graph for CUDA on a CPU",
         "limits": {"max_abs_difference": limit.max_abs_difference, "min_cosine": limit.min_cosine},
     }
-    write_result("cuda_parity", about, {"models": {name: compare(model) for name, model in MODELS.items()}})
+    models = {name: compare(model) for name, model in MODELS.items()}
+    write_result("cuda_parity", about, {"models": models, "query_bias_in_the_norm": query_bias_in_the_norm(MINILM)})
+
+
+def query_bias_in_the_norm(model: Model) -> dict[str, list[float]]:
+    """By layer: the root mean square of what the norm before would add to save queries a bias, and of its own numbers.
+
+    It is W⁻¹b. What else reads the norm would take it out again.
+    """
+    numbers, weights = folded_weights(model)
+    figures: dict[str, list[float]] = {"added_rms": [], "own_rms": []}
+    for i in range(numbers.layers):
+        query = f"encoder.layer.{i}.attention.self.query"
+        norm = f"encoder.layer.{i - 1}.output.LayerNorm" if i else "embeddings.LayerNorm"
+        added = np.linalg.solve(weights[f"{query}.weight"].astype(np.float64), weights[f"{query}.bias"])
+        own = np.concatenate([weights[f"{norm}.weight"], weights[f"{norm}.bias"]])
+        figures["added_rms"].append(float(np.sqrt((added**2).mean())))
+        # Normalized numbers have a mean square of 1, so those of weight and bias add up.
+        figures["own_rms"].append(float(np.sqrt(2 * (own**2).mean())))
+    return figures
 
 
 def compare(model: Model) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import (
     choice_tables,
+    cuda_tables,
     form_tables,
     gpu_tables,
     hybrid_tables,
@@ -28,6 +29,7 @@ TABLES = {
     **search_goals.TABLES,
     **serve_tables.TABLES,
     **choice_tables.TABLES,
+    **cuda_tables.TABLES,
     **form_tables.TABLES,
     **hybrid_tables.TABLES,
     **index_tables.TABLES,

@@ -10,6 +10,7 @@ from benchmarks.choices import cuda_layer, cuda_spellings
 from benchmarks.choices.cuda_layer import H100, Attention, Node, layer, nodes_of
 from benchmarks.choices.cuda_spellings import CUDA_SPELLINGS, USUAL, compare_encoders, export_spelling
 from benchmarks.inputs import Model
+from benchmarks.report.pages import block
 
 from simcse_engine import Manifest
 from simcse_engine.artifact.manifest import GRAPH, WEIGHTS
@@ -190,3 +191,22 @@ def test_spellings_are_timed_in_turns(encoders: dict[str, SimpleNamespace]) -> N
     assert figures["one_sentence"]["over_as_it_is"].keys() == {"packed"}
     # Slots are given back.
     assert all(each._runner.joint()._slots.qsize() == 3 for each in encoders.values())
+
+
+def test_tables_say_what_has_not_run() -> None:
+    nodes = {
+        "Add": {"read": 2e6, "written": 1e6, "bound": "memory", "us": 9.5},
+        "attention": {"read": 3e6, "written": 1e6, "bound": "scores", "us": 150.9},
+    }
+    by_length = dict.fromkeys(("16", "32", "64", "128"), {"us": 310.3, "kernels": 11, "share_of_peak": 0.2365})
+    predicted = {"nodes": dict.fromkeys(by_length, nodes), "spellings": {USUAL: by_length}}
+    without_bias = {**predicted, "nodes": dict.fromkeys(by_length, {"attention": nodes["attention"]})}
+    results = {
+        "cuda_layer": {"models": {"minilm": predicted, "bert-base": without_bias}},
+        "gpu-first-run": {"minilm": {"share_of_fp16_matrix_peak_by_tokens": {"16": {"ours": 0.11}}}},
+    }
+    assert "| `Add` | 3 | memory | 10 |  |  |  |" in block("cuda-nodes", results)
+    assert "| attention, texts of 16 | 4 | scores | 151 | 4 | scores | 151 |" in block("cuda-nodes", results)
+    spellings = block("cuda-spellings", results)
+    assert "| MiniLM: `as-it-is` | 11 | 310 (0.24) |" in spellings
+    assert "measured from token ids |  | (0.11) | not run | not run | not run |" in spellings
