@@ -148,8 +148,8 @@ ORDER = {
     ),
     ENGINE / "shards": "settings sources < plan rows < shard < folder worker < cluster",
     ENGINE / "index/storage": (
-        "comparisons exact faults hold keys regular words < keywords lock reserve vectors where < connections "
-        "records < schema < transactions < store"
+        "comparisons exact faults hold keys regular words < key_kinds keywords lock reserve vectors where < "
+        "connections records < schema < transactions < changes < store"
     ),
     ENGINE / "index/ann": "layout saved scheme < usearch walk < lent < graph",
     ENGINE / "index/search": (

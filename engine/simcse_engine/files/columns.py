@@ -18,7 +18,7 @@ KeyOf: TypeAlias = Callable[[Any, str], Any]
 
 
 class KeyReader(Protocol):
-    """What keys are, to who reads them; `simcse_engine.index.storage.keys` has the kinds."""
+    """What keys are, to who reads them; `simcse_engine.index.storage.key_kinds` has the kinds."""
 
     @property
     def plural(self) -> str:

@@ -13,10 +13,10 @@ from ..files.refusals import as_output_error
 from .batches import Batch, VanishedError
 from .limits import blocks
 from .search.views import Views
+from .storage.changes import Change
 from .storage.keys import Key, KeyKind, no_entry
 from .storage.records import Record, State
 from .storage.reserve import Reserve
-from .storage.transactions import Change
 from .storage.vectors import VectorWriter, vector_file_name
 from .storage.where import Condition
 

@@ -24,10 +24,10 @@ from .batches import Batch
 from .limits import Progress, SearchLimits, blocks
 from .rows import Rows
 from .search.views import Views
+from .storage.changes import Change
 from .storage.keys import Key
 from .storage.lock import LOCK, WriterLock
 from .storage.reserve import Reserve
-from .storage.transactions import Change
 from .storage.where import Condition
 from .upkeep import Upkeep
 

@@ -9,7 +9,7 @@ from simcse_engine.errors import InputValueError
 from simcse_engine.files.arrow import vector_column, vector_type
 from simcse_engine.files.new_entries import open_entries
 from simcse_engine.files.texts import open_texts
-from simcse_engine.index.storage.keys import KEY_KINDS
+from simcse_engine.index.storage.key_kinds import KEY_KINDS
 
 
 def test_vectors_become_lists_of_fixed_size() -> None:

@@ -79,7 +79,7 @@ def test_how_far(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.parquet.gz", "x.npy.gz", "x.arrow.zst"])
 def test_what_is_read_at_any_place_is_not_compressed(tmp_path: Path, name: str) -> None:
     from simcse_engine.files.new_entries import open_entries
-    from simcse_engine.index.storage.keys import KEY_KINDS
+    from simcse_engine.index.storage.key_kinds import KEY_KINDS
 
     (tmp_path / name).write_bytes(gzip.compress(b"x"))
     texts = ["a"] if ".npy" in name else None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from simcse_engine.errors import InputValueError
 from simcse_engine.files.new_entries import open_entries
 from simcse_engine.files.texts import open_texts
-from simcse_engine.index.storage.keys import KEY_KINDS
+from simcse_engine.index.storage.key_kinds import KEY_KINDS
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 

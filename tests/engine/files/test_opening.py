@@ -17,7 +17,7 @@ from simcse_engine.errors import InputValueError
 from simcse_engine.files.new_entries import open_entries
 from simcse_engine.files.opening import open_input, suffix_of
 from simcse_engine.files.texts import open_texts
-from simcse_engine.index.storage.keys import KEY_KINDS
+from simcse_engine.index.storage.key_kinds import KEY_KINDS
 from support.child import run_script
 from support.commands import PROGRAM
 from support.indexes import names, unit_vectors

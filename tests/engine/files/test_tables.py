@@ -14,7 +14,7 @@ from simcse_engine.errors import InputValueError
 from simcse_engine.files.blocks import Block
 from simcse_engine.files.new_entries import open_entries
 from simcse_engine.files.texts import open_texts
-from simcse_engine.index.storage.keys import KEY_KINDS
+from simcse_engine.index.storage.key_kinds import KEY_KINDS
 from support.indexes import unit_vectors
 
 arrow = pytest.importorskip("pyarrow")

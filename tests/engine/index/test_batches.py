@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simcse_engine.index.batches import Additions, Batch
-from simcse_engine.index.storage.keys import KEY_KINDS
+from simcse_engine.index.storage.key_kinds import KEY_KINDS
 from support.indexes import DIMENSION, names, unit_vectors
 
 

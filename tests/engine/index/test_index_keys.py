@@ -18,7 +18,7 @@ from simcse_engine.errors import IndexDamagedError, InputTypeError, InputValueEr
 from simcse_engine.files.new_entries import read_keys
 from simcse_engine.index.copying import copy_index
 from simcse_engine.index.filling import Filling, Source
-from simcse_engine.index.storage.keys import KEY_KINDS
+from simcse_engine.index.storage.key_kinds import KEY_KINDS
 from simcse_engine.index.storage.records import Entry, record_checksum
 from support.indexes import SMALL, names, unit_vectors
 

@@ -113,7 +113,7 @@ def test_what_a_killed_compaction_left(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", ["upkeep.create_vector_file", "upkeep.VectorWriter.close", "storage.transactions.Change.renumber"]
+    "end", ["upkeep.create_vector_file", "upkeep.VectorWriter.close", "storage.changes.Change.renumber"]
 )
 def test_a_killed_compaction_leaves_nothing_for_long(folder: Path, end: str) -> None:
     script = """

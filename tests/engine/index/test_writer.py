@@ -11,8 +11,8 @@ import pytest
 from simcse_engine import Index, IndexWarning
 from simcse_engine.errors import DiskFullError, LimitError, OutputError
 from simcse_engine.index.ann.graph import AnnGraph
+from simcse_engine.index.storage.changes import Change
 from simcse_engine.index.storage.records import State
-from simcse_engine.index.storage.transactions import Change
 from support.indexes import ROWS, SMALL, names, unit_vectors
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def add_parsers(commands: Commands) -> None:
     """Declare the commands."""
     from ...index.ann.scheme import CANDIDATES_PER_HIT
-    from ...index.storage.keys import KEY_KINDS
+    from ...index.storage.key_kinds import KEY_KINDS
 
     create = add_command(commands, "create", "make an index for an artifact, and fill it from a file", _create)
     add_index(create)
@@ -90,7 +90,7 @@ def _create(args: argparse.Namespace) -> None:
     from ...errors import OutputError
     from ...index import Index
     from ...index.filling import Source
-    from ...index.storage.keys import KEY_KINDS
+    from ...index.storage.key_kinds import KEY_KINDS
     from ...index.storage.store import DATABASE
 
     source = None

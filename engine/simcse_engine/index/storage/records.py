@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple, Self
 
 from ...errors import IndexDamagedError
-from .keys import KEY_KINDS, KeyKind, text_digest
+from .key_kinds import KEY_KINDS, text_digest
+from .keys import KeyKind
 
 # json.loads also skips white space around the document, which takes as long as the rest.
 _DECODER = json.JSONDecoder()

@@ -12,14 +12,15 @@ from pathlib import Path
 from ...errors import ClosedError, DiskFullError, IndexNotFoundError, SearchIndexError
 from ...machine.forks import ForkAware, never_destroy, register
 from ...wording import Wording
+from .changes import Change
 from .connections import BUSY_SECONDS, ImmutableConnection, connect
 from .faults import translating_faults
 from .hold import Hold
-from .keys import KEY_KINDS
+from .key_kinds import KEY_KINDS
 from .records import About, State
 from .regular import check_regular
 from .schema import create_tables
-from .transactions import Change, Reader
+from .transactions import Reader
 from .vectors import create_vector_file, vector_file_name
 
 DATABASE = "index.db"

@@ -1,10 +1,9 @@
-"""Transactions: the statements that read and change an index's database."""
+"""Transactions: the statements that read an index's database."""
 
 import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,21 @@ from numpy.typing import NDArray
 from ...errors import IndexDamagedError, SearchIndexError
 from ...wording import Wording
 from .faults import REBUILT, translating_faults
-from .keys import Key, KeyKind, number_of, stored_number
+from .key_kinds import number_of
+from .keys import Key, KeyKind
 from .keywords import (
-    add_keywords,
     check_keywords,
     count_keywords,
-    create_keywords,
     find_keywords,
     has_keywords,
     in_step,
-    remove_keywords,
     words_bytes,
 )
 from .records import About, Columns, Record, State, record_checksum, state_checksum
-from .schema import check_entries, check_tables, replace_about, replace_entries
+from .schema import check_entries, check_tables
 from .where import Condition
 
-_PAGE_ROWS = 2048
+PAGE_ROWS = 2048
 _COLUMNS = "e.row, e.key, e.text, e.metadata, e.checksum"
 
 
@@ -160,7 +157,7 @@ class Reader:
         """All records by rising row, a few thousand at a time."""
         sql = f"SELECT {_COLUMNS} FROM entries e WHERE e.row > ? ORDER BY e.row LIMIT ?"
         last = -1
-        while page := self._records(sql, (last, _PAGE_ROWS)):
+        while page := self._records(sql, (last, PAGE_ROWS)):
             yield page
             last = page[-1].row
 
@@ -225,58 +222,3 @@ class Reader:
             return np.fromiter((value for (value,) in values), np.int64)
         except (TypeError, ValueError) as error:
             raise IndexDamagedError(f"{self.path}: holds rows that are no numbers; restore a backup") from error
-
-
-class Change(Reader):
-    """The database within a change."""
-
-    def insert(self, records: Sequence[Record]) -> None:
-        """Add entries."""
-        rows = []
-        for record in records:
-            stored = self.keys.stored(record.key)
-            checksum = record_checksum(stored, record.text, record.metadata)
-            rows.append((record.row, stored, record.text, record.metadata, checksum))
-        self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
-        if has_keywords(self._connection):
-            add_keywords(self._connection, ((record.row, record.text) for record in records))
-
-    def bury(self, rows: Sequence[int], *, tidy: bool = True) -> None:
-        """Delete entries, and list their rows among the dead; see `remove_keywords` for ``tidy``."""
-        if has_keywords(self._connection):
-            # A few thousand at a time, which are all in memory.
-            for first in range(0, len(rows), _PAGE_ROWS):
-                found = self.columns(rows[first : first + _PAGE_ROWS])
-                remove_keywords(self._connection, zip(found.rows, found.texts, strict=True), tidy=tidy)
-        parameters = [(row,) for row in rows]
-        self._connection.executemany("INSERT INTO dead (row) VALUES (?)", parameters)
-        self._connection.executemany("DELETE FROM entries WHERE row = ?", parameters)
-
-    def set_state(self, state: State) -> None:
-        """Make this the state; its deaths are those that `bury` lists."""
-        facts = (state.generation, state.rows, stored_number(state.next_key), state.graph)
-        sql = "UPDATE state SET generation = ?, rows = ?, next_key = ?, graph = ?, checksum = ?"
-        self._connection.execute(sql, (*facts, state_checksum(*facts)))
-
-    def renumber(self, state: State, generation: int, graph: str | None) -> None:
-        """Give the entries rows without gaps, in their order, for a vector file and a graph of another generation."""
-        replace_entries(
-            self._connection,
-            "SELECT row_number() OVER (ORDER BY row) - 1, key, text, metadata, checksum FROM entries ORDER BY row",
-            self.keys,
-        )
-        self._connection.execute("DELETE FROM dead")
-        if has_keywords(self._connection):
-            self._fill_keywords()
-        (rows,) = self._one("SELECT count(*) FROM entries")
-        self.set_state(replace(state, generation=generation, rows=rows, graph=graph))
-
-    def build_keywords(self, about: About) -> None:
-        """Make an index of the entries' words, in place of one that is there, and ``about`` what the index is."""
-        self._fill_keywords()
-        replace_about(self._connection, about)
-
-    def _fill_keywords(self) -> None:
-        create_keywords(self._connection)
-        for page in self.pages():
-            add_keywords(self._connection, ((record.row, record.text) for record in page))

@@ -11,7 +11,7 @@ import pytest
 
 from simcse_engine import Encoder, Index
 from simcse_engine.forms import VectorForm
-from simcse_engine.index.storage.keys import KEY_KINDS
+from simcse_engine.index.storage.key_kinds import KEY_KINDS
 from simcse_engine.serve import ServeOptions, app
 from simcse_engine.serve.routes.index import answers
 from simcse_engine.serve.routes.index.members import MAX_KEYS

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from simcse_engine.errors import InputTypeError, InputValueError
-from simcse_engine.index.storage.keys import KEY_KINDS, MAX_KEY
+from simcse_engine.index.storage.key_kinds import KEY_KINDS, MAX_KEY
 
 NUMBERS, STRINGS, UUIDS = (KEY_KINDS[name] for name in ("int", "str", "uuid"))
 ONE, OTHER = UUID(int=1), UUID(int=2**128 - 1)
