@@ -108,16 +108,16 @@ class Codes:
 
     def missing(self, needed: NDArray[np.bool_]) -> int:
         """How many of the blocks that are ``needed``, bool [blocks], are not coded."""
-        _, ready = self._made
-        return int(np.count_nonzero(needed)) - int(np.count_nonzero(needed[: len(ready)] & ready[: len(needed)]))
+        return _missing(needed, self._made[1])
 
     def of(self, vectors: VectorMap, needed: NDArray[np.bool_], team: Team) -> Coded:
         """The codes of whole blocks of ``vectors``, which must be of this generation.
 
         Only of blocks that are ``needed``, bool [blocks]; the others hold anything, and may be written meanwhile.
         """
-        coded, _ = self._made
-        if len(needed) * BLOCK_ROWS > len(coded.codes) or self.missing(needed):
+        # Read once: another thread may replace it.
+        coded, ready = self._made
+        if len(needed) > len(ready) or _missing(needed, ready):
             coded = self._coded(vectors, needed, team)
         return coded.first(len(needed))
 
@@ -148,6 +148,10 @@ class Codes:
 
             team.each(code, np.flatnonzero(needed & ~ready[: len(needed)]).tolist())
         return coded
+
+
+def _missing(needed: NDArray[np.bool_], ready: NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(needed)) - int(np.count_nonzero(needed[: len(ready)] & ready[: len(needed)]))
 
 
 def _mean(vectors: VectorMap, rows: NDArray[np.int64]) -> NDArray[np.float32]:

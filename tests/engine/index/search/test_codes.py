@@ -74,6 +74,29 @@ def test_only_needed_blocks_are_coded_and_earlier_ones_stay(tmp_path: Path) -> N
     np.testing.assert_array_equal(first.codes[middle], kept)
 
 
+def test_codes_are_those_of_the_arrays_that_were_looked_at(tmp_path: Path) -> None:
+    """Another thread replaces the arrays by larger ones, with more blocks coded, right after they were read."""
+    vectors = unit_vectors(4 * BLOCK_ROWS)
+    vector_map, team = stored(tmp_path, vectors), Team(1)
+
+    class Overtaken(Codes):
+        overtaken = False
+
+        def __getattribute__(self, name: str) -> object:
+            value = super().__getattribute__(name)
+            if name == "_made" and self.overtaken:
+                self.overtaken = False
+                self._coded(vector_map, np.ones(4, np.bool_), team)
+            return value
+
+    codes = Overtaken(vectors.shape[1])
+    codes.of(vector_map, np.array([False, True]), team)
+    codes.overtaken = True
+    found = codes.of(vector_map, np.array([True, True]), team)
+    assert not codes.overtaken
+    assert found.codes[:BLOCK_ROWS].any()
+
+
 def test_an_altered_vector_is_not_coded(tmp_path: Path) -> None:
     vectors = unit_vectors(2 * BLOCK_ROWS)
     path = stored(tmp_path, vectors).path
