@@ -141,9 +141,9 @@ def compare_spellings(
 
 
 def compare_encoders(
-    encoders: Mapping[str, Encoder], *, lengths: Sequence[int], rounds: int, runs: int
+    encoders: Mapping[str, Encoder], *, base: str = USUAL, lengths: Sequence[int], rounds: int, runs: int
 ) -> dict[str, Any]:
-    """`compare_spellings` of encoders that are open, each with one session on a GPU."""
+    """`compare_spellings` of encoders that are open, each with one session on a GPU; ratios are to ``base``."""
     flops = Flops.of(next(iter(encoders.values())).manifest)
     graphs = {}
     for length in lengths:
@@ -155,7 +155,7 @@ def compare_encoders(
         graphs[length] = {
             "ms": spreads({name: [1e3 * s / runs for s in each] for name, each in seconds.items()}),
             "share_of_790_tflops": spreads(shares),
-            "over_as_it_is": over(seconds, USUAL),
+            f"over_{base}": over(seconds, base),
         }
     alone = {name: timed(partial(_one_by_one, each)) for name, each in encoders.items()}
     seconds = alternate(alone, [runs] * rounds)
@@ -163,7 +163,7 @@ def compare_encoders(
         "graph_alone": graphs,
         "one_sentence": {
             "ms": spreads({name: [1e3 * s / runs for s in each] for name, each in seconds.items()}),
-            "over_as_it_is": over(seconds, USUAL),
+            f"over_{base}": over(seconds, base),
         },
     }
 

@@ -18,7 +18,7 @@ _LENGTHS = (16, 128)
 def spellings(field: Field) -> dict[str, Any]:
     """Bulk work from token ids by each spelling, in turns with the artifact as it is, and how right its vectors are."""
     # It imports what exports graphs, which no other question needs.
-    from ..choices.cuda_spellings import opened_spelling
+    from ..choices.cuda_spellings import compare_encoders, opened_spelling
 
     work = field.work
     inputs = {"mix": field.ids()}
@@ -42,9 +42,18 @@ def spellings(field: Field) -> dict[str, Any]:
         }
         runs = {name: timed(each.encode_ids) for name, each in ways.items()}
         seconds = {name: alternate(runs, [ids] * work.rounds) for name, ids in inputs.items()}
+        alone: dict[str, Any] = {}
+        if field.device != "cpu":
+            encoders = {name: each.encoder for name, each in ways.items()}
+            try:
+                alone = compare_encoders(encoders, base=OURS, lengths=_LENGTHS, rounds=work.rounds, runs=5)
+            except Exception as error:  # the figures above stand
+                absent["the graph alone"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     return {
         "sentences_per_second": {name: rates(each, len(inputs[name])) for name, each in seconds.items()},
         "spelling_over_ours": {name: over(each, OURS) for name, each in seconds.items()},
         "one_minus_least_cosine": {name: 1 - each.min_cosine for name, each in agreed.items()},
+        # Of the graph on inputs that lie on the GPU, without what the processor does before and after.
+        **alone,
         "absent": absent,
     }
