@@ -86,7 +86,8 @@ def _driver(facts: Facts) -> Iterator[Finding]:
         todo = "see CUDA_VISIBLE_DEVICES, and in a container that the GPU is passed through"
         yield Finding("advice", "the NVIDIA driver sees no GPU", todo)
         return
-    yield Finding("ok", f"the NVIDIA driver runs CUDA up to {facts.cuda} on {gpus}")
+    alone = "; an encoder takes cuda:0 alone unless --devices names more" if len(facts.gpus) > 1 else ""
+    yield Finding("ok", f"the NVIDIA driver runs CUDA up to {facts.cuda} on {gpus}{alone}")
     if facts.runtime_cuda and _major(facts.cuda) < _major(facts.runtime_cuda):
         found = f"the driver runs CUDA up to {facts.cuda}, and onnxruntime {facts.runtime} is for {facts.runtime_cuda}"
         yield Finding("problem", found, f"update the driver to one for CUDA {facts.runtime_cuda}")

@@ -296,3 +296,9 @@ def test_a_provider_that_loads_is_said_beside_one_that_does_not() -> None:
 def test_several_faults_are_several_findings() -> None:
     levels = [finding.level for finding in not_ok(**NO_RUNTIME, builds={}, features=(), quota=1.0, threads=1)]
     assert levels == ["problem", "advice", "advice"]
+
+
+def test_several_gpus_are_said_to_be_asked_for() -> None:
+    said = [each.found for each in judge(facts(**GPU, **{**H100, "gpus": H100["gpus"] * 2}))]
+    assert [each for each in said if "cuda:1 NVIDIA H100" in each and "takes cuda:0 alone unless --devices" in each]
+    assert not [each for each in (found.found for found in judge(facts(**GPU, **H100))) if "alone unless" in each]
