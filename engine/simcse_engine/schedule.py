@@ -50,9 +50,8 @@ KERNEL_LIMITS = Limits(batch_tokens=2048, full_batch_tokens=2048, mixed_padding=
 # A GPU needs thousands of rows per product, and no batch waits for another of its length. Attention without padding
 # pays for mixed lengths with idle blocks. Predicted; `python -m benchmarks.gpu` measures other sizes.
 _GPU_BATCH = 16_384
-GPU_LIMITS = Limits(
-    batch_tokens=_GPU_BATCH, full_batch_tokens=_GPU_BATCH, mixed_padding=4096, window_texts=8192, window_chars=8_000_000
-)
+# Windows of 2,048 texts, about two batches of sentences, let a call of some thousand be tokenized while it runs.
+GPU_LIMITS = Limits(batch_tokens=_GPU_BATCH, full_batch_tokens=_GPU_BATCH, mixed_padding=4096)
 # In float32 the only kernel of attention fills a padded grid, scores included, which costs memory.
 _GPU_FP32_LIMITS = replace(GPU_LIMITS, mixed_padding=512)
 

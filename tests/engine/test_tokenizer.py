@@ -152,7 +152,9 @@ def test_together_is_as_one_by_one(path: Path) -> None:
         texts.append("unbelievable" * 400)
         # Short ones, ones at the limit, and ones so long that only a part is read, in every order of the two ways.
         texts = [*(" ".join(["dog"] * n) for n in range(40)), *texts * 3, "a dog " * 5000, *texts]
-        for max_tokens in (3, 8, 20):
+        # Several parts, of which one alone has the long text; and parts without any.
+        short = ["a dog", "the cat sat on the mat" * 3] * 600
+        for max_tokens, texts in ((3, texts), (8, texts), (20, texts), (8, [*short, *texts, *short]), (8, short)):
             alone = Tokenizer(Path(sys.argv[1]), max_tokens).encode(texts)
             together = Tokenizer(Path(sys.argv[1]), max_tokens, together=True).encode(texts)
             assert together.ids == alone.ids
