@@ -15,4 +15,5 @@
 - `forms`: what shorter vectors and smaller numbers cost on STS
 - `whitening`: what whitening does to a checkpoint's vectors on STS, beside cutting them
 - `graph`: what an ANN graph costs to build
+- `walk`: what our own search of one costs, beside USearch's
 """

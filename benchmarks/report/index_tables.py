@@ -1,4 +1,4 @@
-"""The tables of the notes on an index, from the results of `choices.graph`, `choices.exact` and `choices.filters`."""
+"""The tables of the notes on an index, from the results of `choices.graph`, `walk`, `exact` and `filters`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,6 +36,22 @@ def rounding(results: Results) -> str:
     return table(("", *scales), rows)
 
 
+def walk(results: Results) -> str:
+    """Our own search of an ANN graph beside USearch's."""
+    rows, columns = [], ("vectors", "candidates", "recall@10, USearch and ours", "USearch, CPU µs a query")
+    variants: list[str] = []
+    for name, facts in results["walk"]["data"].items():
+        for width in _WIDTHS:
+            (_, usearch), *ours = facts["by_width"][width].items()
+            variants = [variant for variant, _ in ours]
+            recalls = (usearch["recall_at_10"], min(each["recall_at_10"] for _, each in ours))
+            cells = (f"{each['cpu_us_a_query']:.0f}, {each['usearch_over_this']['median']:.2f}" for _, each in ours)
+            found = ", ".join(f"{recall:.4f}" for recall in recalls)
+            rows.append((f"`{name}`", width, found, f"{usearch['cpu_us_a_query']:.0f}", *cells))
+    head = (*columns, *(f"`{variant}`, and USearch over it" for variant in variants))
+    return _with_machine(table(head, rows), results["walk"])
+
+
 def codes(results: Results) -> str:
     """What codes cost, and what they leave to be compared by vectors."""
     rows = [
@@ -70,6 +86,7 @@ def _with_machine(text: str, result: Mapping[str, Any]) -> str:
 TABLES: dict[str, tuple[Callable[[Results], str], tuple[str, ...]]] = {
     "graph-variants": (variants, ("graph",)),
     "graph-rounding": (rounding, ("graph",)),
+    "graph-walk": (walk, ("walk",)),
     "codes": (codes, ("exact",)),
     "filter-indexes": (filters, ("filters",)),
 }

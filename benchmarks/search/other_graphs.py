@@ -1,4 +1,4 @@
-"""hnswlib and USearch on the same vectors, each alone."""
+"""hnswlib and USearch on the same vectors, each alone; and our graph without what follows it."""
 
 from functools import partial
 from operator import itemgetter
@@ -80,7 +80,7 @@ def usearch_ways(data: Data, facts: dict[str, Any]) -> dict[str, Way]:
 
 
 def bare_ways(index: Index) -> dict[str, Way]:
-    """USearch alone on the ANN graph that ours has saved: its K nearest, and as many candidates as ours asks for."""
+    """The ANN graph that ours has saved, alone: its K nearest, and as many candidates as ours asks for."""
     with index._views.reading() as (_, view):
         ann = view.ann
 
@@ -88,7 +88,7 @@ def bare_ways(index: Index) -> dict[str, Way]:
         search = partial(ann.search, count=count, threads=usable_cpus())
         return Way(search, lambda answer: answer[0][:, :K])
 
-    name, count = f"usearch {ann.scheme.dtype} of ours", ann.scheme.candidates(K)
+    name, count = "our graph, unscored", ann.scheme.candidates(K)
     return {name: searching(K), f"{name}, {count} candidates": searching(count)}
 
 

@@ -109,6 +109,19 @@ def made_up(names: list[str]) -> dict[str, Any]:
             },
             "rounding": {"real": {"ours": {"20": 0.9975}}},
         },
+        "walk": {
+            "data": {
+                "1m": {
+                    "by_width": {
+                        width: {
+                            way: {"recall_at_10": 0.9991, "cpu_us_a_query": 100.4, "usearch_over_this": ratio}
+                            for way in ("usearch", "avx2")
+                        }
+                        for width in ("128", "192", "256")
+                    }
+                }
+            }
+        },
         "filters": {
             "first_use_ms": {
                 f"{share}{indexed}": spread(12.2)

@@ -38,7 +38,7 @@ _ALONE_ROWS = 2048
 # it. With many at once, a graph takes longer to build.
 _QUICK_EXPANSION = 8
 _SELF_CANDIDATES = 20
-# A search does not wait for another one if the saved graph lacks no more rows than this, which are compared meanwhile.
+# A search looks into the saved graph rather than wait if that lacks no more rows than this, which are compared.
 _TAIL_ROWS = 16_384
 
 
@@ -51,7 +51,7 @@ class AnnGraph:
     (array([[   0, 1057,  889]]), 2000)
 
     May be used from many threads. Searches run side by side in what was opened or saved last. What has grown since is
-    in memory, where they and the writer take turns: a search that would wait looks into what was saved.
+    in memory, where they and the writer take turns: so they look into what was saved as long as it lacks little.
 
     Attributes:
         scheme: how it is built and searched.
@@ -156,7 +156,7 @@ class AnnGraph:
     def _lent(self) -> Iterator[tuple[LibraryGraph | GraphWalk, int]]:
         """Lend a graph to a search, and say which rows it covers."""
         saved = self._saved
-        if saved is not None and (self._grown is None or (self._turn.locked() and self._looks_into(saved))):
+        if saved is not None and (self._grown is None or self._looks_into(saved)):
             with saved.lent() as graph:
                 yield graph, saved.covered
             return
@@ -165,8 +165,12 @@ class AnnGraph:
             yield self._in_memory(), self.covered
 
     def _looks_into(self, saved: LentGraphs) -> bool:
-        """Whether a search looks into what was saved rather than wait for its turn."""
-        return self._growing or self.covered - saved.covered <= _TAIL_ROWS
+        """Whether a search looks into what was saved, not into what has grown since: where it need not wait for a turn.
+
+        And where our kernels walk it, which is quicker than both USearch's search and what lacks are compared in.
+        """
+        busy, lacks = self._turn.locked(), self.covered - saved.covered
+        return (busy and self._growing) or (lacks <= _TAIL_ROWS and (busy or saved.walks))
 
     @contextlib.contextmanager
     def _taking_turn(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ class LentGraphs:
 
     Attributes:
         covered: they cover the rows below this.
+        walks: whether our kernels search them.
     """
 
     def __init__(self, content: memoryview, nodes: Nodes, scheme: Scheme, covered: int, *, most: int) -> None:
@@ -25,6 +26,7 @@ class LentGraphs:
         self.covered = covered
         self._content = content
         self._walk = walk_of(content, nodes, scheme)
+        self.walks = self._walk is not None
         self._scheme = scheme
         self._most = most
         self._idle: list[LibraryGraph] = []

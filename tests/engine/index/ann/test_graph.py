@@ -243,7 +243,7 @@ def in_threads(count: int, work: Callable[[int], list[Any]]) -> list[list[Any]]:
 
 def test_a_busy_graph_is_searched_as_it_was_saved(tmp_path: Path) -> None:
     vectors = unit_vectors(300)
-    graph = graph_of(vectors[:200], "i8")
+    graph = graph_of(vectors[:200])
     graph.saved_as(tmp_path, graph.save(tmp_path, "graph", threads=1))
     graph.add(np.arange(200, 300), vectors[200:], covered=300, threads=1)
     with graph._taking_turn():
@@ -264,8 +264,10 @@ def test_an_i8_graph_keeps_its_scale(tmp_path: Path) -> None:
     opened.add(np.arange(100, 200), vectors[100:], covered=200, threads=1)
     again = opened.save(tmp_path, "graph-2", threads=1)
     assert again.scale == saved.scale
-    rows, _ = opened.search(vectors[100:150], 1, threads=1)
-    assert rows.ravel().tolist() == [*range(100, 150)]
+    opened._saved = None  # so that it looks into its memory
+    for each in (opened, AnnGraph.open(tmp_path, again, graph.scheme, threads=1)):
+        rows, _ = each.search(vectors[100:150], 1, threads=1)
+        assert rows.ravel().tolist() == [*range(100, 150)]
 
 
 @pytest.mark.parametrize("factors", [{}, {3: 10.0, 20: 6.0}])

@@ -126,10 +126,13 @@ def test_a_file_that_is_altered_while_it_is_searched(tmp_path: Path, saved: tupl
         graph.search(queries, 5, threads=1)
 
 
-def test_an_opened_graph_grows(saved: tuple[Path, SavedGraph]) -> None:
+def test_an_opened_graph_grows(monkeypatch: pytest.MonkeyPatch, saved: tuple[Path, SavedGraph]) -> None:
+    """It is searched as it was saved, until that lacks too much."""
     more = unit_vectors(100, 4, DIMENSION)
     graph = opened(saved)
     graph.add(np.arange(ROWS, ROWS + 100), more, covered=ROWS + 100, threads=2)
+    assert graph.search(more, 3, threads=2)[1] == ROWS
+    monkeypatch.setattr("simcse_engine.index.ann.graph._TAIL_ROWS", 99)
     rows, covered = graph.search(more, 3, threads=2)
     assert covered == ROWS + 100
     assert np.mean(rows[:, 0] == np.arange(ROWS, ROWS + 100)) > 0.95
