@@ -71,10 +71,18 @@ class Known:
             return found  # type: ignore[return-value]
         read = _read(reader, missing)
         with self._lock:
-            if known is self._entries and self._bytes < self._most_bytes:
-                known.update(read)
-                self._bytes += sum(entry.size for entry in read.values())
+            if known is self._entries:
+                self._keep(read)
         return [read[row] if entry is None else entry for row, entry in zip(rows, found, strict=True)]
+
+    def _keep(self, read: dict[int, KnownEntry]) -> None:
+        for row, entry in read.items():
+            if self._bytes >= self._most_bytes:
+                return
+            # Another search may have read it at the same time.
+            if row not in self._entries and self._bytes + entry.size <= self._most_bytes:
+                self._entries[row] = entry
+                self._bytes += entry.size
 
 
 def _read(reader: Reader, rows: list[int]) -> dict[int, KnownEntry]:

@@ -26,6 +26,9 @@ def test_hits_are_the_databases_however_often_they_were_found(tmp_path: Path, ar
         expected = list(zip(range(40), texts, METADATA, strict=True))
         for part in (slice(0, 10), slice(5, 30), slice(None), slice(None)):
             assert found(index, vectors[part]) == expected[part]
+        known = index._searcher._known
+        assert sum(entry.size for entry in known._entries.values()) <= most_bytes
+        assert len(known._entries) == 40 or most_bytes < 40_000
         # What an entry is changed to is found, and nothing of what it was.
         index.add_vectors(vectors[7:9], ["new", "newer"], keys=[7, 8], metadata=[{"n": -7}, None])
         expected[7:9] = [(7, "new", {"n": -7}), (8, "newer", None)]
