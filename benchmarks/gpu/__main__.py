@@ -145,6 +145,7 @@ class Run:
         plan = planned(left, self._budget_left(), self._known)
         print(f"on {gpu}\n{described(plan, left, self._known)}", flush=True)
         why: dict[str, str] = {}
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
         try:
             self._watch_the_time()
             why = self._ask_in_turn(left)
@@ -153,6 +154,8 @@ class Run:
             why = {question.key: f"{error} before" for question in left}
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self._close(why)
 
     def _ask_in_turn(self, left: Sequence[Question]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Runs: within a budget, cut short, and going on."""
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,20 @@ def test_what_is_cut_short_leaves_its_answers(run: Any, monkeypatch: pytest.Monk
     content = run("--only", "texts", "ids", "one", "--budget", "8")
     assert content["answers"].keys() == {"texts"}
     assert content["not_run"] == dict.fromkeys(("ids", "one"), "the budget was spent before")
+
+
+def test_a_run_that_is_ended_says_what_it_did_not_ask(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(_: object) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(600)
+        return {}
+
+    monkeypatch.setattr(questions, "ASK", {**questions.ASK, "texts": lambda _: {"rate": 1.0}, "ids": ended})
+    handler = signal.getsignal(signal.SIGTERM)
+    content = run("--only", "texts", "ids", "one")
+    assert content["answers"].keys() == {"texts"}
+    assert content["not_run"] == dict.fromkeys(("ids", "one"), "the run was ended before")
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 def test_what_is_missing_is_said_at_once(prepared: Path, tmp_path: Path) -> None:
