@@ -59,14 +59,16 @@ class Ours:
 
     def encode_ids(self, ids: Sequence[list[int]]) -> NDArray[np.float32]:
         """Token ids → vectors."""
-        return self.encoder._runner.submit(ids).write(np.empty((len(ids), self.encoder.dimension), np.float32))
+        return self.encoder._model.runner.submit(ids).write(np.empty((len(ids), self.encoder.dimension), np.float32))
 
 
-def opened(artifact: Path, device: str) -> Encoder:
+def opened(artifact: Path, device: str, *, sessions: int = 1) -> Encoder:
     """An encoder that cuts long texts without a word; `checks` says whether its vectors are right here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnverifiedWarning)
-        return Encoder(artifact, device=device, truncate="silent")
+        # On a CPU, which is for trials, each session needs a thread.
+        threads = sessions if device == "cpu" else None
+        return Encoder(artifact, devices=[device] * sessions, threads=threads, truncate="silent")
 
 
 class Field:

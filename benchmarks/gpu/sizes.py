@@ -1,7 +1,6 @@
 """Whether the sizes that ours runs by suit this GPU: tokens of a batch, runs that are recorded, sessions."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -21,7 +20,7 @@ _SIZES, _RUNS = (1, 2, 4, 8), (16, 64, 128, 256, 512, 1024, 2048)
 def batches(field: Field) -> dict[str, Any]:
     """Seconds of bulk work from token ids by the tokens of a batch, over those with the usual one."""
     ours, ids = field.ours, field.ids()
-    runner = ours.encoder._runner
+    runner = ours.encoder._model.runner
     usual = runner.limits
 
     def in_batches_of(tokens: int) -> Callable[[Any], object]:
@@ -42,7 +41,7 @@ def batches(field: Field) -> dict[str, Any]:
 
 def recorded(field: Field) -> dict[str, Any]:
     """How many times as long one sentence of so many tokens takes when it is not replayed as a CUDA graph."""
-    session = field.ours.encoder._runner.joint()
+    session = field.ours.encoder._model.runner.joint()
     figures = {}
     for tokens in _RUNS:
         ids, lengths = np.full(tokens, 1000), np.array([tokens])
@@ -61,14 +60,9 @@ def recorded(field: Field) -> dict[str, Any]:
 
 
 def sessions(field: Field) -> dict[str, Any]:
-    """Bulk work from token ids by one session, and by two on the same GPU, each with half of the sentences."""
+    """Bulk work from token ids by one session, and by two that share it on the same GPU."""
     ids = field.ids()
-    with opened(field.prepared.ours, field.device) as second, ThreadPoolExecutor(2) as pool:
-
-        def two(sentences: list[list[int]]) -> None:
-            shares = zip((field.ours, Ours(second)), (sentences[::2], sentences[1::2]), strict=True)
-            list(pool.map(lambda share: share[0].encode_ids(share[1]), shares))
-
-        ways = {OURS: timed(field.ours.encode_ids), "two sessions": timed(two)}
+    with opened(field.prepared.ours, field.device, sessions=2) as two:
+        ways = {OURS: timed(field.ours.encode_ids), "two sessions": timed(Ours(two).encode_ids)}
         seconds = alternate(ways, [ids] * field.work.rounds)
     return {"sentences_per_second": rates(seconds, len(ids)), "over_one_session": over(seconds, OURS)}

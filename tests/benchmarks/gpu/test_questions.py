@@ -69,6 +69,6 @@ def test_spellings_take_turns_with_the_artifact(field: Field, tmp_path: Path) ->
 
 
 def test_limits_are_as_before(field: Field) -> None:
-    before = field.ours.encoder._runner.limits
+    before = field.ours.encoder._model.runner.limits
     answer("batches", field)
-    assert field.ours.encoder._runner.limits == before
+    assert field.ours.encoder._model.runner.limits == before
