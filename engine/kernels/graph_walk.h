@@ -13,7 +13,7 @@ namespace simcse {
 constexpr int kMostNeighbours = 128;
 
 struct Graph {
-  const uint8_t* content;  // a matrix of bytes behind a head, and nodes elsewhere
+  const uint8_t* content;  // of the file
   const int64_t* starts;   // [nodes + 1], where each node begins, and where the last one ends
   int64_t nodes;           // fewer than 2^31
   int dimension;
@@ -41,8 +41,9 @@ enum class Walked { done, damaged, no_memory };
 namespace simcse {
 namespace SIMCSE_VARIANT {
 
-// The content: a matrix of [nodes][dimension] bytes behind its two sizes; then, after more than a vector's worth of
-// padding, nodes: a key, a level, and for each level how many neighbours, and room for these.
+// The content: a matrix of [nodes][dimension] bytes behind its two sizes; more than a line of other things, so that
+// vectors may be read in whole lines; then nodes: a key, a level, and for each level how many neighbours, and room for
+// these.
 constexpr size_t kMatrixBytes = 8, kNodeBytes = 10, kSlotBytes = 4;
 
 // One thread's walks.

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import IndexDamagedError
+from ...errors import IndexDamagedError, InputValueError
 from ...files.atomic import whole_file
 from ...files.refusals import unwritable, write_refusal
 from ...machine.cpu import usable_cpus
@@ -213,8 +213,8 @@ class AnnGraph:
     def saved_as(self, folder: Path, saved: SavedGraph) -> None:
         """Take note that ``saved``, of this graph, is what the database records now; searches may look into it."""
         self.saved_covered = saved.covered
-        # Searches go on without it.
-        with contextlib.suppress(OSError, IndexDamagedError, LayoutError):
+        # Searches go on without it; a wrong value of SIMCSE_KERNELS is theirs to tell.
+        with contextlib.suppress(OSError, InputValueError, IndexDamagedError, LayoutError):
             content = _mapped(folder / saved.file)
             nodes = _layout_of(saved, self.scheme).nodes(content)
             self._saved = LentGraphs(content, nodes, self.scheme, saved.covered, most=usable_cpus())

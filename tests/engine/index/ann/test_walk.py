@@ -66,10 +66,17 @@ def test_it_finds_what_usearch_finds(
         assert np.mean(rows == found[NONE]) > 0.95, way
 
 
-def test_a_variant_that_is_not_there(monkeypatch: pytest.MonkeyPatch, saved: tuple[Path, SavedGraph]) -> None:
+def test_a_variant_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, saved: tuple[Path, SavedGraph], tmp_path: Path
+) -> None:
     monkeypatch.setenv(VARIABLE, "sse2")
     with pytest.raises(InputValueError, match="no such kernels"):
         opened(saved)
+    graph = AnnGraph(SCHEME)
+    graph.add(np.arange(10), unit_vectors(10, dimension=DIMENSION), covered=10, threads=1)
+    graph.saved_as(tmp_path, graph.save(tmp_path, "graph", threads=1))
+    assert graph.saved_covered == 10
+    assert searcher(graph) is LibraryGraph
 
 
 def test_a_graph_that_was_just_saved(tmp_path: Path) -> None:
