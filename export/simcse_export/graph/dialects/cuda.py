@@ -119,7 +119,8 @@ class Cuda(Gpu):
             raise ValueError(f"pooler {pooler}{', of some tokens,' if skipped else ''} is not written for packed rows")
         if pooler == "lasttoken":
             return self.vectors(graph, layout.last_tokens(*states))
-        x = self.cast(graph, self.mean_of(graph, states))
+        # One tensor is its mean as it is, without a way through float32.
+        x = self.cast(graph, *states) if len(states) == 1 else self.cast(graph, self.mean_of(graph, states))
         count = hidden // next(size for size in (*_HEAD_SIZES, hidden) if hidden % size == 0)
         y = self.attend(layout, graph.op("Sub", x, x), x, x, Heads(count=count, hidden=hidden, first_only=False))
         vectors = self.vectors(graph, layout.first_tokens(y))

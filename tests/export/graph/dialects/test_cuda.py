@@ -98,6 +98,12 @@ def test_nothing_is_computed_for_tokens_that_nobody_reads(make: Make, pooler: st
     assert len(gathered) == (2 if pooler.startswith("cls") else 0)
 
 
+def test_states_are_averaged_in_their_own_type(make: Make) -> None:
+    nodes = onnx.load(make("bert", "avg") / GRAPH, load_external_data=False).graph.node
+    # The vectors alone become float32.
+    assert [node.name for node in nodes if node.op_type == "Cast"] == ["pooler/Cast"]
+
+
 @pytest.mark.parametrize(("family", "pooler"), KINDS)
 def test_what_is_published(make: Make, family: str, pooler: str) -> None:
     manifest = open_artifact(make(family, pooler))
