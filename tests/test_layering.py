@@ -143,8 +143,8 @@ ORDER = {
         "writing < adding asking < changes walk < contents < index < copying filling"
     ),
     ENGINE / "files": (
-        "cells columns compressed kinds locks < handles < refusals < arrow lines opening staging < atomic delimited "
-        "reading < tables vectors < blocks entries texts < new_entries"
+        "cells columns compressed kinds locks < handles < refusals < arrow lines opening staging < atomic columnar "
+        "delimited reading < columnar_rows < tables vectors < blocks entries texts < new_entries"
     ),
     ENGINE / "shards": "settings sources < plan rows < shard < folder worker < cluster",
     ENGINE / "index/storage": (

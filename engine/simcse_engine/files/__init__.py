@@ -13,7 +13,8 @@ reading      what is read, and how far
 
 lines        UTF-8, by line; JSON lines
 delimited    `.csv` and `.tsv`
-arrow        Parquet and Arrow, with pyarrow
+arrow        pyarrow, and what is written by it
+columnar     Parquet and Arrow as they are read; `columnar_rows`, as JSON has them
 cells        values of columns as JSON has them
 tables       rows of any of these
 columns      which field of a row is the text, and which are key and metadata

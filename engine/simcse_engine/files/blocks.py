@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputValueError
-from .arrow import Columnar, batch_rows, check_strings
+from .columnar import Columnar, check_strings
+from .columnar_rows import batch_rows
 from .columns import VECTOR, KeyOf, NewEntry, check_column, entry_of
 from .reading import Reading
 from .tables import Row

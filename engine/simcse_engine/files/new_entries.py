@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import InputValueError
 from ..wording import Wording
-from .arrow import open_columnar
 from .blocks import Block, columnar_blocks, json_blocks, mixed_keys, npy_blocks, text_blocks
+from .columnar import open_columnar
 from .columns import TEXT, VECTOR, KeyOf, KeyReader, NewEntry, entry_of
 from .delimited import DELIMITERS
 from .opening import check_whole, open_input, open_whole, suffix_of

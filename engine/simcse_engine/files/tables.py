@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from ..errors import InputValueError
-from .arrow import ARROW, PARQUET, Columnar, check_strings, columnar_rows, columnar_texts, open_columnar
+from .arrow import ARROW, PARQUET
+from .columnar import Columnar, check_strings, columnar_texts, open_columnar
+from .columnar_rows import columnar_rows
 from .columns import METADATA, TEXT, check_column, text_of
 from .delimited import DELIMITERS, delimited_rows
 from .lines import json_lines

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputValueError
-from ..files.arrow import Columnar, batch_texts, check_strings, import_pyarrow, open_columnar
+from ..files.arrow import import_pyarrow
+from ..files.columnar import Columnar, batch_texts, check_strings, open_columnar
 from ..files.columns import TEXT, TEXT_COLUMN, VECTOR, check_column, text_of
 from ..files.delimited import DELIMITERS, delimited_rows
 from ..files.opening import open_input, open_whole, suffix_of

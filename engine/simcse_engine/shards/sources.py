@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputValueError
-from ..files.arrow import PARQUET, check_strings, open_columnar
+from ..files.arrow import PARQUET
+from ..files.columnar import check_strings, open_columnar
 from ..files.columns import check_column
 from ..files.opening import STDIN, open_whole, suffix_of
 from ..files.refusals import unreadable
