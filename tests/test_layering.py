@@ -127,7 +127,7 @@ def test_one_file_makes_sessions_of_the_runtime() -> None:
 ORDER = {
     ENGINE: (
         "_version pieces wording < errors < cuts machine < files < artifact < inputs session tokenizer < distinct "
-        "forms progress prompts schedule selection < options replica < runner < model pipeline < encoder < batching "
+        "forms progress prompts schedule selection < options replica < runner < model pipeline < streaming < encoder < batching "
         "index measure shards < compiling doctor integrations serve simcse < cli"
     ),
     ENGINE / "session": "feeds kernels maker session < library < graph < cpu cuda tensorrt < opening",

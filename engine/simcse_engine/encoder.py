@@ -25,8 +25,8 @@ from .pipeline import Rescued, submit_windows
 from .progress import progress_bar
 from .prompts import DOCUMENT, QUERY, Prompts
 from .runner import Runner
-from .schedule import windows
 from .selection import Devices
+from .streaming import stream_blocks
 from .tokenizer import Token, Tokens
 
 
@@ -300,7 +300,7 @@ class Encoder:
         chosen, form = self.prompts.choose(prompt_name, prompt), VectorForm.of(self.manifest, dimensions, dtype)
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise not_texts(texts)
-        blocks = self._stream(texts, chosen, policy, progress, None)
+        blocks = stream_blocks(self._model, texts, chosen, policy, progress)
         return blocks if form.plain else _in_form(blocks, form)
 
     def count_tokens(
@@ -324,7 +324,8 @@ class Encoder:
 
         The prompt is that of `encode_document`.
         """
-        return self._stream(texts, self.prompts.choose(None, None, DOCUMENT), self._policy(None), progress, rescued)
+        prompt = self.prompts.choose(None, None, DOCUMENT)
+        return stream_blocks(self._model, texts, prompt, self._policy(None), progress, rescued)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Token ids of texts that `simcse_engine.inputs.check_texts` has passed, cut at ``max_tokens``."""
@@ -347,47 +348,6 @@ class Encoder:
     def side_by_side(self) -> int:
         """How many threads keep the device busy, each with a `run` of its own."""
         return self._runner.side_by_side
-
-    def _stream(
-        self,
-        texts: Iterable[str],
-        prompt: str,
-        policy: Truncate,
-        progress: Callable[[int], Any] | None,
-        rescued: Rescued | None,
-    ) -> Generator[NDArray[np.float32], None, None]:
-        submitted = submit_windows(self._checked_windows(texts), self._tokenizer, self._runner, policy, prompt)
-        done: list[int] = []
-
-        def written(rows: list[int]) -> None:
-            done.extend(rows)
-            if progress is not None:
-                progress(len(rows))
-
-        with contextlib.closing(submitted):
-            for window in submitted:
-                group, count = window.group, window.count
-                with naming_limits:
-                    vectors = np.empty((len(group.originals), self.dimension), np.float32)
-                done.clear()
-                try:
-                    window.pending.write(vectors[:count], written)
-                except KeyboardInterrupt:
-                    if rescued is not None:
-                        rescued.positions, rescued.vectors = group.part(done, vectors[:count])
-                    raise
-                if progress is not None and count < len(vectors):
-                    progress(len(vectors) - count)
-                yield group.spread(vectors)
-                # Not held while the next are computed: what the caller has dropped must be freed.
-                del vectors, window
-
-    def _checked_windows(self, texts: Iterable[str]) -> Iterator[Distinct]:
-        start = 0
-        for window in windows(texts, self._runner.limits):
-            check_texts(window, start=start)
-            yield Distinct.of(window)
-            start += len(window)
 
     @property
     def _runner(self) -> Runner:
