@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..inputs import MODELS, STS
 from ..record import BENCH, RESULTS, ROOT, TRIAL
+from ..report.gpu_tables import goals
+from ..report.pages import read_results
 from . import environment
 from .answers import Answers, known_seconds
 from .plan import Question, described, planned
@@ -69,6 +71,7 @@ def main(words: list[str] | None = None) -> None:
         run.all()
     except ValueError as error:
         sys.exit(str(error))
+    print(f"\n{goals(read_results(arguments.out))}")
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:

@@ -26,7 +26,9 @@ def run(prepared: Path, tmp_path: Path) -> Any:
     return call
 
 
-def test_a_run_answers_and_goes_on(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_answers_and_goes_on(
+    run: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked: list[str] = []
     real = dict(questions.ASK)
 
@@ -52,6 +54,7 @@ def test_a_run_answers_and_goes_on(run: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert second["answers"].keys() == {"ids", "one", "memory"}
     assert second["answers"]["ids"] == first["answers"]["ids"]
     assert second["failed"] == second["not_run"] == {}
+    assert "| MiniLM: growth of the GPU's memory | 0 MB in 4 batches |" in capsys.readouterr().out
 
 
 def test_what_is_cut_short_leaves_its_answers(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,11 +65,13 @@ def test_what_is_cut_short_leaves_its_answers(run: Any, monkeypatch: pytest.Monk
             return {}
         return {}
 
-    slow = {**questions.ASK, "texts": lambda _: {"rate": 1.0}, "ids": endless}
+    slow = {**questions.ASK, "checks": lambda _: {"met": True}, "ids": endless}
     monkeypatch.setattr(questions, "ASK", slow)
-    monkeypatch.setattr(command, "known_seconds", lambda _: {"minilm texts": 0.1, "minilm ids": 0.1, "minilm one": 0.1})
-    content = run("--only", "texts", "ids", "one", "--budget", "8")
-    assert content["answers"].keys() == {"texts"}
+    monkeypatch.setattr(
+        command, "known_seconds", lambda _: {"minilm checks": 0.1, "minilm ids": 0.1, "minilm one": 0.1}
+    )
+    content = run("--only", "checks", "ids", "one", "--budget", "8")
+    assert content["answers"].keys() == {"checks"}
     assert content["not_run"] == dict.fromkeys(("ids", "one"), "the budget was spent before")
 
 
@@ -76,10 +81,10 @@ def test_a_run_that_is_ended_says_what_it_did_not_ask(run: Any, monkeypatch: pyt
         time.sleep(600)
         return {}
 
-    monkeypatch.setattr(questions, "ASK", {**questions.ASK, "texts": lambda _: {"rate": 1.0}, "ids": ended})
+    monkeypatch.setattr(questions, "ASK", {**questions.ASK, "checks": lambda _: {"met": True}, "ids": ended})
     handler = signal.getsignal(signal.SIGTERM)
-    content = run("--only", "texts", "ids", "one")
-    assert content["answers"].keys() == {"texts"}
+    content = run("--only", "checks", "ids", "one")
+    assert content["answers"].keys() == {"checks"}
     assert content["not_run"] == dict.fromkeys(("ids", "one"), "the run was ended before")
     assert signal.getsignal(signal.SIGTERM) == handler
 
