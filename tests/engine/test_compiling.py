@@ -3,13 +3,15 @@
 import ctypes
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from simcse_engine import Manifest
+from simcse_engine import Manifest, compiling
 from simcse_engine.cli.main import main
 from simcse_engine.compiling import CompileOptions, compile_artifact
-from simcse_engine.errors import InputValueError, IntegrityError, OutputError, ProviderError
+from simcse_engine.errors import CompileError, InputValueError, IntegrityError, OutputError, ProviderError
+from simcse_engine.machine.nvidia import Gpu
 from simcse_export import ExportOptions, export
 
 
@@ -74,6 +76,24 @@ def test_what_lies_at_the_output_is_kept(uncompiled: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("_no_driver")
+def test_timings_of_each_version_lie_apart(uncompiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[Path] = []
+
+    def compile_graph(*_: Any, timings: Path, **__: Any) -> None:
+        assert timings.is_dir()
+        used.append(timings)
+        raise CompileError("no GPU here")
+
+    monkeypatch.setattr(compiling, "gpu", lambda _: Gpu(name="NVIDIA H100", compute_capability=90))
+    monkeypatch.setattr(compiling, "compile_graph", compile_graph)
+    for version in ("10.13.3.9", "11.4.0.106"):
+        monkeypatch.setattr(compiling, "builder", lambda target, version=version: f"{target} {version}")
+        with pytest.raises(CompileError):
+            compile_artifact(uncompiled, tmp_path / "new", CompileOptions(timings=tmp_path / "timings"))
+    assert used == [tmp_path / "timings" / f"tensorrt-{version}" for version in ("10.13.3.9", "11.4.0.106")]
+    assert not (tmp_path / "new").exists()
+
+
 def test_on_the_command_line(uncompiled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compile", str(uncompiled), "-o", str(tmp_path / "new")]) == 1
     assert "simcse-engine: error: no NVIDIA driver here" in capsys.readouterr().err
