@@ -127,8 +127,8 @@ def test_one_file_makes_sessions_of_the_runtime() -> None:
 ORDER = {
     ENGINE: (
         "_version pieces wording < errors < cuts machine < files < artifact < inputs session tokenizer < distinct "
-        "forms progress prompts schedule selection < options replica < runner < model pipeline < streaming < encoder < batching "
-        "index measure shards < compiling doctor integrations serve simcse < cli"
+        "forms progress prompts schedule selection < options replica < runner < model pipeline < streaming < encoder < "
+        "batching index measure shards < compiling doctor integrations serve simcse < cli"
     ),
     ENGINE / "session": "feeds kernels maker session < library < graph < cpu cuda tensorrt < opening",
     ENGINE / "session/cuda": "buckets shared_lock < cudart < slot < cuda_graphs < session",
