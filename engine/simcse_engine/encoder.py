@@ -85,6 +85,8 @@ class Encoder:
             InputValueError: an option, or the environment's SIMCSE_KERNELS, has a value that cannot be used.
             LimitError: this process may have no more open files, memory or threads.
         """
+        if isinstance(devices, Sequence) and not isinstance(devices, str):
+            devices = tuple(devices)
         # As the caller passed them: the process that unpickles may have other CPUs.
         self._options: OpenOptions = {
             "device": device,

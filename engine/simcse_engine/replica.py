@@ -70,11 +70,10 @@ class Replica:
         return self._session(self._single_threads)
 
     def run(
-        self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64], skipped: int, *, jointly: bool
+        self, session: Session, input_ids: NDArray[np.int64], lengths: NDArray[np.int64], skipped: int
     ) -> NDArray[np.float32]:
-        """`Session.run` of the joint session, or of the one for bulk work; errors name the device."""
+        """`Session.run` of one of its sessions; errors name the device."""
         with _naming(self.device):
-            session = self.joint() if jointly else self.single()
             return session.run(input_ids, lengths, skipped)
 
     def _session(self, threads: int) -> Session:
@@ -95,7 +94,7 @@ class Replica:
         return session
 
     def close(self) -> None:
-        """Free the sessions, once the runs under way have ended."""
+        """Free the sessions; those that a call has end with it."""
         with self._lock:
             self._closed = True
             self._sessions = {}
@@ -111,6 +110,8 @@ def _naming(device: str) -> Iterator[None]:
         if device != "cpu" and device not in str(error) and not isinstance(error, ClosedError):
             error.args = f"{device}: ", *error.args
         raise
+    except OSError:
+        raise  # of a file, whatever the device
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         if device == "cpu":
             raise

@@ -93,14 +93,14 @@ class Runner:
         if total <= limits.batch_tokens:
             batches = make_batches(lengths, limits, mixed=self._mixed)
             if self._mixed or self.side_by_side == 1 or len(batches) <= 1:
+                sessions = self._sessions(Replica.joint)
                 parts = []
                 # No comprehension: before Python 3.12 a cell of it would keep the sessions of one that fails.
                 for batch in batches:
-                    parts.append((batch, _done(self._run(*_end_to_end(ids, batch), skipped, jointly=True))))
+                    parts.append((batch, _done(self._run(sessions, *_end_to_end(ids, batch), skipped))))
                 return Pending(parts)
         # Here, and not on the workers: what cannot be opened is known before anything runs.
-        for replica in self.replicas:
-            replica.single()
+        sessions = self._sessions(Replica.single)
         batches = make_batches(lengths, shared(limits, lengths, self.side_by_side), mixed=self._mixed)
         # Laid end to end here, not on the worker: so the lists of ids, five times the size, need not wait for it.
         inputs = [_end_to_end(ids, batch) for batch in batches]
@@ -109,7 +109,7 @@ class Runner:
             self._refuse_if_closed()
             if self._workers is None:
                 self._workers = ThreadPoolExecutor(self.side_by_side, thread_name_prefix="simcse-engine")
-            futures = [self._workers.submit(self._run, *arrays, skipped, jointly=False) for arrays in inputs]
+            futures = [self._workers.submit(self._run, sessions, *arrays, skipped) for arrays in inputs]
         return Pending(list(zip(batches, futures, strict=True)))
 
     def run(self, ids: Sequence[list[int]], skipped: int = 0) -> NDArray[np.float32]:
@@ -117,17 +117,17 @@ class Runner:
 
         Pooling leaves out so many first tokens of each.
         """
-        self._refuse_if_closed()
+        sessions = self._sessions(Replica.single)
         batches = make_batches([len(sentence) for sentence in ids], self.limits, mixed=self._mixed)
         vectors = np.empty((len(ids), self._manifest.dimension), np.float32)
         for batch in batches:
-            vectors[batch] = self._run(*_end_to_end(ids, batch), skipped, jointly=False)
+            vectors[batch] = self._run(sessions, *_end_to_end(ids, batch), skipped)
         return vectors
 
     def warm_up(self, ids: Sequence[list[int]]) -> None:
         """Open the joint session of each replica, one after the other, and run sentences there."""
         for replica in self.replicas:
-            replica.run(*_end_to_end(ids, range(len(ids))), 0, jointly=True)
+            replica.run(replica.joint(), *_end_to_end(ids, range(len(ids))), 0)
 
     @property
     def includes_prompts(self) -> bool:
@@ -142,11 +142,19 @@ class Runner:
         """The first replica's session for bulk work."""
         return self.replicas[0].single()
 
+    def _sessions(self, of: Callable[[Replica], Session]) -> dict[Replica, Session]:
+        """A session of each replica: a call has them from its beginning, so that `close` leaves it to its end."""
+        return {replica: of(replica) for replica in self.replicas}
+
     def _run(
-        self, input_ids: NDArray[np.int64], lengths: NDArray[np.int64], skipped: int, *, jointly: bool
+        self,
+        sessions: dict[Replica, Session],
+        input_ids: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        skipped: int,
     ) -> NDArray[np.float32]:
         with self._least_busy() as replica:
-            return replica.run(input_ids, lengths, skipped, jointly=jointly)
+            return replica.run(sessions[replica], input_ids, lengths, skipped)
 
     @contextlib.contextmanager
     def _least_busy(self) -> Iterator[Replica]:

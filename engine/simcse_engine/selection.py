@@ -1,6 +1,6 @@
 """Which devices a caller chooses for an artifact."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from .artifact.kinds import TARGETS
@@ -39,7 +39,7 @@ def checked_devices(device: str | None, devices: Devices, manifest: Manifest) ->
         if devices != "all":
             raise InputValueError(argument("devices", devices), _EXPECTED)
         return _all_of(manifest)
-    if not isinstance(devices, Iterable):
+    if not isinstance(devices, Sequence):
         raise InputTypeError(argument("devices", devices), _EXPECTED)
     names = tuple(devices)
     if not names:

@@ -21,6 +21,7 @@ from simcse_engine.replica import Replica
 from simcse_engine.schedule import GPU_LIMITS, KERNEL_LIMITS, Limits, limits_for
 from simcse_engine.selection import checked_devices
 from simcse_engine.session.cpu import CpuSession
+from simcse_engine.session.kernels import without_kernels
 from simcse_engine.session.session import Session
 from support.child import run_script
 
@@ -189,6 +190,7 @@ class Failing(CpuSession):
         (RuntimeError("an illegal memory access"), ProviderError, "cuda:1: an illegal memory access; run simcse"),
         (RuntimeError("Failed to allocate memory"), LimitError, "cuda:1: memory ran out"),
         (ProviderError("cuda:1: cudaMemcpy: fails"), ProviderError, "^cuda:1: cudaMemcpy: fails$"),
+        (FileNotFoundError(2, "No such file", "model.onnx"), FileNotFoundError, "model.onnx"),
     ],
 )
 def test_errors_on_a_gpu_name_it(artifact: Path, error: Exception, kind: type[Exception], says: str) -> None:
@@ -199,7 +201,53 @@ def test_errors_on_a_gpu_name_it(artifact: Path, error: Exception, kind: type[Ex
         session.error = error
         replica._sessions[1] = session
         with pytest.raises(kind, match=says):
-            replica.run(np.array([2, 3]), np.array([2]), 0, jointly=True)
+            replica.run(replica.joint(), np.array([2, 3]), np.array([2]), 0)
+
+
+@pytest.mark.parametrize("way", ["bulk", "few", "run"])
+def test_texts_under_way_are_finished_however_often_it_is_closed(
+    artifact: Path, way: str, monkeypatch: pytest.MonkeyPatch, expected: NDArray[np.float32]
+) -> None:
+    begun, closed, run = threading.Event(), threading.Event(), CpuSession.run
+
+    def held(self: CpuSession, *arguments: Any) -> NDArray[np.float32]:
+        begun.set()
+        assert closed.wait(60)
+        return run(self, *arguments)
+
+    with without_kernels():
+        encoder = Encoder(artifact, devices=["cpu", "cpu"], threads=2)
+    # Many runs of a few texts each; "few" texts run one after the other on the caller's thread.
+    most = 10_000 if way == "few" else 40
+    encoder._runner.limits = Limits(batch_tokens=most, full_batch_tokens=15, window_texts=512)
+    ids = encoder.tokenize(TEXTS[:60]).ids
+    monkeypatch.setattr(CpuSession, "run", held)
+    monkeypatch.setattr(encoder._runner, "side_by_side", 1 if way == "few" else 2)
+    with ThreadPoolExecutor(3) as pool:
+        if way == "run":
+            vectors = pool.submit(encoder.run, ids, alone=False)
+        else:
+            vectors = pool.submit(encoder.encode, TEXTS[:60])
+        assert begun.wait(60)
+        closing = [pool.submit(encoder.close) for _ in range(2)]
+        if way != "bulk":  # which waits for its workers
+            closing[0].result(60)
+        closed.set()
+        for each in closing:
+            each.result(60)
+        np.testing.assert_allclose(vectors.result(60), expected[:60], rtol=0, atol=1e-5)
+    with pytest.raises(ClosedError):
+        encoder.encode(TEXTS[:1])
+
+
+def test_devices_are_the_encoders_own(artifact: Path) -> None:
+    chosen = ["cpu", "cpu"]
+    with Encoder(artifact, devices=chosen, threads=2) as encoder:
+        chosen.append("cuda")
+        with pickle.loads(pickle.dumps(encoder)) as other:
+            assert other.devices == encoder.devices == ("cpu", "cpu")
+    with pytest.raises(InputTypeError, match="devices="):
+        Encoder(artifact, devices=(name for name in chosen))
 
 
 @pytest.fixture
