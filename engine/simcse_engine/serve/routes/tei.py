@@ -130,6 +130,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int
     normalized: bool
     device: str
+    devices: list[str]
     kernels: str | None
     payload_limit: int
     entries: bool
@@ -207,6 +208,7 @@ async def info(service: Service, request: Request, body: None) -> Response:  # n
             dimension=service.encoder.dimension,
             normalized=manifest.normalized,
             device=service.encoder.device,
+            devices=list(service.encoder.devices),
             kernels=service.encoder.kernels,
             payload_limit=options.payload_limit,
             entries=service.index is not None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ....index import Index
+from ....index import Entry, Index
 from ...http.arrays import listed
 from ...http.messages import Request, Response
 from ...service import Service
@@ -14,6 +14,9 @@ from ..route import Route
 from .access import shared
 from .answers import EntryAnswer, Written
 from .members import MAX_KEYS, Key, Keys, VectorMembers, Where
+
+# Entries may be long, and an answer has room for so many bytes: what lies behind them is not read.
+_READ_AT_ONCE = 256
 
 
 class GetRequest(VectorMembers, frozen=True, kw_only=True):
@@ -76,20 +79,34 @@ async def list_entries(service: Service, request: Request, body: ListRequest) ->
     write = body.writer(service)
 
     def found(index: Index) -> bytes:
-        written, after = Written(), None
-        page: Sequence[Any]
-        if body.vectors:
-            page = index.page(body.limit, after=body.after, where=body.where, vectors=True)
-        else:
-            page = index.page(body.limit, after=body.after, where=body.where)
-        entries = list(itertools.takewhile(written.fits, map(write, page)))
-        # A full page may be the last, before an empty one.
-        if len(page) == body.limit or len(entries) < len(page):
-            last: Any = page[len(entries) - 1]
-            after = (last[0] if body.vectors else last).key
+        written, after = Written(), body.after
+        entries: list[bytes] = []
+        while len(entries) < body.limit:
+            wanted = min(_READ_AT_ONCE, body.limit - len(entries))
+            page = _page(index, body, wanted, after)
+            fitting = list(itertools.takewhile(written.fits, map(write, page)))
+            entries += fitting
+            if len(fitting) == len(page) < wanted:
+                after = None
+                break
+            # A full answer may be the last, before an empty one.
+            after = _key(page[len(fitting) - 1]) if fitting else after
+            if len(fitting) < len(page):
+                break
         return listed(entries, b'{"entries":', b',"after":%b}' % msgspec.json.encode(after))
 
     return Response(await shared(service).read(found))
+
+
+def _page(index: Index, body: ListRequest, count: int, after: Any) -> Sequence[Any]:
+    if body.vectors:
+        return index.page(count, after=after, where=body.where, vectors=True)
+    return index.page(count, after=after, where=body.where)
+
+
+def _key(entry: Any) -> Any:
+    """The key of an entry, or of one with its vector."""
+    return entry.key if isinstance(entry, Entry) else entry[0].key
 
 
 async def count(service: Service, request: Request, body: CountRequest | None) -> Response:  # noqa: ARG001
