@@ -51,6 +51,7 @@ class Build:
         timing: with ``timing.cc`` and ``SIMCSE_TIMING``, which count the time of each step.
         sanitizers: of "address" and "undefined". The first one's runtime is nowhere in the library: a process loads it
             before everything else.
+        sanitized: the variants that these check, by name; None for all. Of the others it is the build without them.
     """
 
     platform: Platform
@@ -59,6 +60,7 @@ class Build:
     testing: bool = False
     timing: bool = False
     sanitizers: tuple[str, ...] = ()
+    sanitized: tuple[str, ...] | None = None
 
     def into(self, folder: Path) -> Path:
         """Build the shared library, copy it into ``folder``, and return the copy's path.
@@ -117,7 +119,8 @@ class Build:
     def _flags(self, variant: Variant | None) -> list[str]:
         flags = [*self.platform.flags(variant, zig=self.compiler.zig), *_COMMON]
         level = "-Os" if variant is None or variant.small else "-O2"
-        flags += [*_CHECKED, *self._sanitizing()] if self.sanitizers else [level, *_FAST]
+        checked = variant is None or self.sanitized is None or variant.name in self.sanitized
+        flags += [*_CHECKED, *self._sanitizing()] if self.sanitizers and checked else [level, *_FAST]
         if self.timing:
             flags.append("-DSIMCSE_TIMING")
         # A newer compiler's warnings are no reason to leave a user without the library.
