@@ -29,19 +29,19 @@ if not variants():
 # The longest files, longest first: they begin the suite, so that neither of its processes is left alone with one.
 LONGEST = (
     "engine/kernels/test_sanitizers.py",
-    "engine/kernels/test_emulated.py",
-    "parity/test_sts.py",
     "export/test_transformers_4.py",
-    "engine/integrations/test_ray.py",
+    "parity/test_sts.py",
+    "test_slim.py",
     "engine/shards/test_cluster.py",
     "parity/test_simcse_original.py",
     "parity/test_int8_real.py",
-    "test_slim.py",
-    "engine/kernels/test_build.py",
-    "engine/serve/clients/test_schemathesis.py",
+    "engine/kernels/test_emulated.py",
+    "engine/integrations/test_ray.py",
     "export/checkpoint/test_sentence_transformers_releases.py",
+    "engine/serve/clients/test_schemathesis.py",
     "engine/index/test_index_processes.py",
     "benchmarks/test_environment.py",
+    "engine/kernels/test_build.py",
 )
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
