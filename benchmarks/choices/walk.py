@@ -84,7 +84,7 @@ def _searches(content: memoryview, scheme: Scheme, scale: float | None) -> dict[
     kernels = load_library()
     for variant in kernels.variants if isinstance(kernels, KernelLibrary) else ():
         os.environ[VARIABLE] = variant
-        graphs[variant] = walk_of(content, nodes, scheme)
+        graphs[variant] = walk_of(content, nodes, scheme, len(library))
     os.environ.pop(VARIABLE, None)
     return {
         name: lambda queries, graph=graph: graph.search(quantized(queries, scheme, scale), count, threads=1)

@@ -19,6 +19,7 @@ struct Graph {
   int dimension;
   int base, above;  // most neighbours at level 0, and above
   int64_t entry, top;
+  int64_t keys;  // each is less than this, and none negative
 };
 
 struct GraphSearch {
@@ -69,10 +70,12 @@ class GraphWalk {
   bool search(const int8_t* query, int wanted, int64_t* keys) {
     memcpy(query_, query, graph_.dimension);
     size_ = 0;
-    const bool whole = descend() && widen();
+    bool whole = descend() && widen();
     for (int i = 0; whole && i < wanted; i++) {
       keys[i] = -1;
-      if (i < size_) memcpy(&keys[i], graph_.content + graph_.starts[slot_of(pool_[i])], sizeof keys[i]);
+      if (i >= size_) continue;
+      memcpy(&keys[i], graph_.content + graph_.starts[slot_of(pool_[i])], sizeof keys[i]);
+      whole = keys[i] >= 0 && keys[i] < graph_.keys;
     }
     forget();
     return whole;

@@ -24,6 +24,7 @@ class File:
         keys: int64 [rows].
         content: uint8, the file's.
         nodes: where they are in it.
+        limit: what each key is less than.
     """
 
     graph: LibraryGraph
@@ -32,6 +33,7 @@ class File:
     keys: np.ndarray
     content: np.ndarray
     nodes: Nodes
+    limit: int
 
     def products(self, queries: np.ndarray, found: np.ndarray) -> np.ndarray:
         """The products of queries with the rows of the keys found for them, int64; -1 gives the least."""
@@ -43,7 +45,7 @@ class File:
         """The sizes as the kernels take them."""
         connectivity, nodes = self.scheme.connectivity, self.nodes
         shape = [len(self.stored), self.scheme.dimension, 2 * connectivity, connectivity]
-        return np.array([*shape, nodes.entry, nodes.top, queries, width, wanted], np.int64)
+        return np.array([*shape, nodes.entry, nodes.top, queries, width, wanted, self.limit], np.int64)
 
     def walk(
         self, kernels: Kernels, variant: str, queries: np.ndarray, wanted: int, *, width: int = 64, threads: int = 1
@@ -70,7 +72,7 @@ def graph_file(folder: Path, rows: int, dimension: int, *, connectivity: int = 8
         head=(*kinds, rows, 0, dimension, False), vector_bytes=dimension, connectivity=connectivity, keys=3 * rows + 5
     )
     nodes = layout.check(memoryview(content))
-    return File(graph, scheme, stored, keys, np.frombuffer(content, np.uint8), nodes)
+    return File(graph, scheme, stored, keys, np.frombuffer(content, np.uint8), nodes, layout.keys)
 
 
 def whole_numbers(rows: int, dimension: int, seed: int) -> np.ndarray:

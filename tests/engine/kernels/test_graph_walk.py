@@ -104,7 +104,7 @@ def test_more_are_seen_than_are_noted(kernels: Kernels, tmp_path: Path) -> None:
         *((1, size) for size in (0, 2**16 + 1)),  # dimension
         *((2, 129), (3, -1)),  # neighbours
         *((4, 900), (4, -1), (5, 2**40)),  # where it begins
-        *((6, -1), (7, 0), (7, 2**40), (8, 65), (8, -1)),  # queries, width and wanted
+        *((6, -1), (7, 0), (7, 2**40), (8, 65), (8, -1), (9, -1)),  # queries, width, wanted and keys
     ],
 )
 def test_sizes_that_cannot_be(kernels: Kernels, file: File, place: int, size: int) -> None:
@@ -139,6 +139,16 @@ def test_a_neighbour_of_a_lower_level(kernels: Kernels, file: File) -> None:
     altered = _altered(file, 1, 1, lower)
     queries = np.repeat(file.stored[lower : lower + 1], 3, axis=0)
     assert altered.walk(kernels, variants(kernels)[0], queries, 5)[0] == DAMAGED
+
+
+@pytest.mark.parametrize("key", [-1, -(2**62), 2705, 2**63 - 1])
+def test_keys_that_cannot_be(kernels: Kernels, file: File, key: int) -> None:
+    content, start = file.content.copy(), int(file.nodes.starts[7])
+    content[start : start + 8] = np.array([key]).view(np.uint8)
+    assert file.limit == 2705
+    assert file.walk(kernels, variants(kernels)[0], file.stored[7:8], 5)[0] == DONE
+    altered = dataclasses.replace(file, content=content)
+    assert altered.walk(kernels, variants(kernels)[0], file.stored[7:8], 5)[0] == DAMAGED
 
 
 def test_no_alteration_reads_elsewhere(kernels: Kernels, file: File) -> None:

@@ -25,7 +25,7 @@ class LentGraphs:
         """Prepare to lend up to ``most`` graphs over ``content``, which has these nodes and this scheme's layout."""
         self.covered = covered
         self._content = content
-        self._walk = walk_of(content, nodes, scheme)
+        self._walk = walk_of(content, nodes, scheme, covered)
         self.walks = self._walk is not None
         self._scheme = scheme
         self._most = most

@@ -25,10 +25,11 @@ _DONE, _DAMAGED, _NO_MEMORY = 0, 1, 2
 class GraphWalk:
     """A search of one graph; any thread may use it at any time."""
 
-    def __init__(self, function: Any, variant: str, content: memoryview, nodes: Nodes, scheme: Scheme) -> None:
-        """Prepare to search ``content``, which has these nodes and this scheme."""
+    def __init__(self, function: Any, variant: str, content: memoryview, nodes: Nodes, scheme: Scheme, keys: int) -> None:
+        """Prepare to search ``content``, which has these nodes and this scheme; each key is less than ``keys``."""
         self._function, self._variant = function, ctypes.c_char_p(variant.encode())
         self._content, self._nodes, self._scheme = np.frombuffer(content, np.uint8), nodes, scheme
+        self._keys = keys
 
     def __len__(self) -> int:
         return len(self._nodes.levels)
@@ -41,7 +42,7 @@ class GraphWalk:
         sizes = np.array(
             [
                 *(len(self), scheme.dimension, 2 * connectivity, connectivity, nodes.entry, nodes.top),
-                *(len(stored), width, count),
+                *(len(stored), width, count, self._keys),
             ],
             np.int64,
         )
@@ -58,8 +59,8 @@ class GraphWalk:
         return keys
 
 
-def walk_of(content: memoryview, nodes: Nodes, scheme: Scheme) -> GraphWalk | None:
-    """A walk over ``content``; None where no kernels can walk it or run on this CPU, or SIMCSE_KERNELS allows none."""
+def walk_of(content: memoryview, nodes: Nodes, scheme: Scheme, keys: int) -> GraphWalk | None:
+    """A walk over ``content``, whose keys are less than ``keys``; None where no kernels can walk it or run on this CPU, or SIMCSE_KERNELS allows none."""
     small = scheme.dimension <= _MOST_DIMENSION and scheme.connectivity <= _MOST_CONNECTIVITY
     if scheme.dtype != "i8" or nodes.version != _VERSION or not small or not len(nodes.levels):
         return None
@@ -67,7 +68,7 @@ def walk_of(content: memoryview, nodes: Nodes, scheme: Scheme) -> GraphWalk | No
     variant = chosen_variant(library)
     if variant is None or not isinstance(library, KernelLibrary):
         return None
-    return GraphWalk(_function(library.path), variant, content, nodes, scheme)
+    return GraphWalk(_function(library.path), variant, content, nodes, scheme, keys)
 
 
 @functools.cache
