@@ -25,7 +25,9 @@ _DONE, _DAMAGED, _NO_MEMORY = 0, 1, 2
 class GraphWalk:
     """A search of one graph; any thread may use it at any time."""
 
-    def __init__(self, function: Any, variant: str, content: memoryview, nodes: Nodes, scheme: Scheme, keys: int) -> None:
+    def __init__(
+        self, function: Any, variant: str, content: memoryview, nodes: Nodes, scheme: Scheme, keys: int
+    ) -> None:
         """Prepare to search ``content``, which has these nodes and this scheme; each key is less than ``keys``."""
         self._function, self._variant = function, ctypes.c_char_p(variant.encode())
         self._content, self._nodes, self._scheme = np.frombuffer(content, np.uint8), nodes, scheme
@@ -60,7 +62,10 @@ class GraphWalk:
 
 
 def walk_of(content: memoryview, nodes: Nodes, scheme: Scheme, keys: int) -> GraphWalk | None:
-    """A walk over ``content``, whose keys are less than ``keys``; None where no kernels can walk it or run on this CPU, or SIMCSE_KERNELS allows none."""
+    """A walk over ``content``, whose keys are less than ``keys``.
+
+    None where no kernels can walk it or run on this CPU, or SIMCSE_KERNELS allows none.
+    """
     small = scheme.dimension <= _MOST_DIMENSION and scheme.connectivity <= _MOST_CONNECTIVITY
     if scheme.dtype != "i8" or nodes.version != _VERSION or not small or not len(nodes.levels):
         return None
