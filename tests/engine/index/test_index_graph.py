@@ -96,6 +96,32 @@ def test_strays_are_found_once(tmp_path: Path, artifact: Path) -> None:
         assert hits == index.search(vectors, k=3, exact=True)
 
 
+class Straying(AnnGraph):
+    """It has one more stray whenever it is looked at, as if a writer went on adding to it."""
+
+    looks = 0
+
+    @property
+    def strays(self) -> np.ndarray:  # type: ignore[override]
+        self.looks += 1
+        return np.arange(self.looks)
+
+    @strays.setter
+    def strays(self, _: np.ndarray) -> None: ...
+
+
+def test_strays_that_are_added_during_a_search(tmp_path: Path, artifact: Path) -> None:
+    vectors = filled(tmp_path / "index", artifact, 400)
+    with Index(tmp_path / "index", limits=SMALL) as index:
+        index.search(vectors[:1])
+        graph = Straying(index._views.scheme)
+        graph.add(np.arange(400), vectors, covered=400, threads=1)
+        with index._store.reading() as reader:
+            index._views.adopt(graph, reader.state())
+        assert index.search(vectors, k=3, exact=False) == index.search(vectors, k=3, exact=True)
+        assert graph.looks > 1
+
+
 def test_growth_saves_the_graph_now_and_then(tmp_path: Path, artifact: Path) -> None:
     vectors = unit_vectors(300)
     Index.create(tmp_path / "index", artifact).close()

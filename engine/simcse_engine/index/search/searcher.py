@@ -122,5 +122,6 @@ class Searcher:
         if options.exact or (options.exact is None and view.live <= self._limits.exact_rows):
             pairs = exact_pairs(view, queries, k, team=self._team)
         else:
-            pairs = ann_pairs(view, queries, k, max_candidates=self._limits.max_candidates, team=self._team)
+            most, drop = self._limits.max_candidates, self._views.drop_ann
+            pairs = ann_pairs(view, queries, k, max_candidates=most, team=self._team, drop=drop)
         return rescore(pairs, view.vectors, queries, k, options.threshold, threads=self._team.threads)

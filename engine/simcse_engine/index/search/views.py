@@ -226,9 +226,20 @@ class Views:
                 raise
             if isinstance(error, FileNotFoundError) and self.store.state().graph != state.graph:
                 raise
-            message = f"{error}; searches compare all vectors until the graph is built again: "
-            warnings.warn(IndexWarning(message, self._advice()), stacklevel=2)
+            self._tell_damaged(error)
             return None
+
+    def drop_ann(self, ann: AnnGraph, error: IndexDamagedError) -> None:
+        """Do without ``ann``, which ``error`` says is damaged, from now on; as where it is when it is opened."""
+        with self._lock:
+            if self.ann is not ann:  # another thread has been here
+                return
+            self.ann = self._last = None
+        self._tell_damaged(error)
+
+    def _tell_damaged(self, error: Exception) -> None:
+        message = f"{error}; searches compare all vectors until the graph is built again: "
+        warnings.warn(IndexWarning(message, self._advice()), stacklevel=3)
 
     def _tell_outdated(self) -> None:
         """Say what makes a search quick again; a writer does it without being asked."""
