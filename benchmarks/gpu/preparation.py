@@ -91,11 +91,16 @@ def lacking(folder: Path, models: Sequence[str], device: str) -> list[str]:
     """What a folder has not that a run on this device needs, a line each."""
     about = folder / _ABOUT
     if not about.is_file():
-        return [f"{folder}: nothing is prepared there; python -m benchmarks.gpu --prepare {folder}, on any machine"]
+        command = f"python -m benchmarks.gpu --prepare --prepared {folder}"
+        return [f"{folder}: nothing is prepared there; {command}, on any machine"]
     prepared, kind = json.loads(about.read_text(encoding="utf-8")), device.partition(":")[0]
     if prepared["device"] != kind:
         return [f"{folder} was prepared for {prepared['device']}, and this is {kind}; add --device to --prepare"]
-    return [f"{folder} has no {name}; add --models to --prepare" for name in models if name not in prepared["poolers"]]
+    return [
+        f"{folder} has no {name}; prepare it again with all models"
+        for name in models
+        if name not in prepared["poolers"]
+    ]
 
 
 def load(folder: Path, model: str) -> Prepared:
@@ -117,10 +122,12 @@ def load(folder: Path, model: str) -> Prepared:
 
 
 def prepare(folder: Path, models: Sequence[Model], *, device: str, sts: Path | None) -> None:
-    """Make a folder anew.
+    """Make a folder anew; SystemExit where it holds anything else.
 
     For a GPU our artifact is float16 in the layout for CUDA; for "cpu", to try the run, float32.
     """
+    if folder.exists() and not (folder / _SENTENCES).is_file() and any(folder.iterdir()):
+        raise SystemExit(f"{folder} holds something else; name another folder with --prepared")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     texts = sentences()
@@ -146,9 +153,9 @@ def prepare(folder: Path, models: Sequence[Model], *, device: str, sts: Path | N
         "sentences": texts.source,
         "poolers": {model.name: model.pooler for model in models},
     }
+    size = _link_equal_files(folder)
     # The last: its presence means that the folder is whole.
     (folder / _ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    size = _link_equal_files(folder)
     print(f"{folder}: {size / 1e6:,.0f} MB for {kind}", flush=True)
 
 

@@ -9,8 +9,6 @@ namespace SIMCSE_VARIANT {
 
 // Rows that are multiplied at once: whole tiles of every kind, which stay in the first cache.
 constexpr int kScanRows = 48;
-// So many times k may pass of each query before the floor is high; the caller has room for these.
-constexpr int kAlwaysPass = 32;
 
 // Which lanes of a are at least those of b: a bit each.
 SIMCSE_INLINE uint32_t at_least(Ints a, Ints b) {
@@ -164,7 +162,8 @@ class BlockScan {
     if (!(floor > scan_.floors[q])) return;
     // Another thread may raise it at the same time: whichever stays, it is one that the k-th best score reaches.
     __atomic_store(&scan_.floors[q], &floor, __ATOMIC_RELAXED);
-    least_[q] = least(all(floor), all(scan_.query_offsets[q]), all(scan_.query_scales[q]), all(scan_.query_rests[q]))[0];
+    const Floats offset = all(scan_.query_offsets[q]), scale = all(scan_.query_scales[q]);
+    least_[q] = least(all(floor), offset, scale, all(scan_.query_rests[q]))[0];
   }
 
   // Adds a score to the query's best, and returns the k-th.
@@ -172,8 +171,8 @@ class BlockScan {
     if (finder_.k > kLanes) return finder_.push_into_heap(q, score);
     float* best = finder_.best + q * kLanes;
     const Floats sorted = load(best);
-    const Floats next = __builtin_shufflevector(sorted, all(__builtin_inff()), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
-                                                14, 15, 16);
+    const Floats end = all(__builtin_inff());
+    const Floats next = __builtin_shufflevector(sorted, end, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
     store(best, smaller(larger(all(score), sorted), next));
     return finder_.kth(q);
   }
@@ -198,7 +197,7 @@ void scan_blocks(CodeScan& scan, Finder& finder, int64_t first, int64_t last) {
   }
   Pieces pieces(space.memory());
   BlockScan of_block(scan, finder, pieces);
-  const float always = (float)kAlwaysPass * scan.k * scan.queries.outputs;
+  const float always = (float)scan.always * scan.queries.outputs;
   for (int64_t b = first; b < last && !scan.ended(); b++) {
     of_block.run(b);
     if (finder.passed > scan.most_share * finder.compared + always)

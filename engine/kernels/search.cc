@@ -165,14 +165,14 @@ Outcome collect(const CodeScan& scan, Finder* finders, int threads, int64_t room
 #define SIMCSE_EXPORT extern "C" __attribute__((visibility("default")))
 
 // Candidates for the k best rows of each query: all that may be among them. Arrays are those of `CodeScan`; `floors`
-// [queries], what the k-th best scores are at least, are raised. Up to `room` pairs are written, their number into `count`.
-// Returns an Outcome.
+// [queries], what the k-th best scores are at least, are raised. Up to `room` pairs are written, and their number into
+// `count`. Returns an Outcome.
 SIMCSE_EXPORT int simcse_search_codes(const char* variant, int64_t threads, const int8_t* codes, int64_t row_bytes,
                                       int64_t blocks, int64_t block_rows, const uint8_t* eligible, const float* scales,
                                       const float* lengths, const float* rests, const int8_t* query_codes,
                                       const float* query_scales, const float* query_rests, const float* query_offsets,
                                       float* floors, int64_t queries, int64_t k, const float* most_share,
-                                      int64_t room, int64_t* of_query, int64_t* rows, int64_t* count) {
+                                      int64_t always, int64_t room, int64_t* of_query, int64_t* rows, int64_t* count) {
   const Variant* chosen = variant_named(variant);
   if (!chosen) return kUnknown;
   CodeScan scan = {};
@@ -187,6 +187,7 @@ SIMCSE_EXPORT int simcse_search_codes(const char* variant, int64_t threads, cons
   scan.query_codes = query_codes;
   scan.k = k;
   scan.most_share = *most_share;
+  scan.always = always;
   Queries columns;
   const float* const facts[] = {query_scales, query_rests, query_offsets, floors};
   if (columns.open(scan, (int)queries, facts) != kFound) return kNoMemory;

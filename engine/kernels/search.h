@@ -53,11 +53,14 @@ struct CodeScan {
   const float *query_scales, *query_rests, *query_offsets;   // [queries], padded to whole panels
   float* floors;  // the same, padded with infinity: what each k-th best score is at least; rises
   int64_t k;
-  float most_share;  // more of all pairs may not pass
+  float most_share;  // more of all pairs may not pass, beside so many of a query: before the floor is high, most do
+  int64_t always;
 
   int given_up, no_memory;  // set where more do, and where there is none
 
-  bool ended() const { return __atomic_load_n(&given_up, __ATOMIC_RELAXED) | __atomic_load_n(&no_memory, __ATOMIC_RELAXED); }
+  bool ended() const {
+    return __atomic_load_n(&given_up, __ATOMIC_RELAXED) || __atomic_load_n(&no_memory, __ATOMIC_RELAXED);
+  }
 };
 
 }  // namespace simcse

@@ -1,6 +1,7 @@
 """Contents: what an index holds, as its callers read it."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
@@ -183,7 +184,7 @@ class Contents:
         """
         if count is None:
             raise InputTypeError("count=None: expected a whole number")
-        count = checked_count("count", count, 0)
+        count = min(checked_count("count", count, 0), sys.maxsize)
         begin = None if after is None else self.about.key_kind.checked_one("after", after)
         condition = None if where is None else compile_where(where)
         with self._views.reading(ann=False) as (reader, view):

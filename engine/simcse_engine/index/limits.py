@@ -16,7 +16,7 @@ class SearchLimits:
         exact_rows: up to so many vectors, or so many that pass a filter, the search is exact; up to so many in the
             index no ANN graph is built, and one that is there neither grows nor is used without ``exact=False``.
         extend_rows: the ANN graph takes in new vectors once there are so many; until then each search compares them
-            all, from some thousands on by codes.
+            all, from a thousand on by codes.
         extend_share: or this share of what the ANN graph holds, whichever is more.
         save_share: the ANN graph is saved once it has grown by this share, and by at least `extend_rows`.
         max_candidates: where a filter would need more candidates than this, the rows that pass it are scanned.

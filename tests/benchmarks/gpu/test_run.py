@@ -96,7 +96,7 @@ def test_what_is_missing_is_said_at_once(prepared: Path, tmp_path: Path) -> None
     (line,) = preparation.lacking(prepared, ["minilm"], "cuda:0")
     assert "was prepared for cpu, and this is cuda" in line
     (line,) = preparation.lacking(prepared, ["minilm", "bert-base"], "cpu")
-    assert line.endswith("has no bert-base; add --models to --prepare")
+    assert line.endswith("has no bert-base; prepare it again with all models")
     with pytest.raises(SystemExit, match="nothing is prepared there"):
         command.main(["--device", "cpu", "--trial", "--prepared", str(tmp_path)])
 

@@ -50,7 +50,7 @@ class Scan:
             "simcse_search_codes",
             *(variant.encode(), threads, self.codes, self.bytes, self.blocks, self.block_rows, self.eligible),
             *(self.scales, self.lengths, self.rests, self.asked, self.query_scales, self.query_rests, self.offsets),
-            *(floors, self.queries, self.k, np.array([most], np.float32), room, of_query, rows, count),
+            *(floors, self.queries, self.k, np.array([most], np.float32), 32 * self.k, room, of_query, rows, count),
         )
         found = slice(0, int(count[0]) if outcome == FOUND else 0)
         return outcome, list(zip(of_query[found].tolist(), rows[found].tolist(), strict=True)), floors

@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,7 +41,7 @@ def add_parsers(commands: Commands) -> None:
         "has, with its metadata.",
     )
     add_index(update)
-    update.add_argument("keys", metavar="KEY", nargs="*", help="of an entry; each must have one")
+    update.add_argument("keys", metavar="KEY", nargs="*", help="of an entry; each must have one, and all come first")
     which = update.add_mutually_exclusive_group(required=True)
     # The default tells argparse that none was given: null is one.
     which.add_argument(
@@ -76,7 +77,7 @@ def _list(args: argparse.Namespace) -> None:
 
     with Index.open(args.index, read_only=True) as index:
         entries = index.entries(args.where, vectors=True) if args.vectors else index.entries(args.where)
-        _print(args, index, itertools.islice(entries, args.limit))
+        _print(args, index, itertools.islice(entries, None if args.limit is None else min(args.limit, sys.maxsize)))
 
 
 def _print(args: argparse.Namespace, index: "Index", entries: Iterable[Any]) -> None:

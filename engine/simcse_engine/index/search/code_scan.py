@@ -31,7 +31,12 @@ def scan_codes(
         there = eligible[coded.start : coded.start + len(own)]
         own[: len(there)] = there
         pairs = kernels.scan(coded, asked, k, eligible=own, floors=floors, threads=threads)
-        if pairs is None:
+        if pairs is not None:
+            found.append(Pairs(*pairs))
+        elif len(coded.scales) == 1:
+            # The last rows may be like each other, and are few enough to be compared all.
+            rows = np.flatnonzero(own) + coded.start
+            found.append(Pairs(np.repeat(np.arange(len(queries)), len(rows)), np.tile(rows, len(queries))))
+        else:
             return None
-        found.append(Pairs(*pairs))
     return joined(found)

@@ -52,23 +52,24 @@ class SearchKernels:
         Returns:
             The pairs, those of a query side by side; None where so many are left that their vectors take longer.
         """
-        count = len(queries.codes)
+        count, always = len(queries.codes), _ALWAYS_FACTOR * k
         share = np.array([_SHARE_OF_MANY + _SHARE_OF_ONE / count], np.float32)
         # Untouched, it takes no memory.
-        room = int(eligible.size * count * share[0]) + _ALWAYS_FACTOR * k * count
+        room = min(int(eligible.size * count * share[0]) + always * count, eligible.size * count)
         of_query, rows, found = np.empty(room, np.int64), np.empty(room, np.int64), np.zeros(1, np.int64)
         outcome = self._scan(
             *(self._variant, _number(threads), _pointer(coded.codes), _number(coded.codes.shape[1])),
             *(_number(len(coded.scales)), _number(len(coded.codes) // max(1, len(coded.scales)))),
             *(_pointer(eligible), _pointer(coded.scales), _pointer(coded.lengths), _pointer(coded.rests)),
             *(_pointer(queries.codes), _pointer(queries.scales), _pointer(queries.rests), _pointer(queries.offsets)),
-            *(_pointer(floors), _number(count), _number(k), _pointer(share)),
+            *(_pointer(floors), _number(count), _number(k), _pointer(share), _number(always)),
             *(_number(room), _pointer(of_query), _pointer(rows), _pointer(found)),
         )
-        if outcome == _NO_MEMORY:
-            raise MemoryError(f"no memory to search for {count} queries at once")
         if outcome == _GIVEN_UP:
             return None
+        if outcome == _NO_MEMORY:
+            raise MemoryError(f"no memory to search for {count} queries at once")
+        _expect_found(outcome)
         return of_query[: found[0]], rows[: found[0]] + coded.start
 
     def cosines(
@@ -92,12 +93,18 @@ class SearchKernels:
         cosines = np.empty(len(rows), np.float32)
         queries, rows = np.ascontiguousarray(queries), np.ascontiguousarray(rows)
         of_query = np.ascontiguousarray(of_query)
-        self._cosines(
+        outcome = self._cosines(
             *(self._variant, _number(threads), _pointer(vectors), _number(vectors.strides[0] // vectors.itemsize)),
             *(_pointer(queries), _number(queries.shape[1]), _pointer(rows), _pointer(of_query)),
             *(_number(len(rows)), _pointer(cosines)),
         )
+        _expect_found(outcome)
         return cosines
+
+
+def _expect_found(outcome: int) -> None:
+    if outcome:
+        raise RuntimeError(f"the kernels do not know this variant ({outcome})")
 
 
 _number = ctypes.c_int64

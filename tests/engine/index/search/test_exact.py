@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simcse_engine.index.search import exact
@@ -62,6 +64,46 @@ def test_only_what_is_alive_from_a_row_on(tmp_path: Path, share: float, start: i
     assert best_of(view, asked, 10, start=start) == expected
 
 
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.integers(1, 3 * BLOCK_ROWS),
+    dimension=st.sampled_from([1, 2, 31, 64, 65, 200]),
+    spread=st.sampled_from([1, 1e-2, 1e-4, 1e-6, 0]),
+    outlying=st.sampled_from([0, 3, 300]),
+    k=st.sampled_from([1, 2, 10, 17, 40]),
+    queries=st.sampled_from([1, 5, 7, 20]),
+    seed=st.integers(0, 999),
+)
+def test_vectors_of_any_kind(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: int,
+    dimension: int,
+    spread: float,
+    outlying: float,
+    k: int,
+    queries: int,
+    seed: int,
+) -> None:
+    """In clusters down to one point, with a dimension that is far larger than the others: no better row is left out."""
+    random = np.random.default_rng(seed)
+    centres = random.standard_normal((3, dimension))
+    drawn = centres[random.integers(0, 3, rows + queries)] + spread * random.standard_normal(
+        (rows + queries, dimension)
+    )
+    drawn[:, 0] += outlying
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    vectors, asked = drawn[:rows].astype(np.float32), drawn[rows:].astype(np.float32)
+    exact = vectors.astype(np.float64)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    scores = (asked / np.linalg.norm(asked.astype(np.float64), axis=1, keepdims=True)) @ exact.T
+    view = view_of(tmp_path_factory.mktemp("v"), vectors)
+    for found, every in zip(best_of(view, asked, k), scores, strict=True):
+        best = np.sort(every)[::-1][: min(k, rows)]
+        assert len(found) >= len(best)
+        # Scores are rounded to float32, so that rows nearer than that to each other may change places.
+        np.testing.assert_allclose(every[found][: len(best)], best, rtol=0, atol=1.2e-7)
+
+
 def test_all_that_share_the_last_score_are_found(tmp_path: Path) -> None:
     vectors = unit_vectors(ROWS)
     vectors[::5] = vectors[0]
@@ -97,6 +139,25 @@ def test_what_codes_cannot_tell_apart_is_given_up(tmp_path: Path, way: str) -> N
     assert kernels is not None
     everything = np.ones(blocks * BLOCK_ROWS, np.bool_)
     assert scan_codes(kernels, [coded], unit_vectors(5, 2), 10, eligible=everything, threads=1) is None
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_last_rows_that_are_alike_do_not_end_the_scan(tmp_path: Path, way: str, k: int) -> None:
+    vectors = unit_vectors(ROWS)
+    vectors[3 * BLOCK_ROWS :] = vectors[-1]
+    view = view_of(tmp_path, vectors)
+    asked = np.concatenate([vectors[-1:], unit_vectors(2, 1)])
+    best = best_of(view, asked, k)
+    assert best[0] == list(range(3 * BLOCK_ROWS, ROWS))
+    assert best[1:] == nearest_keys(vectors, asked[1:], k)
+    kernels = search_kernels()
+    if kernels is not None:
+        parts = [view.codes.of(view.vectors, np.ones(3, np.bool_), Team(1)), view.codes.tail(view.vectors)]
+        found = scan_codes(kernels, parts, asked, k, eligible=view.alive, threads=1)
+        assert found is not None
+        assert len(found.rows) < ROWS
+    else:
+        assert way == NONE
 
 
 def test_a_vector_that_is_no_number_hides_no_other(tmp_path: Path) -> None:
