@@ -48,7 +48,9 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "6" and HERE.startswith("4."):
         pytest.skip("sentence-transformers 6 needs transformers 5")
     path = str(overlay(*RELEASES[request.param]))
-    facts = json.loads(run_script(SCRIPT.read_text(), *arguments, seconds=600, PYTHONPATH=path, **QUIET))
+    # As in the suite itself, torch has one thread.
+    settings = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", **QUIET}
+    facts = json.loads(run_script(SCRIPT.read_text(), *arguments, seconds=600, **settings))
     return Saved(folders, vectors, facts["lengths"], facts["keys"])
 
 
