@@ -48,7 +48,7 @@ class Upkeep:
             ann = view.ann
         if ann is not None and len(ann) > 2 * np.count_nonzero(view.alive[: ann.covered]):
             ann = None  # more than half of what it holds is dead
-        ann = ann or AnnGraph(self._views.scheme)
+        ann = self._views.loaded(ann) or AnnGraph(self._views.scheme)
         try:
             for first, last in blocks(ann.covered, view.rows, self._limits.window_texts):
                 rows = np.flatnonzero(view.alive[first:last]) + first

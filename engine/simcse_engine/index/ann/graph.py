@@ -22,7 +22,7 @@ from ...files.atomic import whole_file
 from ...files.refusals import unwritable, write_refusal
 from ...machine.cpu import usable_cpus
 from ..storage.regular import open_regular
-from .layout import Layout, LayoutError
+from .layout import Layout, LayoutError, Nodes
 from .lent import LentGraphs
 from .saved import SavedGraph, pieces_of
 from .scheme import Scheme, quantized, scale_for
@@ -83,26 +83,24 @@ class AnnGraph:
     def open(cls, folder: Path, saved: SavedGraph, scheme: Scheme, *, threads: int) -> Self:
         """Map a saved graph into memory, after its content has been checked.
 
-        USearch itself checks little: it may crash on other content, and takes over whatever dtype and dimension a file
-        states. So its digests are compared, and since whoever alters the database can alter them too, its layout.
+        IndexDamagedError if it is another's. A search that finds it altered later raises that too.
         """
         path = folder / saved.file
         content = _mapped(path)
-        if not saved.is_of(content, threads):
-            raise IndexDamagedError(f"{path}: is not the graph that was saved (its digest differs)")
-        try:
-            nodes = _layout_of(saved, scheme).check(content)
-        except LayoutError as error:
-            raise IndexDamagedError(f"{path}: is no graph of this index ({error})") from error
+        nodes = _checked(path, content, saved, scheme, threads)
         opened = cls(scheme)
         opened.covered = opened.saved_covered = saved.covered
         opened.strays, opened._scale, opened._members = np.array(saved.strays, np.int64), saved.scale, saved.members
-        opened._saved = LentGraphs(content, nodes, scheme, saved.covered, most=usable_cpus())
-        with opened._saved.lent(str(path)):  # where USearch refuses it, now
+        opened._saved = LentGraphs(path, content, saved, nodes, scheme, most=usable_cpus())
+        with opened._saved.lent():  # where USearch refuses it, now
             return opened
 
     def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], *, covered: int, threads: int) -> None:
-        """Add rows that are not in it, with their vectors; from then on it covers the rows below ``covered``."""
+        """Add rows that are not in it, with their vectors; from then on it covers the rows below ``covered``.
+
+        IndexDamagedError as `load` raises.
+        """
+        self.load(threads=threads)
         with self._taking_turn():
             graph = self._in_memory()
             if not self._members:
@@ -119,13 +117,24 @@ class AnnGraph:
         with self._taking_turn():
             self.covered = covered
 
+    def load(self, *, threads: int) -> None:
+        """Copy what was opened into memory, where it can grow.
+
+        IndexDamagedError if it is not what it was, or USearch refuses it.
+        """
+        with self._taking_turn():
+            saved = self._saved
+            if self._grown is None and saved is not None:
+                graph = LibraryGraph(self.scheme)
+                # Again: whoever may write the file may have done so since, and the copy would be saved as ours.
+                _checked(saved.path, saved.content, saved.record, self.scheme, threads)
+                graph.load(saved.content, str(saved.path))
+                self._grown = graph
+
     def _in_memory(self) -> LibraryGraph:
-        """The graph that grows; at first a copy of what was opened."""
+        """The graph that grows, once it is loaded."""
         if self._grown is None:
-            graph = LibraryGraph(self.scheme)
-            if self._saved is not None:
-                self._saved.copy_into(graph)
-            self._grown = graph
+            self._grown = LibraryGraph(self.scheme)
         return self._grown
 
     def _unreached(self, rows: NDArray[np.int64], stored: NDArray[Any], threads: int) -> NDArray[np.int64]:
@@ -190,6 +199,7 @@ class AnnGraph:
     @contextlib.contextmanager
     def saving(self, folder: Path, name: str, *, threads: int) -> Iterator[SavedGraph]:
         """As `save`, but yield the record; the file is there when the block ends."""
+        self.load(threads=threads)
         with whole_file(folder / name) as path:
             with self._taking_turn():
                 try:
@@ -215,9 +225,24 @@ class AnnGraph:
         self.saved_covered = saved.covered
         # Searches go on without it; a wrong value of SIMCSE_KERNELS is theirs to tell.
         with contextlib.suppress(OSError, InputValueError, IndexDamagedError, LayoutError):
-            content = _mapped(folder / saved.file)
+            path = folder / saved.file
+            content = _mapped(path)
             nodes = _layout_of(saved, self.scheme).nodes(content)
-            self._saved = LentGraphs(content, nodes, self.scheme, saved.covered, most=usable_cpus())
+            self._saved = LentGraphs(path, content, saved, nodes, self.scheme, most=usable_cpus())
+
+
+def _checked(path: Path, content: memoryview, saved: SavedGraph, scheme: Scheme, threads: int) -> Nodes:
+    """The nodes of ``content``, of the file at ``path``; IndexDamagedError unless it is what was saved.
+
+    USearch itself checks little: it may crash on other content, and takes over whatever dtype and dimension a file
+    states. So its digests are compared, and since whoever alters the database can alter them too, its layout.
+    """
+    if not saved.is_of(content, threads):
+        raise IndexDamagedError(f"{path}: is not the graph that was saved (its digest differs)")
+    try:
+        return _layout_of(saved, scheme).check(content)
+    except LayoutError as error:
+        raise IndexDamagedError(f"{path}: is no graph of this index ({error})") from error
 
 
 def _layout_of(saved: SavedGraph, scheme: Scheme) -> Layout:

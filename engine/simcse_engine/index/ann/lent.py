@@ -3,8 +3,10 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from .layout import Nodes
+from .saved import SavedGraph
 from .scheme import Scheme
 from .usearch import LibraryGraph
 from .walk import GraphWalk, walk_of
@@ -17,15 +19,20 @@ class LentGraphs:
     vector.
 
     Attributes:
+        path: the file.
+        content: its content.
+        record: what the database records of it.
         covered: they cover the rows below this.
         walks: whether our kernels search them.
     """
 
-    def __init__(self, content: memoryview, nodes: Nodes, scheme: Scheme, covered: int, *, most: int) -> None:
+    def __init__(
+        self, path: Path, content: memoryview, record: SavedGraph, nodes: Nodes, scheme: Scheme, *, most: int
+    ) -> None:
         """Prepare to lend up to ``most`` graphs over ``content``, which has these nodes and this scheme's layout."""
-        self.covered = covered
-        self._content = content
-        self._walk = walk_of(content, nodes, scheme, covered)
+        self.path, self.content, self.record = path, content, record
+        self.covered = record.covered
+        self._walk = walk_of(content, nodes, scheme, record.covered)
         self.walks = self._walk is not None
         self._scheme = scheme
         self._most = most
@@ -35,8 +42,8 @@ class LentGraphs:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def lent(self, what: str = "the ANN graph") -> Iterator[LibraryGraph | GraphWalk]:
-        """Lend a graph for the time of the block, once one is free; errors speak of ``what``."""
+    def lent(self) -> Iterator[LibraryGraph | GraphWalk]:
+        """Lend a graph for the time of the block, once one is free."""
         if self._walk is not None:
             yield self._walk
             return
@@ -50,7 +57,7 @@ class LentGraphs:
                     graph = self._idle.pop()
             if graph is None:
                 new = LibraryGraph(self._scheme)
-                new.view(self._content, what)
+                new.view(self.content, str(self.path))
                 graph = new
             yield graph
         finally:
@@ -59,7 +66,3 @@ class LentGraphs:
                 if graph is not None:
                     self._idle.append(graph)
                 self._changed.notify()
-
-    def copy_into(self, graph: LibraryGraph) -> None:
-        """Let ``graph``, which is empty, begin as a copy."""
-        graph.load(self._content)

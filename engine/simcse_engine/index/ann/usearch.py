@@ -63,9 +63,9 @@ class LibraryGraph:
         with _translating_errors(what):
             self._graph.view(content)
 
-    def load(self, content: memoryview) -> None:
+    def load(self, content: memoryview, what: str) -> None:
         """Take over a copy of the content of a file."""
-        with _translating_errors("the ANN graph"):
+        with _translating_errors(what):
             self._graph.load(content)
 
     def save(self, path: Path) -> None:

@@ -229,6 +229,16 @@ class Views:
             self._tell_damaged(error)
             return None
 
+    def loaded(self, ann: AnnGraph | None) -> AnnGraph | None:
+        """The same graph in memory, where it can grow; None, after `drop_ann`, where it turns out to be damaged."""
+        if ann is not None:
+            try:
+                ann.load(threads=self.threads)
+            except IndexDamagedError as error:
+                self.drop_ann(ann, error)
+                return None
+        return ann
+
     def drop_ann(self, ann: AnnGraph, error: IndexDamagedError) -> None:
         """Do without ``ann``, which ``error`` says is damaged, from now on; as where it is when it is opened."""
         with self._lock:
