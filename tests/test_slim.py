@@ -57,7 +57,7 @@ def test_nothing_but_the_runtime_and_what_it_brings(
     assert set(packages) == reached, "something is here that none of ours asked for"
 
     sizes = {name: facts["size"] for name, facts in packages.items()}
-    assert sizes["simcse-engine"] < 4_500_000  # with the native library
+    assert sizes["simcse-engine"] < 4_700_000  # with the native library
     assert sum(sizes.values()) < 270_000_000
     with capsys.disabled():
         listed = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sorted(sizes.items(), key=lambda s: -s[1]))
@@ -72,7 +72,7 @@ def test_the_wheel_of_every_platform_is_small(name: str, tmp_path: Path) -> None
     library = native_library(wheel)
     assert library is not None
     assert library[0] == f"simcse_engine/kernels/{PLATFORMS[name].library}"
-    assert library[1] <= 500_000
+    assert library[1] <= 560_000
     assert wheel.stat().st_size <= 1_500_000
     assert "-py3-none-" in wheel.name
 

@@ -50,7 +50,7 @@ KERNEL_LIMITS = Limits(batch_tokens=2048, full_batch_tokens=2048, mixed_padding=
 # A GPU needs thousands of rows per product, and no batch waits for another of its length. Attention without padding
 # pays for mixed lengths with idle blocks. Predicted; `python -m benchmarks.gpu` measures other sizes.
 _GPU_BATCH = 16_384
-# Windows of 2,048 texts, about two batches of sentences, let a call of some thousand be tokenized while it runs.
+# Windows of 2,048 texts, two or three batches of sentences, let a call of some thousand be tokenized while it runs.
 GPU_LIMITS = Limits(batch_tokens=_GPU_BATCH, full_batch_tokens=_GPU_BATCH, mixed_padding=4096)
 # In float32 the only kernel of attention fills a padded grid, scores included, which costs memory.
 _GPU_FP32_LIMITS = replace(GPU_LIMITS, mixed_padding=512)
@@ -86,13 +86,18 @@ def shared(limits: Limits, lengths: Sequence[int], workers: int) -> Limits:
 
     With less than a full batch per worker, batches are smaller. In our kernels, which take batches of any size, workers
     get equally many of nearly equal sizes: a few large batches would leave one worker idle while the other runs the
-    last, and each batch reads all weights.
+    last, and each batch reads all weights. On a GPU, which runs one after the other, they are only of nearly equal
+    sizes: a small last one takes hardly less time than a large one.
     """
     total = sum(lengths)
-    if limits.mixed_padding is None:
-        batches = workers * -(-total // (workers * limits.batch_tokens))
+    # A batch is full at its limit alone where a GPU runs it.
+    on_gpu = limits.mixed_padding is not None and limits.full_batch_tokens >= limits.batch_tokens
+    if limits.mixed_padding is None or on_gpu:
+        at_once = 1 if on_gpu else workers
+        batches = at_once * -(-total // (at_once * limits.batch_tokens))
         # Each batch but the last is filled up to less than a sentence, so there are no more of them than that.
-        return replace(limits, batch_tokens=-(-total // batches) + max(lengths) - 1)
+        tokens = -(-total // batches) + max(lengths) - 1
+        return replace(limits, batch_tokens=min(tokens, limits.batch_tokens) if on_gpu else tokens)
     share = max(limits.full_batch_tokens, -(-total // workers))
     return replace(limits, batch_tokens=min(limits.batch_tokens, share))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +98,17 @@ def test_in_kernels_workers_get_equally_many_batches_of_nearly_equal_sizes(
     assert len(sizes) <= workers * -(-sum(lengths) // (workers * batch))
     assert all(size < batch + max(lengths) for size in sizes)
     assert all(abs(a - b) < max(lengths) for a, b in itertools.combinations(sizes[:-1], 2))
+
+
+def test_on_a_gpu_no_window_ends_with_a_small_batch() -> None:
+    random = np.random.default_rng(0)
+    for texts in (1500, 2048, 4096):
+        for mean in (6, 17, 60, 200):
+            lengths = (2 + random.gamma(2, mean / 2, texts)).astype(int).clip(3, 256).tolist()
+            limits = shared(GPU_LIMITS, lengths, 3)
+            sizes = [sum(lengths[i] for i in batch) for batch in make_batches(lengths, limits)]
+            assert max(sizes) <= GPU_LIMITS.batch_tokens
+            assert min(sizes) > 0.5 * max(sizes) or len(sizes) == 1
 
 
 @given(lengths=LENGTHS, batch=st.integers(1, 600))

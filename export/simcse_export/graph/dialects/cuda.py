@@ -23,7 +23,7 @@ _HEAD_SIZES = (64, 32)
 
 @dataclass(frozen=True, kw_only=True)
 class CudaOptions:
-    """Which of several spellings of one model is written. The defaults are those that have run on a GPU.
+    """Which of several spellings of one model is written. The defaults have run on a GPU, but for two casts since gone.
 
     What each costs is predicted by ``benchmarks/choices/cuda_layer.py``, and measured by
     ``benchmarks/choices/spellings.py``.

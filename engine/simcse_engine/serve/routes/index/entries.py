@@ -15,8 +15,8 @@ from .access import shared
 from .answers import EntryAnswer, Written
 from .members import MAX_KEYS, Key, Keys, VectorMembers, Where
 
-# Entries may be long, and an answer has room for so many bytes: what lies behind them is not read.
-_READ_AT_ONCE = 256
+# Entries may be long, and an answer has room for so many bytes. So few are read at first, and as many again each time.
+_READ_FIRST = 16
 
 
 class GetRequest(VectorMembers, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ async def list_entries(service: Service, request: Request, body: ListRequest) ->
         written, after = Written(), body.after
         entries: list[bytes] = []
         while len(entries) < body.limit:
-            wanted = min(_READ_AT_ONCE, body.limit - len(entries))
+            wanted = min(max(_READ_FIRST, len(entries)), body.limit - len(entries))
             page = _page(index, body, wanted, after)
             fitting = list(itertools.takewhile(written.fits, map(write, page)))
             entries += fitting

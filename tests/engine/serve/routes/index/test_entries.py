@@ -128,7 +128,7 @@ def pages(service: Asgi, **body: Any) -> list[list[Any]]:
 def test_entries_are_listed_by_pages(
     service: Asgi, index: Index, body: dict[str, Any], sizes: list[int], at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entries, "_READ_AT_ONCE", at_once)
+    monkeypatch.setattr(entries, "_READ_FIRST", at_once)
     found = pages(service, **body)
     assert list(map(len, found)) == sizes
     expected = [entry._asdict() for entry in index.entries(body.get("where"))]
@@ -152,13 +152,13 @@ def test_what_changes_between_two_pages(service: Asgi, index: Index) -> None:
 def test_a_page_ends_where_its_bytes_would_be_too_many(service: Asgi, monkeypatch: pytest.MonkeyPatch) -> None:
     read, page_of = [], Index.page
     monkeypatch.setattr(Index, "page", lambda *a, **k: read.append(page_of(*a, **k)) or read[-1])
-    monkeypatch.setattr(entries, "_READ_AT_ONCE", 2)
+    monkeypatch.setattr(entries, "_READ_FIRST", 2)
     for most in (1000, 1):
         monkeypatch.setattr(answers, "MAX_BYTES", most)
         read.clear()
         found = pages(service)
         # Hardly more is read than there is room for.
-        assert sum(map(len, read)) <= 27 + 2 * len(found)
+        assert sum(map(len, read)) <= 2 * 27 + 2 * len(found)
         assert [entry["key"] for page in found for entry in page] == list(range(27))
         if most == 1:
             # One alone is there, however large it is.
