@@ -96,6 +96,18 @@ def test_strays_are_found_once(tmp_path: Path, artifact: Path) -> None:
         assert hits == index.search(vectors, k=3, exact=True)
 
 
+def test_more_hits_than_a_search_has_candidates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, artifact: Path
+) -> None:
+    monkeypatch.setattr("simcse_engine.index.ann.graph._MOST_CANDIDATES", 40)
+    vectors = filled(tmp_path / "index", artifact, 400, dtype="i8")
+    with Index(tmp_path / "index", limits=SMALL) as index:
+        assert index.search(vectors[:5], k=50, exact=False) == index.search(vectors[:5], k=50, exact=True)
+        graph = index._views.ann
+        assert graph is not None
+        assert graph.search(vectors[:5], 50, threads=1)[0].shape == (5, 40)
+
+
 class Straying(AnnGraph):
     """It has one more stray whenever it is looked at, as if a writer went on adding to it."""
 

@@ -40,6 +40,8 @@ _QUICK_EXPANSION = 8
 _SELF_CANDIDATES = 20
 # A search looks into the saved graph rather than wait if that lacks no more rows than this, which are compared.
 _TAIL_ROWS = 16_384
+# Candidates of a search; the kernels take no more.
+_MOST_CANDIDATES = 1 << 24
 
 
 class AnnGraph:
@@ -156,7 +158,7 @@ class AnnGraph:
             row all were looked at: `covered` at that moment, or `saved_covered`.
         """
         with self._lent() as (graph, covered):
-            count = min(count, len(graph))
+            count = min(count, len(graph), _MOST_CANDIDATES)
             if count == 0:
                 return np.empty((len(queries), 0), np.int64), covered
             return graph.search(quantized(queries, self.scheme, self._scale), count, threads=threads), covered
@@ -224,7 +226,7 @@ class AnnGraph:
         """Take note that ``saved``, of this graph, is what the database records now; searches may look into it."""
         self.saved_covered = saved.covered
         # Searches go on without it; a wrong value of SIMCSE_KERNELS is theirs to tell.
-        with contextlib.suppress(OSError, InputValueError, IndexDamagedError, LayoutError):
+        with contextlib.suppress(OSError, MemoryError, InputValueError, IndexDamagedError, LayoutError):
             path = folder / saved.file
             content = _mapped(path)
             nodes = _layout_of(saved, self.scheme).nodes(content)

@@ -17,8 +17,8 @@ from ...machine.kernels import KernelLibrary, chosen_variant, load_library
 from .layout import Nodes
 from .scheme import Scheme
 
-# What the kernels can walk: files of this version of USearch, of bytes whose products fit 32 bits.
-_VERSION, _MOST_DIMENSION, _MOST_CONNECTIVITY = 2, 1 << 16, 64
+# What the kernels can walk: files of this version of USearch, whose slots and products of bytes fit 32 bits.
+_VERSION, _MOST_NODES, _MOST_DIMENSION, _MOST_CONNECTIVITY = 2, (1 << 31) - 1, 1 << 16, 64
 _DONE, _DAMAGED, _NO_MEMORY = 0, 1, 2
 
 
@@ -67,7 +67,7 @@ def walk_of(content: memoryview, nodes: Nodes, scheme: Scheme, keys: int) -> Gra
     None where no kernels can walk it or run on this CPU, or SIMCSE_KERNELS allows none.
     """
     small = scheme.dimension <= _MOST_DIMENSION and scheme.connectivity <= _MOST_CONNECTIVITY
-    if scheme.dtype != "i8" or nodes.version != _VERSION or not small or not len(nodes.levels):
+    if scheme.dtype != "i8" or nodes.version != _VERSION or not small or not 0 < len(nodes.levels) <= _MOST_NODES:
         return None
     library = load_library()
     variant = chosen_variant(library)

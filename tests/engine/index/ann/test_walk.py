@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from simcse_engine.errors import IndexDamagedError, InputValueError
-from simcse_engine.index.ann.graph import AnnGraph
+from simcse_engine.index.ann.graph import AnnGraph, _layout_of
+from simcse_engine.index.ann.layout import Layout
 from simcse_engine.index.ann.saved import SavedGraph, pieces_of
 from simcse_engine.index.ann.scheme import Scheme
 from simcse_engine.index.ann.usearch import LibraryGraph
-from simcse_engine.index.ann.walk import GraphWalk
+from simcse_engine.index.ann.walk import GraphWalk, walk_of
 from simcse_engine.machine.kernels import NONE, VARIABLE
 from support.indexes import unit_vectors
 from support.ways import variants
@@ -98,6 +99,31 @@ def test_other_graphs_are_usearch_s(tmp_path: Path, scheme: dict[str, object]) -
     graph.add(np.arange(50), unit_vectors(50, dimension=DIMENSION), covered=50, threads=1)
     record = graph.save(tmp_path, "graph", threads=1)
     assert searcher(opened((tmp_path, record), graph.scheme)) is LibraryGraph
+
+
+def test_a_graph_of_more_nodes_than_the_kernels_count(saved: tuple[Path, SavedGraph]) -> None:
+    lent = opened(saved)._saved
+    assert lent is not None
+    nodes = _layout_of(saved[1], SCHEME).nodes(lent.content)
+    assert walk_of(lent.content, nodes, SCHEME, ROWS) is not None
+    many = dataclasses.replace(nodes, levels=np.broadcast_to(np.int16(0), 1 << 31))
+    assert walk_of(lent.content, many, SCHEME, ROWS) is None
+
+
+def test_without_memory_for_what_was_saved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It counts already: what saved it must not fail."""
+    vectors = unit_vectors(100, dimension=DIMENSION)
+    graph = AnnGraph(SCHEME)
+    graph.add(np.arange(100), vectors, covered=100, threads=1)
+    record = graph.save(tmp_path, "graph", threads=1)
+
+    def nodes(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Layout, "nodes", nodes)
+    graph.saved_as(tmp_path, record)
+    assert graph.saved_covered == 100
+    assert graph.search(vectors, 1, threads=1)[0].ravel().tolist() == [*range(100)]
 
 
 def test_a_file_of_another_version_is_usearch_s_to_refuse(tmp_path: Path, saved: tuple[Path, SavedGraph]) -> None:
