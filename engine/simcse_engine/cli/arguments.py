@@ -165,7 +165,7 @@ def key(text: str) -> int:
 
 
 def _devices(text: str) -> list[str] | str:
-    return text if text == "all" else text.split(",")
+    return text if text == "all" else [name.strip() for name in text.split(",")]
 
 
 def _object(text: str) -> dict[str, Any]:

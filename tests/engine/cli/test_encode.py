@@ -60,7 +60,7 @@ def test_encode_packs_the_weights_once(
 def test_encode_on_several_devices(
     artifact: Path, lines: Path, expected: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--devices", "cpu,cpu", "--threads", "2")
+    options = ("--devices", "cpu, cpu", "--threads", "2")
     assert run("encode", artifact, lines, "-o", tmp_path / "vectors.npy", *options) == 0
     np.testing.assert_allclose(np.load(tmp_path / "vectors.npy"), expected, atol=1e-6)
     capsys.readouterr()

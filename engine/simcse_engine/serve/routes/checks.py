@@ -61,7 +61,8 @@ def checked_form(
     if form.limit is not None:
         raise Problem(
             422,
-            f"dtype is {dtype}, whose range export measured of vectors as the graph gives them, not at unit length",
+            f"dtype is {dtype}, whose range export measured of vectors as the graph gives them, not at unit length; "
+            "take another dtype for these",
             param="dtype",
         )
     of_units = VectorForm(
