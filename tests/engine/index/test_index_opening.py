@@ -17,6 +17,7 @@ from simcse_engine.errors import (
     OutputError,
     SearchIndexError,
 )
+from simcse_engine.machine.kernels import VARIABLE
 from support.indexes import DIMENSION, SMALL, filled, unit_vectors
 
 TEXTS = ["a man plays a guitar", "the cat is on the mat", "a woman runs", "music"]
@@ -57,6 +58,21 @@ def test_open_refuses_what_is_not_there(tmp_path: Path, artifact: Path) -> None:
 def test_no_path() -> None:
     with pytest.raises(InputValueError, match="is no path"):
         Index.open("a\0b")
+
+
+def test_kernels_that_are_not_there_are_told_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, artifact: Path
+) -> None:
+    filled(tmp_path / "index", artifact, 120, dtype="i8")
+    with monkeypatch.context() as patch:
+        patch.setenv(VARIABLE, "sse2")
+        with (
+            pytest.raises(InputValueError, match="SIMCSE_KERNELS=sse2: there are no such kernels"),
+            Index(tmp_path / "index", limits=SMALL) as index,
+        ):
+            index.add_vectors(unit_vectors(30, 1), ["more"] * 30)
+    with Index(tmp_path / "index", limits=SMALL) as index:
+        assert len(index) == 120
 
 
 def test_it_is_there_when_opened_again(index: Index) -> None:

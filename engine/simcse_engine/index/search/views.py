@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import IndexDamagedError, IndexWarning
+from ...machine.kernels import chosen_variant, load_library
 from ...machine.limits import limit_error
 from ...wording import Wording
 from ..ann.graph import AnnGraph
@@ -274,7 +275,11 @@ class Views:
         return 0 if saved is None or saved.is_outdated(self.scheme.dtype) else saved.covered
 
     def begin_writing(self) -> None:
-        """Keep the ANN graph from now on, as the caller extends it, unless another writer has saved a later one."""
+        """Keep the ANN graph from now on, as the caller extends it, unless another writer has saved a later one.
+
+        InputValueError for a wrong value of SIMCSE_KERNELS, which would else end an addition behind its commit.
+        """
+        chosen_variant(load_library())
         state = self.store.state()
         with self._lock:
             if self._opened != (state.generation, state.graph):
