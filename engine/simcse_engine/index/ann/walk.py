@@ -54,7 +54,7 @@ class GraphWalk:
         )
         if outcome == _NO_MEMORY:
             raise MemoryError(f"no memory to search an ANN graph on {threads} threads")
-        if outcome == _DAMAGED:
+        if outcome == _DAMAGED or (outcome == _DONE and _repeated(keys)):
             raise IndexDamagedError("the ANN graph's file was altered while it was searched")
         if outcome != _DONE:
             raise RuntimeError(f"the kernels cannot walk an ANN graph of {sizes.tolist()}")
@@ -80,6 +80,12 @@ def walk_of(content: memoryview, nodes: Nodes, scheme: Scheme, keys: int) -> Gra
 def _function(library: Path) -> Any:
     # Without Python's lock, so that searches of several threads go on side by side.
     return ctypes.CDLL(str(library)).simcse_graph_search
+
+
+def _repeated(keys: NDArray[np.int64]) -> bool:
+    """Whether a key was found twice for a query: no node is."""
+    ordered = np.sort(keys, axis=1)
+    return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())
 
 
 def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:

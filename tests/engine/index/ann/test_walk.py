@@ -159,6 +159,21 @@ def test_a_file_that_is_altered_while_it_is_searched(tmp_path: Path, saved: tupl
         graph.search(queries, 5, threads=1)
 
 
+@pytest.mark.parametrize("key", [5, ROWS, -1])
+def test_keys_that_are_altered_while_it_is_searched(tmp_path: Path, saved: tuple[Path, SavedGraph], key: int) -> None:
+    path = tmp_path / "graph"
+    path.write_bytes((saved[0] / "graph").read_bytes())
+    graph = opened((tmp_path, saved[1]))
+    assert graph._saved is not None
+    nodes = _layout_of(saved[1], SCHEME).nodes(graph._saved.content)
+    with path.open("r+b") as file:
+        for start in nodes.starts[:-1].tolist():
+            file.seek(start)
+            file.write(struct.pack("<q", key))
+    with pytest.raises(IndexDamagedError, match="altered while it was searched"):
+        graph.search(unit_vectors(5, 3, DIMENSION), 5, threads=1)
+
+
 def test_an_opened_graph_grows(monkeypatch: pytest.MonkeyPatch, saved: tuple[Path, SavedGraph]) -> None:
     """It is searched as it was saved, until that lacks too much."""
     more = unit_vectors(100, 4, DIMENSION)
