@@ -129,6 +129,9 @@ extern "C" {
 
 #define SIMCSE_EXPORT __attribute__((visibility("default")))
 
+// What Python calls, and how: it refuses a library that was built for another version.
+SIMCSE_EXPORT int simcse_kernels_interface() { return 1; }
+
 SIMCSE_EXPORT const char* simcse_kernels_variants() { return variants.names; }
 
 SIMCSE_EXPORT const char* simcse_kernels_selected() {

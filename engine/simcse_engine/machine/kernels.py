@@ -21,6 +21,8 @@ UNTRIED = frozenset({"i8mm", "dotprod"})
 REINSTALL = "pip install --force-reinstall --no-deps simcse-engine, as a wheel or where ziglang or clang is"
 
 LIBRARY = Path(__file__).parents[1] / "kernels" / f"libsimcse_kernels.{'dylib' if sys.platform == 'darwin' else 'so'}"
+# What this package calls, and how (`simcse_kernels_interface`): with each change of an exported function, both rise.
+_INTERFACE = 1
 # What a CPU needs for the least of the variants.
 LEAST_FEATURES = frozenset({"avx2", "dotprod"})
 
@@ -37,9 +39,9 @@ class KernelLibrary:
         """Load it; OSError or AttributeError where the file is no such library."""
         # Its functions take no time, and releasing Python's lock for them would cost a wait to take it again.
         library = ctypes.PyDLL(str(path))
-        # What the runtime and searches call must only be there; a library of another version lacks some.
-        for name in ("RegisterCustomOps", "simcse_search_codes", "simcse_search_cosines", "simcse_graph_search"):
-            getattr(library, name)
+        library.RegisterCustomOps  # noqa: B018 - the runtime calls it; here it must only be there
+        if library.simcse_kernels_interface() != _INTERFACE:
+            raise OSError("it was built for another version of this package")
         library.simcse_kernels_variants.restype = ctypes.c_char_p
         library.simcse_kernels_select.argtypes = [ctypes.c_char_p]
         library.simcse_kernels_threads.argtypes = [ctypes.c_int]

@@ -16,7 +16,7 @@ from onnx import helper
 from simcse_engine import Encoder, KernelsWarning, Manifest
 from simcse_engine.artifact.manifest import GRAPH
 from simcse_engine.errors import InputValueError, IntegrityError, ProviderError
-from simcse_engine.machine.kernels import UNTRIED, VARIABLE, VARIANTS, KernelLibrary, load_library
+from simcse_engine.machine.kernels import LIBRARY, UNTRIED, VARIABLE, VARIANTS, KernelLibrary, load_library
 from simcse_engine.session import kernels
 from simcse_engine.session.kernels import NO_KERNELS, Kernels, kernels_for, without_kernels
 from support.ways import variants
@@ -178,6 +178,13 @@ def test_a_library_of_something_else(tmp_path: Path) -> None:
         pytest.skip("this Python has no extension to take for a library")
     found = load_library(Path(shutil.copy(spec.loader.path, tmp_path / "other.so")))
     assert "RegisterCustomOps" in str(found)
+
+
+@pytest.mark.skipif(not variants(), reason="no kernels run here")
+def test_a_library_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simcse_engine.machine.kernels._INTERFACE", 0)
+    copy = Path(shutil.copy(LIBRARY, tmp_path / "library.so"))
+    assert load_library(copy) == "they cannot be loaded (it was built for another version of this package)"
 
 
 def test_a_library_that_the_runtime_refuses() -> None:
