@@ -113,7 +113,7 @@ _number = ctypes.c_int64
 def _pointer(array: NDArray[Any]) -> Any:
     # NumPy's own way takes four times as long, but works for arrays that are read-only or empty, too.
     if array.flags.writeable and array.size:
-        return ctypes.byref(ctypes.c_char.from_buffer(array))
+        return ctypes.byref(ctypes.c_char.from_buffer(array.data))
     return ctypes.c_void_p(array.ctypes.data)
 
 
