@@ -37,16 +37,21 @@ _LOAD_AT_START = os.getloadavg()
 
 
 def write_result(
-    name: str, about: Mapping[str, Any], figures: Mapping[str, Any], *, shown: Mapping[str, Any] | None = None
+    name: str,
+    about: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    *,
+    shown: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """Write a result to ``NAME.json`` with the machine and the day, and print its figures, or what is to be ``shown``.
 
-    The file appears whole, also where the process is killed.
+    The file appears whole, also where the process is killed; in ``folder``, or where all results go.
 
     Returns:
         The file's content.
     """
-    folder = Path(os.environ.get(RESULTS_VARIABLE, RESULTS))
+    folder = folder or Path(os.environ.get(RESULTS_VARIABLE, RESULTS))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     day = datetime.datetime.now(datetime.UTC).date().isoformat()

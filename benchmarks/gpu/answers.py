@@ -1,12 +1,11 @@
 """The answers of runs: a JSON file for each model, whole after each question."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..record import RESULTS_VARIABLE, plain, write_result
+from ..record import plain, write_result
 
 
 class Answers:
@@ -53,9 +52,8 @@ class Answers:
         self._write({}, not_run)
 
     def _write(self, shown: Mapping[str, Any], not_run: Mapping[str, str]) -> None:
-        os.environ[RESULTS_VARIABLE] = str(self._folder)
         content = {**self._about, "answers": self.answered, "failed": self.failed, "not_run": dict(not_run)}
-        write_result(self._name, content, {}, shown=shown)
+        write_result(self._name, content, {}, shown=shown, folder=self._folder)
 
 
 def known_seconds(results: Iterable[Path]) -> dict[str, float]:

@@ -1,13 +1,11 @@
 """A folder prepared for a run on a CPU, of a small model in MiniLM's place."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from benchmarks.gpu.field import TRIAL, Field
 from benchmarks.inputs import MODELS, Model
-from benchmarks.record import RESULTS_VARIABLE
 
 from benchmarks.gpu import preparation
 from support.checkpoints import make_checkpoint
@@ -23,8 +21,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
         patch.setattr("benchmarks.contest.peers.models.BENCH", tmp_path_factory.mktemp("bench"))
         patch.setattr("benchmarks.contest.peers.models.ROOT", Path("/"))
         patch.setattr("benchmarks.gpu.preparation._MOST_REFERENCES", 30)
-        # `Answers` sets it.
-        patch.setenv(RESULTS_VARIABLE, os.environ.get(RESULTS_VARIABLE, ""))
         yield model
 
 

@@ -1,6 +1,8 @@
 """What a run leaves, however it ends."""
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ ABOUT = {"gpu": "a GPU", "trial": False}
 
 
 @pytest.fixture(autouse=True)
-def _no_other_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(RESULTS_VARIABLE, "")
+def _environment_stays() -> Iterator[None]:
+    """Whatever is measured next in this process writes where it would have."""
+    before = os.environ.get(RESULTS_VARIABLE)
+    yield
+    assert os.environ.get(RESULTS_VARIABLE) == before
 
 
 def content(folder: Path) -> dict[str, Any]:
