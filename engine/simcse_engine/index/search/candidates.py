@@ -27,8 +27,8 @@ def ann_pairs(
     """The candidates of the view's ANN graph, and the `exact_pairs` of the rows that it lacks.
 
     A query that finds too few candidates that are alive is asked again for more; one that would need more than
-    ``max_candidates`` is searched for exactly, as all are where there is no ANN graph, or it
-    turns out to be damaged, and is handed to ``drop``.
+    ``max_candidates`` is searched for exactly. So are all where there is no ANN graph, or one that turns out to be
+    damaged, which is handed to ``drop``.
     """
     ann = view.ann
     if ann is None or not view.live:
